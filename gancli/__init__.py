@@ -1,0 +1,61 @@
+"""gancli: train, sample, explore and export generative adversarial networks.
+
+Importing this package costs nothing; each name below is imported when it is first used.
+
+    import gancli
+    model = gancli.load("runs/20261123-120431-mnist-dense")
+    images = model.sample(64, seed=0)          # float32 tensor (64, c, h, w) in [-1, 1]
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from gancli.config import RunConfig
+    from gancli.errors import GancliError
+    from gancli.generation.model import Model, load
+    from gancli.plugin import Architecture, ImageSpec, Networks
+    from gancli.settings import resolve
+    from gancli.training.run import train
+
+_HOME = {
+    "Architecture": "gancli.plugin",
+    "GancliError": "gancli.errors",
+    "ImageSpec": "gancli.plugin",
+    "Model": "gancli.generation.model",
+    "Networks": "gancli.plugin",
+    "RunConfig": "gancli.config",
+    "load": "gancli.generation.model",
+    "resolve": "gancli.settings",
+    "train": "gancli.training.run",
+}
+
+__all__ = [
+    "Architecture",
+    "GancliError",
+    "ImageSpec",
+    "Model",
+    "Networks",
+    "RunConfig",
+    "__version__",
+    "load",
+    "resolve",
+    "train",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'gancli' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,121 @@
+"""The configuration of a training run: what may be set, within which bounds, and what it means. Importable without torch.
+
+Frozen Pydantic models in which an unknown key is an error. The sections ``arch`` and ``objective`` name a plugin; their
+remaining keys are that plugin's own options and are checked by its own model (see :mod:`gancli.settings`, which also
+decides where each value comes from).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+
+
+class Section(BaseModel):
+    """Common behaviour: frozen, no unknown keys, no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Choice(Section):
+    """A plugin by name, and its options beside it: ``{"name": "dense", "dropout": 0.3}``."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str = Field(min_length=1, max_length=500, description="name of the plugin")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything but the name."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class ArchChoice(Choice):
+    """Which networks. The remaining keys are the architecture's options: see ``gancli arch show NAME``."""
+
+    name: str = Field("dense", min_length=1, max_length=500, description="architecture: a name, dist/name or FILE.py:CLASS")
+
+
+class ObjectiveChoice(Choice):
+    """Which losses and penalties. The remaining keys are the objective's options."""
+
+    name: str = Field("non-saturating", min_length=1, max_length=500, description="objective: name of the losses and penalties")
+
+
+class DataConfig(Section):
+    """Which pictures."""
+
+    dataset: str = Field("mnist", min_length=1, max_length=4096, description="name of a data set, or a path")
+    labels: str | None = Field(None, max_length=4096, description="path of the labels, where they are a file of their own")
+
+
+class ModelConfig(Section):
+    """What the model is asked to be, whatever the architecture."""
+
+    latent_dim: int = Field(100, ge=1, le=65536, description="dimensions of the latent z ~ N(0, I)")
+    conditional: bool = Field(False, description="learn the classes, so that a class can be asked for")
+
+
+class TrainConfig(Section):
+    """How the game is played. Exactly one of epochs, images and minutes says how long."""
+
+    epochs: int | None = Field(None, ge=1, le=10**6, description="length of the run in passes over the data")
+    images: int | None = Field(None, ge=1, le=10**12, description="length of the run in real images seen")
+    minutes: float | None = Field(None, gt=0, le=10**6, description="length of the run in minutes of training")
+    batch_size: int = Field(128, ge=1, le=65536, description="real images per step, over all processes")
+    seed: Seed = Field(0, description="seed of weights, order, latents and dropout")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam's step size, both players")
+    discriminator_learning_rate: float | None = Field(None, gt=0, le=1, description="the discriminator's own step size; none: the same")
+    betas: tuple[Beta, Beta] = Field((0.0, 0.99), description="Adam's decay rates of the two moments")
+    learning_rate_decay: float = Field(0.5, ge=0, le=1, description="last fraction of the run in which the step size falls linearly to 0")
+    warmup: float = Field(0.0, ge=0, le=1, description="first fraction of the run in which the step size rises linearly from 0")
+    ema_halflife_images: float = Field(50_000, ge=0, le=10**12, description="half-life of the averaged generator; 0: no averaging")
+    ema_rampup: float = Field(0.05, ge=0, le=1, description="the half-life is at most this fraction of the images seen so far; 0: no limit")
+    real_fake_batch: Literal["joint", "separate"] = Field("joint", description="show D real and fake in one batch, or in two")
+
+
+class RuntimeConfig(Section):
+    """Where and in which precision it runs. Changes nothing but rounding and speed."""
+
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$", description="auto, cpu, cuda, cuda:N or mps")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="fp32, or bf16 products; auto: bf16 where it is fast")
+    threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; none: one per core")
+    deterministic: bool = Field(False, description="on a GPU: only algorithms whose result is the same every time")
+
+
+class CheckpointConfig(Section):
+    """When the state is saved, and how much of it is kept."""
+
+    every_steps: int | None = Field(None, ge=1, le=10**9, description="save at every n-th step; none: once per epoch")
+    keep: int = Field(2, ge=1, le=10**6, description="newest checkpoints to keep")
+
+
+class LogConfig(Section):
+    """What is written down while training."""
+
+    every_steps: int = Field(50, ge=1, le=10**6, description="steps per row of metrics.jsonl")
+    previews: int = Field(64, ge=1, le=1024, description="pictures in each preview, always of the same latents")
+
+
+class RunConfig(Section):
+    """The whole configuration of a run, as stored in its ``config.json``."""
+
+    data: DataConfig = Field(default_factory=DataConfig, description="which pictures")
+    arch: ArchChoice = Field(default_factory=ArchChoice, description="which networks")  # type: ignore[arg-type]
+    objective: ObjectiveChoice = Field(default_factory=ObjectiveChoice, description="what the players want")  # type: ignore[arg-type]
+    model: ModelConfig = Field(default_factory=ModelConfig, description="what the model is asked to be")
+    train: TrainConfig = Field(default_factory=TrainConfig, description="how the game is played")
+    runtime: RuntimeConfig = Field(default_factory=RuntimeConfig, description="where it runs")
+    checkpoint: CheckpointConfig = Field(default_factory=CheckpointConfig, description="what is saved")
+    log: LogConfig = Field(default_factory=LogConfig, description="what is written down")
+
+
+LENGTHS = ("train.epochs", "train.images", "train.minutes")
+"""The three ways to say how long; one excludes the others."""
+
+MODEL_KEYS = ("arch", "model", "data", "objective", "train.seed", "train.batch_size")
+"""Keys that a resumed run may not change: with another value it would be another run."""

@@ -1,0 +1,223 @@
+"""Plugins: find them, load the one that is asked for, explain what went wrong.
+
+Finding reads the metadata of installed distributions and imports nothing, so that a broken plugin cannot break a listing, a
+completion or another plugin. Loading imports one entry point and checks what comes out. gancli's own architectures,
+objectives and data sets stand in the same groups and are found in the same way.
+
+Besides the name of an entry point, an architecture may be asked for as ``dist/name`` (when two distributions claim one
+name) or as ``FILE.py:CLASS`` (one file, no package).
+
+``GANCLI_PLUGINS`` restricts what is seen: empty switches every third party off, ``a,b`` lets these distributions in.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from gancli.errors import PluginError, did_you_mean
+from gancli.plugin import API, Architecture, Dataset, Objective
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+__all__ = ["ARCHITECTURES", "DATASETS", "OBJECTIVES", "Entry", "Registry", "canonical"]
+
+OWN = "gancli"
+PluginT = TypeVar("PluginT", Architecture[Any], Dataset, Objective)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One plugin, as far as it is known without importing it.
+
+    Attributes:
+        name: what users type.
+        group: the entry-point group.
+        target: ``module:attribute``; for a file, ``path:attribute``.
+        distribution: normalised name of the distribution that provides it; empty for a file.
+        version: version of that distribution; for a file, ``sha256:...`` of its bytes.
+        summary: the distribution's one-line description.
+    """
+
+    name: str
+    group: str
+    target: str
+    distribution: str
+    version: str
+    summary: str = ""
+
+    @property
+    def qualified(self) -> str:
+        """``dist/name``, which is unique."""
+        return f"{self.distribution}/{self.name}"
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file of the user's, not an installed distribution's."""
+        return not self.distribution
+
+
+def canonical(distribution: str) -> str:
+    """The distribution's name in normalised form (PEP 503).
+
+    >>> canonical("Gancli_DCGAN")
+    'gancli-dcgan'
+    """
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+@cache
+def _installed() -> tuple[tuple[EntryPoint, str, str, str], ...]:
+    """Entry points of gancli's groups with (distribution, version, summary); read once, since every read scans the disk."""
+    from importlib.metadata import distributions
+
+    found: dict[tuple[str, str, str], tuple[EntryPoint, str, str, str]] = {}
+    for dist in distributions():
+        for point in dist.entry_points:
+            if point.group.startswith("gancli."):
+                name = canonical(dist.metadata["Name"] or "")
+                key = (point.group, name, point.name)
+                found.setdefault(key, (point, name, dist.version, dist.metadata["Summary"] or ""))
+    return tuple(found.values())
+
+
+def _allowed(distribution: str) -> bool:
+    chosen = os.environ.get("GANCLI_PLUGINS")
+    if chosen is None or distribution == OWN:
+        return True
+    return distribution in {canonical(name.strip()) for name in chosen.split(",") if name.strip()}
+
+
+class Registry(Generic[PluginT]):
+    """The plugins of one kind.
+
+    Args:
+        kind: what a plugin of this group is called in messages.
+        group: the entry-point group.
+        base: the class that a plugin must derive from.
+    """
+
+    def __init__(self, kind: str, group: str, base: type[PluginT]) -> None:
+        self.kind = kind
+        self.group = group
+        self._base = base
+
+    def entries(self) -> list[Entry]:
+        """Every plugin of this kind, sorted by name; nothing is imported."""
+        found = [
+            Entry(point.name, self.group, point.value, name, version, summary)
+            for point, name, version, summary in _installed()
+            if point.group == self.group and _allowed(name)
+        ]
+        return sorted(found, key=lambda entry: (entry.name, entry.distribution != OWN, entry.distribution))
+
+    def names(self) -> list[str]:
+        """The names that users may type, sorted, each once."""
+        return sorted({entry.name for entry in self.entries()})
+
+    def find(self, name: str) -> Entry:
+        """The plugin that ``name`` means.
+
+        Raises:
+            PluginError: there is none (naming the nearest), or more than one distribution claims the name.
+        """
+        if ".py:" in name:
+            return self._file_entry(name)
+        matches = [entry for entry in self.entries() if name in (entry.name, entry.qualified)]
+        if not matches:
+            raise PluginError(f"There is no {self.kind} '{name}'.", self._remedy(name))
+        if len(matches) > 1:
+            raise PluginError(
+                f"The {self.kind} '{name}' is claimed by {' and '.join(m.distribution for m in matches)}.",
+                f"Say which: {' or '.join(m.qualified for m in matches)}.",
+            )
+        return matches[0]
+
+    def load(self, name: str) -> type[PluginT]:
+        """The class behind ``name``; see :meth:`find` and :meth:`load_entry`."""
+        return self.load_entry(self.find(name))
+
+    def load_entry(self, entry: Entry) -> type[PluginT]:
+        """Import one plugin and check that it is one.
+
+        Raises:
+            PluginError: it cannot be imported, is something else, or was written for another version of the contract.
+        """
+        try:
+            with redirect_stdout(sys.stderr):  # stdout carries results only
+                plugin = _import_file(entry) if entry.is_file else _import_installed(entry)
+        except (KeyboardInterrupt, PluginError):
+            raise
+        except BaseException as error:  # a plugin may raise anything, SystemExit included, and must not take gancli with it
+            raise PluginError(
+                f"The {self.kind} '{entry.name}' cannot be loaded: {type(error).__name__}: {error}.".replace("..", "."),
+                f"It comes from {_origin(entry)}; update or uninstall that, or see the traceback with --debug.",
+            ) from error
+        return self._checked(plugin, entry)
+
+    def _checked(self, plugin: object, entry: Entry) -> type[PluginT]:
+        if not (isinstance(plugin, type) and issubclass(plugin, self._base)):
+            raise PluginError(
+                f"The {self.kind} '{entry.name}' is {plugin!r}, not a subclass of gancli.plugin.{self._base.__name__}.",
+                f"It comes from {_origin(entry)}; its author has to name the class in the entry point.",
+            )
+        api = getattr(plugin, "api", None)
+        if api != API:
+            newer = isinstance(api, int) and api > API
+            raise PluginError(
+                f"The {self.kind} '{entry.name}' has api = {api!r}; this gancli speaks api {API}.",
+                f"Update {'gancli' if newer else _origin(entry)}.",
+            )
+        return cast("type[PluginT]", plugin)
+
+    def _remedy(self, name: str) -> str:
+        hint = did_you_mean(name, self.names())
+        if os.environ.get("GANCLI_PLUGINS") is not None:
+            hint += " Plugins are restricted by GANCLI_PLUGINS."
+        return f"{hint} Choose a known one, or install the plugin that provides it.".strip()
+
+    def _file_entry(self, name: str) -> Entry:
+        text, _, attribute = name.rpartition(":")
+        path = Path(text).expanduser()
+        if not path.is_file():
+            raise PluginError(f"There is no file '{path}'.", f"An architecture in a file is FILE.py:CLASS, not '{name}'.")
+        from hashlib import sha256
+
+        digest = sha256(path.read_bytes()).hexdigest()
+        return Entry(name, self.group, f"{path.resolve()}:{attribute}", "", f"sha256:{digest}")
+
+
+def _origin(entry: Entry) -> str:
+    return f"the file {entry.target.rpartition(':')[0]}" if entry.is_file else f"{entry.distribution} {entry.version}"
+
+
+def _import_installed(entry: Entry) -> object:
+    for point, name, _, _ in _installed():
+        if (point.group, name, point.name) == (entry.group, entry.distribution, entry.name):
+            return point.load()
+    raise PluginError(f"{entry.qualified} is not installed any more.", "Start gancli again.")
+
+
+def _import_file(entry: Entry) -> object:
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    path, _, attribute = entry.target.rpartition(":")
+    spec = spec_from_file_location(f"gancli_file_{entry.version[7:23]}", path)
+    if spec is None or spec.loader is None:  # only a name without .py, which find() lets nobody ask for
+        raise PluginError(f"'{path}' is no Python file.", "An architecture in a file is FILE.py:CLASS.")
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return getattr(module, attribute)
+
+
+ARCHITECTURES: Registry[Architecture[Any]] = Registry("architecture", "gancli.architectures", Architecture)  # type: ignore[type-abstract]
+OBJECTIVES: Registry[Objective] = Registry("objective", "gancli.objectives", Objective)  # type: ignore[type-abstract]
+DATASETS: Registry[Dataset] = Registry("data set", "gancli.datasets", Dataset)  # type: ignore[type-abstract]
