@@ -1,0 +1,1 @@
+"""Built-in architectures. They are found through entry points, exactly as a third party's are."""

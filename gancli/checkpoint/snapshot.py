@@ -1,0 +1,60 @@
+"""Between a training's state and the members of a checkpoint.
+
+==========================  ===========================================================
+generator.safetensors       weights and buffers of the generator
+discriminator.safetensors   of the discriminator
+ema.safetensors             of the averaged generator: alone, it is the shareable model
+optim.safetensors           Adam's moments, by player and parameter name
+meters.safetensors          running means since the last row of metrics
+state.json                  step, images seen, alarms
+==========================  ===========================================================
+
+No generator's state is among them, because randomness is addressed, not consumed (:mod:`gancli.training.seeds`).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from gancli.checkpoint.tensors import decode, encode
+from gancli.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gancli.checkpoint.store import Checkpoint
+    from gancli.training.state import TrainingState
+
+__all__ = ["pack", "unpack"]
+
+_STATE = "state.json"
+
+
+def pack(state: TrainingState, facts: Mapping[str, Any]) -> dict[str, bytes]:
+    """The members of a checkpoint of this state; ``facts`` also go into the header of the shareable model."""
+    header = {"gancli": json.dumps(facts, sort_keys=True)}
+    members = {
+        f"{group}.safetensors": encode(tensors, header if group == "ema" else None)
+        for group, tensors in state.tensors().items()
+    }
+    members[_STATE] = json.dumps(state.counters(), sort_keys=True).encode()
+    return members
+
+
+def unpack(checkpoint: Checkpoint, state: TrainingState) -> None:
+    """Put a verified checkpoint into ``state``.
+
+    Raises:
+        CheckpointError: it belongs to another model.
+    """
+    names = state.tensors().keys()
+    try:
+        tensors = {name: decode(checkpoint.files[f"{name}.safetensors"], f"{name}.safetensors") for name in names}
+        counters = json.loads(checkpoint.files[_STATE])
+        state.restore(tensors, counters)
+        state.elapsed_seconds = float(checkpoint.manifest.facts.get("elapsed_seconds", 0.0))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"The checkpoint '{checkpoint.path}' lacks a part: {error}.", "It was written by something else; choose another."
+        ) from error

@@ -1,0 +1,1 @@
+"""Using a trained generator: load it, sample it, write what it draws."""

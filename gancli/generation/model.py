@@ -1,0 +1,268 @@
+"""A trained generator, ready to draw.
+
+    model = gancli.load()                                # the last run; or a name, a run's path, a checkpoint's path
+    images = model.sample(64, seed=0)                    # float32 (64, c, h, w) in [-1, 1]
+
+A checkpoint says which plugin made it; it never says where code lies. The plugin has to be installed, and an architecture
+that was a file has to be given again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from gancli.checkpoint.loading import read_checkpoint
+from gancli.checkpoint.store import CheckpointStore
+from gancli.checkpoint.tensors import decode, read_metadata
+from gancli.errors import CheckpointError, PluginError, RunError, UsageError
+from gancli.latents import latents
+from gancli.plugin import ImageSpec
+from gancli.registry import ARCHITECTURES, Entry, canonical
+from gancli.runs import find_run
+from gancli.settings import validate_options
+from gancli.training.runtime import pick_device
+from gancli.training.state import load_strictly
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from torch import Tensor, nn
+
+__all__ = ["Model", "Origin", "load"]
+
+Weights = Literal["ema", "raw"]
+_MEMBER = {"ema": "ema", "raw": "generator"}
+_DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
+BATCH_SIZE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a model came from.
+
+    Attributes:
+        run: name of the run, or of the file.
+        checkpoint: path of the checkpoint or file.
+        step: training steps behind it.
+        digest: SHA-256 of the weights' file.
+        weights: ``ema`` or ``raw``.
+        facts: what the checkpoint says about itself: architecture, data set, licence, environment.
+        notes: sentences that the user should read, such as a plugin of another version.
+    """
+
+    run: str
+    checkpoint: Path
+    step: int
+    digest: str
+    weights: Weights
+    facts: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The weights of a generator and what is known about them, not yet interpreted."""
+
+    run: str
+    path: Path
+    step: int
+    digest: str
+    facts: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+
+class Model:
+    """A generator in evaluation mode. Made by :func:`load`.
+
+    Attributes:
+        generator: the network, ``(n, latent_dim)`` [, labels] -> ``(n, c, h, w)`` in [-1, 1].
+        latent_dim: dimensions of z.
+        image: channels, height, width, classes.
+        class_names: one name per class; empty for an unconditional model.
+        device: where it runs.
+        origin: where it came from.
+    """
+
+    def __init__(self, generator: nn.Module, latent_dim: int, image: ImageSpec, class_names: tuple[str, ...], origin: Origin) -> None:
+        self.generator = generator.eval().requires_grad_(False)  # noqa: FBT003
+        self.latent_dim = latent_dim
+        self.image = image
+        self.class_names = class_names
+        self.origin = origin
+        self.device = next(generator.parameters()).device
+
+    def sample(
+        self,
+        n: int | None = None,
+        *,
+        seed: int = 0,
+        seeds: Sequence[int] | None = None,
+        labels: Sequence[int] | None = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> Tensor:
+        """Draw pictures: float32 ``(n, c, h, w)`` in [-1, 1], on the model's device.
+
+        Picture *i* is that of seed ``seed + i``: the same whatever n, batch size or device, up to rounding.
+
+        Args:
+            n: how many; 64 if neither this nor ``seeds`` is given.
+            seed: seed of the first picture.
+            seeds: the seed of every picture, instead of ``n`` and ``seed``.
+            labels: the class of every picture (conditional models); by default 0, 1, 2, ... in turn.
+            batch_size: pictures drawn at a time.
+
+        Raises:
+            UsageError: n or the labels are out of range.
+        """
+        if seeds is None:
+            count = 64 if n is None else n
+            if count < 1:
+                raise UsageError(f"n = {count} pictures cannot be drawn.", "Ask for at least 1.")
+            seeds = range(seed, seed + count)
+        elif n is not None and n != len(seeds):
+            raise UsageError(f"n = {n}, but there are {len(seeds)} seeds.", "Give one of the two.")
+        return torch.cat(list(self.batches(seeds, labels, batch_size)))
+
+    def batches(
+        self, seeds: Sequence[int], labels: Sequence[int] | None = None, batch_size: int = BATCH_SIZE
+    ) -> Iterator[Tensor]:
+        """The same pictures, batch by batch, so that memory does not grow with their number."""
+        classes = self._classes(seeds, labels)
+        for start in range(0, len(seeds), batch_size):
+            z = torch.from_numpy(latents(seeds[start : start + batch_size], self.latent_dim))
+            chosen = () if classes is None else (torch.tensor(classes[start : start + batch_size]),)
+            yield self.draw(z, *chosen)
+
+    @torch.inference_mode()
+    def draw(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Pictures of given latents ``(n, latent_dim)`` [, labels ``(n,)``]: float32 ``(n, c, h, w)``."""
+        conditions = () if labels is None else (labels.to(self.device),)
+        images: Tensor = self.generator(z.to(self.device), *conditions)
+        return images.float()
+
+    def _classes(self, seeds: Sequence[int], labels: Sequence[int] | None) -> Sequence[int] | None:
+        count = self.image.classes
+        if not count:
+            if labels is not None:
+                raise UsageError("This model is unconditional: it cannot draw a class.", "Train one with --conditional.")
+            return None
+        if labels is None:
+            return [i % count for i in range(len(seeds))]
+        if len(labels) != len(seeds) or not all(0 <= label < count for label in labels):
+            raise UsageError(f"The classes do not fit: {len(labels)} for {len(seeds)} pictures.", f"Classes are 0 to {count - 1}.")
+        return labels
+
+
+def load(
+    source: str | Path | None = None,
+    *,
+    checkpoint: str | Path | None = None,
+    step: int | None = None,
+    weights: Weights = "ema",
+    device: str = "cpu",
+    runs_dir: str | Path = "runs",
+    arch: str | None = None,
+) -> Model:
+    """Load a generator.
+
+    Args:
+        source: name or path of a run; by default ``$GANCLI_RUN``, else the run that saved last.
+        checkpoint: path of a checkpoint directory or of a ``.safetensors`` file instead.
+        step: which checkpoint of the run; by default the newest.
+        weights: ``ema``, the averaged generator, or ``raw``, the one that was trained.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        runs_dir: where runs are looked for by name.
+        arch: ``FILE.py:CLASS``, for a model whose architecture was a file.
+
+    Raises:
+        RunError: there is no such run or checkpoint.
+        CheckpointError: it is corrupt, foreign or unsafe.
+        PluginError: the architecture that made it is not here.
+    """
+    where = pick_device(device)
+    stored = _read_path(Path(checkpoint), weights) if checkpoint else _read_run(source, step, weights, Path(runs_dir))
+    return _interpret(stored, weights, where, arch)
+
+
+def _read_run(source: str | Path | None, step: int | None, weights: Weights, runs_dir: Path) -> _Stored:
+    run = find_run(None if source is None else str(source), runs_dir)
+    member = f"{_MEMBER[weights]}.safetensors"
+    found = CheckpointStore(run.checkpoints).load(step, [member])
+    return _Stored(
+        run=run.name,
+        path=found.path,
+        step=found.step,
+        digest=found.manifest.files[member].sha256,
+        facts=dict(found.manifest.facts),
+        tensors=decode(found.files[member], f"'{found.path / member}'"),
+    )
+
+
+def _read_path(path: Path, weights: Weights) -> _Stored:
+    if path.suffix == ".safetensors":
+        return _read_file(path)
+    member = f"{_MEMBER[weights]}.safetensors"
+    found = read_checkpoint(path, [member])
+    run = found.path.absolute().parent.parent.name
+    facts = dict(found.manifest.facts)
+    tensors = decode(found.files[member], f"'{path / member}'")
+    return _Stored(run, path, found.step, found.manifest.files[member].sha256, facts, tensors)
+
+
+def _read_file(path: Path) -> _Stored:
+    from hashlib import sha256
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise RunError(f"'{path}' cannot be read: {error.strerror}.", "Give a checkpoint directory or a .safetensors file.") from error
+    tensors = decode(data, f"'{path}'")
+    try:
+        facts = json.loads(read_metadata(data, f"'{path}'")["gancli"])
+    except (KeyError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"'{path}' does not say which model it holds.", "Give one that gancli wrote.") from error
+    return _Stored(path.stem, path, int(facts.get("step", 0)), sha256(data).hexdigest(), facts, tensors)
+
+
+def _interpret(stored: _Stored, weights: Weights, device: torch.device, arch: str | None) -> Model:
+    try:
+        made_by, latent_dim = stored.facts["arch"], int(stored.facts["latent_dim"])
+        class_names = tuple(map(str, stored.facts["classes"]))
+        image = ImageSpec(**stored.facts["image"], classes=len(class_names))
+        entry = _find_architecture(made_by, arch)
+        plugin = ARCHITECTURES.load_entry(entry)()
+        options = plugin.migrate(dict(made_by["options"]), str(made_by["version"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"'{stored.path}' does not say what is needed: {error!r}.", "Give one that gancli wrote.") from error
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers are the caller's
+        networks = plugin.build(validate_options("arch", plugin.Config, options), image, latent_dim)
+    load_strictly(networks.generator, stored.tensors, f"generator of '{stored.path}'")
+    notes = ()
+    if made_by["version"] != entry.version:
+        notes = (f"Made by {entry.distribution} {made_by['version']}; {entry.version} is installed.",)
+    origin = Origin(stored.run, stored.path, stored.step, stored.digest, weights, stored.facts, notes)
+    return Model(networks.generator.to(device), latent_dim, image, class_names, origin)
+
+
+def _find_architecture(made_by: dict[str, Any], given: str | None) -> Entry:
+    """The installed plugin that made a model, or the file that is given again."""
+    name, distribution = str(made_by["name"]), canonical(str(made_by["distribution"]))
+    if given:
+        entry = ARCHITECTURES.find(given)
+        if not distribution and entry.version != made_by["version"]:
+            raise PluginError(f"'{given}' is not the file that made this model: its content differs.", "Give the file as it was.")
+        return entry
+    if not distribution:
+        raise PluginError(f"The model was made by the file '{name}'.", "Give it again with --arch FILE.py:CLASS; it is not imported by itself.")
+    wanted = f"{distribution}/{name.rpartition('/')[2]}"
+    for entry in ARCHITECTURES.entries():
+        if entry.qualified == wanted:
+            return entry
+    how = f"Install it: pip install {distribution}" if _DISTRIBUTION.fullmatch(distribution) else "Install it"
+    raise PluginError(f"The model was made by the architecture '{wanted}' {made_by['version']}, which is not installed.", f"{how}.")

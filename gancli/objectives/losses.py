@@ -1,0 +1,152 @@
+"""Adversarial losses, per sample, on logits; written as printed in their papers.
+
+D(x) below is the discriminator's logit (no sigmoid), s the sigmoid, and softplus(t) = log(1 + e^t), so that
+-log s(t) = softplus(-t) without the cancellation that log(sigmoid(t)) suffers from.
+
+Importing this module imports no torch: a tensor brings its own methods, and softplus is fetched when first called.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from gancli.plugin import Objective
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Hinge", "LeastSquares", "NonSaturating", "Relativistic", "Wasserstein"]
+
+
+def softplus(x: Tensor) -> Tensor:
+    """log(1 + e^x), computed without overflow."""
+    from torch.nn.functional import softplus as torch_softplus
+
+    return torch_softplus(x)
+
+
+class NonSaturating(Objective):
+    """The non-saturating game with one-sided label smoothing a (1: none).
+
+        L_D = -a log s(D(x)) - (1 - a) log(1 - s(D(x))) - log(1 - s(D(G(z))))
+        L_G = -log s(D(G(z)))
+
+    Goodfellow et al., 2014, "Generative Adversarial Nets", section 3; smoothing: Salimans et al., 2016, section 3.4.
+    """
+
+    api = 1
+    summary = "Non-saturating logistic loss (Goodfellow et al., 2014), R1 by default (Mescheder et al., 2018)"
+
+    r1_gamma: float = Field(0.3, ge=0, le=1e4, description="weight of R1, the squared gradient of D at real images; 0: off")
+    penalty_interval_steps: int = Field(8, ge=1, le=1000, description="apply the penalties at every n-th step, n times as strong")
+    real_label: float = Field(1.0, gt=0.5, le=1, description="what D is told about real images; 0.9 is one-sided smoothing")
+
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """-a log s(D(x)) - (1 - a) log(1 - s(D(x))) - log(1 - s(D(G(z))))."""
+        return softplus(-real_logits) + (1 - self.real_label) * real_logits + softplus(fake_logits)
+
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor) -> Tensor:  # noqa: ARG002  (not relativistic)
+        """-log s(D(G(z)))."""
+        return softplus(-fake_logits)
+
+
+class Hinge(Objective):
+    """The hinge loss.
+
+        L_D = max(0, 1 - D(x)) + max(0, 1 + D(G(z)))
+        L_G = -D(G(z))
+
+    Lim & Ye, 2017, "Geometric GAN"; Miyato et al., 2018, "Spectral Normalization for GANs".
+    """
+
+    api = 1
+    summary = "Hinge loss (Lim & Ye, 2017)"
+
+    r1_gamma: float = Field(0.3, ge=0, le=1e4, description="weight of R1, the squared gradient of D at real images; 0: off")
+    penalty_interval_steps: int = Field(8, ge=1, le=1000, description="apply the penalties at every n-th step, n times as strong")
+
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """max(0, 1 - D(x)) + max(0, 1 + D(G(z)))."""
+        return (1 - real_logits).relu() + (1 + fake_logits).relu()
+
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor) -> Tensor:  # noqa: ARG002  (not relativistic)
+        """-D(G(z))."""
+        return -fake_logits
+
+
+class LeastSquares(Objective):
+    """The least-squares loss with targets b = c = 1 for real and a = 0 for fake.
+
+        L_D = 1/2 (D(x) - 1)^2 + 1/2 D(G(z))^2
+        L_G = 1/2 (D(G(z)) - 1)^2
+
+    Mao et al., 2017, "Least Squares Generative Adversarial Networks", equation 9.
+    """
+
+    api = 1
+    summary = "Least squares (Mao et al., 2017)"
+
+    r1_gamma: float = Field(0.3, ge=0, le=1e4, description="weight of R1, the squared gradient of D at real images; 0: off")
+    penalty_interval_steps: int = Field(8, ge=1, le=1000, description="apply the penalties at every n-th step, n times as strong")
+
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """1/2 (D(x) - 1)^2 + 1/2 D(G(z))^2."""
+        return 0.5 * (real_logits - 1).square() + 0.5 * fake_logits.square()
+
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor) -> Tensor:  # noqa: ARG002  (not relativistic)
+        """1/2 (D(G(z)) - 1)^2."""
+        return 0.5 * (fake_logits - 1).square()
+
+
+class Wasserstein(Objective):
+    """The Wasserstein critic, with the gradient penalty that keeps it 1-Lipschitz.
+
+        L_D = D(G(z)) - D(x) + lambda (|grad D(x^)| - 1)^2,    x^ between real and fake
+        L_G = -D(G(z))
+
+    Arjovsky et al., 2017, "Wasserstein GAN"; Gulrajani et al., 2017, "Improved Training of Wasserstein GANs".
+    """
+
+    api = 1
+    summary = "Wasserstein critic with gradient penalty (Gulrajani et al., 2017)"
+
+    gradient_penalty: float = Field(10.0, ge=0, le=1e4, description="weight lambda of the WGAN-GP penalty")
+
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """D(G(z)) - D(x)."""
+        return fake_logits - real_logits
+
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor) -> Tensor:  # noqa: ARG002  (not relativistic)
+        """-D(G(z))."""
+        return -fake_logits
+
+
+class Relativistic(Objective):
+    """Relativistic pairing: D judges differences between a real and a fake image, with R1 and R2 at every step.
+
+        L_D = -log s(D(x) - D(G(z))) + gamma/2 |grad D(x)|^2 + gamma/2 |grad D(G(z))|^2
+        L_G = -log s(D(G(z)) - D(x))
+
+    Jolicoeur-Martineau, 2018, "The relativistic discriminator"; Huang et al., 2024, "The GAN is dead; long live the GAN!".
+    """
+
+    api = 1
+    summary = "Relativistic pairing with R1 and R2 (R3GAN, Huang et al., 2024)"
+
+    r1_gamma: float = Field(1.0, ge=0, le=1e4, description="weight of R1, the squared gradient of D at real images; 0: off")
+    r2_gamma: float = Field(1.0, ge=0, le=1e4, description="weight of R2, the squared gradient of D at fake images; 0: off")
+
+    @property
+    def generator_sees_real(self) -> bool:
+        """True: the generator is compared with the real images of the step."""
+        return True
+
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """-log s(D(x) - D(G(z)))."""
+        return softplus(fake_logits - real_logits)
+
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor) -> Tensor:
+        """-log s(D(G(z)) - D(x))."""
+        return softplus(real_logits - fake_logits)

@@ -1,0 +1,327 @@
+"""From all the places where a value can be set to one validated configuration, and where each value came from.
+
+    core default < data set < architecture < objective < GANCLI_* < -c file < -s key=value < command-line flag
+
+Every layer is a flat mapping of dotted keys (``train.seed``). Plugins' layers hold what they prefer; whatever the user sets
+wins, also over a preference that only fits another choice: an architecture's wishes for one objective are dropped when
+another is chosen. Setting one of the three lengths (epochs, images, minutes) drops the others from the layers below.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from gancli.config import LENGTHS, RunConfig
+from gancli.errors import ConfigError, did_you_mean
+from gancli.registry import ARCHITECTURES, OBJECTIVES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+__all__ = ["Resolved", "flatten", "known_keys", "load_arch", "load_objective", "resolve", "schema", "validate_options"]
+
+_ENVIRONMENT_PREFIX = "GANCLI_"
+_MAX_CONFIG_BYTES = 1 << 20
+
+DEFAULT_EPOCHS = 20
+"""Length of a run when neither the user nor a plugin says anything."""
+
+Flat = dict[str, Any]
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A configuration and the origin of each of its values.
+
+    Attributes:
+        config: validated and complete: the plugins' options are all spelled out.
+        origins: dotted key -> ``default``, ``data set mnist``, ``architecture dense``, ``GANCLI_TRAIN__SEED``, the name of a
+            file, ``-s``, or ``--epochs``.
+    """
+
+    config: RunConfig
+    origins: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """Values by dotted key, and for each the name of its origin."""
+
+    values: Flat
+    origins: dict[str, str]
+
+    @classmethod
+    def of(cls, values: Flat, origin: str) -> _Layer:
+        return cls(values, dict.fromkeys(values, origin))
+
+
+def resolve(
+    *,
+    files: Sequence[Path] = (),
+    assignments: Sequence[str] = (),
+    flags: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Resolved:
+    """Merge and validate.
+
+    Args:
+        files: TOML or JSON files (``-c``), later ones winning.
+        assignments: ``section.key=value`` (``-s``), the value parsed as JSON, else taken as text.
+        flags: dotted keys that were given as flags of their own; the flag is named in messages as ``--last-part``.
+        environment: defaults to the process's; ``GANCLI_SECTION__KEY`` sets ``section.key``.
+
+    Raises:
+        ConfigError: a key is unknown or a value is not allowed.
+        PluginError: the architecture, objective or data set cannot be found or loaded.
+    """
+    user = [
+        _from_environment(os.environ if environment is None else environment),
+        *(_from_file(path) for path in files),
+        _from_assignments(assignments),
+        _from_flags(flags or {}),
+    ]
+    preferences = _plugin_layers(user)
+    merged = _merge([_Layer.of(_core_defaults(), "default"), *preferences, *user])
+    _refuse_unknown_keys(merged)
+    return Resolved(_validate(merged), merged.origins)
+
+
+def load_arch(config: RunConfig) -> tuple[Any, Any]:
+    """The chosen architecture (an instance) and its validated options."""
+    plugin = ARCHITECTURES.load(config.arch.name)
+    return plugin(), validate_options("arch", plugin.Config, config.arch.options)
+
+
+def load_objective(config: RunConfig) -> Any:  # noqa: ANN401  (an Objective; its class is the plugin's)
+    """The chosen objective, with its options."""
+    return validate_options("objective", OBJECTIVES.load(config.objective.name), config.objective.options)
+
+
+def flatten(config: RunConfig) -> Flat:
+    """``{"train.seed": 0, ...}`` in JSON types, in the order of the sections."""
+    return _dotted(config.model_dump(mode="json"))
+
+
+def known_keys(arch: str = "dense", objective: str = "non-saturating") -> list[str]:
+    """Every dotted key that may be set, sorted, with the options of these two plugins."""
+    own = [f"arch.{key}" for key in ARCHITECTURES.load(arch).Config.model_fields]
+    own += [f"objective.{key}" for key in OBJECTIVES.load(objective).model_fields]
+    return sorted({*_core_defaults(), *own})
+
+
+def schema(arch: str = "dense", objective: str = "non-saturating") -> dict[str, Any]:
+    """JSON Schema of a configuration file, with the options of these two plugins, for editors and validators."""
+    document = RunConfig.model_json_schema()
+    definitions = document["$defs"]
+    for section, plugin in (("ArchChoice", ARCHITECTURES.load(arch).Config), ("ObjectiveChoice", OBJECTIVES.load(objective))):
+        own = plugin.model_json_schema()
+        definitions.update(own.get("$defs", {}))
+        definitions[section]["properties"].update(own["properties"])
+        definitions[section]["additionalProperties"] = False
+    document["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    document["title"] = f"gancli configuration ({arch}, {objective})"
+    return document
+
+
+def validate_options(section: str, model: type[ModelT], options: Mapping[str, Any]) -> ModelT:
+    """A plugin's options, checked by its own model.
+
+    Raises:
+        ConfigError: a key is unknown or a value is not allowed.
+    """
+    return _checked(section, model, options, {})
+
+
+def _core_defaults() -> Flat:
+    return _dotted(RunConfig().model_dump(mode="json"))
+
+
+def _dotted(nested: Mapping[str, Any]) -> Flat:
+    return {f"{section}.{key}": value for section, values in nested.items() for key, value in values.items()}
+
+
+def _from_environment(environment: Mapping[str, str]) -> _Layer:
+    values, origins = {}, {}
+    for name, text in sorted(environment.items()):
+        section, separator, key = name.removeprefix(_ENVIRONMENT_PREFIX).lower().partition("__")
+        if name.startswith(_ENVIRONMENT_PREFIX) and separator:
+            values[f"{section}.{key}"] = _parse_value(text)
+            origins[f"{section}.{key}"] = name
+    return _Layer(values, origins)
+
+
+def _from_file(path: Path) -> _Layer:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_CONFIG_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"The configuration '{path}' cannot be read: {error.strerror}.", "Give a .toml or .json file.") from error
+    if len(content) > _MAX_CONFIG_BYTES:
+        raise ConfigError(f"The configuration '{path}' is larger than 1 MiB.", "Give a .toml or .json file.")
+    try:
+        text = content.decode()
+        nested = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        kind = "JSON" if path.suffix == ".json" else "TOML"
+        raise ConfigError(f"'{path}' is not valid {kind}: {error}.", "Correct it there, or give another file.") from error
+    return _Layer.of(_flatten_file(nested, path), path.name)
+
+
+def _flatten_file(nested: object, path: Path) -> Flat:
+    if not isinstance(nested, dict):
+        raise ConfigError(f"'{path}' holds {type(nested).__name__}, not sections.", "Write sections such as [train].")
+    for section, values in nested.items():
+        if not isinstance(values, dict):
+            hint = did_you_mean(section, RunConfig.model_fields)
+            raise ConfigError(f"'{section}' in '{path}' stands outside of a section.", f"Write it under [{_home(section)}]. {hint}")
+    return _dotted(nested)
+
+
+def _home(key: str) -> str:
+    """The section that has such a key, else ``section``."""
+    return next((known.partition(".")[0] for known in _core_defaults() if known.endswith(f".{key}")), "section")
+
+
+def _from_assignments(assignments: Iterable[str]) -> _Layer:
+    values = {}
+    for text in assignments:
+        key, separator, value = text.partition("=")
+        if not separator or not key.strip():
+            raise ConfigError(f"'-s {text}' sets nothing.", "Write -s section.key=value, for instance -s train.batch_size=64.")
+        values[key.strip()] = _parse_value(value.strip())
+    return _Layer.of(values, "-s")
+
+
+def _from_flags(flags: Mapping[str, object]) -> _Layer:
+    return _Layer(dict(flags), {key: f"--{key.rpartition('.')[2].replace('_', '-')}" for key in flags})
+
+
+def _parse_value(text: str) -> object:
+    """JSON, else the text itself; never evaluated."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _plugin_layers(user: Sequence[_Layer]) -> list[_Layer]:
+    """What the data set, the architecture and the objective prefer, as far as it fits what the user has chosen."""
+    from gancli.data import dataset_defaults
+
+    dataset = _text(_chosen(user, "data.dataset", RunConfig().data.dataset), "data.dataset")
+    data = _Layer.of(dict(dataset_defaults(dataset)), f"data set {dataset}")
+    arch_name = _text(_chosen([data, *user], "arch.name", RunConfig().arch.name), "arch.name")
+    arch = _Layer.of(dict(ARCHITECTURES.load(arch_name).defaults), f"architecture {arch_name}")
+    layers = [data, arch]
+    name = _text(_chosen([*layers, *user], "objective.name", RunConfig().objective.name), "objective.name")
+    layers = [_fitting(layer, "objective", name) for layer in layers]
+    return [*layers, _Layer.of(dict(OBJECTIVES.load(name).defaults), f"objective {name}")]
+
+
+def _fitting(layer: _Layer, section: str, chosen: str) -> _Layer:
+    """The layer without its wishes for ``section`` when these were made for another choice than ``chosen``."""
+    meant = layer.values.get(f"{section}.name", RunConfig().objective.name)
+    if meant == chosen:
+        return layer
+    kept = {key: value for key, value in layer.values.items() if not key.startswith(f"{section}.")}
+    return _Layer(kept, {key: layer.origins[key] for key in kept})
+
+
+def _chosen(layers: Sequence[_Layer], key: str, default: object) -> object:
+    return next((layer.values[key] for layer in reversed(layers) if key in layer.values), default)
+
+
+def _text(value: object, key: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{key} = {value!r} is not a name.", "Give a name as text.")
+    return value
+
+
+def _merge(layers: Iterable[_Layer]) -> _Layer:
+    values: Flat = {}
+    origins: dict[str, str] = {}
+    for layer in layers:
+        lengths = [key for key in LENGTHS if layer.values.get(key) is not None]
+        if len(lengths) > 1:
+            named = " and ".join(f"{key} ({layer.origins[key]})" for key in lengths)
+            raise ConfigError(f"{named} exclude each other.", "Say how long in one way: epochs, images or minutes.")
+        if lengths:
+            values.update(dict.fromkeys(LENGTHS))
+        values.update(layer.values)
+        origins.update(layer.origins)
+    if all(values.get(key) is None for key in LENGTHS):
+        values["train.epochs"] = DEFAULT_EPOCHS
+    return _Layer(values, origins)
+
+
+def _refuse_unknown_keys(merged: _Layer) -> None:
+    known = known_keys(merged.values["arch.name"], merged.values["objective.name"])
+    for key in merged.values:
+        if key not in known:
+            hint = did_you_mean(key, known)
+            hint = hint if hint.startswith("Did") else f"See `gancli config schema --arch {merged.values['arch.name']}`."
+            raise ConfigError(f"Unknown key '{key}' (from {merged.origins[key]}).", hint)
+
+
+def _validate(merged: _Layer) -> RunConfig:
+    nested: dict[str, dict[str, Any]] = {}
+    for key, value in merged.values.items():
+        section, _, name = key.partition(".")
+        nested.setdefault(section, {})[name] = value
+    for section, model in _choice_models(nested).items():
+        name = nested[section].pop("name")
+        options = _checked(section, model, nested[section], merged.origins)
+        nested[section] = {"name": name, **options.model_dump(mode="json")}
+    return _checked("", RunConfig, nested, merged.origins)
+
+
+def _choice_models(nested: Mapping[str, Mapping[str, Any]]) -> dict[str, type[BaseModel]]:
+    return {
+        "arch": ARCHITECTURES.load(nested["arch"]["name"]).Config,
+        "objective": OBJECTIVES.load(nested["objective"]["name"]),
+    }
+
+
+def _checked(section: str, model: type[ModelT], values: object, origins: Mapping[str, str]) -> ModelT:
+    """Validate strictly, as JSON: a true is no 1, a "3" no 3, a list may be a tuple."""
+    try:
+        return model.model_validate_json(json.dumps(values), strict=True)
+    except ValidationError as error:
+        raise _explain(section, model, error, origins) from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"The section '{section}' holds a value that is no JSON: {error}.", "Use numbers, text, lists.") from error
+
+
+def _explain(section: str, model: type[BaseModel], error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
+    first, *others = error.errors(include_url=False)
+    location = [str(part) for part in first["loc"]]
+    path = ".".join([section, *location] if section else location)
+    key = ".".join(path.split(".")[:2])
+    origin = f" (from {origins[key]})" if origins.get(key, "default") != "default" else ""
+    more = f" {len(others)} more of the kind." if others else ""
+    reason = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        return ConfigError(f"Unknown key '{path}'{origin}.", did_you_mean(path, (f"{section}.{k}" for k in model.model_fields)))
+    return ConfigError(f"{path} = {_shown(first['input'])}{origin} is not allowed: it should be {reason}.", f"{_meaning(key, model)}{more}")
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004  (enough to recognise it)
+
+
+def _meaning(key: str, model: type[BaseModel]) -> str:
+    """The description of a key: ``train.epochs: length of the run in passes over the data.``"""
+    section, _, name = key.partition(".")
+    if model is RunConfig and section in RunConfig.model_fields:
+        model = type(getattr(RunConfig(), section))
+    field = model.model_fields.get(name)
+    return f"{name}: {field.description}." if field and field.description else ""

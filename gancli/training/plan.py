@@ -1,0 +1,56 @@
+"""How long a run is, and which share of it is done."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from gancli.config import TrainConfig
+
+__all__ = ["Plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The length of a run: in steps, or in seconds of training.
+
+    A run measured in seconds ends on time on every machine, but its schedule follows the clock, so that it cannot be
+    repeated bit for bit.
+    """
+
+    steps_per_epoch: int
+    total_steps: int | None
+    total_seconds: float | None = None
+
+    @classmethod
+    def of(cls, config: TrainConfig, steps_per_epoch: int) -> Self:
+        """The plan that ``epochs``, ``images`` or ``minutes`` asks for. Images are rounded up to whole steps."""
+        if config.minutes is not None:
+            return cls(steps_per_epoch, None, config.minutes * 60)
+        if config.images is not None:
+            return cls(steps_per_epoch, math.ceil(config.images / config.batch_size))
+        return cls(steps_per_epoch, (config.epochs or 0) * steps_per_epoch)
+
+    @property
+    def epochs(self) -> int | None:
+        """Epochs that are begun in the whole run, or None if only the clock knows."""
+        return None if self.total_steps is None else math.ceil(self.total_steps / self.steps_per_epoch)
+
+    def fraction(self, step: int, elapsed_seconds: float) -> float:
+        """Share of the run that is done, in [0, 1]."""
+        done, total = (step, self.total_steps) if self.total_steps is not None else (elapsed_seconds, self.total_seconds)
+        return min(1.0, done / total) if total else 1.0
+
+    def is_done(self, step: int, elapsed_seconds: float) -> bool:
+        """Whether the run is at its end."""
+        return self.fraction(step, elapsed_seconds) >= 1
+
+    def epoch(self, step: int) -> int:
+        """Number, from 1, of the epoch to which the last of ``step`` steps belongs."""
+        return max(1, math.ceil(step / self.steps_per_epoch))
+
+    def ends_epoch(self, step: int) -> bool:
+        """Whether ``step`` steps are a whole number of epochs."""
+        return step % self.steps_per_epoch == 0

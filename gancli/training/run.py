@@ -1,0 +1,425 @@
+"""The use case: train into a run directory, or go on with one.
+
+Order of things that a reader may rely on: nothing is written before everything that can be checked was checked; rows of
+metrics are durable before the checkpoint that covers them; a checkpoint is announced only after it is durable; a signal is
+asked about between steps, never acted on inside one.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+import gancli
+from gancli import images
+from gancli.checkpoint.lock import RunLock
+from gancli.checkpoint.snapshot import pack, unpack
+from gancli.checkpoint.store import CheckpointStore
+from gancli.config import LENGTHS, RunConfig
+from gancli.data.batches import normalise
+from gancli.errors import ConfigError, DivergedError, GancliError, RunError
+from gancli.latents import latents
+from gancli.registry import canonical
+from gancli.runs import RunDirectory, create_run, mark_latest
+from gancli.settings import flatten, resolve
+from gancli.storage import write_atomically
+from gancli.training.alarms import diversity, signs_of_trouble
+from gancli.training.events import (
+    Alarm,
+    CheckpointSaved,
+    EpochEnded,
+    Event,
+    PreviewWritten,
+    Progress,
+    RunEnded,
+    RunStarted,
+)
+from gancli.training.metrics import MetricsLog, plot_losses, read_rows
+from gancli.training.runtime import translate_memory_error
+from gancli.training.setup import Game, set_up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from torch import Tensor
+
+__all__ = ["resume", "stored_config", "train"]
+
+_FREE_KEYS = (*LENGTHS, "runtime.", "checkpoint.", "log.")
+"""Keys, or beginnings of keys, that a resumed run may change."""
+
+
+def _ignore(event: Event) -> None:
+    """Observe nothing."""
+
+
+def _never() -> int:
+    """No signal came."""
+    return 0
+
+
+def train(
+    config: RunConfig,
+    *,
+    runs_dir: Path = Path("runs"),
+    name: str | None = None,
+    observe: Callable[[Event], None] = _ignore,
+    stop: Callable[[], int] = _never,
+    argv: Sequence[str] = (),
+) -> RunEnded:
+    """Train a new run.
+
+    Args:
+        config: the whole configuration, see :func:`gancli.settings.resolve`.
+        runs_dir: where run directories live; made if it is missing.
+        name: name of the new run directory; by default time, data set and architecture.
+        observe: is told what happens, see :mod:`gancli.training.events`.
+        stop: asked after every step; when it returns a signal's number, the run is saved and ends.
+        argv: the command line, for the record.
+
+    Returns:
+        how it ended: ``status`` is ``done`` or ``stopped``.
+
+    Raises:
+        GancliError: with the exit code that fits; what was announced as saved stays saved.
+    """
+    game = set_up(config)
+    run = create_run(runs_dir, name, game.data.name, game.arch.name.rpartition(":")[2])
+    document = json.dumps(config.model_dump(mode="json"), indent=2) + "\n"
+    with RunLock(run.lock_path):
+        write_atomically(run.config_path, document.encode())
+        return _Session(game, run, observe, stop).play(argv)
+
+
+def resume(
+    run: RunDirectory,
+    *,
+    changes: Mapping[str, object] | None = None,
+    observe: Callable[[Event], None] = _ignore,
+    stop: Callable[[], int] = _never,
+    argv: Sequence[str] = (),
+) -> RunEnded:
+    """Go on with a run from its newest checkpoint, as if it had never stopped.
+
+    Args:
+        run: its directory.
+        changes: dotted keys with new values. The length, ``runtime``, ``checkpoint`` and ``log`` may change; what would
+            make it another model may not.
+        observe: see :func:`train`.
+        stop: see :func:`train`.
+        argv: the command line, for the record.
+
+    Raises:
+        ConfigError: a change would make it another model; all differences are listed.
+        RunError: there is no checkpoint to go on from.
+        CheckpointError: the newest one is corrupt, or belongs to another model or data set.
+    """
+    config = _changed(stored_config(run), changes or {})
+    with RunLock(run.lock_path):
+        store = CheckpointStore(run.checkpoints)
+        store.clean()
+        checkpoint = store.load()
+        game = set_up(config)
+        _refuse_other_data(checkpoint.manifest.facts, game)
+        unpack(checkpoint, game.state)
+        document = json.dumps(config.model_dump(mode="json"), indent=2) + "\n"
+        write_atomically(run.config_path, document.encode())
+        return _Session(game, run, observe, stop, notes=_drift(checkpoint.manifest.facts, game)).play(argv)
+
+
+def stored_config(run: RunDirectory) -> RunConfig:
+    """The configuration of a run, validated again.
+
+    Raises:
+        RunError: it has none.
+        ConfigError: it is not valid here, for instance because it was edited.
+    """
+    if not run.config_path.is_file():
+        raise RunError(f"'{run.path}' has no config.json.", "Choose another run; see `gancli runs list`.")
+    return resolve(files=[run.config_path], environment={}).config
+
+
+def _changed(stored: RunConfig, changes: Mapping[str, object]) -> RunConfig:
+    """The stored configuration with the changes, if they leave it the same model."""
+    old = flatten(stored)
+    asked = resolve(flags={**_set_keys(old, changes), **changes}, environment={}).config
+    new = flatten(asked)
+    refused = [key for key in new if new[key] != old.get(key) and not key.startswith(_FREE_KEYS)]
+    if refused:
+        listed = "; ".join(f"{key}: stored {json.dumps(old.get(key))}, asked {json.dumps(new[key])}" for key in refused)
+        raise ConfigError(
+            f"That would be another model ({listed}).",
+            "Leave these as they are, or start a new run with -c and the run's config.json.",
+        )
+    return asked
+
+
+def _set_keys(old: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
+    """The stored values, without the stored length where a new one is asked for."""
+    new_length = any(key in LENGTHS for key in changes)
+    return {key: value for key, value in old.items() if not (new_length and key in LENGTHS)}
+
+
+def _refuse_other_data(facts: Mapping[str, Any], game: Game) -> None:
+    stored = facts["dataset"]["fingerprint"]
+    if stored != game.data.fingerprint:
+        raise ConfigError(
+            f"The data set '{game.data.name}' is not the one that this run was trained on "
+            f"(fingerprint {game.data.fingerprint[:12]}, not {stored[:12]}).",
+            "Restore the pictures as they were, or start a new run.",
+        )
+
+
+def _drift(facts: Mapping[str, Any], game: Game) -> tuple[str, ...]:
+    """Sentences about what is not as it was, and so may change the last bits."""
+    then, now = facts["environment"], game.runtime.describe()
+    changed = [f"{key} was {then.get(key)!r}, is {now[key]!r}" for key in now if then.get(key) != now[key]]
+    arch = facts["arch"]
+    if arch["version"] != game.arch.version:
+        changed.append(f"{canonical(arch['distribution'])} was {arch['version']}, is {game.arch.version}")
+    return (f"The result may differ in its last bits: {'; '.join(changed)}.",) if changed else ()
+
+
+class _Session:
+    """One process's share of a run: plays the game, and writes down what happens."""
+
+    def __init__(
+        self,
+        game: Game,
+        run: RunDirectory,
+        observe: Callable[[Event], None],
+        stop: Callable[[], int],
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.game = game
+        self.run = run
+        self.store = CheckpointStore(run.checkpoints)
+        self.notes = notes
+        self.stop = stop
+        self.saved_step: int | None = None
+        self.preview: Path | None = None
+        self._observe = observe
+        self._clock = time.monotonic
+        self._started = self._clock() - game.state.elapsed_seconds
+        self._rates = {"interval": (self._clock(), game.state.images_seen), "epoch": (self._clock(), game.state.images_seen)}
+        count = min(game.config.log.previews, 64, len(game.data.images.images))
+        self._some_real = normalise(game.data.images.images[:count].to(game.runtime.device))
+
+    def play(self, argv: Sequence[str]) -> RunEnded:
+        """Play to the end of the plan, or until somebody asks to stop."""
+        info = self._first_info(argv)
+        self.run.write_info(info)
+        with MetricsLog(self.run.metrics_path, self.game.state.step) as self.metrics, self._record_failure(info):
+            self._say(self._start_event())
+            state, plan = self.game.state, self.game.plan
+            signal_number = 0
+            while not signal_number and not plan.is_done(state.step, state.elapsed_seconds):
+                self._one_step()
+                signal_number = self.stop()
+            status = "stopped" if signal_number else "done"
+            self._finish()
+            self.run.write_info({**info, **self._progress_info(), "status": status, "ended": _now()})
+            ended = self._end_event(status)
+            self._say(ended)
+        return ended
+
+    def _one_step(self) -> None:
+        game, state, plan = self.game, self.game.state, self.game.plan
+        with _memory_errors_explained():
+            report = game.trainer.step(plan.fraction(state.step, state.elapsed_seconds))
+        for meter in state.meters.values():
+            meter.add(report)
+        state.elapsed_seconds = self._clock() - self._started
+        if state.step % game.config.log.every_steps == 0:
+            self._end_interval()
+        if plan.ends_epoch(state.step):
+            self._end_epoch()
+        every = game.config.checkpoint.every_steps or plan.steps_per_epoch
+        if state.step % every == 0:
+            self._save()
+
+    def _end_interval(self) -> None:
+        state, plan = self.game.state, self.game.plan
+        meter = state.meters["interval"]
+        means = meter.means()
+        meter.reset()
+        self._refuse_non_finite(means)
+        self.metrics.append({**self._row("interval"), **means})
+        fraction = plan.fraction(state.step, state.elapsed_seconds)
+        left = state.elapsed_seconds * (1 / fraction - 1) if fraction else float("inf")
+        self._say(Progress(state.step, plan.epoch(state.step), fraction, means, self._rate("interval"), left))
+
+    def _end_epoch(self) -> None:
+        state, plan = self.game.state, self.game.plan
+        fake = self._preview()
+        means = {**state.meters["epoch"].means(), "diversity": diversity(fake, self._some_real)}
+        state.meters["epoch"].reset()
+        self._refuse_non_finite(means)
+        self.metrics.append({**self._row("epoch"), **means})
+        epoch = plan.epoch(state.step)
+        self._say(EpochEnded(epoch, plan.epochs, state.step, means, self._rate("epoch"), state.elapsed_seconds))
+        for name, message in signs_of_trouble(means):
+            if name not in state.alarms:
+                state.alarms.append(name)
+                self.metrics.append({**self._row("alarm"), "alarm": name, "message": message})
+                self._say(Alarm(name, state.step, message))
+
+    def _preview(self) -> Tensor:
+        """Draw the fixed latents with the averaged generator, write the grid, and return the images."""
+        game, count = self.game, self.game.config.log.previews
+        z = torch.from_numpy(latents(range(count), game.config.model.latent_dim)).to(game.runtime.device)
+        labels = (torch.arange(count, device=z.device) % game.image.classes,) if game.image.classes else ()
+        with torch.inference_mode():
+            fake: Tensor = game.state.average.network(z, *labels)
+        target = self.run.samples / f"{game.state.step:06d}.png"
+        buffer = BytesIO()
+        images.save_png(images.grid(images.to_bytes(fake)), buffer, {"gancli": gancli.__version__, "step": game.state.step})
+        write_atomically(target, buffer.getvalue())
+        self.preview = target
+        self._say(PreviewWritten(game.state.step, target))
+        return fake
+
+    def _save(self) -> None:
+        state = self.game.state
+        culprit = state.non_finite()
+        if culprit:
+            raise self._diverged(f"the tensor {culprit}")
+        self.metrics.sync()
+        facts = {**self.game.facts(), "elapsed_seconds": state.elapsed_seconds, "gancli": gancli.__version__}
+        members = pack(state, {**self.game.facts(), "step": state.step})
+        saved = self.store.save(state.step, members, images_seen=state.images_seen, facts=facts)
+        if self.saved_step is None:
+            mark_latest(self.run)
+        self.saved_step = state.step
+        self._say(CheckpointSaved(state.step, saved.path))
+        self.store.prune(self.game.config.checkpoint.keep)
+        plot_losses(read_rows(self.run.metrics_path), self.run.losses_path)
+
+    def _finish(self) -> None:
+        """Save where the last step was not saved yet, with a preview of it."""
+        state = self.game.state
+        if not self.game.plan.ends_epoch(state.step):
+            self._preview()
+        if self.store.latest() != state.step:
+            self._save()
+
+    def _refuse_non_finite(self, means: Mapping[str, float]) -> None:
+        for name, value in means.items():
+            if not abs(value) < float("inf"):
+                raise self._diverged(f"{name} = {value}")
+
+    def _diverged(self, culprit: str) -> DivergedError:
+        saved = self.store.latest()
+        kept = f"Step {saved} is saved and intact. " if saved else ""
+        return DivergedError(
+            f"Training diverged at step {self.game.state.step}: {culprit} is not finite.",
+            f"{kept}Try a smaller --learning-rate, a larger -s objective.r1_gamma, or --precision fp32.",
+        )
+
+    def _rate(self, name: str) -> float:
+        """Real images per second since the last call with this name."""
+        then, seen = self._rates[name]
+        now = self._clock()
+        self._rates[name] = now, self.game.state.images_seen
+        return (self.game.state.images_seen - seen) / max(now - then, 1e-9)
+
+    def _row(self, kind: str) -> dict[str, Any]:
+        state, plan = self.game.state, self.game.plan
+        return {
+            "kind": kind,
+            "step": state.step,
+            "epochs": round(state.step / plan.steps_per_epoch, 6),
+            "images_seen": state.images_seen,
+        }
+
+    def _say(self, event: Event) -> None:
+        self._observe(event)
+
+    def _start_event(self) -> RunStarted:
+        game = self.game
+        shape = tuple(game.data.images.images.shape)
+        return RunStarted(
+            run=self.run.path,
+            dataset=f"{shape[0]:,} images {game.image}, {game.data.source}",
+            arch=game.arch.name,
+            parameters=game.parameters(),
+            device=str(game.runtime.device),
+            precision=game.runtime.precision,
+            step=game.state.step,
+            steps_per_epoch=game.plan.steps_per_epoch,
+            total_steps=game.plan.total_steps,
+            total_seconds=game.plan.total_seconds,
+            notes=(*game.data.images.notes, *self.notes),
+        )
+
+    def _end_event(self, status: str) -> RunEnded:
+        state, plan = self.game.state, self.game.plan
+        checkpoint = self.run.checkpoints / f"step-{state.step:09d}"
+        epochs = state.step / plan.steps_per_epoch
+        return RunEnded(self.run.path, status, state.step, epochs, state.elapsed_seconds, checkpoint, self.preview)
+
+    def _first_info(self, argv: Sequence[str]) -> dict[str, Any]:
+        facts = self.game.facts()
+        return {
+            "name": self.run.name,
+            "status": "running",
+            **self._progress_info(),
+            "started": _now(),
+            "ended": None,
+            "argv": list(argv),
+            "gancli": gancli.__version__,
+            "torch": str(torch.__version__),
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "arch": facts["arch"],
+            "dataset": facts["dataset"],
+            "parameters": self.game.parameters(),
+            "device": str(self.game.runtime.device),
+            "precision": self.game.runtime.precision,
+            "threads": torch.get_num_threads(),
+            "resumed_from": self.game.state.step or None,
+        }
+
+    def _progress_info(self) -> dict[str, Any]:
+        state, plan = self.game.state, self.game.plan
+        return {
+            "step": state.step,
+            "epochs": round(state.step / plan.steps_per_epoch, 3),
+            "images_seen": state.images_seen,
+            "elapsed_seconds": round(state.elapsed_seconds, 3),
+        }
+
+    @contextmanager
+    def _record_failure(self, info: Mapping[str, Any]) -> Iterator[None]:
+        """Leave the reason of a failure in run.json, if that can still be written."""
+        try:
+            yield
+        except GancliError as error:
+            try:
+                self.run.write_info({**info, **self._progress_info(), "status": "failed", "ended": _now(), "error": error.as_json()})
+            except GancliError as second:
+                error.add_note(f"run.json could not be updated: {second}")
+            raise
+
+
+@contextmanager
+def _memory_errors_explained() -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        explained = translate_memory_error(error)
+        if explained is None:
+            raise
+        raise explained from error
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

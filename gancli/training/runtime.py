@@ -1,0 +1,133 @@
+"""Where a training runs: device, precision, threads. The algorithm asks for nothing else.
+
+bf16 means bfloat16 matrix products under autocast with float32 weights; there is no float16 and no loss scaling
+(float16 with gradient penalties is known to fail).
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+
+from gancli.errors import ConfigError, MemoryExhaustedError
+from gancli.training.seeds import address
+
+if TYPE_CHECKING:
+    from gancli.config import RuntimeConfig
+
+__all__ = ["Runtime", "cpu_has_fast_bf16", "pick_device", "translate_memory_error"]
+
+
+def cpu_has_fast_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 matrices in hardware (AVX512-BF16 or AMX); known on Linux only."""
+    try:
+        info = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return any(flag in info for flag in ("avx512_bf16", "amx_bf16"))
+
+
+def pick_device(wanted: str) -> torch.device:
+    """The device that ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps`` means here.
+
+    Raises:
+        ConfigError: it was asked for by name and is not there.
+    """
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    device = torch.device(wanted)
+    present = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not present[device.type]:
+        raise ConfigError(
+            f"The device '{wanted}' is not available (torch {torch.__version__}, {torch.cuda.device_count()} CUDA devices).",
+            "Choose --device auto or --device cpu, or install a torch build for your device; see `gancli env`.",
+        )
+    return device
+
+
+def _pick_bf16(precision: str, device: torch.device) -> bool:
+    if precision == "auto":
+        return torch.cuda.is_bf16_supported() if device.type == "cuda" else device.type == "cpu" and cpu_has_fast_bf16()
+    if precision == "bf16" and device.type == "mps":
+        raise ConfigError("bf16 is not supported on mps.", "Choose --precision fp32 or auto.")
+    return precision == "bf16"
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One process on one device.
+
+    Attributes:
+        device: where networks and pictures live.
+        bf16: whether matrix products run in bfloat16.
+    """
+
+    device: torch.device
+    bf16: bool = False
+
+    @classmethod
+    def select(cls, config: RuntimeConfig) -> Self:
+        """The runtime that the configuration asks for, on this machine; sets torch's threads and determinism.
+
+        Raises:
+            ConfigError: the device or precision is not available here.
+        """
+        device = pick_device(config.device)
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        torch.use_deterministic_algorithms(config.deterministic)
+        torch.backends.cudnn.benchmark = not config.deterministic
+        return cls(device, _pick_bf16(config.precision, device))
+
+    @property
+    def precision(self) -> str:
+        """``bf16`` or ``fp32``."""
+        return "bf16" if self.bf16 else "fp32"
+
+    def autocast(self, *, enabled: bool = True) -> torch.autocast:
+        """A context in which matrix products run in bfloat16, if this runtime does that at all."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled and self.bf16)
+
+    def seed_networks(self, seed: int, step: int) -> None:
+        """Set torch's default generators, on which dropout and the like draw, to the address of this step."""
+        torch.manual_seed(address(seed, "networks", step))
+
+    def describe(self) -> dict[str, Any]:
+        """What the bits of a result may depend on."""
+        cuda = self.device.type == "cuda"
+        return {
+            "device": str(self.device),
+            "device_name": torch.cuda.get_device_name(self.device) if cuda else platform.processor() or platform.machine(),
+            "precision": self.precision,
+            "threads": torch.get_num_threads(),
+            "deterministic": torch.are_deterministic_algorithms_enabled(),
+            "torch": str(torch.__version__),
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+        }
+
+    def inexactness(self) -> str:
+        """Why a resumed run might differ from an uninterrupted one in its last bits; empty if it cannot."""
+        if self.device.type == "cpu" or torch.are_deterministic_algorithms_enabled():
+            return ""
+        return f"{self.device.type} kernels may add in any order; use -s runtime.deterministic=true"
+
+
+def translate_memory_error(error: RuntimeError | MemoryError) -> MemoryExhaustedError | None:
+    """The same error as a sentence for the user if it means "out of memory", else None."""
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in text:
+        return MemoryExhaustedError(
+            f"Out of memory: {text}", "Choose a smaller --batch-size, a narrower architecture, or another --device."
+        )
+    return None

@@ -1,0 +1,151 @@
+"""From a configuration to a game that is ready to be played. Nothing is written here: what can fail, fails before that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from gancli.data import Loaded, load_images
+from gancli.data.batches import Batches
+from gancli.errors import ConfigError, DatasetError, PluginError
+from gancli.plugin import ImageSpec, Networks
+from gancli.registry import ARCHITECTURES, Entry
+from gancli.settings import load_arch, load_objective
+from gancli.training.plan import Plan
+from gancli.training.runtime import Runtime
+from gancli.training.seeds import address
+from gancli.training.state import Average, Player, TrainingState
+from gancli.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from gancli.config import RunConfig, TrainConfig
+
+__all__ = ["Game", "build_networks", "set_up"]
+
+
+@dataclass(frozen=True, slots=True)
+class Game:
+    """Everything that a training needs, before its first step."""
+
+    config: RunConfig
+    runtime: Runtime
+    data: Loaded
+    image: ImageSpec
+    arch: Entry
+    trainer: Trainer
+    plan: Plan
+
+    @property
+    def state(self) -> TrainingState:
+        """What changes."""
+        return self.trainer.state
+
+    def parameters(self) -> dict[str, int]:
+        """Number of parameters of each player."""
+        players = self.state.players.items()
+        return {name: sum(p.numel() for p in player.network.parameters()) for name, player in players}
+
+    def facts(self) -> dict[str, Any]:
+        """What must be known to use or resume a checkpoint of this game, as JSON."""
+        return {
+            "arch": {
+                "name": self.arch.name,
+                "distribution": self.arch.distribution,
+                "version": self.arch.version,
+                "options": self.config.arch.options,
+            },
+            "image": {"channels": self.image.channels, "height": self.image.height, "width": self.image.width},
+            "classes": list(self.data.images.class_names) if self.image.classes else [],
+            "latent_dim": self.config.model.latent_dim,
+            "dataset": {"name": self.data.name, "fingerprint": self.data.fingerprint, "licence": self.data.licence},
+            "environment": self.runtime.describe(),
+            "inexact": self._inexactness(),
+        }
+
+    def _inexactness(self) -> str:
+        clock = "the length is given in minutes, so that the schedule follows the clock" if self.plan.total_seconds else ""
+        return "; ".join(filter(None, (clock, self.runtime.inexactness())))
+
+
+def set_up(config: RunConfig) -> Game:
+    """Load the pictures, build the networks, and put them opposite each other.
+
+    Raises:
+        GancliError: whatever is wrong with data set, architecture, objective or device.
+    """
+    runtime = Runtime.select(config.runtime)
+    entry = ARCHITECTURES.find(config.arch.name)
+    objective = load_objective(config)
+    data = load_images(config.data)
+    image = _image_spec(config, data)
+    networks = build_networks(config, image, runtime)
+    images = data.images.images.to(runtime.device)
+    labels = data.images.labels if image.classes else None
+    batches = Batches(
+        images,
+        None if labels is None else labels.to(runtime.device),
+        batch_size=config.train.batch_size,
+        seed=config.train.seed,
+    )
+    state = TrainingState(
+        players={
+            "generator": Player(networks.generator, _adam(networks.generator, config.train)),
+            "discriminator": Player(networks.discriminator, _adam(networks.discriminator, config.train)),
+        },
+        average=Average(networks.generator),
+    )
+    trainer = Trainer(state, objective, batches, runtime, config.train, config.model.latent_dim)
+    return Game(config, runtime, data, image, entry, trainer, Plan.of(config.train, batches.steps_per_epoch))
+
+
+def build_networks(config: RunConfig, image: ImageSpec, runtime: Runtime) -> Networks:
+    """Both networks, initialised from the run's seed and checked against the contract.
+
+    Raises:
+        ConfigError: the architecture cannot make such pictures.
+        PluginError: the networks do not keep the contract.
+    """
+    arch, options = load_arch(config)
+    reason = arch.supports(options, image)
+    if reason:
+        raise ConfigError(f"The architecture '{config.arch.name}' cannot make pictures of {image}.", reason)
+    torch.manual_seed(address(config.train.seed, "weights"))
+    networks = arch.build(options, image, config.model.latent_dim)
+    moved = Networks(networks.generator.to(runtime.device), networks.discriminator.to(runtime.device))
+    _check_contract(config, moved, image, runtime.device)
+    return moved
+
+
+@torch.no_grad()
+def _check_contract(config: RunConfig, networks: Networks, image: ImageSpec, device: torch.device) -> None:
+    """Try two pictures through both networks, in eval mode, so that nothing in them changes."""
+    labels = (torch.zeros(2, dtype=torch.int64, device=device),) if image.classes else ()
+    try:
+        fake = networks.generator.eval()(torch.zeros(2, config.model.latent_dim, device=device), *labels)
+        logits = networks.discriminator.eval()(torch.zeros(2, *image.shape, device=device), *labels)
+    except Exception as error:
+        raise _broken(config, f"fails on two pictures of {image}: {type(error).__name__}: {error}") from error
+    if fake.shape != (2, *image.shape) or not fake.dtype.is_floating_point:
+        raise _broken(config, f"generates {fake.dtype} {tuple(fake.shape)}, not float32 {(2, *image.shape)}")
+    if logits.shape != (2,):
+        raise _broken(config, f"judges two pictures with logits of shape {tuple(logits.shape)}, not (2,)")
+    networks.generator.train()
+    networks.discriminator.train()
+
+
+def _broken(config: RunConfig, what: str) -> PluginError:
+    return PluginError(f"The architecture '{config.arch.name}' {what}.", "Its author has to keep the contract of gancli.plugin.")
+
+
+def _image_spec(config: RunConfig, data: Loaded) -> ImageSpec:
+    if config.model.conditional and not data.images.class_names:
+        raise DatasetError(
+            f"'{data.name}' has no labels, which a conditional model learns.", "Give labels (-s data.labels=PATH), or leave out --conditional."
+        )
+    return data.images.spec(conditional=config.model.conditional)
+
+
+def _adam(network: torch.nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    return torch.optim.Adam(network.parameters(), lr=config.learning_rate, betas=config.betas, fused=True)

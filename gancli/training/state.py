@@ -1,0 +1,195 @@
+"""Everything that changes while training, in one place and by name.
+
+A player is a network and its optimiser; the two sides of the game are equal objects, and a game with more players needs
+no other format. The state turns into named tensors and counters and back; what they are stored in is not its business.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from gancli.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from torch import Tensor, nn
+
+__all__ = ["Average", "Meter", "Player", "TrainingState"]
+
+
+@dataclass
+class Player:
+    """One side of the game."""
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+
+
+class Average:
+    """Exponential moving average of a network's weights; its buffers are copied.
+
+    Args:
+        source: the network that is followed; it is copied now.
+    """
+
+    def __init__(self, source: nn.Module) -> None:
+        self.network = copy.deepcopy(source).requires_grad_(False).eval()  # noqa: FBT003
+
+    @torch.no_grad()
+    def update(self, source: nn.Module, decay: float) -> None:
+        """w <- decay w + (1 - decay) source."""
+        get_ema_multi_avg_fn(decay)(list(self.network.parameters()), list(source.parameters()), 0)
+        for mine, theirs in zip(self.network.buffers(), source.buffers(), strict=True):
+            mine.copy_(theirs)
+
+
+@dataclass
+class Meter:
+    """Running means, kept on the device so that nothing waits for it.
+
+    Attributes:
+        sums: sum of each metric since the last reset, a 0-dimensional tensor.
+        counts: how many values went into each sum.
+    """
+
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, values: Mapping[str, Tensor]) -> None:
+        """Take in one value per metric."""
+        for name, value in values.items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+            self.counts[name] = self.counts.get(name, 0) + 1
+
+    def means(self) -> dict[str, float]:
+        """Mean of each metric since the last reset. Waits for the device."""
+        if not self.sums:
+            return {}
+        values = torch.stack(list(self.sums.values())).tolist()
+        return {name: value / self.counts[name] for name, value in zip(self.sums, values, strict=True)}
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.sums.clear()
+        self.counts.clear()
+
+
+@dataclass
+class TrainingState:
+    """The whole state of a training.
+
+    Attributes:
+        players: ``generator`` and ``discriminator``.
+        average: the averaged generator.
+        meters: running means, ``interval`` (since the last metrics row) and ``epoch``.
+        step: steps done.
+        images_seen: real images seen.
+        alarms: names of the alarms that were raised, so that each is raised once.
+        elapsed_seconds: training time over all sessions; no part of what is reproduced.
+    """
+
+    players: dict[str, Player]
+    average: Average
+    meters: dict[str, Meter] = field(default_factory=lambda: {"interval": Meter(), "epoch": Meter()})
+    step: int = 0
+    images_seen: int = 0
+    alarms: list[str] = field(default_factory=list)
+    elapsed_seconds: float = 0.0
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Every network by name, the averaged generator as ``ema``."""
+        return {**{name: player.network for name, player in self.players.items()}, "ema": self.average.network}
+
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """Every tensor, by group (the networks' names, ``optim`` and ``meters``) and name."""
+        groups = {name: dict(network.state_dict()) for name, network in self.networks().items()}
+        groups["optim"] = dict(self._moments())
+        groups["meters"] = {f"{m}/{name}": value for m, meter in self.meters.items() for name, value in meter.sums.items()}
+        return groups
+
+    def counters(self) -> dict[str, Any]:
+        """Everything that is not a tensor, as JSON."""
+        return {
+            "step": self.step,
+            "images_seen": self.images_seen,
+            "alarms": list(self.alarms),
+            "meter_counts": {name: dict(meter.counts) for name, meter in self.meters.items()},
+        }
+
+    def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], counters: Mapping[str, Any]) -> None:
+        """The inverse of :meth:`tensors` and :meth:`counters`.
+
+        Raises:
+            CheckpointError: names or shapes are not those of this model; the state is then unusable.
+        """
+        for name, network in self.networks().items():
+            load_strictly(network, tensors[name], name)
+        for name, player in self.players.items():
+            self._restore_moments(name, player, tensors["optim"])
+        device = next(self.average.network.parameters()).device
+        for name, meter in self.meters.items():
+            prefix = f"{name}/"
+            sums = {key.removeprefix(prefix): value for key, value in tensors["meters"].items() if key.startswith(prefix)}
+            counts = counters["meter_counts"][name]
+            meter.sums = {key: sums[key].to(device) for key in counts}
+            meter.counts = dict(counts)
+        self.step = counters["step"]
+        self.images_seen = counters["images_seen"]
+        self.alarms = list(counters["alarms"])
+
+    def non_finite(self) -> str | None:
+        """``group/name`` of the first tensor that holds a NaN or an infinity, or None."""
+        for group, tensors in self.tensors().items():
+            for name, tensor in tensors.items():
+                if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                    return f"{group}/{name}"
+        return None
+
+    def _moments(self) -> Iterator[tuple[str, Tensor]]:
+        for player_name, player in self.players.items():
+            for name, parameter in player.network.named_parameters():
+                for slot, value in player.optimizer.state.get(parameter, {}).items():
+                    yield f"{player_name}/{name}/{slot}", value
+
+    def _restore_moments(self, player_name: str, player: Player, moments: Mapping[str, Tensor]) -> None:
+        names = [name for name, _ in player.network.named_parameters()]
+        state: dict[int, dict[str, Tensor]] = {index: {} for index in range(len(names))}
+        index_of = {name: index for index, name in enumerate(names)}
+        for key, value in moments.items():
+            owner, _, rest = key.partition("/")
+            name, _, slot = rest.rpartition("/")
+            if owner == player_name:
+                if name not in index_of:
+                    raise CheckpointError(f"The optimiser's '{key}' belongs to no parameter of this model.", _FOREIGN)
+                state[index_of[name]][slot] = value.clone()
+        groups = player.optimizer.state_dict()["param_groups"]
+        kept = {index: slots for index, slots in state.items() if slots}
+        player.optimizer.load_state_dict({"state": kept, "param_groups": groups})
+
+
+_FOREIGN = "The checkpoint belongs to another model; give the configuration that it was made with."
+
+
+def load_strictly(network: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
+    """Copy ``tensors`` into ``network``, whose names, shapes and types must be exactly these.
+
+    Raises:
+        CheckpointError: they are not; names up to five differences.
+    """
+    own = network.state_dict()
+    wrong = [f"{key} is missing" for key in own.keys() - tensors.keys()]
+    wrong += [f"{key} is unknown" for key in tensors.keys() - own.keys()]
+    for key in own.keys() & tensors.keys():
+        here, there = own[key], tensors[key]
+        if (here.shape, here.dtype) != (there.shape, there.dtype):
+            wrong.append(f"{key} is {there.dtype} {tuple(there.shape)}, not {here.dtype} {tuple(here.shape)}")
+    if wrong:
+        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""  # noqa: PLR2004  (as many as fit on a line)
+        raise CheckpointError(f"The {what} does not fit: {'; '.join(sorted(wrong)[:5])}{more}.", _FOREIGN)
+    network.load_state_dict(dict(tensors))

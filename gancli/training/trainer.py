@@ -1,0 +1,180 @@
+"""The game, and nothing else.
+
+One step (Goodfellow et al., 2014, algorithm 1, with one discriminator update per generator update):
+
+1. D learns to tell real from fake. G only supplies the fakes; no gradient flows into it.
+2. D is frozen: gradients flow through it, not into it. G learns to fool it, on fresh noise.
+3. The averaged copy of G moves.
+
+The noise of step k, and whatever the networks themselves draw in it, is addressed by (seed, purpose, k), so that a step
+depends on nothing but the state before it.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+
+from gancli.training.schedules import ema_decay, trapezoid
+from gancli.training.seeds import normal_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torch import Tensor, nn
+
+    from gancli.config import TrainConfig
+    from gancli.data.batches import Batches
+    from gancli.plugin import Objective, Penalty
+    from gancli.training.runtime import Runtime
+    from gancli.training.state import Player, TrainingState
+
+    Critic = Callable[[Tensor], Tensor]
+
+__all__ = ["Trainer"]
+
+
+class Trainer:
+    """Plays the game on a state, one step at a time.
+
+    Args:
+        state: the players; changed in place.
+        objective: what they want.
+        batches: the real pictures of every step.
+        runtime: where it runs.
+        rules: step sizes, averaging and seed.
+        latent_dim: dimensions of z.
+    """
+
+    def __init__(
+        self, state: TrainingState, objective: Objective, batches: Batches, runtime: Runtime, rules: TrainConfig, latent_dim: int
+    ) -> None:
+        self.state = state
+        self.objective = objective
+        self.batches = batches
+        self.runtime = runtime
+        self.rules = rules
+        self.latent_dim = latent_dim
+        self.penalties = tuple(objective.penalties())
+        self.generator: Player = state.players["generator"]
+        self.discriminator: Player = state.players["discriminator"]
+        self._judge = _JUDGES[rules.real_fake_batch]
+        self._reference = _logits_of if objective.generator_sees_real else _no_logits
+
+    def step(self, fraction: float) -> dict[str, Tensor]:
+        """One round of the game, at ``fraction`` of the run.
+
+        Returns:
+            ``d_loss``, ``g_loss``, ``real_score`` (mean of s(D(x))), ``fake_score`` (mean of s(D(G(z)))) and one entry
+            per penalty that was due: 0-dimensional tensors on the device, without gradient.
+        """
+        self._set_step_sizes(fraction)
+        self.runtime.seed_networks(self.rules.seed, self.state.step)
+        real, labels = self.batches[self.state.step]
+        report = self._discriminator_turn(real, labels) | self._generator_turn(real, labels)
+        self.state.step += 1
+        self.state.images_seen += len(real)
+        self._average(len(real))
+        return report
+
+    def _discriminator_turn(self, real: Tensor, labels: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        penalties = self._due_penalties()
+        with torch.no_grad(), self.runtime.autocast():
+            fake = self.generator.network(self._latents("discriminator", len(real)), *labels).float()
+        with self.runtime.autocast(enabled=not penalties):  # second derivatives are taken in float32
+            real.requires_grad_(bool(penalties))
+            fake.requires_grad_(bool(penalties))
+            real_logits, fake_logits = self._judge(self.discriminator.network, real, fake, labels)
+        loss = d_loss = self.objective.discriminator_loss(real_logits, fake_logits).mean()
+        report = {"d_loss": d_loss.detach(), **_scores(real_logits, fake_logits)}
+        for penalty in penalties:
+            critic = _bind(self.discriminator.network, labels)
+            value = penalty.value(critic, real, real_logits, fake, fake_logits).mean()
+            loss = loss + penalty.weight * self.objective.penalty_interval_steps * value
+            report[penalty.name] = value.detach()
+        self._update(self.discriminator, loss)
+        return report
+
+    def _generator_turn(self, real: Tensor, labels: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        with _frozen(self.discriminator.network), self.runtime.autocast():
+            critic = _bind(self.discriminator.network, labels)
+            fake = self.generator.network(self._latents("generator", len(real)), *labels)
+            fake_logits = critic(fake).float()
+            real_logits = self._reference(critic, real.detach())
+        loss = self.objective.generator_loss(fake_logits, real_logits).mean()
+        self._update(self.generator, loss)
+        return {"g_loss": loss.detach()}
+
+    def _due_penalties(self) -> tuple[Penalty, ...]:
+        return () if self.state.step % self.objective.penalty_interval_steps else self.penalties
+
+    def _latents(self, purpose: str, n: int) -> Tensor:
+        z = normal_at((n, self.latent_dim), self.rules.seed, f"latents of the {purpose}'s turn", self.state.step)
+        return z.to(self.runtime.device, non_blocking=True)
+
+    def _update(self, player: Player, loss: Tensor) -> None:
+        player.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        player.optimizer.step()
+
+    def _average(self, batch_size: int) -> None:
+        decay = ema_decay(
+            batch_size,
+            self.state.images_seen,
+            halflife_images=self.rules.ema_halflife_images,
+            rampup=self.rules.ema_rampup,
+        )
+        self.state.average.update(self.generator.network, decay)
+
+    def _set_step_sizes(self, fraction: float) -> None:
+        factor = trapezoid(fraction, warmup=self.rules.warmup, decay=self.rules.learning_rate_decay)
+        own = {"discriminator": self.rules.discriminator_learning_rate}
+        for name, player in self.state.players.items():
+            for group in player.optimizer.param_groups:
+                group["lr"] = (own.get(name) or self.rules.learning_rate) * factor
+
+
+def _judge_jointly(critic: nn.Module, real: Tensor, fake: Tensor, labels: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    """D sees real and fake in one batch: one pass, and one set of batch statistics."""
+    logits = critic(torch.cat([real, fake]), *(torch.cat([y, y]) for y in labels)).float()
+    real_logits, fake_logits = logits.split([len(real), len(fake)])
+    return real_logits, fake_logits
+
+
+def _judge_separately(critic: nn.Module, real: Tensor, fake: Tensor, labels: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    """D sees real and fake in a batch each, as batch normalisation in D wants it."""
+    return critic(real, *labels).float(), critic(fake, *labels).float()
+
+
+_JUDGES = {"joint": _judge_jointly, "separate": _judge_separately}
+
+
+def _scores(real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
+    return {
+        "real_score": real_logits.detach().sigmoid().mean(),
+        "fake_score": fake_logits.detach().sigmoid().mean(),
+    }
+
+
+def _bind(critic: nn.Module, labels: tuple[Tensor, ...]) -> Critic:
+    return lambda images: critic(images, *labels)
+
+
+def _logits_of(critic: Critic, images: Tensor) -> Tensor:
+    return critic(images).float()
+
+
+def _no_logits(critic: Critic, images: Tensor) -> Tensor:  # noqa: ARG001  (the null object of _logits_of)
+    return torch.zeros(len(images), device=images.device)
+
+
+@contextmanager
+def _frozen(network: nn.Module) -> Iterator[None]:
+    """Gradients flow through the network, not into it."""
+    network.requires_grad_(False)  # noqa: FBT003
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)  # noqa: FBT003
