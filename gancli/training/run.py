@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shlex
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,7 +26,7 @@ from gancli.checkpoint.snapshot import pack, unpack
 from gancli.checkpoint.store import CheckpointStore
 from gancli.config import LENGTHS, RunConfig
 from gancli.data.batches import normalise
-from gancli.errors import ConfigError, DivergedError, GancliError, RunError
+from gancli.errors import CheckpointError, ConfigError, DivergedError, GancliError, RunError
 from gancli.latents import latents
 from gancli.registry import canonical
 from gancli.runs import RunDirectory, create_run, mark_latest
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from torch import Tensor
+
+    from gancli.checkpoint.loading import Checkpoint
 
 __all__ = ["resume", "stored_config", "train"]
 
@@ -93,9 +96,8 @@ def train(
     """
     game = set_up(config)
     run = create_run(runs_dir, name, game.data.name, game.arch.name.rpartition(":")[2])
-    document = json.dumps(config.model_dump(mode="json"), indent=2) + "\n"
     with RunLock(run.lock_path):
-        write_atomically(run.config_path, document.encode())
+        write_atomically(run.config_path, _document(config))
         return _Session(game, run, observe, stop).play(argv)
 
 
@@ -103,6 +105,7 @@ def resume(
     run: RunDirectory,
     *,
     changes: Mapping[str, object] | None = None,
+    from_step: int | None = None,
     observe: Callable[[Event], None] = _ignore,
     stop: Callable[[], int] = _never,
     argv: Sequence[str] = (),
@@ -113,6 +116,7 @@ def resume(
         run: its directory.
         changes: dotted keys with new values. The length, ``runtime``, ``checkpoint`` and ``log`` may change; what would
             make it another model may not.
+        from_step: go on from this checkpoint instead, and discard the later ones.
         observe: see :func:`train`.
         stop: see :func:`train`.
         argv: the command line, for the record.
@@ -125,13 +129,12 @@ def resume(
     config = _changed(stored_config(run), changes or {})
     with RunLock(run.lock_path):
         store = CheckpointStore(run.checkpoints)
-        store.clean()
-        checkpoint = store.load()
+        checkpoint = _load_or_explain(store, run, from_step)
         game = set_up(config)
         _refuse_other_data(checkpoint.manifest.facts, game)
         unpack(checkpoint, game.state)
-        document = json.dumps(config.model_dump(mode="json"), indent=2) + "\n"
-        write_atomically(run.config_path, document.encode())
+        store.discard([step for step in store.steps() if step > checkpoint.step])
+        write_atomically(run.config_path, _document(config))
         return _Session(game, run, observe, stop, notes=_drift(checkpoint.manifest.facts, game)).play(argv)
 
 
@@ -145,6 +148,22 @@ def stored_config(run: RunDirectory) -> RunConfig:
     if not run.config_path.is_file():
         raise RunError(f"'{run.path}' has no config.json.", "Choose another run; see `gancli runs list`.")
     return resolve(files=[run.config_path], environment={}).config
+
+
+def _document(config: RunConfig) -> bytes:
+    return (json.dumps(config.model_dump(mode="json"), indent=2) + "\n").encode()
+
+
+def _load_or_explain(store: CheckpointStore, run: RunDirectory, step: int | None) -> Checkpoint:
+    """The checkpoint to go on from; if it is corrupt, the error says how to go on from the newest intact one."""
+    try:
+        return store.load(step)
+    except CheckpointError as error:
+        intact = store.newest_intact()
+        if intact is None:
+            raise CheckpointError(error.problem, "No checkpoint of this run is intact: start a new one with -c and its config.json.") from error
+        command = f"gancli train --resume {shlex.quote(str(run.path))} --from-step {intact}"
+        raise CheckpointError(error.problem, f"Step {intact} is intact; go on from it with: {command}") from error
 
 
 def _changed(stored: RunConfig, changes: Mapping[str, object]) -> RunConfig:
@@ -215,6 +234,7 @@ class _Session:
 
     def play(self, argv: Sequence[str]) -> RunEnded:
         """Play to the end of the plan, or until somebody asks to stop."""
+        self.store.prepare(self._checkpoint_bytes())
         info = self._first_info(argv)
         self.run.write_info(info)
         with MetricsLog(self.run.metrics_path, self.game.state.step) as self.metrics, self._record_failure(info):
@@ -230,6 +250,11 @@ class _Session:
             ended = self._end_event(status)
             self._say(ended)
         return ended
+
+    def _checkpoint_bytes(self) -> int:
+        """About the size of one checkpoint: every network, and two moments for each player's parameters."""
+        networks = sum(t.nbytes for network in self.game.state.networks().values() for t in network.state_dict().values())
+        return networks + 2 * 4 * sum(self.game.parameters().values())
 
     def _one_step(self) -> None:
         game, state, plan = self.game, self.game.state, self.game.plan

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 
 from gancli.errors import ConfigError, MemoryExhaustedError
-from gancli.training.seeds import address
+from gancli.seeds import address
 
 if TYPE_CHECKING:
     from gancli.config import RuntimeConfig

@@ -15,7 +15,7 @@ from gancli.registry import ARCHITECTURES, Entry
 from gancli.settings import load_arch, load_objective
 from gancli.training.plan import Plan
 from gancli.training.runtime import Runtime
-from gancli.training.seeds import address
+from gancli.seeds import address
 from gancli.training.state import Average, Player, TrainingState
 from gancli.training.trainer import Trainer
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from gancli.training.schedules import ema_decay, trapezoid
-from gancli.training.seeds import normal_at
+from gancli.seeds import normal_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,0 +1,134 @@
+"""Images to train on: from a data set's name or a user's path to uint8 pictures, and from pictures to batches.
+
+``load_images`` decides what the configuration means. A registered name wins; anything else that looks like a path (a separator,
+a leading ``.`` or ``~``, or a file of that name) is one. Importing this package costs nothing: torch comes with the pictures.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gancli.errors import ConfigError, PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gancli.config import DataConfig
+    from gancli.plugin import ImageSet
+
+__all__ = ["Loaded", "dataset_defaults", "fingerprint", "load_images"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Pictures, and where they came from.
+
+    Attributes:
+        name: a short slug, for the names of run directories: ``mnist``.
+        source: for people: the resolved path, or the plugin's name and distribution.
+        images: the pictures.
+        fingerprint: of the pictures and labels, see :func:`fingerprint`.
+        licence: of the pictures, as far as it is known; else empty.
+    """
+
+    name: str
+    source: str
+    images: ImageSet
+    fingerprint: str
+    licence: str = ""
+
+
+def load_images(config: DataConfig, split: str = "train") -> Loaded:
+    """The pictures of ``split`` (``"train"`` or ``"test"``) that the configuration asks for.
+
+    Raises:
+        DatasetError: they are missing or broken.
+        PluginError: there is no data set of that name, or it is broken.
+        ConfigError: labels are given for a data set that has its own.
+    """
+    if _is_path(config.dataset):
+        return _from_path(config, split)
+    return _from_plugin(config, split)
+
+
+def dataset_defaults(dataset: str) -> Mapping[str, Any]:
+    """The settings that a named data set prefers; none for a path. Loads neither pictures nor torch.
+
+    Raises:
+        PluginError: there is no data set of that name, or it is broken.
+    """
+    from gancli.registry import DATASETS
+
+    return {} if _is_path(dataset) else DATASETS.load(dataset).defaults
+
+
+def fingerprint(images: ImageSet) -> str:
+    """SHA-256, in hex, of shape, type, pixels and labels: equal for equal pictures, wherever they came from."""
+    from hashlib import sha256
+
+    state = sha256()
+    for tensor in (images.images, images.labels):
+        if tensor is not None:
+            state.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            state.update(tensor.contiguous().numpy().data)
+    return state.hexdigest()
+
+
+def _is_path(value: str) -> bool:
+    from gancli.registry import DATASETS
+
+    if ".py:" in value or any(value in (entry.name, entry.qualified) for entry in DATASETS.entries()):
+        return False
+    return os.sep in value or value.startswith((".", "~")) or os.path.lexists(value)
+
+
+def _expanded(path: str) -> Path:
+    return Path(os.path.expanduser(path))  # noqa: PTH111  (Path.expanduser raises RuntimeError for an unknown user)
+
+
+def _from_path(config: DataConfig, split: str) -> Loaded:
+    from gancli.data.sources import find_images, find_labels, load_pictures, title
+
+    file = find_images(_expanded(config.dataset), split)
+    labels = find_labels(file) if config.labels is None else _expanded(config.labels)
+    images = load_pictures(file, labels)
+    return Loaded(title(file), str(file.resolve()), images, fingerprint(images))
+
+
+def _from_plugin(config: DataConfig, split: str) -> Loaded:
+    from gancli.registry import DATASETS
+
+    entry = DATASETS.find(config.dataset)
+    if config.labels is not None:
+        raise ConfigError(
+            f"data.labels is '{config.labels}', but the data set '{entry.name}' has labels of its own.",
+            "Leave data.labels out.",
+        )
+    plugin = DATASETS.load_entry(entry)
+    images = plugin().load(split)
+    if (broken := _broken_promise(images)) is not None:
+        raise PluginError(f"The data set '{entry.name}' returned {broken}.", f"Report it to the authors of {entry.qualified}.")
+    if os.path.lexists(config.dataset):
+        note = f"This is the data set {entry.name}; for the file or folder of that name, write ./{entry.name}."
+        images = replace(images, notes=(*images.notes, note))
+    source = f"{entry.name} ({entry.distribution} {entry.version})"
+    return Loaded(entry.name, source, images, fingerprint(images), plugin.licence)
+
+
+def _broken_promise(images: ImageSet) -> str | None:
+    """What is wrong with the pictures from a plugin, if anything: see :class:`gancli.plugin.ImageSet`."""
+    import torch
+
+    pixels, labels = images.images, images.labels
+    if pixels.dtype != torch.uint8 or pixels.ndim != 4 or not pixels.numel():  # noqa: PLR2004
+        return f"pictures of type {pixels.dtype} and shape {tuple(pixels.shape)}, not uint8 (n, c, h, w)"
+    if labels is None:
+        return None
+    if labels.dtype != torch.int64 or labels.shape != pixels.shape[:1]:
+        return f"labels of type {labels.dtype} and shape {tuple(labels.shape)}, not int64 ({len(pixels)},)"
+    if labels.min() < 0 or labels.max() >= len(images.class_names):
+        return f"labels from {labels.min()} to {labels.max()}, with {len(images.class_names)} names of classes"
+    return None

@@ -1,0 +1,97 @@
+"""A path that a user gave: shown safely, opened without risk, explained when that fails."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from gancli.errors import DatasetError, did_you_mean
+
+if TYPE_CHECKING:
+    from io import BufferedReader
+    from pathlib import Path
+
+__all__ = ["count", "open_regular", "quoted", "unreadable", "visible"]
+
+
+def visible(text: str) -> str:
+    r"""``text`` with everything escaped that could move the cursor, hide what follows or break the line.
+
+    >>> print(visible("a\nb\x1b[31m"))
+    a\nb\x1b[31m
+    """
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def quoted(path: str | os.PathLike[str]) -> str:
+    """``path`` in quotes, :func:`visible`."""
+    return f"'{visible(os.fspath(path))}'"
+
+
+def count(number: int, singular: str, plural: str = "") -> str:
+    """``number`` with its noun.
+
+    >>> count(1, "picture"), count(60_000, "picture")
+    ('1 picture', '60,000 pictures')
+    """
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """The regular file at ``path``, opened for reading. Never blocks: a named pipe without a writer is refused.
+
+    Raises:
+        DatasetError: it is missing, not permitted, or something else than a file with bytes in it.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or not status.st_size:
+        os.close(descriptor)
+        raise DatasetError(f"{quoted(path)} is {_kind(status.st_mode)}.", "Give a regular file.")
+    return os.fdopen(descriptor, "rb")
+
+
+def unreadable(path: Path, error: Exception) -> DatasetError:
+    """Why the operating system would not open ``path``, in a sentence, with what to do about it."""
+    match error:
+        case FileNotFoundError() | NotADirectoryError():
+            return DatasetError(f"{quoted(path)} does not exist.", _nearest(path))
+        case PermissionError():
+            return DatasetError(f"{quoted(path)} may not be read: permission denied.", "Ask its owner, or copy it.")
+        case OSError(errno=errno.ELOOP):
+            return DatasetError(f"{quoted(path)} is a symbolic link that leads back to itself.", "Give the file itself.")
+        case OSError():
+            return DatasetError(f"{quoted(path)} cannot be read: {error.strerror}.", "Check the path.")
+        case _:
+            return DatasetError(f"{quoted(path)} cannot be the name of a file: {error}.", "Check the path.")
+
+
+def _kind(mode: int) -> str:
+    kinds = {
+        stat.S_IFDIR: "a directory",
+        stat.S_IFIFO: "a named pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+    return kinds.get(stat.S_IFMT(mode), "an empty file")
+
+
+def _nearest(path: Path) -> str:
+    """A hint from the deepest directory of ``path`` that exists: the entry most like the missing one."""
+    missing, parent = path, path.parent
+    while not parent.is_dir() and parent != parent.parent:
+        missing, parent = parent, parent.parent
+    try:
+        names = os.listdir(parent)  # noqa: PTH208  (names, not paths)
+    except OSError:
+        return "Check the path."
+    hint = did_you_mean(missing.name, names)
+    if not hint.startswith("Did"):
+        return f"Nothing in {quoted(parent)} has a similar name: check the path."
+    return f"{visible(hint)} It is in {quoted(parent)}."
