@@ -98,6 +98,7 @@ class LogConfig(Section):
     """What is written down while training."""
 
     every_steps: int = Field(50, ge=1, le=10**6, description="steps per row of metrics.jsonl")
+    preview_every_epochs: int = Field(1, ge=1, le=10**6, description="epochs between previews")
     previews: int = Field(64, ge=1, le=1024, description="pictures in each preview, always of the same latents")
 
 

@@ -138,6 +138,15 @@ class Architecture(ABC, Generic[ConfigT]):
     def build(self, config: ConfigT, image: ImageSpec, latent_dim: int) -> Networks:
         """Both networks, freshly initialised, on the CPU, in float32."""
 
+    def calibrate(self, networks: Networks, mean: Tensor) -> None:
+        """Adapt fresh networks to the data, once, before the first step; by default nothing is done.
+
+        Args:
+            networks: what :meth:`build` returned, on its device.
+            mean: the mean training image, float32 ``(c, h, w)`` in [-1, 1], on the same device. What is made of it has to
+                end up in parameters or buffers, since a checkpoint holds these and nothing else.
+        """
+
     def migrate(self, config: dict[str, Any], from_version: str) -> dict[str, Any]:
         """Options stored by version ``from_version`` of the distribution, in today's form."""
         return config

@@ -15,17 +15,19 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from gancli.errors import PluginError, did_you_mean
-from gancli.plugin import API, Architecture, Dataset, Objective
+from gancli.plugin import API, ArchConfig, Architecture, Dataset, Objective
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+    from importlib.metadata import Distribution, EntryPoint
 
 __all__ = ["ARCHITECTURES", "DATASETS", "OBJECTIVES", "Entry", "Registry", "canonical"]
 
@@ -80,12 +82,21 @@ def _installed() -> tuple[tuple[EntryPoint, str, str, str], ...]:
 
     found: dict[tuple[str, str, str], tuple[EntryPoint, str, str, str]] = {}
     for dist in distributions():
-        for point in dist.entry_points:
-            if point.group.startswith("gancli."):
-                name = canonical(dist.metadata["Name"] or "")
-                key = (point.group, name, point.name)
-                found.setdefault(key, (point, name, dist.version, dist.metadata["Summary"] or ""))
+        for point, name, version, summary in _provided_by(dist):
+            found.setdefault((point.group, name, point.name), (point, name, version, summary))
     return tuple(found.values())
+
+
+def _provided_by(dist: Distribution) -> list[tuple[EntryPoint, str, str, str]]:
+    """What one distribution adds; nothing if its metadata are damaged, for which no other plugin is to blame."""
+    try:
+        points = [point for point in dist.entry_points if point.group.startswith("gancli.")]
+        about = dist.metadata if points else {}
+        if not about or not about["Name"] or not about["Version"]:
+            return []
+        return [(point, canonical(about["Name"]), about["Version"], about["Summary"] or "") for point in points]
+    except Exception:  # noqa: BLE001  (whatever importlib.metadata makes of somebody else's broken files)
+        return []
 
 
 def _allowed(distribution: str) -> bool:
@@ -157,7 +168,7 @@ class Registry(Generic[PluginT]):
             raise
         except BaseException as error:  # a plugin may raise anything, SystemExit included, and must not take gancli with it
             raise PluginError(
-                f"The {self.kind} '{entry.name}' cannot be loaded: {type(error).__name__}: {error}.".replace("..", "."),
+                f"The {self.kind} '{entry.name}' cannot be loaded: {type(error).__name__}: {error}".rstrip(".: ") + ".",
                 f"It comes from {_origin(entry)}; update or uninstall that, or see the traceback with --debug.",
             ) from error
         return self._checked(plugin, entry)
@@ -165,7 +176,7 @@ class Registry(Generic[PluginT]):
     def _checked(self, plugin: object, entry: Entry) -> type[PluginT]:
         if not (isinstance(plugin, type) and issubclass(plugin, self._base)):
             raise PluginError(
-                f"The {self.kind} '{entry.name}' is {plugin!r}, not a subclass of gancli.plugin.{self._base.__name__}.",
+                f"The {self.kind} '{entry.name}' is {plugin!r:.200}, not a subclass of gancli.plugin.{self._base.__name__}.",
                 f"It comes from {_origin(entry)}; its author has to name the class in the entry point.",
             )
         api = getattr(plugin, "api", None)
@@ -174,6 +185,12 @@ class Registry(Generic[PluginT]):
             raise PluginError(
                 f"The {self.kind} '{entry.name}' has api = {api!r}; this gancli speaks api {API}.",
                 f"Update {'gancli' if newer else _origin(entry)}.",
+            )
+        flaw = _flaw(plugin)
+        if flaw:
+            raise PluginError(
+                f"The {self.kind} '{entry.name}' {flaw}.",
+                f"It comes from {_origin(entry)}; its author has to keep the contract of gancli.plugin.",
             )
         return cast("type[PluginT]", plugin)
 
@@ -185,13 +202,41 @@ class Registry(Generic[PluginT]):
 
     def _file_entry(self, name: str) -> Entry:
         text, _, attribute = name.rpartition(":")
-        path = Path(text).expanduser()
+        path = Path(os.path.expanduser(text))  # noqa: PTH111  (Path.expanduser raises RuntimeError for an unknown user)
         if not path.is_file():
             raise PluginError(f"There is no file '{path}'.", f"An architecture in a file is FILE.py:CLASS, not '{name}'.")
-        from hashlib import sha256
+        return Entry(name, self.group, f"{path.resolve()}:{attribute}", "", _version_of(_source(path)))
 
-        digest = sha256(path.read_bytes()).hexdigest()
-        return Entry(name, self.group, f"{path.resolve()}:{attribute}", "", f"sha256:{digest}")
+
+def _flaw(plugin: type) -> str | None:
+    """What a class lacks that its kind of plugin must have, as the rest of a sentence about it."""
+    abstract = sorted(getattr(plugin, "__abstractmethods__", ()))
+    if abstract:
+        return f"does not define {', '.join(abstract)}"
+    if not isinstance(getattr(plugin, "summary", None), str):
+        return "has no summary"
+    if not isinstance(getattr(plugin, "defaults", None), Mapping):
+        return "has defaults that are no mapping"
+    if issubclass(plugin, Architecture):
+        config = getattr(plugin, "Config", None)
+        if not (isinstance(config, type) and issubclass(config, ArchConfig)):
+            return "has no Config that derives from gancli.plugin.ArchConfig"
+    return None
+
+
+def _source(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PluginError(
+            f"'{path}' cannot be read: {error.strerror}.", "Check its mode (ls -l), or give another file."
+        ) from error
+
+
+def _version_of(source: bytes) -> str:
+    from hashlib import sha256
+
+    return f"sha256:{sha256(source).hexdigest()}"
 
 
 def _origin(entry: Entry) -> str:
@@ -206,16 +251,21 @@ def _import_installed(entry: Entry) -> object:
 
 
 def _import_file(entry: Entry) -> object:
-    from importlib.util import module_from_spec, spec_from_file_location
-
+    """Run the very bytes that ``entry.version`` is the hash of (Python's bytecode cache may be of others), once."""
     path, _, attribute = entry.target.rpartition(":")
-    spec = spec_from_file_location(f"gancli_file_{entry.version[7:23]}", path)
-    if spec is None or spec.loader is None:  # only a name without .py, which find() lets nobody ask for
-        raise PluginError(f"'{path}' is no Python file.", "An architecture in a file is FILE.py:CLASS.")
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return getattr(module, attribute)
+    source = _source(Path(path))
+    if _version_of(source) != entry.version:
+        raise PluginError(f"'{path}' was changed while it was read.", "Start gancli again.")
+    name = f"gancli_file_{_version_of(path.encode(errors='surrogateescape') + source)[7:23]}"
+    if name not in sys.modules:
+        module = sys.modules[name] = ModuleType(name)
+        module.__file__ = path
+        try:
+            exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102  (the user's own file)
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return getattr(sys.modules[name], attribute)
 
 
 ARCHITECTURES: Registry[Architecture[Any]] = Registry("architecture", "gancli.architectures", Architecture)  # type: ignore[type-abstract]

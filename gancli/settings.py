@@ -91,7 +91,8 @@ def resolve(
     preferences = _plugin_layers(user)
     merged = _merge([_Layer.of(_core_defaults(), "default"), *preferences, *user])
     _refuse_unknown_keys(merged)
-    return Resolved(_validate(merged), merged.origins)
+    config = _validate(merged)
+    return Resolved(config, {key: merged.origins.get(key, "default") for key in flatten(config)})
 
 
 def load_arch(config: RunConfig) -> tuple[Any, Any]:
@@ -163,31 +164,47 @@ def _from_file(path: Path) -> _Layer:
         with path.open("rb") as file:
             content = file.read(_MAX_CONFIG_BYTES + 1)
     except OSError as error:
-        raise ConfigError(f"The configuration '{path}' cannot be read: {error.strerror}.", "Give a .toml or .json file.") from error
+        raise ConfigError(
+            f"The configuration '{path}' cannot be read: {error.strerror}.", "Give a .toml or .json file."
+        ) from error
     if len(content) > _MAX_CONFIG_BYTES:
         raise ConfigError(f"The configuration '{path}' is larger than 1 MiB.", "Give a .toml or .json file.")
     try:
         text = content.decode()
-        nested = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        nested = json.loads(text, object_pairs_hook=_unique) if path.suffix == ".json" else tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         kind = "JSON" if path.suffix == ".json" else "TOML"
         raise ConfigError(f"'{path}' is not valid {kind}: {error}.", "Correct it there, or give another file.") from error
     return _Layer.of(_flatten_file(nested, path), path.name)
 
 
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, in which, as in TOML, no key may be given twice."""
+    names = [name for name, _ in pairs]
+    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+    if twice is not None:
+        raise ValueError(f"the key {_shown(twice)} is there twice")
+    return dict(pairs)
+
+
 def _flatten_file(nested: object, path: Path) -> Flat:
     if not isinstance(nested, dict):
-        raise ConfigError(f"'{path}' holds {type(nested).__name__}, not sections.", "Write sections such as [train].")
+        raise ConfigError(f"'{path}' holds {_shown(nested)}, not sections.", "Write sections such as [train].")
     for section, values in nested.items():
+        if section in RunConfig.model_fields and not isinstance(values, dict):
+            raise ConfigError(f"'{section}' in '{path}' is {_shown(values)}, not a section.", f"Write keys under [{section}].")
         if not isinstance(values, dict):
+            home = _home(section) or "section"
+            raise ConfigError(f"{_shown(section)} in '{path}' stands outside of a section.", f"Write it under [{home}].")
+        if section not in RunConfig.model_fields and not values:
             hint = did_you_mean(section, RunConfig.model_fields)
-            raise ConfigError(f"'{section}' in '{path}' stands outside of a section.", f"Write it under [{_home(section)}]. {hint}")
+            raise ConfigError(f"Unknown section {_shown(section)} in '{path}'.", hint)
     return _dotted(nested)
 
 
-def _home(key: str) -> str:
-    """The section that has such a key, else ``section``."""
-    return next((known.partition(".")[0] for known in _core_defaults() if known.endswith(f".{key}")), "section")
+def _home(key: str) -> str | None:
+    """The section that has such a key."""
+    return next((known.partition(".")[0] for known in _core_defaults() if known.endswith(f".{key}")), None)
 
 
 def _from_assignments(assignments: Iterable[str]) -> _Layer:
@@ -220,7 +237,7 @@ def _plugin_layers(user: Sequence[_Layer]) -> list[_Layer]:
     data = _Layer.of(dict(dataset_defaults(dataset)), f"data set {dataset}")
     arch_name = _text(_chosen([data, *user], "arch.name", RunConfig().arch.name), "arch.name")
     arch = _Layer.of(dict(ARCHITECTURES.load(arch_name).defaults), f"architecture {arch_name}")
-    layers = [data, arch]
+    layers = [_fitting(data, "arch", arch_name), arch]
     name = _text(_chosen([*layers, *user], "objective.name", RunConfig().objective.name), "objective.name")
     layers = [_fitting(layer, "objective", name) for layer in layers]
     return [*layers, _Layer.of(dict(OBJECTIVES.load(name).defaults), f"objective {name}")]
@@ -228,7 +245,7 @@ def _plugin_layers(user: Sequence[_Layer]) -> list[_Layer]:
 
 def _fitting(layer: _Layer, section: str, chosen: str) -> _Layer:
     """The layer without its wishes for ``section`` when these were made for another choice than ``chosen``."""
-    meant = layer.values.get(f"{section}.name", RunConfig().objective.name)
+    meant = layer.values.get(f"{section}.name", getattr(RunConfig(), section).name)
     if meant == chosen:
         return layer
     kept = {key: value for key, value in layer.values.items() if not key.startswith(f"{section}.")}
@@ -255,10 +272,12 @@ def _merge(layers: Iterable[_Layer]) -> _Layer:
             raise ConfigError(f"{named} exclude each other.", "Say how long in one way: epochs, images or minutes.")
         if lengths:
             values.update(dict.fromkeys(LENGTHS))
+            origins.update(dict.fromkeys(LENGTHS, layer.origins[lengths[0]]))
         values.update(layer.values)
         origins.update(layer.origins)
     if all(values.get(key) is None for key in LENGTHS):
         values["train.epochs"] = DEFAULT_EPOCHS
+        origins["train.epochs"] = "default"
     return _Layer(values, origins)
 
 
@@ -266,9 +285,9 @@ def _refuse_unknown_keys(merged: _Layer) -> None:
     known = known_keys(merged.values["arch.name"], merged.values["objective.name"])
     for key in merged.values:
         if key not in known:
-            hint = did_you_mean(key, known)
-            hint = hint if hint.startswith("Did") else f"See `gancli config schema --arch {merged.values['arch.name']}`."
-            raise ConfigError(f"Unknown key '{key}' (from {merged.origins[key]}).", hint)
+            near = did_you_mean(f"{_home(key)}.{key}", known) if _home(key) else did_you_mean(key, known)
+            hint = near if near.startswith("Did") else f"See `gancli config schema --arch {merged.values['arch.name']}`."
+            raise ConfigError(f"Unknown key '{_shortened(key)}' (from {merged.origins[key]}).", hint)
 
 
 def _validate(merged: _Layer) -> RunConfig:
@@ -293,11 +312,11 @@ def _choice_models(nested: Mapping[str, Mapping[str, Any]]) -> dict[str, type[Ba
 def _checked(section: str, model: type[ModelT], values: object, origins: Mapping[str, str]) -> ModelT:
     """Validate strictly, as JSON: a true is no 1, a "3" no 3, a list may be a tuple."""
     try:
-        return model.model_validate_json(json.dumps(values), strict=True)
+        return model.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
         raise _explain(section, model, error, origins) from error
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigError(f"The section '{section}' holds a value that is no JSON: {error}.", "Use numbers, text, lists.") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"A value in the configuration cannot be stored: {error}.", "Use numbers, text, lists.") from error
 
 
 def _explain(section: str, model: type[BaseModel], error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
@@ -306,15 +325,33 @@ def _explain(section: str, model: type[BaseModel], error: ValidationError, origi
     path = ".".join([section, *location] if section else location)
     key = ".".join(path.split(".")[:2])
     origin = f" (from {origins[key]})" if origins.get(key, "default") != "default" else ""
-    more = f" {len(others)} more of the kind." if others else ""
-    reason = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    more = f" {len(others)} more are not allowed." if others else ""
+    if first["type"] == "json_invalid":  # what json.dumps wrote is JSON, except for half a character
+        return ConfigError(
+            "A text in the configuration is no Unicode, and cannot be stored.", "Rename the file, or correct the text."
+        )
     if first["type"] == "extra_forbidden":
         return ConfigError(f"Unknown key '{path}'{origin}.", did_you_mean(path, (f"{section}.{k}" for k in model.model_fields)))
-    return ConfigError(f"{path} = {_shown(first['input'])}{origin} is not allowed: it should be {reason}.", f"{_meaning(key, model)}{more}")
+    problem = f"{path} = {_shown(first['input'])}{origin} is not allowed: {_reason(first['msg'])}."
+    return ConfigError(problem, f"{_meaning(key, model)}{more}")
+
+
+def _reason(message: str) -> str:
+    """Pydantic's message as the end of a sentence: ``it should be less than 1``.
+
+    >>> _reason("Input should be less than 1"), _reason("String should have at most 5 characters")
+    ('it should be less than 1', 'it should have at most 5 characters')
+    """
+    message = message.removeprefix("Value error, ")
+    _, should, rest = message.partition(" should ")
+    return f"it should {rest}" if should else message
 
 
 def _shown(value: object) -> str:
-    text = json.dumps(value, default=str)
+    return _shortened(json.dumps(value, default=str))
+
+
+def _shortened(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004  (enough to recognise it)
 
 

@@ -6,13 +6,15 @@ discriminator 784-1024-512-256-1 (1,460,225 parameters). This module is light; t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from gancli.plugin import ArchConfig, Architecture, Networks
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from gancli.plugin import ImageSpec
 
 __all__ = ["Dense", "DenseConfig"]
@@ -28,6 +30,10 @@ class DenseConfig(ArchConfig):
     discriminator_widths: Widths = Field((1024, 512, 256), description="units of the discriminator's hidden layers, image side first")
     negative_slope: float = Field(0.2, ge=0, le=1, description="slope of LeakyReLU for negative inputs")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of the discriminator's hidden units dropped at each step")
+    initialisation: Literal["he", "article"] = Field(
+        "he", description="initial weights: He normal, or N(0, 0.02) in the first layers and Glorot uniform in the others"
+    )
+    centre: bool = Field(True, description="start the generator at the mean image, and show the discriminator differences from it")
     class_dim: int = Field(32, ge=1, le=4096, description="dimensions of a class embedding in the generator (conditional models)")
 
 
@@ -43,3 +49,8 @@ class Dense(Architecture[DenseConfig]):
         from gancli.architectures.dense_networks import DenseDiscriminator, DenseGenerator
 
         return Networks(DenseGenerator(config, image, latent_dim), DenseDiscriminator(config, image))
+
+    def calibrate(self, networks: Networks, mean: Tensor) -> None:
+        """Centre both networks on the mean image, if they were built for that."""
+        for network in (networks.generator, networks.discriminator):
+            network.centre(mean)  # type: ignore[operator]

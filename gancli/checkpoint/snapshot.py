@@ -9,7 +9,7 @@ meters.safetensors          running means since the last row of metrics
 state.json                  step, images seen, alarms
 ==========================  ===========================================================
 
-No generator's state is among them, because randomness is addressed, not consumed (:mod:`gancli.training.seeds`).
+No generator's state is among them, because randomness is addressed, not consumed (:mod:`gancli.seeds`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def pack(state: TrainingState, facts: Mapping[str, Any]) -> dict[str, bytes]:
         f"{group}.safetensors": encode(tensors, header if group == "ema" else None)
         for group, tensors in state.tensors().items()
     }
-    members[_STATE] = json.dumps(state.counters(), sort_keys=True).encode()
+    members[_STATE] = json.dumps(state.counters()).encode()
     return members
 
 

@@ -48,9 +48,9 @@ class MetricsLog:
 
     def __init__(self, path: Path, after_step: int = 0) -> None:
         self._path = path
-        kept = [row for row in read_rows(path) if row["step"] <= after_step]
-        write_atomically(path, "".join(_line(row) for row in kept).encode())
         try:
+            kept = [row for row in read_rows(path) if row["step"] <= after_step]
+            write_atomically(path, "".join(_line(row) for row in kept).encode())
             self._file = path.open("a", encoding="utf-8")
         except OSError as error:
             raise explain(error, path) from error

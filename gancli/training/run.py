@@ -284,12 +284,14 @@ class _Session:
 
     def _end_epoch(self) -> None:
         state, plan = self.game.state, self.game.plan
-        fake = self._preview()
+        fake = self._draw_previews()
+        epoch = plan.epoch(state.step)
+        if epoch % self.game.config.log.preview_every_epochs == 0:
+            self._write_preview(fake)
         means = {**state.meters["epoch"].means(), "diversity": diversity(fake, self._some_real)}
         state.meters["epoch"].reset()
         self._refuse_non_finite(means)
         self.metrics.append({**self._row("epoch"), **means})
-        epoch = plan.epoch(state.step)
         self._say(EpochEnded(epoch, plan.epochs, state.step, means, self._rate("epoch"), state.elapsed_seconds))
         for name, message in signs_of_trouble(means):
             if name not in state.alarms:
@@ -297,20 +299,23 @@ class _Session:
                 self.metrics.append({**self._row("alarm"), "alarm": name, "message": message})
                 self._say(Alarm(name, state.step, message))
 
-    def _preview(self) -> Tensor:
-        """Draw the fixed latents with the averaged generator, write the grid, and return the images."""
+    @torch.inference_mode()
+    def _draw_previews(self) -> Tensor:
+        """What the averaged generator makes of latents that are always the same: those of the first seeds."""
         game, count = self.game, self.game.config.log.previews
         z = torch.from_numpy(latents(range(count), game.config.model.latent_dim)).to(game.runtime.device)
         labels = (torch.arange(count, device=z.device) % game.image.classes,) if game.image.classes else ()
-        with torch.inference_mode():
-            fake: Tensor = game.state.average.network(z, *labels)
-        target = self.run.samples / f"{game.state.step:06d}.png"
+        fake: Tensor = game.state.average.network(z, *labels)
+        return fake
+
+    def _write_preview(self, fake: Tensor) -> None:
+        step = self.game.state.step
+        target = self.run.samples / f"{step:06d}.png"
         buffer = BytesIO()
-        images.save_png(images.grid(images.to_bytes(fake)), buffer, {"gancli": gancli.__version__, "step": game.state.step})
+        images.save_png(images.grid(images.to_bytes(fake)), buffer, {"gancli": gancli.__version__, "step": step})
         write_atomically(target, buffer.getvalue())
         self.preview = target
-        self._say(PreviewWritten(game.state.step, target))
-        return fake
+        self._say(PreviewWritten(step, target))
 
     def _save(self) -> None:
         state = self.game.state
@@ -331,8 +336,8 @@ class _Session:
     def _finish(self) -> None:
         """Save where the last step was not saved yet, with a preview of it."""
         state = self.game.state
-        if not self.game.plan.ends_epoch(state.step):
-            self._preview()
+        if not (self.run.samples / f"{state.step:06d}.png").exists():
+            self._write_preview(self._draw_previews())
         if self.store.latest() != state.step:
             self._save()
 

@@ -22,7 +22,7 @@ from gancli.training.trainer import Trainer
 if TYPE_CHECKING:
     from gancli.config import RunConfig, TrainConfig
 
-__all__ = ["Game", "build_networks", "set_up"]
+__all__ = ["Game", "build_networks", "mean_image", "set_up"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ def set_up(config: RunConfig) -> Game:
     objective = load_objective(config)
     data = load_images(config.data)
     image = _image_spec(config, data)
-    networks = build_networks(config, image, runtime)
     images = data.images.images.to(runtime.device)
+    networks = build_networks(config, image, runtime, mean_image(images))
     labels = data.images.labels if image.classes else None
     batches = Batches(
         images,
@@ -100,8 +100,14 @@ def set_up(config: RunConfig) -> Game:
     return Game(config, runtime, data, image, entry, trainer, Plan.of(config.train, batches.steps_per_epoch))
 
 
-def build_networks(config: RunConfig, image: ImageSpec, runtime: Runtime) -> Networks:
-    """Both networks, initialised from the run's seed and checked against the contract.
+def mean_image(images: torch.Tensor) -> torch.Tensor:
+    """Mean of uint8 ``(n, c, h, w)``, as float32 ``(c, h, w)`` in [-1, 1]. Exact sums: the order does not matter."""
+    total = sum(part.sum(0, dtype=torch.int64) for part in images.split(4096))
+    return (total / len(images) - 127.5).div(127.5).float()
+
+
+def build_networks(config: RunConfig, image: ImageSpec, runtime: Runtime, mean: torch.Tensor) -> Networks:
+    """Both networks, initialised from the run's seed, calibrated on the mean image, and checked against the contract.
 
     Raises:
         ConfigError: the architecture cannot make such pictures.
@@ -114,6 +120,7 @@ def build_networks(config: RunConfig, image: ImageSpec, runtime: Runtime) -> Net
     torch.manual_seed(address(config.train.seed, "weights"))
     networks = arch.build(options, image, config.model.latent_dim)
     moved = Networks(networks.generator.to(runtime.device), networks.discriminator.to(runtime.device))
+    arch.calibrate(moved, mean)
     _check_contract(config, moved, image, runtime.device)
     return moved
 

@@ -1,0 +1,46 @@
+"""The console script ``gancli``. Start-up is part of the interface: help and version are answered before anything heavy."""
+
+import os
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    _prepare_streams()
+    from gancli.cli.quick import answer
+
+    text = answer(sys.argv[1:])
+    if text is not None:
+        _print(text)
+        sys.exit(0)
+    from gancli.cli.app import run
+
+    sys.exit(run(sys.argv[1:]))
+
+
+def _prepare_streams() -> None:
+    """Make standard streams that can be written to, whatever the parent left behind.
+
+    A descriptor that the parent has closed would be given to the next file that is opened, and text printed into it. A
+    name that is not in the stream's encoding, which only a file's can be, must not be an error.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115  (open until the process ends)
+        elif name == "stdout":
+            stream.reconfigure(errors="surrogateescape" if stream.encoding == "utf-8" else "backslashreplace")
+
+
+def _print(text: str) -> None:
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,295 @@
+"""All checkpoints of a run, in one directory::
+
+    checkpoints/
+        step-000000500/         committed: complete and unchangeable
+            manifest.json       lists every other file with its size and SHA-256
+            ...
+        latest.json             a hint for people and scripts; the listing is the truth
+        .tmp-501-5f3a09c1/      unfinished; never read
+        .trash-400-77b2c08e/    being removed; never read
+
+Saving: everything is written into ``.tmp-N-...`` and each file synced, the manifest last; the directory is synced; it is
+renamed to ``step-N``; the parent is synced. **That last sync is the commit**: only when :meth:`CheckpointStore.save` has
+returned may "saved" be said, and from then on the checkpoint, or a newer one, survives a kill and a power cut. Before it,
+the checkpoint is complete or invisible.
+
+Removing: what stays is made durable first; then each victim is renamed to ``.trash-...``; the parent is synced, so that no
+power cut can bring back a name whose files are gone already; then the files are removed.
+
+Only the holder of the run's lock saves and removes. Anybody may read at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+from gancli.checkpoint.loading import Checkpoint, read_checkpoint
+from gancli.checkpoint.manifest import MANIFEST, Manifest
+from gancli.errors import CheckpointError, GancliError, RunError, StorageError
+from gancli.storage import (
+    DISK,
+    TEMPORARY,
+    TRASH,
+    Storage,
+    explained,
+    make_directories,
+    remove,
+    remove_leftovers,
+    write_atomically,
+    write_file,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
+
+__all__ = ["HINT", "Checkpoint", "CheckpointStore", "Saved"]
+
+HINT = "latest.json"
+
+_STEP = re.compile(r"step-([0-9]{9,19})")
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A committed checkpoint.
+
+    Attributes:
+        step: the generator updates done.
+        path: its directory.
+        state_digest: SHA-256 of the whole state.
+        hint_problem: why ``latest.json`` could not be brought up to date; worth a warning, since the disk is in trouble,
+            but the checkpoint is safe.
+    """
+
+    step: int
+    path: Path
+    state_digest: str
+    hint_problem: StorageError | None = None
+
+
+class CheckpointStore:
+    """The checkpoints in ``directory``, which is made by the first :meth:`save`."""
+
+    def __init__(self, directory: Path, storage: Storage = DISK) -> None:
+        self.directory = directory
+        self.storage = storage
+
+    def path(self, step: int) -> Path:
+        """Where the checkpoint of ``step`` is or would be."""
+        return self.directory / f"step-{step:09d}"
+
+    def steps(self) -> list[int]:
+        """The committed steps, ascending."""
+        with explained(self.directory):
+            return sorted(step for name in self._names() if (step := self._committed(name)) is not None)
+
+    def latest(self) -> int | None:
+        """The newest committed step: by its number, since clocks jump."""
+        return max(self.steps(), default=None)
+
+    def newest_intact(self) -> int | None:
+        """The newest step of which every byte is as it was saved."""
+        return next((step for step in reversed(self.steps()) if self._intact(step)), None)
+
+    # -- saving --
+
+    def prepare(self, needed_bytes: int = 0) -> None:
+        """Find out before the first step what would make the first save fail, and remove what a killed process left.
+
+        Raises:
+            StorageError: the directory cannot be made or written to, or has no room for ``needed_bytes``.
+        """
+        probe = self.directory / f"{TEMPORARY}{token_hex(8)}"
+        with explained(self.directory):
+            make_directories(self.directory, self.storage)
+            self.clean()
+            try:
+                write_file(probe, b"?", self.storage, durable=True)
+            finally:
+                remove(probe, self.storage)
+            free = self.storage.free_bytes(self.directory)
+        if free < needed_bytes:
+            raise StorageError(
+                f"A checkpoint needs {needed_bytes / 1e6:,.1f} MB, and {free / 1e6:,.1f} MB are free in '{self.directory}'.",
+                "Make room, or choose another place.",
+            )
+
+    def save(self, step: int, files: Mapping[str, bytes], *, images_seen: int, facts: Mapping[str, Any]) -> Saved:
+        """Commit a checkpoint; when this returns, it is durable.
+
+        A step that was saved before is saved already if its state is equal (a resumed run comes past the same steps
+        again), is replaced if it is corrupt, and is refused otherwise.
+
+        Args:
+            step: the generator updates done.
+            files: the state, as the content of each file by its name.
+            images_seen: the real images shown to the discriminator.
+            facts: JSON about the training, for the manifest.
+
+        Raises:
+            StorageError: it could not be written; earlier checkpoints are untouched, and the space is given back.
+            CheckpointError: the manifest cannot hold the facts, or the step was saved with another state.
+        """
+        manifest = Manifest.describe(step, files, images_seen=images_seen, facts=facts)
+        contents = {**files, MANIFEST: manifest.encode()}
+        with explained(self.path(step)):
+            if not self._holds(manifest):
+                self._place(step, contents)
+            self.storage.fsync_dir(self.directory)
+        return Saved(step, self.path(step), manifest.state_digest, self._point_at(step))
+
+    def _holds(self, manifest: Manifest) -> bool:
+        """Whether this very state is saved already. A corrupt one is moved out of the way."""
+        path = self.path(manifest.step)
+        if self.storage.lstat(path) is None:
+            return False
+        try:
+            there = self._verified(manifest.step, ())
+        except RunError:
+            self._remove_durably([path])
+            return False
+        if there.state_digest != manifest.state_digest:
+            raise CheckpointError(
+                f"'{path}' is already there and holds another state.",
+                "Two trainings have met in one directory. Train in a new one, or remove the later steps first.",
+            )
+        return True
+
+    def _place(self, step: int, contents: Mapping[str, bytes]) -> None:
+        """Everything but the commit. On failure nothing is left behind, if the disk lets it be removed."""
+        if not self.steps():
+            make_directories(self.directory, self.storage)
+        scratch = self.directory / f"{TEMPORARY}{step}-{token_hex(4)}"
+        try:
+            self.storage.mkdir(scratch)
+            for name, content in contents.items():
+                write_file(scratch / name, content, self.storage, durable=True)
+            self.storage.fsync_dir(scratch)
+            self.storage.rename(scratch, self.path(step))
+        except BaseException:
+            with suppress(OSError):
+                remove(scratch, self.storage)
+            raise
+
+    def _point_at(self, step: int) -> StorageError | None:
+        hint = json.dumps({"step": step, "directory": self.path(step).name}) + "\n"
+        try:
+            write_atomically(self.directory / HINT, hint.encode("ascii"), self.storage)
+        except StorageError as error:
+            return error
+        return None
+
+    # -- loading --
+
+    def load(self, step: int | None = None, names: Collection[str] | None = None) -> Checkpoint:
+        """Read and verify a checkpoint.
+
+        Args:
+            step: which one; the newest if None. If that one is corrupt it is an error, never a silent step back.
+            names: the files to keep in memory; all of them if None.
+
+        Raises:
+            RunError: there is no such checkpoint.
+            CheckpointError: it is corrupt; the message names the newest one that is intact.
+            StorageError: the disk refuses to say.
+        """
+        chosen = self._choose(step)
+        try:
+            return self._read(chosen, names)
+        except (RunError, StorageError):
+            if chosen in self.steps():
+                raise
+        # It was pruned under our eyes, which happens to the newest only when there is a newer one.
+        return self._read(self._choose(step), names)
+
+    def _choose(self, step: int | None) -> int:
+        steps = self.steps()
+        if not steps:
+            raise RunError(
+                f"There is no checkpoint in '{self.directory}'.", "The training did not get as far as its first save."
+            )
+        if step is not None and step not in steps:
+            nearest = min(steps, key=lambda there: abs(there - step))
+            raise RunError(f"There is no checkpoint of step {step} in '{self.directory}'.", f"The nearest is step {nearest}.")
+        return steps[-1] if step is None else step
+
+    def _read(self, step: int, names: Collection[str] | None) -> Checkpoint:
+        try:
+            return self._verified(step, names)
+        except CheckpointError as error:
+            if names and self._intact(step):
+                raise  # nothing is broken: it lacks a file that was asked for
+            raise CheckpointError(error.problem, self._way_on()) from error
+
+    def _verified(self, step: int, names: Collection[str] | None) -> Checkpoint:
+        checkpoint = read_checkpoint(self.path(step), names, self.storage)
+        if checkpoint.step != step:
+            raise CheckpointError(f"'{checkpoint.path}' holds step {checkpoint.step}: it was renamed.")
+        return checkpoint
+
+    def _way_on(self) -> str:
+        newest = self.newest_intact()
+        if newest is None:
+            return f"No checkpoint in '{self.directory}' is intact: restore one from a backup, or train anew."
+        return f"The newest intact checkpoint is step {newest}: '{self.path(newest)}'."
+
+    def _intact(self, step: int) -> bool:
+        try:
+            self._verified(step, ())
+        except GancliError:
+            return False
+        return True
+
+    # -- removing --
+
+    def prune(self, keep: int, protect: Collection[int] = ()) -> list[int]:
+        """Remove all but the newest ``keep`` committed steps and those in ``protect``. Returns the removed ones."""
+        if keep < 1:
+            raise ValueError(f"keep={keep}: the newest checkpoint is never pruned.")
+        victims = [step for step in self.steps()[:-keep] if step not in protect]
+        self.discard(victims)
+        return victims
+
+    def discard(self, steps: Collection[int]) -> None:
+        """Remove these steps; for instance the later ones, when a run is to go on from an earlier one."""
+        if steps:
+            with explained(self.directory):
+                self.storage.fsync_dir(self.directory)  # what stays may have been renamed by a process killed before its commit
+                self._remove_durably([self.path(step) for step in steps])
+
+    def clean(self) -> None:
+        """Remove what a killed process left unfinished. For the holder of the run's lock only."""
+        with explained(self.directory):
+            remove_leftovers(self.directory, self.storage)
+
+    def _remove_durably(self, paths: Collection[Path]) -> None:
+        trash = {path: self.directory / f"{TRASH}{path.name.removeprefix('step-')}-{token_hex(4)}" for path in paths}
+        for path, grave in trash.items():
+            self.storage.rename(path, grave)
+        self.storage.fsync_dir(self.directory)
+        for grave in trash.values():
+            remove(grave, self.storage)
+
+    # -- looking --
+
+    def _names(self) -> list[str]:
+        try:
+            return self.storage.listdir(self.directory)
+        except FileNotFoundError:
+            return []
+
+    def _committed(self, name: str) -> int | None:
+        """The step whose directory has this name, unless it is none or lacks a manifest."""
+        match = _STEP.fullmatch(name)
+        if match is None or self.path(step := int(match[1])).name != name:
+            return None
+        try:
+            return step if MANIFEST in self.storage.listdir(self.directory / name) else None
+        except (FileNotFoundError, NotADirectoryError):
+            return None

@@ -1,0 +1,79 @@
+"""``gancli arch``: the networks there are to choose from."""
+
+from typing import Annotated, Any
+
+import typer
+
+from gancli.cli import complete
+from gancli.cli.group import EVERYWHERE, new_group
+from gancli.cli.options import Json
+from gancli.cli.output import Output
+
+__all__ = ["group"]
+
+group = new_group("The networks there are to choose from.")
+
+_NAME = typer.Argument(metavar="NAME", help="A name, or FILE.py:CLASS.", autocompletion=complete.architectures)
+_BUILD = typer.Option("--build", help="Build the networks, and show layers, shapes and parameters.")
+_IMAGE = typer.Option("--image", metavar="CxHxW", help="With --build: for pictures of this shape.")
+
+
+@group.command("list", epilog=EVERYWHERE)
+def list_(context: typer.Context, *, json: Json = False) -> None:
+    """List the installed architectures, plugins included."""
+    from gancli.describe.plugins import listing
+    from gancli.registry import ARCHITECTURES
+
+    output = Output.of(context)
+    found = listing(ARCHITECTURES)
+    if json:
+        output.document(found)
+    else:
+        output.table(("name", "provided by", "version", "summary"), [tuple(row.values()) for row in found])
+
+
+@group.command("show", epilog=EVERYWHERE)
+def show(
+    context: typer.Context,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A name, or FILE.py:CLASS.", autocompletion=complete.architectures)
+    ],
+    *,
+    build: Annotated[bool, typer.Option("--build", help="Build the networks, and show layers, shapes and parameters.")] = False,
+    image: Annotated[
+        str, typer.Option("--image", metavar="CxHxW", help="With --build: for pictures of this shape.")
+    ] = "1x28x28",
+    json: Json = False,
+) -> None:
+    """Show an architecture's options, with what they mean and may be."""
+    from gancli.describe import plugins
+
+    output = Output.of(context)
+    described = plugins.architecture(name)
+    if build:
+        described["layers"] = _layers(name, image)
+    if json:
+        output.document(described)
+        return
+    output.pairs([("name", name), ("summary", described["summary"]), ("provided by", plugins.provider(described))])
+    output.pairs([(f"sets {key}", value) for key, value in described["defaults"].items()])
+    output.result("")
+    output.table(("key", "type", "range", "default", "meaning"), plugins.option_rows(described))
+    if build:
+        _show_layers(output, described["layers"])
+
+
+def _layers(name: str, image: str) -> list[dict[str, Any]]:
+    from gancli.describe.networks import layers, parse_image
+    from gancli.settings import resolve
+
+    return layers(resolve(flags={"arch.name": name}).config, parse_image(image))
+
+
+def _show_layers(output: Output, layers: list[dict[str, Any]]) -> None:
+    for player in ("generator", "discriminator"):
+        own = [layer for layer in layers if layer["player"] == player]
+        output.result("")
+        output.result(f"{player}: {sum(layer['parameters'] for layer in own):,} parameters")
+        rows = [(x["name"], x["type"], "x".join(map(str, x["shape"])), f"{x['parameters']:,}") for x in own]
+        output.table(("layer", "type", "output", "parameters"), rows)

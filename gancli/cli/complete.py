@@ -1,0 +1,63 @@
+"""What the shell offers after a press of the Tab key. Never torch, never an error, never a plugin's own code but gancli's.
+
+A callback gets the context, the words so far (always empty) and the word that was begun; Typer keeps what begins with it.
+"""
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import typer
+
+__all__ = ["architectures", "assignments", "datasets", "objectives", "runs"]
+
+
+def architectures(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001  (Typer's signature)
+    """Names of installed architectures."""
+    from gancli.registry import ARCHITECTURES
+
+    return ARCHITECTURES.names()
+
+
+def objectives(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001
+    """Names of installed objectives."""
+    from gancli.registry import OBJECTIVES
+
+    return OBJECTIVES.names()
+
+
+def datasets(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001
+    """Names of installed data sets, and paths."""
+    from gancli.registry import DATASETS
+
+    return [*DATASETS.names(), *_paths(incomplete)]
+
+
+def runs(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001
+    """Names of runs, in ``--runs-dir`` if that was given before."""
+    from gancli.runs import list_runs
+
+    with suppress(OSError):
+        return [run.name for run in list_runs(Path(ctx.params.get("runs_dir") or "runs"))]
+    return []
+
+
+def assignments(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001
+    """Dotted keys of the configuration, with the options of the chosen architecture if it is gancli's own."""
+    from gancli.errors import GancliError
+    from gancli.registry import ARCHITECTURES
+    from gancli.settings import known_keys
+
+    with suppress(GancliError):
+        arch = ctx.params.get("arch") or "dense"
+        own = ARCHITECTURES.find(arch).distribution == "gancli"
+        return [f"{key}=" for key in known_keys(arch if own else "dense") if own or not key.startswith("arch.")]
+    return []
+
+
+def _paths(incomplete: str) -> Iterable[str]:
+    parent, _ = os.path.split(incomplete)
+    with suppress(OSError):
+        return [str(path) + "/" * path.is_dir() for path in sorted(Path(parent or ".").iterdir())]
+    return []

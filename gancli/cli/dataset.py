@@ -1,0 +1,67 @@
+"""``gancli dataset``: pictures to learn from."""
+
+from typing import Annotated, Any
+
+import typer
+
+from gancli.cli import complete
+from gancli.cli.group import EVERYWHERE, new_group
+from gancli.cli.options import Json
+from gancli.cli.output import Output
+
+__all__ = ["group"]
+
+group = new_group("Pictures to learn from.")
+
+
+@group.command("list", epilog=EVERYWHERE)
+def list_(context: typer.Context, *, json: Json = False) -> None:
+    """List the data sets that have a name; a path to your own pictures works as well."""
+    from gancli.describe.plugins import listing
+    from gancli.registry import DATASETS
+
+    output = Output.of(context)
+    found = listing(DATASETS)
+    if json:
+        output.document(found)
+    else:
+        output.table(("name", "provided by", "version", "summary"), [tuple(row.values()) for row in found])
+
+
+@group.command("show", epilog=EVERYWHERE)
+def show(
+    context: typer.Context,
+    dataset: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A name, or a path.", autocompletion=complete.datasets)],
+    *,
+    split: Annotated[str, typer.Option("--split", metavar="train|test", help="Which part.")] = "train",
+    json: Json = False,
+) -> None:
+    """Load a data set and show what is in it."""
+    from gancli.describe.dataset import pictures
+
+    output = Output.of(context)
+    described = pictures(dataset, split)
+    if json:
+        output.document(described)
+    else:
+        _show(output, described)
+
+
+def _show(output: Output, described: dict[str, Any]) -> None:
+    size = f"{described['channels']}x{described['height']}x{described['width']}"
+    output.pairs(
+        [
+            ("name", described["name"]),
+            ("source", described["source"]),
+            ("split", described["split"]),
+            ("images", f"{described['images']:,} of {size}, {described['bytes'] / 1e6:,.1f} MB"),
+            ("classes", len(described["classes"])),
+            ("fingerprint", described["fingerprint"]),
+            ("licence", described["licence"] or "unknown"),
+            *(("note", note) for note in described["notes"]),
+        ]
+    )
+    if described["classes"]:
+        output.result("")
+        share = described["images"] / 100
+        output.table(("class", "images", "%"), [(n, f"{k:,}", f"{k / share:.1f}") for n, k in described["classes"].items()])

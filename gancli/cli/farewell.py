@@ -1,0 +1,48 @@
+"""The last lines of a training: what was done, where it is, and commands for what comes next, which work when pasted."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gancli.cli.output import Output
+from gancli.console.text import duration
+
+if TYPE_CHECKING:
+    from gancli.training.events import RunEnded
+
+HOME = Path("runs")
+"""Where runs are looked for if nothing else is said."""
+
+__all__ = ["farewell", "free_name"]
+
+
+def farewell(output: Output, ended: "RunEnded") -> None:
+    """Say what is there now."""
+    output.note(f"{ended.status:7} {ended.epochs:.3g} epochs, {ended.step:,} steps in {duration(ended.elapsed_seconds)}")
+    output.note(f"run     {ended.run}")
+    if ended.preview is not None:
+        output.note(f"look    {ended.preview}")
+    for command in _next(ended):
+        output.note(f"next    {shlex.join(command)}")
+
+
+def _next(ended: "RunEnded") -> list[list[str]]:
+    at_home = ended.run.parent == HOME
+    run = ended.run.name if at_home else str(ended.run)
+    sample = ["gancli", "sample", "-n", "64", "-o", free_name("grid.png"), *([] if at_home else ["--run", run])]
+    if ended.status == "stopped":
+        return [["gancli", "train", "--resume", run], sample]
+    return [sample, ["gancli", "runs", "show", run]]
+
+
+def free_name(name: str) -> str:
+    """``name``, or with -2, -3, ... if there is such a file.
+
+    >>> free_name("no-such-file.png")
+    'no-such-file.png'
+    """
+    path, n = Path(name), 1
+    while path.exists():
+        n += 1
+        path = Path(name).with_stem(f"{Path(name).stem}-{n}")
+    return str(path)

@@ -1,0 +1,46 @@
+"""Answers that need no parser. Typer takes four times as long to import as Python to start, and help should come at once.
+
+``help.txt`` is what Typer prints at 80 columns; ``python -m gancli.cli.golden`` writes it, and a test compares.
+"""
+
+import os
+from pathlib import Path
+
+import gancli
+
+__all__ = ["COMPLETION_VARIABLE", "HELP", "answer", "concise", "version"]
+
+COMPLETION_VARIABLE = "_GANCLI_COMPLETE"
+HELP = Path(__file__).with_name("help.txt")
+WIDTH = 80
+
+
+def answer(argv: list[str]) -> str | None:
+    """What to print for a line that only asks for help or for the version, without a line's end; None for any other line."""
+    if COMPLETION_VARIABLE in os.environ:
+        return None
+    if argv == ["--version"]:
+        return version()
+    if argv in ([], ["-h"], ["--help"]) and _columns() >= WIDTH:
+        text = HELP.read_text(encoding="utf-8").rstrip("\n")
+        return text if argv else concise(text)
+    return None
+
+
+def version() -> str:
+    """``gancli 0.1.0``, without a line's end."""
+    return f"gancli {gancli.__version__}"
+
+
+def concise(text: str) -> str:
+    """The part of the help that a newcomer needs, without a line's end."""
+    beginning, _, _ = text.partition("\nOptions:\n")
+    return f"{beginning}\n`gancli COMMAND --help` tells more, `gancli --help` also the options and exit codes."
+
+
+def _columns() -> int:
+    """The width for which Typer would format."""
+    try:
+        return int(os.environ.get("COLUMNS") or os.get_terminal_size().columns)
+    except (OSError, ValueError):
+        return WIDTH

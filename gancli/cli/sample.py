@@ -1,0 +1,38 @@
+"""``gancli sample``: new pictures from a trained generator."""
+
+import sys
+
+import typer
+
+from gancli.cli.drawing import Pictures, Target
+from gancli.cli.expand import expand
+from gancli.cli.options import Json
+from gancli.cli.output import Output
+from gancli.cli.sources import Source, told
+from gancli.console.counter import Counter
+
+__all__ = ["sample"]
+
+
+@expand
+def sample(context: typer.Context, *, pictures: Pictures, where: Target, source: Source, json: Json = False) -> None:
+    """Draw new pictures with a trained generator. The same seed gives the same picture, always."""
+    output = Output.of(context)
+    source.check()
+    target = where.check(as_json=json)
+    recipe = pictures.recipe()
+    seeds = pictures.seed_list(recipe)
+    with Counter(sys.stderr, quiet=output.quiet) as counter:
+        model = source.load(recipe)
+        from gancli.generation.sample import Request, write
+
+        labels = pictures.labels(model, len(seeds), recipe)
+        columns = where.columns or (recipe.columns if recipe else None)
+        written = write(model, Request(seeds, target, labels, columns, not where.no_metadata), counter)
+    output.note(f"drawn by {told(model)}")
+    for note in model.origin.notes:
+        output.note(note)
+    if json:
+        output.document({"path": written.path, "images": written.images, "seeds": written.seeds, "model": told(model)})
+    elif target != "-":
+        output.result(written.path)

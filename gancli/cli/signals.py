@@ -1,0 +1,76 @@
+"""Ctrl-C, SIGTERM and SIGHUP while a training runs: a wish that is granted between two steps.
+
+Nothing is saved, and almost nothing is done, inside a handler. Before the first step there is nothing to save, and the
+signal simply interrupts.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Self
+
+__all__ = ["Interrupted", "Signals"]
+
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ECHO_SECONDS = 0.5
+"""One Ctrl-C may arrive twice, through the terminal and through a parent such as `timeout`; a second one comes later."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal came where there was nothing to finish first."""
+
+    def __init__(self, number: int = signal.SIGINT) -> None:
+        self.number = number
+        super().__init__(signal.Signals(number).name)
+
+
+class Signals:
+    """Within the block signals are remembered. A signal that the parent had ignored (`nohup`) stays ignored.
+
+    Args:
+        announce: called at the first signal; must be safe in a handler.
+        abandon: called before the process ends at once, at the second Ctrl-C; must be safe in a handler.
+        clock: seconds that never go back.
+    """
+
+    def __init__(
+        self, announce: Callable[[], None], abandon: Callable[[], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._announce = announce
+        self._abandon = abandon
+        self._clock = clock
+        self._number = 0
+        self._since = 0.0
+        self._deferred = False
+        self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
+
+    def __enter__(self) -> Self:
+        for number in STOPS:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Put the former handlers back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def defer(self) -> None:
+        """From now on a signal waits for the end of the step."""
+        self._deferred = True
+
+    def stop(self) -> int:
+        """The number of the first signal that came, else 0."""
+        return self._number
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  (Python's signature)
+        if not self._deferred:
+            raise Interrupted(number)
+        if not self._number:
+            self._number, self._since = number, self._clock()
+            self._announce()
+        elif number == signal.SIGINT and self._clock() - self._since > ECHO_SECONDS:
+            self._abandon()
+            os._exit(128 + number)

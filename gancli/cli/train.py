@@ -1,0 +1,109 @@
+"""``gancli train``: the game, from the command line to the last line on the terminal."""
+
+from contextlib import suppress
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gancli.cli import complete
+from gancli.cli.expand import expand
+from gancli.cli.farewell import farewell
+from gancli.cli.options import Json, RunsDir, Settings
+from gancli.cli.output import Output, unread_is_fine
+from gancli.cli.settings_table import show_settings
+from gancli.cli.signals import Signals
+from gancli.errors import RunError, UsageError
+from gancli.runs import RunDirectory, find_run
+from gancli.training.events import RunStarted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gancli.config import RunConfig
+    from gancli.training.events import Event, RunEnded
+
+__all__ = ["train"]
+
+AUTO = "auto"
+
+
+@expand
+def train(  # noqa: PLR0913  (the command line is the signature)
+    context: typer.Context,
+    *,
+    settings: Settings,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Name of the new run.")] = None,
+    runs_dir: RunsDir = Path("runs"),
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume",
+            metavar="[RUN|auto]",
+            help="Go on with a run: the last one, RUN, or (auto) the last one if there is any.",
+            autocompletion=complete.runs,
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print each setting and where it comes from.")] = False,
+    json: Json = False,
+) -> None:
+    """Train a model on pictures, in a new run directory."""
+    output = Output.of(context)
+    run = _run_to_resume(resume, name, runs_dir)
+    if dry_run:
+        show_settings(output, settings.resolve_upon(run) if run else settings.resolve(), as_json=json)
+        return
+    if run is None:
+        start = partial(_start_new, settings.resolve().config, runs_dir, name)
+    else:
+        start = partial(_go_on, run, settings.changes(run))
+    ended, stopped_by = _watched(output, start)
+    with unread_is_fine():
+        if json:
+            output.document({key: str(value) if isinstance(value, Path) else value for key, value in asdict(ended).items()})
+        else:
+            output.result(str(ended.run))
+    farewell(output, ended)
+    if stopped_by:
+        raise typer.Exit(128 + stopped_by)
+
+
+def _run_to_resume(resume: str | None, name: str | None, runs_dir: Path) -> RunDirectory | None:
+    if resume is None:
+        return None
+    if resume == AUTO:
+        with suppress(RunError):
+            return find_run(name, runs_dir)
+        return None
+    if name is not None:
+        raise UsageError(f"--name {name} is for a new run, and --resume goes on with an old one.", "Leave one of them out.")
+    return find_run(resume or None, runs_dir)
+
+
+def _start_new(config: "RunConfig", runs_dir: Path, name: str | None, **watch: Any) -> "RunEnded":  # noqa: ANN401
+    from gancli.training.run import train
+
+    return train(config, runs_dir=runs_dir, name=name, **watch)
+
+
+def _go_on(run: RunDirectory, changes: dict[str, object], **watch: Any) -> "RunEnded":  # noqa: ANN401
+    from gancli.training.run import resume
+
+    return resume(run, changes=changes, **watch)
+
+
+def _watched(output: Output, start: "Callable[..., RunEnded]") -> "tuple[RunEnded, int]":
+    """Train with the progress on stderr, to the end or to a signal: its number, or 0."""
+    console = output.console()
+    signals = Signals(console.stopping, console.abandon)
+
+    def observe(event: "Event") -> None:
+        if isinstance(event, RunStarted):
+            signals.defer()
+        console(event)
+
+    with signals, console:
+        ended = start(observe=observe, stop=signals.stop, argv=output.argv)
+    return ended, signals.stop() if ended.status == "stopped" else 0

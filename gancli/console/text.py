@@ -1,0 +1,57 @@
+"""Numbers and names as a person reads them."""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["duration", "loss", "printable", "score"]
+
+_HOUR_SECONDS = 3600
+_LONGEST_FIXED = 1000
+
+
+def duration(seconds: float) -> str:
+    """Minutes and seconds, and hours if there are any.
+
+    >>> duration(41), duration(3725.4), duration(float("inf"))
+    ('00:41', '1:02:05', '--:--')
+    """
+    if not math.isfinite(seconds):
+        return "--:--"
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    if minutes < _HOUR_SECONDS // 60:
+        return f"{minutes:02}:{rest:02}"
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def loss(value: float | None) -> str:
+    """Three decimals, or an exponent where that would be long.
+
+    >>> loss(1.3204), loss(-123456.0), loss(None)
+    ('1.320', '-1.23e+05', '-')
+    """
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if abs(value) < _LONGEST_FIXED else f"{value:.2e}"
+
+
+def score(value: float | None) -> str:
+    """A probability with two decimals.
+
+    >>> score(0.618), score(None)
+    ('0.62', '-')
+    """
+    return "-" if value is None else f"{value:.2f}"
+
+
+def printable(text: object) -> str:
+    r"""``text`` on one line, with every character escaped that could steer a terminal: names come from files.
+
+    >>> print(printable("a\x1b[31m\nb"))
+    a\x1b[31m b
+    """
+    return "".join(map(_visible, " ".join(str(text).splitlines())))
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode("ascii")

@@ -1,0 +1,251 @@
+"""Every way in which gancli touches the disk to write, in one small class, so that each operation can be made to fail.
+
+What a file system promises, and what is built on it here:
+
+- ``write`` promises nothing: the bytes are in memory until :meth:`Storage.fsync` returned. A failed ``fsync`` is final.
+  The kernel reports the loss once and then forgets it, so that a second call would succeed without the data; the file
+  is given up instead.
+- Making, renaming or removing a name changes its directory, which has to be synced by itself (:meth:`Storage.fsync_dir`).
+- ``rename`` is atomic for everybody who looks: the old state or the new one, never something between. That is why
+  everything is written beside its target, on the same file system, and renamed when it is complete.
+
+Tests replace :data:`DISK` by a :class:`Storage` whose n-th operation fails, or by a disk that loses its power. (On macOS
+``fsync`` leaves the data in the drive's own cache; a power cut can still lose it there.)
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import contextmanager, suppress
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+from gancli.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TEMPORARY = ".tmp-"
+"""How the name of everything unfinished begins. Whoever reads, ignores it."""
+
+TRASH = ".trash-"
+"""How the name of everything half removed begins."""
+
+
+class Storage:
+    """The primitive operations. Each fails by :class:`OSError` and by nothing else."""
+
+    def mkdir(self, path: Path) -> None:
+        """Make one directory."""
+        path.mkdir()
+
+    def create(self, path: Path) -> int:
+        """A descriptor to write to a file that was not there before."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+
+    def write(self, descriptor: int, data: bytes | memoryview) -> None:
+        """Append all of ``data``, however many calls the kernel needs for it."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+    def fsync(self, descriptor: int) -> None:
+        """Return when the file's content is durable. Call it once: a failure is final."""
+        os.fsync(descriptor)
+
+    def close(self, descriptor: int) -> None:
+        """Give the descriptor back, which may report an error of an earlier write."""
+        os.close(descriptor)
+
+    def fsync_dir(self, path: Path) -> None:
+        """Return when the names in a directory are durable (where the file system has no such call, at once)."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+        finally:
+            os.close(descriptor)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Give a file or directory another name, atomically; a file that had the name is replaced."""
+        source.replace(target)
+
+    def unlink(self, path: Path) -> None:
+        """Remove a name that is not a directory's; of a symbolic link the link, never what it points to."""
+        path.unlink()
+
+    def rmdir(self, path: Path) -> None:
+        """Remove an empty directory."""
+        path.rmdir()
+
+    def listdir(self, path: Path) -> list[str]:
+        """The names in a directory, sorted."""
+        return sorted(os.listdir(path))  # noqa: PTH208  (names, not paths)
+
+    def lstat(self, path: Path) -> os.stat_result | None:
+        """What a name stands for, without following a link; None if there is no such name."""
+        try:
+            return path.lstat()
+        except FileNotFoundError:
+            return None
+
+    def open(self, path: Path) -> int:
+        """A descriptor to read from, without following a link and without waiting for the other end of a FIFO."""
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def fstat(self, descriptor: int) -> os.stat_result:
+        """What was opened."""
+        return os.fstat(descriptor)
+
+    def read(self, descriptor: int, count: int) -> bytes:
+        """The next bytes, at most ``count``; empty at the end."""
+        return os.read(descriptor, count)
+
+    def free_bytes(self, path: Path) -> int:
+        """How much an ordinary user can still write to the file system of ``path``."""
+        status = os.statvfs(path)
+        return status.f_bavail * status.f_frsize
+
+
+DISK = Storage()
+"""The real one."""
+
+
+def write_atomically(path: Path, data: bytes, storage: Storage = DISK, *, durable: bool = False) -> None:
+    """Make ``path`` hold ``data``; whoever reads it meanwhile sees the old content or the new, complete.
+
+    Args:
+        path: the target; its directory exists.
+        data: the whole content.
+        storage: where to.
+        durable: return only when the new content would survive a power cut.
+
+    Raises:
+        StorageError: it could not be written; the old content, if any, is still there, and nothing else is.
+    """
+    scratch = path.with_name(f"{TEMPORARY}{token_hex(8)}")
+    with explained(path):
+        try:
+            write_file(scratch, data, storage, durable=durable)
+            storage.rename(scratch, path)
+        except BaseException:
+            with suppress(OSError):
+                storage.unlink(scratch)
+            raise
+        if durable:
+            storage.fsync_dir(path.parent)
+
+
+def write_file(path: Path, data: bytes, storage: Storage = DISK, *, durable: bool) -> None:
+    """Write a file that was not there before. Its name is durable only after an ``fsync_dir`` of its directory."""
+    descriptor = storage.create(path)
+    try:
+        storage.write(descriptor, data)
+        if durable:
+            storage.fsync(descriptor)
+    finally:
+        storage.close(descriptor)
+
+
+def make_directories(path: Path, storage: Storage = DISK) -> None:
+    """Make ``path`` and its missing parents, each durable before the next is made in it.
+
+    The name of the deepest one that is already there is synced too: a process killed right here may have made it.
+    """
+    if storage.lstat(path) is None:
+        make_directories(path.parent, storage)
+        storage.mkdir(path)
+        storage.fsync_dir(path.parent)
+    else:
+        with suppress(PermissionError):  # a parent that may not be read is somebody else's, and so older than this run
+            storage.fsync_dir(path.parent)
+
+
+def remove(path: Path, storage: Storage = DISK) -> None:
+    """Remove a file, a link or a directory with all that is in it, never following a link."""
+    status = storage.lstat(path)
+    if status is None:
+        return
+    if not stat.S_ISDIR(status.st_mode):
+        storage.unlink(path)
+        return
+    for name in storage.listdir(path):
+        remove(path / name, storage)
+    storage.rmdir(path)
+
+
+def remove_leftovers(directory: Path, storage: Storage = DISK) -> None:
+    """Remove what a killed process left unfinished or half removed. For the only writer of the directory."""
+    if storage.lstat(directory) is not None:
+        for name in storage.listdir(directory):
+            if name.startswith((TEMPORARY, TRASH)):
+                remove(directory / name, storage)
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Within the block an :class:`OSError` becomes a :class:`StorageError` about ``path``."""
+    try:
+        yield
+    except OSError as error:
+        raise explain(error, path) from error
+
+
+def explain(error: OSError, path: Path) -> StorageError:
+    """The failure of an operation in words that say what to do.
+
+    >>> from pathlib import Path
+    >>> print(explain(OSError(errno.EROFS, "Read-only file system"), Path("runs/x")))
+    'runs/x' is on a read-only file system. Choose a place that can be written to, or remount it.
+    """
+    problem, remedy = _WORDS.get(error.errno or 0, _OTHER)
+    return StorageError(problem.format(path=path, reason=error.strerror or error), remedy)
+
+
+_OTHER = ("'{path}' cannot be used: {reason}.", "Check the path and the file system, or choose another place.")
+
+_PERMISSION = (
+    "Permission denied for '{path}'.",
+    "Choose a place that is yours, or change its owner or mode (ls -ld shows them).",
+)
+_TOO_MANY_OPEN = ("Too many files are open to open '{path}' as well.", "Raise the limit (ulimit -n) or close other programs.")
+_ALREADY_THERE = ("'{path}' is already there.", "Choose another name, or move it away.")
+
+_WORDS = {
+    errno.ENOSPC: (
+        "The disk is full: no space, or no inodes, are left for '{path}'.",
+        "Make room (df -h shows the space, df -i the inodes), or choose another place.",
+    ),
+    errno.EDQUOT: (
+        "Your disk quota is used up: '{path}' does not fit.",
+        "Make room (quota -s shows it), or choose another place.",
+    ),
+    errno.EROFS: ("'{path}' is on a read-only file system.", "Choose a place that can be written to, or remount it."),
+    errno.EACCES: _PERMISSION,
+    errno.EPERM: _PERMISSION,
+    errno.EIO: (
+        "The disk failed at '{path}' (input/output error).",
+        "Look at the system's log (dmesg) and at the disk itself before you go on.",
+    ),
+    errno.EFBIG: (
+        "'{path}' would be larger than a file may be here.",
+        "Raise the limit (ulimit -f shows it), or choose a file system that holds larger files.",
+    ),
+    errno.EMFILE: _TOO_MANY_OPEN,
+    errno.ENFILE: _TOO_MANY_OPEN,
+    errno.ENAMETOOLONG: ("The name '{path}' is too long for this file system.", "Choose a shorter one."),
+    errno.ENOENT: ("'{path}' does not exist.", "Check the spelling, or make the directory first (mkdir -p)."),
+    errno.EEXIST: _ALREADY_THERE,
+    errno.ENOTEMPTY: _ALREADY_THERE,
+    errno.ENOTDIR: (
+        "A part of '{path}' is a file where a directory is needed.",
+        "Choose another path, or move that file away.",
+    ),
+    errno.EISDIR: ("'{path}' is a directory where a file is needed.", "Choose the name of a file, or move the directory away."),
+    errno.ELOOP: ("'{path}' leads through too many symbolic links.", "Name the place itself instead of a link to it."),
+}

@@ -1,0 +1,49 @@
+import torch
+
+from gancli.training.alarms import diversity, signs_of_trouble, spread
+
+healthy = {"real_score": 0.6, "fake_score": 0.4, "diversity": 1.0}
+
+
+def names(**changes):
+    return [name for name, _ in signs_of_trouble({**healthy, **changes})]
+
+
+def test_a_healthy_epoch_raises_no_alarm():
+    assert names() == []
+
+
+def test_F35_a_winning_discriminator_is_seen():
+    assert names(real_score=0.999, fake_score=0.001) == ["discriminator-wins"]
+
+
+def test_F35_a_collapse_is_seen():
+    assert names(diversity=0.05) == ["collapse"]
+
+
+def test_F35_alarms_say_what_to_try():
+    for _, message in signs_of_trouble({"real_score": 1.0, "fake_score": 0.0, "diversity": 0.0}):
+        assert "Try" in message
+        assert "-s objective." in message
+
+
+def test_identical_pictures_have_no_diversity():
+    real = torch.randn(16, 1, 4, 4)
+    assert diversity(torch.zeros(16, 1, 4, 4), real) == 0
+
+
+def test_diversity_is_relative_to_the_data():
+    real = torch.randn(64, 1, 8, 8)
+    assert diversity(real, real) == 1
+    assert abs(diversity(real / 2, real) - 0.5) < 1e-5
+
+
+def test_spread_is_the_mean_distance_of_pairs():
+    images = torch.tensor([[0.0, 0.0], [3.0, 4.0]]).reshape(2, 1, 1, 2)
+    assert spread(images) == 5
+
+
+def test_data_without_variety_raises_no_alarm():
+    same = torch.zeros(8, 1, 4, 4)
+    assert diversity(same, same) == 1
+    assert diversity(same[:1], same[:1]) == 1
