@@ -37,7 +37,7 @@ def generator_at(seed: int, purpose: str, index: int = 0) -> Generator:
 
 
 def normal_at(shape: tuple[int, ...], seed: int, purpose: str, index: int = 0) -> Tensor:
-    """z ~ N(0, I) of the given shape, float32, on the CPU, drawn at that address."""
+    """Draw z ~ N(0, I) of the given shape, float32, on the CPU, drawn at that address."""
     import torch
 
     return torch.randn(shape, generator=generator_at(seed, purpose, index))

@@ -27,14 +27,20 @@ class DenseConfig(ArchConfig):
     """Options of the dense architecture."""
 
     generator_widths: Widths = Field((256, 512, 1024), description="units of the generator's hidden layers, latent side first")
-    discriminator_widths: Widths = Field((1024, 512, 256), description="units of the discriminator's hidden layers, image side first")
+    discriminator_widths: Widths = Field(
+        (1024, 512, 256), description="units of the discriminator's hidden layers, image side first"
+    )
     negative_slope: float = Field(0.2, ge=0, le=1, description="slope of LeakyReLU for negative inputs")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of the discriminator's hidden units dropped at each step")
     initialisation: Literal["he", "article"] = Field(
         "he", description="initial weights: He normal, or N(0, 0.02) in the first layers and Glorot uniform in the others"
     )
-    centre: bool = Field(True, description="start the generator at the mean image, and show the discriminator differences from it")
-    class_dim: int = Field(32, ge=1, le=4096, description="dimensions of a class embedding in the generator (conditional models)")
+    centre: bool = Field(
+        True, description="start the generator at the mean image, and show the discriminator differences from it"
+    )
+    class_dim: int = Field(
+        32, ge=1, le=4096, description="dimensions of a class embedding in the generator (conditional models)"
+    )
 
 
 class Dense(Architecture[DenseConfig]):

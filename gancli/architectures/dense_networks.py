@@ -66,7 +66,7 @@ class DenseGenerator(nn.Module):
         if self.embedding is not None:
             z = cat([z, self.embedding(labels)], dim=1)
         pixels: Tensor = self.output(self.hidden(z)).tanh()
-        return pixels.unflatten(1, self.shape)
+        return pixels.reshape(-1, *self.shape)
 
     @no_grad()
     def centre(self, mean: Tensor) -> None:

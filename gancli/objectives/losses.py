@@ -40,7 +40,9 @@ class NonSaturating(Objective):
     summary = "Non-saturating logistic loss (Goodfellow et al., 2014), R1 by default (Mescheder et al., 2018)"
 
     r1_gamma: float = Field(0.3, ge=0, le=1e4, description="weight of R1, the squared gradient of D at real images; 0: off")
-    penalty_interval_steps: int = Field(8, ge=1, le=1000, description="apply the penalties at every n-th step, n times as strong")
+    penalty_interval_steps: int = Field(
+        8, ge=1, le=1000, description="apply the penalties at every n-th step, n times as strong"
+    )
     real_label: float = Field(1.0, gt=0.5, le=1, description="what D is told about real images; 0.9 is one-sided smoothing")
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -65,7 +67,9 @@ class Hinge(Objective):
     summary = "Hinge loss (Lim & Ye, 2017)"
 
     r1_gamma: float = Field(0.3, ge=0, le=1e4, description="weight of R1, the squared gradient of D at real images; 0: off")
-    penalty_interval_steps: int = Field(8, ge=1, le=1000, description="apply the penalties at every n-th step, n times as strong")
+    penalty_interval_steps: int = Field(
+        8, ge=1, le=1000, description="apply the penalties at every n-th step, n times as strong"
+    )
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """max(0, 1 - D(x)) + max(0, 1 + D(G(z)))."""
@@ -89,7 +93,9 @@ class LeastSquares(Objective):
     summary = "Least squares (Mao et al., 2017)"
 
     r1_gamma: float = Field(0.3, ge=0, le=1e4, description="weight of R1, the squared gradient of D at real images; 0: off")
-    penalty_interval_steps: int = Field(8, ge=1, le=1000, description="apply the penalties at every n-th step, n times as strong")
+    penalty_interval_steps: int = Field(
+        8, ge=1, le=1000, description="apply the penalties at every n-th step, n times as strong"
+    )
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """1/2 (D(x) - 1)^2 + 1/2 D(G(z))^2."""

@@ -24,7 +24,7 @@ __all__ = ["from_weights", "gradient_norm_penalty", "r1", "r2"]
 
 
 def _sample_gradients(logits: Tensor, images: Tensor) -> Tensor:
-    """d D(x_i) / d x_i for every sample i, flattened: ``(n, c h w)``, float32, differentiable."""
+    """Gradient d D(x_i) / d x_i for every sample i, flattened: ``(n, c h w)``, float32, differentiable."""
     (gradients,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradients.flatten(1).float()
 
@@ -50,7 +50,8 @@ def gradient_norm_penalty(
     blend = torch.rand(len(real), 1, 1, 1, device=real.device)
     between = torch.lerp(fake.detach(), real.detach(), blend).requires_grad_()
     gradients = _sample_gradients(critic(between), between)
-    return (torch.linalg.vector_norm(gradients, dim=1) - 1).square()
+    excess: Tensor = torch.linalg.vector_norm(gradients, dim=1) - 1
+    return excess.square()
 
 
 def from_weights(*, r1_gamma: float, r2_gamma: float, gradient_penalty: float) -> tuple[Penalty, ...]:

@@ -41,12 +41,16 @@ def signs_of_trouble(metrics: Mapping[str, float]) -> Iterator[tuple[str, str]]:
     if real_score > _WON and fake_score < 1 - _WON:
         yield (
             "discriminator-wins",
-            f"The discriminator wins: D(x) = {real_score:.3f}, D(G(z)) = {fake_score:.3f}, so the generator learns little. "
-            "Try a larger -s objective.r1_gamma, or a smaller -s train.discriminator_learning_rate.",
+            (
+                f"The discriminator wins: D(x) = {real_score:.3f}, D(G(z)) = {fake_score:.3f}, so G learns little. "
+                "Try a larger -s objective.r1_gamma, or a smaller -s train.discriminator_learning_rate."
+            ),
         )
     if metrics["diversity"] < _COLLAPSED:
         yield (
             "collapse",
-            f"The pictures are nearly all alike: diversity {metrics['diversity']:.2f} of the data's. "
-            "Try a larger -s objective.r1_gamma, a smaller --learning-rate, or -s objective.name=relativistic.",
+            (
+                f"The pictures are nearly all alike: diversity {metrics['diversity']:.2f} of the data's. "
+                "Try a larger -s objective.r1_gamma, a smaller --learning-rate, or -s objective.name=relativistic."
+            ),
         )

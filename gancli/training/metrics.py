@@ -10,12 +10,13 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Self
 
-from gancli.errors import StorageError
 from gancli.storage import explain, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
+
+    from gancli.errors import StorageError
 
 __all__ = ["MetricsLog", "plot_losses", "read_rows"]
 

@@ -1,58 +1,32 @@
 """The use case: train into a run directory, or go on with one.
 
-Order of things that a reader may rely on: nothing is written before everything that can be checked was checked; rows of
-metrics are durable before the checkpoint that covers them; a checkpoint is announced only after it is durable; a signal is
-asked about between steps, never acted on inside one.
+Nothing is written before everything that can be checked was checked.
 """
 
 from __future__ import annotations
 
 import json
-import platform
 import shlex
-import time
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-import gancli
-from gancli import images
 from gancli.checkpoint.lock import RunLock
-from gancli.checkpoint.snapshot import pack, unpack
+from gancli.checkpoint.snapshot import unpack
 from gancli.checkpoint.store import CheckpointStore
 from gancli.config import LENGTHS, RunConfig
-from gancli.data.batches import normalise
-from gancli.errors import CheckpointError, ConfigError, DivergedError, GancliError, RunError
-from gancli.latents import latents
+from gancli.errors import CheckpointError, ConfigError, RunError
 from gancli.registry import canonical
-from gancli.runs import RunDirectory, create_run, mark_latest
+from gancli.runs import RunDirectory, create_run
 from gancli.settings import flatten, resolve
 from gancli.storage import write_atomically
-from gancli.training.alarms import diversity, signs_of_trouble
-from gancli.training.events import (
-    Alarm,
-    CheckpointSaved,
-    EpochEnded,
-    Event,
-    PreviewWritten,
-    Progress,
-    RunEnded,
-    RunStarted,
-)
-from gancli.training.metrics import MetricsLog, plot_losses, read_rows
-from gancli.training.runtime import translate_memory_error
+from gancli.training.session import Session
 from gancli.training.setup import Game, set_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from torch import Tensor
+    from collections.abc import Callable, Mapping, Sequence
 
     from gancli.checkpoint.loading import Checkpoint
+    from gancli.training.events import Event, RunEnded
 
 __all__ = ["resume", "stored_config", "train"]
 
@@ -98,7 +72,7 @@ def train(
     run = create_run(runs_dir, name, game.data.name, game.arch.name.rpartition(":")[2])
     with RunLock(run.lock_path):
         write_atomically(run.config_path, _document(config))
-        return _Session(game, run, observe, stop).play(argv)
+        return Session(game, run, observe, stop).play(argv)
 
 
 def resume(
@@ -135,7 +109,7 @@ def resume(
         unpack(checkpoint, game.state)
         store.discard([step for step in store.steps() if step > checkpoint.step])
         write_atomically(run.config_path, _document(config))
-        return _Session(game, run, observe, stop, notes=_drift(checkpoint.manifest.facts, game)).play(argv)
+        return Session(game, run, observe, stop, notes=_drift(checkpoint.manifest.facts, game)).play(argv)
 
 
 def stored_config(run: RunDirectory) -> RunConfig:
@@ -161,7 +135,8 @@ def _load_or_explain(store: CheckpointStore, run: RunDirectory, step: int | None
     except CheckpointError as error:
         intact = store.newest_intact()
         if intact is None:
-            raise CheckpointError(error.problem, "No checkpoint of this run is intact: start a new one with -c and its config.json.") from error
+            remedy = "No checkpoint of this run is intact: start a new one with -c and its config.json."
+            raise CheckpointError(error.problem, remedy) from error
         command = f"gancli train --resume {shlex.quote(str(run.path))} --from-step {intact}"
         raise CheckpointError(error.problem, f"Step {intact} is intact; go on from it with: {command}") from error
 
@@ -205,251 +180,3 @@ def _drift(facts: Mapping[str, Any], game: Game) -> tuple[str, ...]:
     if arch["version"] != game.arch.version:
         changed.append(f"{canonical(arch['distribution'])} was {arch['version']}, is {game.arch.version}")
     return (f"The result may differ in its last bits: {'; '.join(changed)}.",) if changed else ()
-
-
-class _Session:
-    """One process's share of a run: plays the game, and writes down what happens."""
-
-    def __init__(
-        self,
-        game: Game,
-        run: RunDirectory,
-        observe: Callable[[Event], None],
-        stop: Callable[[], int],
-        notes: tuple[str, ...] = (),
-    ) -> None:
-        self.game = game
-        self.run = run
-        self.store = CheckpointStore(run.checkpoints)
-        self.notes = notes
-        self.stop = stop
-        self.saved_step: int | None = None
-        self.preview: Path | None = None
-        self._observe = observe
-        self._clock = time.monotonic
-        self._started = self._clock() - game.state.elapsed_seconds
-        self._rates = {"interval": (self._clock(), game.state.images_seen), "epoch": (self._clock(), game.state.images_seen)}
-        count = min(game.config.log.previews, 64, len(game.data.images.images))
-        self._some_real = normalise(game.data.images.images[:count].to(game.runtime.device))
-
-    def play(self, argv: Sequence[str]) -> RunEnded:
-        """Play to the end of the plan, or until somebody asks to stop."""
-        self.store.prepare(self._checkpoint_bytes())
-        info = self._first_info(argv)
-        self.run.write_info(info)
-        with MetricsLog(self.run.metrics_path, self.game.state.step) as self.metrics, self._record_failure(info):
-            self._say(self._start_event())
-            state, plan = self.game.state, self.game.plan
-            signal_number = 0
-            while not signal_number and not plan.is_done(state.step, state.elapsed_seconds):
-                self._one_step()
-                signal_number = self.stop()
-            status = "stopped" if signal_number else "done"
-            self._finish()
-            self.run.write_info({**info, **self._progress_info(), "status": status, "ended": _now()})
-            ended = self._end_event(status)
-            self._say(ended)
-        return ended
-
-    def _checkpoint_bytes(self) -> int:
-        """About the size of one checkpoint: every network, and two moments for each player's parameters."""
-        networks = sum(t.nbytes for network in self.game.state.networks().values() for t in network.state_dict().values())
-        return networks + 2 * 4 * sum(self.game.parameters().values())
-
-    def _one_step(self) -> None:
-        game, state, plan = self.game, self.game.state, self.game.plan
-        with _memory_errors_explained():
-            report = game.trainer.step(plan.fraction(state.step, state.elapsed_seconds))
-        for meter in state.meters.values():
-            meter.add(report)
-        state.elapsed_seconds = self._clock() - self._started
-        if state.step % game.config.log.every_steps == 0:
-            self._end_interval()
-        if plan.ends_epoch(state.step):
-            self._end_epoch()
-        every = game.config.checkpoint.every_steps or plan.steps_per_epoch
-        if state.step % every == 0:
-            self._save()
-
-    def _end_interval(self) -> None:
-        state, plan = self.game.state, self.game.plan
-        meter = state.meters["interval"]
-        means = meter.means()
-        meter.reset()
-        self._refuse_non_finite(means)
-        self.metrics.append({**self._row("interval"), **means})
-        fraction = plan.fraction(state.step, state.elapsed_seconds)
-        left = state.elapsed_seconds * (1 / fraction - 1) if fraction else float("inf")
-        self._say(Progress(state.step, plan.epoch(state.step), fraction, means, self._rate("interval"), left))
-
-    def _end_epoch(self) -> None:
-        state, plan = self.game.state, self.game.plan
-        fake = self._draw_previews()
-        epoch = plan.epoch(state.step)
-        if epoch % self.game.config.log.preview_every_epochs == 0:
-            self._write_preview(fake)
-        means = {**state.meters["epoch"].means(), "diversity": diversity(fake, self._some_real)}
-        state.meters["epoch"].reset()
-        self._refuse_non_finite(means)
-        self.metrics.append({**self._row("epoch"), **means})
-        self._say(EpochEnded(epoch, plan.epochs, state.step, means, self._rate("epoch"), state.elapsed_seconds))
-        for name, message in signs_of_trouble(means):
-            if name not in state.alarms:
-                state.alarms.append(name)
-                self.metrics.append({**self._row("alarm"), "alarm": name, "message": message})
-                self._say(Alarm(name, state.step, message))
-
-    @torch.inference_mode()
-    def _draw_previews(self) -> Tensor:
-        """What the averaged generator makes of latents that are always the same: those of the first seeds."""
-        game, count = self.game, self.game.config.log.previews
-        z = torch.from_numpy(latents(range(count), game.config.model.latent_dim)).to(game.runtime.device)
-        labels = (torch.arange(count, device=z.device) % game.image.classes,) if game.image.classes else ()
-        fake: Tensor = game.state.average.network(z, *labels)
-        return fake
-
-    def _write_preview(self, fake: Tensor) -> None:
-        step = self.game.state.step
-        target = self.run.samples / f"{step:06d}.png"
-        buffer = BytesIO()
-        images.save_png(images.grid(images.to_bytes(fake)), buffer, {"gancli": gancli.__version__, "step": step})
-        write_atomically(target, buffer.getvalue())
-        self.preview = target
-        self._say(PreviewWritten(step, target))
-
-    def _save(self) -> None:
-        state = self.game.state
-        culprit = state.non_finite()
-        if culprit:
-            raise self._diverged(f"the tensor {culprit}")
-        self.metrics.sync()
-        facts = {**self.game.facts(), "elapsed_seconds": state.elapsed_seconds, "gancli": gancli.__version__}
-        members = pack(state, {**self.game.facts(), "step": state.step})
-        saved = self.store.save(state.step, members, images_seen=state.images_seen, facts=facts)
-        if self.saved_step is None:
-            mark_latest(self.run)
-        self.saved_step = state.step
-        self._say(CheckpointSaved(state.step, saved.path))
-        self.store.prune(self.game.config.checkpoint.keep)
-        plot_losses(read_rows(self.run.metrics_path), self.run.losses_path)
-
-    def _finish(self) -> None:
-        """Save where the last step was not saved yet, with a preview of it."""
-        state = self.game.state
-        if not (self.run.samples / f"{state.step:06d}.png").exists():
-            self._write_preview(self._draw_previews())
-        if self.store.latest() != state.step:
-            self._save()
-
-    def _refuse_non_finite(self, means: Mapping[str, float]) -> None:
-        for name, value in means.items():
-            if not abs(value) < float("inf"):
-                raise self._diverged(f"{name} = {value}")
-
-    def _diverged(self, culprit: str) -> DivergedError:
-        saved = self.store.latest()
-        kept = f"Step {saved} is saved and intact. " if saved else ""
-        return DivergedError(
-            f"Training diverged at step {self.game.state.step}: {culprit} is not finite.",
-            f"{kept}Try a smaller --learning-rate, a larger -s objective.r1_gamma, or --precision fp32.",
-        )
-
-    def _rate(self, name: str) -> float:
-        """Real images per second since the last call with this name."""
-        then, seen = self._rates[name]
-        now = self._clock()
-        self._rates[name] = now, self.game.state.images_seen
-        return (self.game.state.images_seen - seen) / max(now - then, 1e-9)
-
-    def _row(self, kind: str) -> dict[str, Any]:
-        state, plan = self.game.state, self.game.plan
-        return {
-            "kind": kind,
-            "step": state.step,
-            "epochs": round(state.step / plan.steps_per_epoch, 6),
-            "images_seen": state.images_seen,
-        }
-
-    def _say(self, event: Event) -> None:
-        self._observe(event)
-
-    def _start_event(self) -> RunStarted:
-        game = self.game
-        shape = tuple(game.data.images.images.shape)
-        return RunStarted(
-            run=self.run.path,
-            dataset=f"{shape[0]:,} images {game.image}, {game.data.source}",
-            arch=game.arch.name,
-            parameters=game.parameters(),
-            device=str(game.runtime.device),
-            precision=game.runtime.precision,
-            step=game.state.step,
-            steps_per_epoch=game.plan.steps_per_epoch,
-            total_steps=game.plan.total_steps,
-            total_seconds=game.plan.total_seconds,
-            notes=(*game.data.images.notes, *self.notes),
-        )
-
-    def _end_event(self, status: str) -> RunEnded:
-        state, plan = self.game.state, self.game.plan
-        checkpoint = self.run.checkpoints / f"step-{state.step:09d}"
-        epochs = state.step / plan.steps_per_epoch
-        return RunEnded(self.run.path, status, state.step, epochs, state.elapsed_seconds, checkpoint, self.preview)
-
-    def _first_info(self, argv: Sequence[str]) -> dict[str, Any]:
-        facts = self.game.facts()
-        return {
-            "name": self.run.name,
-            "status": "running",
-            **self._progress_info(),
-            "started": _now(),
-            "ended": None,
-            "argv": list(argv),
-            "gancli": gancli.__version__,
-            "torch": str(torch.__version__),
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "arch": facts["arch"],
-            "dataset": facts["dataset"],
-            "parameters": self.game.parameters(),
-            "device": str(self.game.runtime.device),
-            "precision": self.game.runtime.precision,
-            "threads": torch.get_num_threads(),
-            "resumed_from": self.game.state.step or None,
-        }
-
-    def _progress_info(self) -> dict[str, Any]:
-        state, plan = self.game.state, self.game.plan
-        return {
-            "step": state.step,
-            "epochs": round(state.step / plan.steps_per_epoch, 3),
-            "images_seen": state.images_seen,
-            "elapsed_seconds": round(state.elapsed_seconds, 3),
-        }
-
-    @contextmanager
-    def _record_failure(self, info: Mapping[str, Any]) -> Iterator[None]:
-        """Leave the reason of a failure in run.json, if that can still be written."""
-        try:
-            yield
-        except GancliError as error:
-            try:
-                self.run.write_info({**info, **self._progress_info(), "status": "failed", "ended": _now(), "error": error.as_json()})
-            except GancliError as second:
-                error.add_note(f"run.json could not be updated: {second}")
-            raise
-
-
-@contextmanager
-def _memory_errors_explained() -> Iterator[None]:
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        explained = translate_memory_error(error)
-        if explained is None:
-            raise
-        raise explained from error
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -12,10 +12,10 @@ from gancli.data.batches import Batches
 from gancli.errors import ConfigError, DatasetError, PluginError
 from gancli.plugin import ImageSpec, Networks
 from gancli.registry import ARCHITECTURES, Entry
+from gancli.seeds import address
 from gancli.settings import load_arch, load_objective
 from gancli.training.plan import Plan
 from gancli.training.runtime import Runtime
-from gancli.seeds import address
 from gancli.training.state import Average, Player, TrainingState
 from gancli.training.trainer import Trainer
 
@@ -96,14 +96,16 @@ def set_up(config: RunConfig) -> Game:
         },
         average=Average(networks.generator),
     )
-    trainer = Trainer(state, objective, batches, runtime, config.train, config.model.latent_dim)
+    trainer = Trainer(state, objective, batches, runtime, rules=config.train, latent_dim=config.model.latent_dim)
     return Game(config, runtime, data, image, entry, trainer, Plan.of(config.train, batches.steps_per_epoch))
 
 
 def mean_image(images: torch.Tensor) -> torch.Tensor:
     """Mean of uint8 ``(n, c, h, w)``, as float32 ``(c, h, w)`` in [-1, 1]. Exact sums: the order does not matter."""
-    total = sum(part.sum(0, dtype=torch.int64) for part in images.split(4096))
-    return (total / len(images) - 127.5).div(127.5).float()
+    total = torch.zeros(images.shape[1:], dtype=torch.int64, device=images.device)
+    for start in range(0, len(images), 4096):
+        total += images[start : start + 4096].sum(0, dtype=torch.int64)
+    return (total.float() / len(images) - 127.5) / 127.5
 
 
 def build_networks(config: RunConfig, image: ImageSpec, runtime: Runtime, mean: torch.Tensor) -> Networks:
@@ -143,13 +145,15 @@ def _check_contract(config: RunConfig, networks: Networks, image: ImageSpec, dev
 
 
 def _broken(config: RunConfig, what: str) -> PluginError:
-    return PluginError(f"The architecture '{config.arch.name}' {what}.", "Its author has to keep the contract of gancli.plugin.")
+    name = config.arch.name
+    return PluginError(f"The architecture '{name}' {what}.", "Its author has to keep the contract of gancli.plugin.")
 
 
 def _image_spec(config: RunConfig, data: Loaded) -> ImageSpec:
     if config.model.conditional and not data.images.class_names:
         raise DatasetError(
-            f"'{data.name}' has no labels, which a conditional model learns.", "Give labels (-s data.labels=PATH), or leave out --conditional."
+            f"'{data.name}' has no labels, which a conditional model learns.",
+            "Give labels (-s data.labels=PATH), or leave out --conditional.",
         )
     return data.images.spec(conditional=config.model.conditional)
 

@@ -39,12 +39,13 @@ class Average:
     """
 
     def __init__(self, source: nn.Module) -> None:
-        self.network = copy.deepcopy(source).requires_grad_(False).eval()  # noqa: FBT003
+        self.network = copy.deepcopy(source).requires_grad_(False).eval()
 
     @torch.no_grad()
     def update(self, source: nn.Module, decay: float) -> None:
-        """w <- decay w + (1 - decay) source."""
-        get_ema_multi_avg_fn(decay)(list(self.network.parameters()), list(source.parameters()), 0)
+        """Move by one step: w <- decay w + (1 - decay) source."""
+        move = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        move(list(self.network.parameters()), list(source.parameters()), 0)
         for mine, theirs in zip(self.network.buffers(), source.buffers(), strict=True):
             mine.copy_(theirs)
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from gancli.training.schedules import ema_decay, trapezoid
 from gancli.seeds import normal_at
+from gancli.training.schedules import ema_decay, trapezoid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,7 +49,14 @@ class Trainer:
     """
 
     def __init__(
-        self, state: TrainingState, objective: Objective, batches: Batches, runtime: Runtime, rules: TrainConfig, latent_dim: int
+        self,
+        state: TrainingState,
+        objective: Objective,
+        batches: Batches,
+        runtime: Runtime,
+        *,
+        rules: TrainConfig,
+        latent_dim: int,
     ) -> None:
         self.state = state
         self.objective = objective
@@ -173,8 +180,8 @@ def _no_logits(critic: Critic, images: Tensor) -> Tensor:  # noqa: ARG001  (the 
 @contextmanager
 def _frozen(network: nn.Module) -> Iterator[None]:
     """Gradients flow through the network, not into it."""
-    network.requires_grad_(False)  # noqa: FBT003
+    network.requires_grad_(False)
     try:
         yield
     finally:
-        network.requires_grad_(True)  # noqa: FBT003
+        network.requires_grad_(True)

@@ -45,7 +45,7 @@ def by_gancli(config, pictures):
     state = TrainingState(players, Average(networks.generator))
     batches = Batches(pictures, None, batch_size=rules.batch_size, seed=rules.seed)
     runtime = Runtime(torch.device("cpu"))
-    trainer = Trainer(state, load_objective(config), batches, runtime, rules, config.model.latent_dim)
+    trainer = Trainer(state, load_objective(config), batches, runtime, rules=rules, latent_dim=config.model.latent_dim)
     for step in range(STEPS):
         trainer.step(step / STEPS)
     return networks

@@ -12,7 +12,7 @@ def test_auto_finds_a_device():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
 def test_a_device_that_is_not_there_is_refused_with_a_way_on():
-    with pytest.raises(ConfigError, match="'cuda' is not available.*--device auto"):
+    with pytest.raises(ConfigError, match=r"'cuda' is not available.*--device auto"):
         pick_device("cuda")
     with pytest.raises(ConfigError, match="cuda:7"):
         Runtime.select(RuntimeConfig(device="cuda:7"))

@@ -77,7 +77,7 @@ def test_F15_moments_of_an_unknown_parameter_are_refused(make_game):
     game.trainer.step(0.0)
     tensors = copies(game.state.tensors())
     tensors["optim"]["generator/nobody/exp_avg"] = torch.zeros(1)
-    with pytest.raises(CheckpointError, match="generator/nobody/exp_avg"):
+    with pytest.raises(CheckpointError, match=r"generator/nobody/exp_avg"):
         game.state.restore(tensors, game.state.counters())
 
 

@@ -1,0 +1,299 @@
+import json
+from itertools import pairwise
+
+import pytest
+import torch
+from PIL import Image
+
+from gancli.checkpoint.lock import RunLock
+from gancli.checkpoint.store import CheckpointStore
+from gancli.errors import CheckpointError, ConfigError, DivergedError, PluginError, RunBusyError, RunError, StorageError
+from gancli.plugin import Architecture, Networks
+from gancli.runs import RunDirectory, find_run
+from gancli.training import events
+from gancli.training.metrics import read_rows
+from gancli.training.run import resume, stored_config, train
+
+BIG_STEP = "train.learning_rate=1"
+
+
+def digest(run):
+    return CheckpointStore(run.checkpoints).load().state_digest
+
+
+def start(config, tmp_path, name="a", **options):
+    ended = train(config, runs_dir=tmp_path, name=name, **options)
+    return RunDirectory(ended.run)
+
+
+def test_a_run_leaves_what_it_promises(configure, tmp_path):
+    run = start(configure(), tmp_path)
+    assert {p.name for p in run.path.iterdir()} == {
+        "run.json", "run.lock", "config.json", "metrics.jsonl", "losses.png", "samples", "checkpoints", "log.txt",
+    }  # fmt: skip
+    assert [p.name for p in run.previews()] == ["000009.png", "000018.png", "000027.png"]
+    with Image.open(run.previews()[-1]) as picture:
+        assert picture.size == (4 * 10 + 2, 4 * 10 + 2)
+    info = run.info()
+    assert (info["status"], info["step"], info["epochs"]) == ("done", 27, 3)
+    assert info["arch"]["distribution"] == "gancli"
+    assert find_run(None, tmp_path).path == run.path
+
+
+def test_events_come_in_order(configure, tmp_path):
+    seen = []
+    start(configure(), tmp_path, observe=seen.append)
+    kinds = [type(event) for event in seen]
+    assert kinds[0] is events.RunStarted
+    assert kinds[-1] is events.RunEnded
+    assert kinds.count(events.EpochEnded) == kinds.count(events.CheckpointSaved) == 3
+    assert [event.fraction for event in seen if isinstance(event, events.Progress)] == pytest.approx(
+        [step / 27 for step in range(4, 27, 4)]
+    )
+
+
+def test_saved_is_said_only_when_it_can_be_loaded(configure, tmp_path):
+    def check(event):
+        if isinstance(event, events.CheckpointSaved):
+            assert CheckpointStore(event.path.parent).load().step == event.step
+
+    start(configure(), tmp_path, observe=check)
+
+
+def test_the_stored_configuration_repeats_the_run_exactly(configure, tmp_path):
+    first = start(configure(), tmp_path)
+    again = start(stored_config(first), tmp_path, "b")
+    assert digest(first) == digest(again)
+    assert first.metrics_path.read_bytes() == again.metrics_path.read_bytes()
+
+
+def test_another_seed_is_another_run(configure, tmp_path):
+    assert digest(start(configure(), tmp_path)) != digest(start(configure("train.seed=1"), tmp_path, "b"))
+
+
+@pytest.mark.parametrize("objective", ["non-saturating", "relativistic"])
+@pytest.mark.parametrize("stops", [(1,), (5, 8), (9, 1, 9), (26,)])
+def test_F03_an_interrupted_run_ends_as_one_that_never_stopped(configure, tmp_path, stop_after, stops, objective):
+    config = configure(f"objective.name={objective}", "checkpoint.every_steps=5")
+    whole = start(config, tmp_path)
+    parts = start(config, tmp_path, "parts", stop=stop_after(stops[0]))
+    for steps in stops[1:]:
+        assert resume(parts, stop=stop_after(steps)).status == "stopped"
+    assert resume(parts).status == "done"
+    assert digest(parts) == digest(whole)
+    assert parts.metrics_path.read_bytes() == whole.metrics_path.read_bytes()
+
+
+def test_a_conditional_run_resumes_exactly(configure, tmp_path, stop_after):
+    config = configure("model.conditional=true")
+    whole = start(config, tmp_path)
+    parts = start(config, tmp_path, "parts", stop=stop_after(13))
+    resume(parts)
+    assert digest(parts) == digest(whole)
+
+
+def test_F30_a_stop_saves_the_very_step(configure, tmp_path, stop_after):
+    run = start(configure(), tmp_path, stop=stop_after(5))
+    assert CheckpointStore(run.checkpoints).latest() == 5
+    assert run.info()["status"] == "stopped"
+    assert [p.name for p in run.previews()] == ["000005.png"]
+
+
+def test_rows_written_after_the_checkpoint_are_written_once(configure, tmp_path):
+    """As after a kill: the metrics are ahead of the newest checkpoint."""
+    run = start(configure(), tmp_path)
+    whole = run.metrics_path.read_bytes()
+    CheckpointStore(run.checkpoints).discard([27])
+    resume(run)
+    assert run.metrics_path.read_bytes() == whole
+
+
+def test_a_longer_run_is_allowed_and_goes_on(configure, tmp_path):
+    run = start(configure(), tmp_path)
+    assert resume(run, changes={"train.epochs": 4}).step == 36
+    assert stored_config(run).train.epochs == 4
+    steps = [row["step"] for row in read_rows(run.metrics_path)]
+    assert all(a <= b for a, b in pairwise(steps))
+
+
+def test_the_way_in_which_the_length_is_given_may_change(configure, tmp_path):
+    run = start(configure(), tmp_path)
+    assert resume(run, changes={"train.images": 32 * 30}).step == 30
+
+
+def test_resuming_a_finished_run_changes_nothing(configure, tmp_path):
+    run = start(configure(), tmp_path)
+    before = digest(run)
+    assert resume(run).status == "done"
+    assert digest(run) == before
+
+
+def test_what_would_change_the_model_is_refused_with_all_differences(configure, tmp_path):
+    run = start(configure(), tmp_path)
+    changes = {"train.batch_size": 16, "arch.dropout": 0.0, "train.epochs": 9}
+    with pytest.raises(ConfigError) as caught:
+        resume(run, changes=changes)
+    assert "arch.dropout: stored 0.3, asked 0.0" in caught.value.problem
+    assert "train.batch_size: stored 32, asked 16" in caught.value.problem
+    assert "epochs" not in caught.value.problem
+
+
+def test_other_pictures_are_refused(configure, tmp_path, digits):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"):
+        (copy / name).write_bytes((digits / name).read_bytes())
+    run = start(configure(f"data.dataset={copy}"), tmp_path)
+    pixels = bytearray((copy / "train-images-idx3-ubyte").read_bytes())
+    pixels[-1] ^= 255
+    (copy / "train-images-idx3-ubyte").write_bytes(pixels)
+    with pytest.raises(ConfigError, match="is not the one that this run was trained on"):
+        resume(run, changes={"train.epochs": 4})
+
+
+def test_F58_a_changed_environment_is_noted(configure, tmp_path, stop_after):
+    run = start(configure(), tmp_path, stop=stop_after(3))
+    notes = []
+    resume(run, changes={"runtime.precision": "bf16"}, observe=lambda e: notes.extend(getattr(e, "notes", ())))
+    assert any("precision was 'fp32', is 'bf16'" in note for note in notes)
+
+
+def test_F45_a_second_training_is_refused(configure, tmp_path, stop_after):
+    run = start(configure(), tmp_path, stop=stop_after(3))
+    with RunLock(run.lock_path), pytest.raises(RunBusyError):
+        resume(run)
+    resume(run)
+
+
+def test_an_existing_directory_is_never_written_into(configure, tmp_path):
+    run = start(configure(), tmp_path)
+    before = run.metrics_path.read_bytes()
+    with pytest.raises(StorageError, match="exists already"):
+        start(configure(), tmp_path)
+    assert run.metrics_path.read_bytes() == before
+
+
+def test_F13_a_corrupt_checkpoint_names_the_way_on_and_it_works(configure, tmp_path):
+    run = start(configure(), tmp_path)
+    newest = run.checkpoints / "step-000000027" / "optim.safetensors"
+    content = bytearray(newest.read_bytes())
+    content[-1] ^= 1
+    newest.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"Step 18 is intact.*--from-step 18"):
+        resume(run)
+    assert resume(run, from_step=18).step == 27
+
+
+def test_nothing_to_go_on_from_is_explained(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RunError, match=r"config\.json"):
+        resume(RunDirectory(tmp_path / "empty"))
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_F34_a_diverged_run_commits_nothing_that_is_not_finite(configure, tmp_path, monkeypatch):
+    from gancli.training.trainer import Trainer
+
+    honest = Trainer.step
+
+    def poisoned(self, fraction):
+        report = honest(self, fraction)
+        if self.state.step == 15:
+            with torch.no_grad():
+                next(self.generator.network.parameters()).fill_(float("nan"))
+        return report
+
+    monkeypatch.setattr(Trainer, "step", poisoned)
+    with pytest.raises(DivergedError, match=r"step 1[68].*not finite.*Step 9 is saved"):
+        start(configure(), tmp_path)
+    run = RunDirectory(tmp_path / "a")
+    assert CheckpointStore(run.checkpoints).steps() == [9]
+    assert run.info()["status"] == "failed"
+    assert run.info()["error"]["exit_code"] == 7
+
+
+def test_F35_an_alarm_is_raised_once_and_stops_nothing(configure, tmp_path):
+    seen = []
+    config = configure("objective.r1_gamma=0", "train.learning_rate=1e-7", "train.discriminator_learning_rate=0.05",
+                       "arch.dropout=0.0", "train.betas=[0.5,0.9]", "train.epochs=12")  # fmt: skip
+    run = start(config, tmp_path, observe=seen.append)
+    alarms = [event for event in seen if isinstance(event, events.Alarm)]
+    names = [alarm.name for alarm in alarms]
+    assert names
+    assert len(names) == len(set(names))
+    rows = [row for row in read_rows(run.metrics_path) if row["kind"] == "alarm"]
+    assert [row["alarm"] for row in rows] == names
+    assert run.info()["status"] == "done"
+
+
+def test_old_checkpoints_go_and_the_newest_stay(configure, tmp_path):
+    run = start(configure("checkpoint.every_steps=3", "checkpoint.keep=4"), tmp_path)
+    assert CheckpointStore(run.checkpoints).steps() == [18, 21, 24, 27]
+
+
+def test_metrics_hold_nothing_that_depends_on_the_clock(configure, tmp_path):
+    run = start(configure(), tmp_path)
+    rows = read_rows(run.metrics_path)
+    assert {row["kind"] for row in rows} == {"interval", "epoch"}
+    keys = {"kind", "step", "epochs", "images_seen", "d_loss", "g_loss", "real_score", "fake_score", "r1", "diversity"}
+    assert set().union(*rows) == keys
+
+
+def test_previews_are_what_sample_draws(configure, tmp_path):
+    from gancli import images
+    from gancli.generation.model import load
+
+    run = start(configure(), tmp_path)
+    with Image.open(run.previews()[-1]) as picture:
+        preview = torch.tensor(list(picture.tobytes()))
+    drawn = images.grid(images.to_bytes(load(run.path).sample(16)))
+    assert (preview - torch.tensor(list(drawn.tobytes()))).abs().max() <= 1
+
+
+def test_a_run_in_minutes_ends_on_time(configure, tmp_path):
+    ended = train(configure("train.minutes=0.02"), runs_dir=tmp_path, name="a")
+    assert 1.2 <= ended.elapsed_seconds < 10
+    manifest = CheckpointStore(ended.run / "checkpoints").load().manifest
+    assert "minutes" in manifest.facts["inexact"]
+
+
+@pytest.mark.parametrize(("shape", "words"), [("images", "generates"), ("logits", "judges")])
+def test_F38_networks_that_break_the_contract_are_refused_before_anything_is_written(
+    configure, tmp_path, monkeypatch, shape, words
+):
+    from gancli.architectures.dense import Dense
+
+    honest = Dense.build
+
+    def broken(self, config, image, latent_dim):
+        networks = honest(self, config, image, latent_dim)
+        extra = torch.nn.Unflatten(0, (-1, 1))
+        if shape == "images":
+            return Networks(torch.nn.Sequential(networks.generator, extra), networks.discriminator)
+        return Networks(networks.generator, torch.nn.Sequential(networks.discriminator, extra))
+
+    monkeypatch.setattr(Dense, "build", broken)
+    monkeypatch.setattr(Dense, "calibrate", Architecture.calibrate)
+    with pytest.raises(PluginError, match=words):
+        start(configure(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_wrong_with_the_input_leaves_nothing_behind(configure, tmp_path):
+    from gancli.errors import GancliError
+
+    with pytest.raises(GancliError):
+        start(configure(f"data.dataset={tmp_path}/nowhere"), tmp_path / "runs")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_log_tells_the_story(configure, tmp_path):
+    log = start(configure(), tmp_path).log_path.read_text()
+    for words in ("saved step=9", "saved step=27", "epoch=3/3"):
+        assert words in log
+
+
+def test_the_configuration_is_complete(configure, tmp_path):
+    stored = json.loads(start(configure(), tmp_path).config_path.read_text())
+    assert stored["arch"]["dropout"] == 0.3
+    assert stored["objective"]["r1_gamma"] == 0.3
