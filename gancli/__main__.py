@@ -5,6 +5,8 @@ import sys
 
 __all__ = ["main"]
 
+DISK_TROUBLE = 6
+
 
 def main() -> None:
     """Run the command line and exit."""
@@ -13,8 +15,7 @@ def main() -> None:
 
     text = answer(sys.argv[1:])
     if text is not None:
-        _print(text)
-        sys.exit(0)
+        sys.exit(_print(text))
     from gancli.cli.app import run
 
     sys.exit(run(sys.argv[1:]))
@@ -34,12 +35,16 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="surrogateescape" if stream.encoding == "utf-8" else "backslashreplace")
 
 
-def _print(text: str) -> None:
+def _print(text: str) -> int:
     try:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again when it ends
+        if not isinstance(error, BrokenPipeError):
+            sys.stderr.write(f"error: Standard output cannot be written to: {error.strerror}.\n")
+            return DISK_TROUBLE
+    return 0
 
 
 if __name__ == "__main__":

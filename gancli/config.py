@@ -69,12 +69,20 @@ class TrainConfig(Section):
     batch_size: int = Field(128, ge=1, le=65536, description="real images per step, over all processes")
     seed: Seed = Field(0, description="seed of weights, order, latents and dropout")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam's step size, both players")
-    discriminator_learning_rate: float | None = Field(None, gt=0, le=1, description="the discriminator's own step size; none: the same")
+    discriminator_learning_rate: float | None = Field(
+        None, gt=0, le=1, description="the discriminator's own step size; none: the same"
+    )
     betas: tuple[Beta, Beta] = Field((0.0, 0.99), description="Adam's decay rates of the two moments")
-    learning_rate_decay: float = Field(0.5, ge=0, le=1, description="last fraction of the run in which the step size falls linearly to 0")
+    learning_rate_decay: float = Field(
+        0.5, ge=0, le=1, description="last fraction of the run in which the step size falls linearly to 0"
+    )
     warmup: float = Field(0.0, ge=0, le=1, description="first fraction of the run in which the step size rises linearly from 0")
-    ema_halflife_images: float = Field(50_000, ge=0, le=10**12, description="half-life of the averaged generator; 0: no averaging")
-    ema_rampup: float = Field(0.05, ge=0, le=1, description="the half-life is at most this fraction of the images seen so far; 0: no limit")
+    ema_halflife_images: float = Field(
+        50_000, ge=0, le=10**12, description="half-life of the averaged generator; 0: no averaging"
+    )
+    ema_rampup: float = Field(
+        0.05, ge=0, le=1, description="the half-life is at most this fraction of the images seen so far; 0: no limit"
+    )
     real_fake_batch: Literal["joint", "separate"] = Field("joint", description="show D real and fake in one batch, or in two")
 
 
@@ -82,7 +90,9 @@ class RuntimeConfig(Section):
     """Where and in which precision it runs. Changes nothing but rounding and speed."""
 
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$", description="auto, cpu, cuda, cuda:N or mps")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="fp32, or bf16 products; auto: bf16 where it is fast")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="fp32, or bf16 products; auto: bf16 where it is fast"
+    )
     threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; none: one per core")
     deterministic: bool = Field(False, description="on a GPU: only algorithms whose result is the same every time")
 
@@ -106,8 +116,8 @@ class RunConfig(Section):
     """The whole configuration of a run, as stored in its ``config.json``."""
 
     data: DataConfig = Field(default_factory=DataConfig, description="which pictures")
-    arch: ArchChoice = Field(default_factory=ArchChoice, description="which networks")  # type: ignore[arg-type]
-    objective: ObjectiveChoice = Field(default_factory=ObjectiveChoice, description="what the players want")  # type: ignore[arg-type]
+    arch: ArchChoice = Field(default_factory=ArchChoice, description="which networks")
+    objective: ObjectiveChoice = Field(default_factory=ObjectiveChoice, description="what the players want")
     model: ModelConfig = Field(default_factory=ModelConfig, description="what the model is asked to be")
     train: TrainConfig = Field(default_factory=TrainConfig, description="how the game is played")
     runtime: RuntimeConfig = Field(default_factory=RuntimeConfig, description="where it runs")
@@ -117,6 +127,3 @@ class RunConfig(Section):
 
 LENGTHS = ("train.epochs", "train.images", "train.minutes")
 """The three ways to say how long; one excludes the others."""
-
-MODEL_KEYS = ("arch", "model", "data", "objective", "train.seed", "train.batch_size")
-"""Keys that a resumed run may not change: with another value it would be another run."""

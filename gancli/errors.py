@@ -134,7 +134,7 @@ class Stopped(GancliError):  # noqa: N818  (a request that was honoured, not an 
 
     def __init__(self, signal_number: int, problem: str, remedy: str = "") -> None:
         super().__init__(problem, remedy)
-        self.exit_code = 128 + signal_number  # type: ignore[misc]  (the one class whose code is known per instance)
+        self.exit_code = 128 + signal_number  # type: ignore[misc]  # the one class whose code is known per instance
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,8 +63,8 @@ def grid(pixels: NDArray[np.uint8], columns: int | None = None, padding: int = P
         UsageError: the grid would have more than 64 megapixels.
     """
     n, height, width, channels = pixels.shape
-    columns = min(columns or grid_columns(n, height, width), n)
     tall, wide = refuse_huge_grid(n, height, width, columns, padding)
+    columns = min(columns or grid_columns(n, height, width), n)
     canvas = np.full((tall, wide, channels), 128, dtype=np.uint8)
     if channels in {2, 4}:
         canvas[:, :, -1] = 0
@@ -77,8 +78,10 @@ def refuse_huge_grid(n: int, height: int, width: int, columns: int | None = None
     """Height and width of a grid, which can be known before anything is drawn.
 
     Raises:
-        UsageError: it would have more than 64 megapixels.
+        UsageError: it would have more than 64 megapixels, or less than one column.
     """
+    if columns is not None and columns < 1:
+        raise UsageError(f"A grid cannot have {columns} columns.", "Give at least 1.")
     columns = min(columns or grid_columns(n, height, width), n)
     rows = -(-n // columns)
     tall, wide = rows * (height + padding) + padding, columns * (width + padding) + padding
@@ -106,10 +109,12 @@ def read_metadata(path: Path) -> dict[str, Any]:
         DatasetError: the file is no PNG that gancli made, or its text chunk is damaged.
     """
     try:
-        with Image.open(path, formats=["PNG"]) as picture:
-            text = picture.info.get(_KEY)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DatasetError(f"'{path}' cannot be read as PNG: {error}.", "Give a picture that `gancli sample` has made.") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=["PNG"]) as picture:
+                text = picture.info.get(_KEY)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise DatasetError(f"'{path}' cannot be read as PNG: {error}.", "Give a picture made by `gancli sample`.") from error
     try:
         stored = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["latents", "philox4x32"]
+__all__ = ["MAX_SEED", "latents", "philox4x32"]
+
+MAX_SEED = 2**63 - 1
+"""Largest seed that commands and models take: it fits a signed integer. (The formula goes on to 2^64.)"""
 
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (np.uint64(0x9E3779B9), np.uint64(0xBB67AE85))
@@ -47,7 +50,7 @@ def philox4x32(
 
 
 def latents(seeds: Sequence[int], latent_dim: int) -> NDArray[np.float32]:
-    """z ~ N(0, I), one row per seed: float32 ``(len(seeds), latent_dim)``.
+    """Latents z ~ N(0, I), one row per seed: float32 ``(len(seeds), latent_dim)``.
 
     Words become uniforms u = (w + 1/2) / 2^32 and pairs of uniforms two normals by Box and Muller (1958):
     sqrt(-2 ln u1) (cos 2 pi u2, sin 2 pi u2).

@@ -130,7 +130,7 @@ class Architecture(ABC, Generic[ConfigT]):
     defaults: ClassVar[Mapping[str, Any]] = {}
     """Training settings that suit these networks, see :data:`Defaults`."""
 
-    def supports(self, config: ConfigT, image: ImageSpec) -> str | None:
+    def supports(self, config: ConfigT, image: ImageSpec) -> str | None:  # noqa: ARG002  (for subclasses)
         """None if such pictures can be made, else the reason why not, as a sentence for the user."""
         return None
 
@@ -147,7 +147,7 @@ class Architecture(ABC, Generic[ConfigT]):
                 end up in parameters or buffers, since a checkpoint holds these and nothing else.
         """
 
-    def migrate(self, config: dict[str, Any], from_version: str) -> dict[str, Any]:
+    def migrate(self, config: dict[str, Any], from_version: str) -> dict[str, Any]:  # noqa: ARG002  (for subclasses)
         """Options stored by version ``from_version`` of the distribution, in today's form."""
         return config
 
@@ -184,8 +184,12 @@ class Objective(ArchConfig, ABC):
 
     r1_gamma: float = Field(0.0, ge=0, le=1e4, description="weight of R1, the squared gradient of D at real images; 0: off")
     r2_gamma: float = Field(0.0, ge=0, le=1e4, description="weight of R2, the squared gradient of D at fake images; 0: off")
-    gradient_penalty: float = Field(0.0, ge=0, le=1e4, description="weight of the WGAN-GP penalty between real and fake; 0: off")
-    penalty_interval_steps: int = Field(1, ge=1, le=1000, description="apply the penalties at every n-th step, n times as strong")
+    gradient_penalty: float = Field(
+        0.0, ge=0, le=1e4, description="weight of the WGAN-GP penalty between real and fake; 0: off"
+    )
+    penalty_interval_steps: int = Field(
+        1, ge=1, le=1000, description="apply the penalties at every n-th step, n times as strong"
+    )
 
     @abstractmethod
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -201,10 +205,8 @@ class Objective(ArchConfig, ABC):
         return False
 
     def penalties(self) -> Sequence[Penalty]:
-        """The regularisers that are switched on."""
-        from gancli.objectives.penalties import from_weights
-
-        return from_weights(r1_gamma=self.r1_gamma, r2_gamma=self.r2_gamma, gradient_penalty=self.gradient_penalty)
+        """Regularisers of the objective's own, besides those that the fields above switch on."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gancli.errors import PluginError, did_you_mean
 from gancli.plugin import API, ArchConfig, Architecture, Dataset, Objective
@@ -91,9 +91,9 @@ def _provided_by(dist: Distribution) -> list[tuple[EntryPoint, str, str, str]]:
     """What one distribution adds; nothing if its metadata are damaged, for which no other plugin is to blame."""
     try:
         points = [point for point in dist.entry_points if point.group.startswith("gancli.")]
-        about = dist.metadata if points else {}
-        if not about or not about["Name"] or not about["Version"]:
+        if not points or not dist.metadata["Name"] or not dist.metadata["Version"]:
             return []
+        about = dist.metadata
         return [(point, canonical(about["Name"]), about["Version"], about["Summary"] or "") for point in points]
     except Exception:  # noqa: BLE001  (whatever importlib.metadata makes of somebody else's broken files)
         return []
@@ -118,7 +118,7 @@ class Registry(Generic[PluginT]):
     def __init__(self, kind: str, group: str, base: type[PluginT]) -> None:
         self.kind = kind
         self.group = group
-        self._base = base
+        self._base: type[PluginT] = base
 
     def entries(self) -> list[Entry]:
         """Every plugin of this kind, sorted by name; nothing is imported."""
@@ -192,7 +192,7 @@ class Registry(Generic[PluginT]):
                 f"The {self.kind} '{entry.name}' {flaw}.",
                 f"It comes from {_origin(entry)}; its author has to keep the contract of gancli.plugin.",
             )
-        return cast("type[PluginT]", plugin)
+        return plugin
 
     def _remedy(self, name: str) -> str:
         hint = did_you_mean(name, self.names())

@@ -1,4 +1,4 @@
-"""Run directories: what is in them, how to find one. No torch.
+"""Run directories: what is in them, how to find one::
 
     runs/20261123-120431-mnist-dense/
         run.json        status, versions, plugin, device, times, command line
@@ -9,6 +9,8 @@
         checkpoints/    see gancli.checkpoint
         log.txt         what was said while training
     runs/.latest        name of the run that saved a checkpoint last
+
+No torch is needed to look at them.
 """
 
 from __future__ import annotations
@@ -23,13 +25,14 @@ from pathlib import Path
 from typing import Any
 
 from gancli.errors import RunError, StorageError, UsageError, did_you_mean
-from gancli.storage import explain, write_atomically
+from gancli.storage import explain, explained, write_atomically
 
 __all__ = ["RunDirectory", "create_run", "find_run", "list_runs", "remove_run", "run_name"]
 
 LATEST = ".latest"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 _MAX_INFO_BYTES = 1 << 20
+_ANOTHER = "Choose another run; see `gancli runs list`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +96,9 @@ class RunDirectory:
             with self.info_path.open("rb") as file:
                 stored = json.loads(file.read(_MAX_INFO_BYTES))
         except (OSError, ValueError, RecursionError) as error:
-            raise RunError(f"'{self.path}' has no readable run.json: {error}.", "Choose another run; see `gancli runs list`.") from error
+            raise RunError(f"'{self.path}' has no readable run.json: {error}.", _ANOTHER) from error
         if not isinstance(stored, dict):
-            raise RunError(f"'{self.info_path}' does not hold a JSON object.", "Choose another run; see `gancli runs list`.")
+            raise RunError(f"'{self.info_path}' does not hold a JSON object.", _ANOTHER)
         return stored
 
     def write_info(self, info: dict[str, Any]) -> None:
@@ -103,8 +106,8 @@ class RunDirectory:
         write_atomically(self.info_path, (json.dumps(info, indent=2) + "\n").encode())
 
     def previews(self) -> list[Path]:
-        """Previews, oldest first."""
-        return sorted(self.samples.glob("*.png"))
+        """Previews, oldest first: by their step, which may have more digits than are padded."""
+        return sorted(self.samples.glob("*.png"), key=lambda path: (len(path.name), path.name))
 
 
 def run_name(dataset: str, arch: str) -> str:
@@ -126,8 +129,9 @@ def create_run(runs_dir: Path, name: str | None, dataset: str, arch: str) -> Run
             "A name has up to 120 letters, digits, '.', '_' and '-', and starts with a letter or digit; --runs-dir says where.",
         )
     run = RunDirectory(runs_dir / (name or _unused(runs_dir, run_name(dataset, arch))))
-    try:
+    with explained(runs_dir):
         runs_dir.mkdir(parents=True, exist_ok=True)
+    try:
         run.path.mkdir()
         run.samples.mkdir()
         run.checkpoints.mkdir()
@@ -163,9 +167,10 @@ def find_run(which: str | None, runs_dir: Path) -> RunDirectory:
     which = which or os.environ.get("GANCLI_RUN") or None
     if which is None:
         return _latest(runs_dir)
-    for path in (runs_dir / which, Path(which).expanduser()):
-        if path.is_dir():
-            return RunDirectory(path)
+    candidates = (runs_dir / which, Path(os.path.expanduser(which)))  # noqa: PTH111  (Path.expanduser raises RuntimeError)
+    for path in candidates:
+        if _is_run(path):
+            return RunDirectory(path.resolve() if path.name in {"", ".."} else path)
     names = [run.name for run in list_runs(runs_dir)]
     hint = did_you_mean(which, names[:20]) if names else "There are no runs yet: start with `gancli train --dataset mnist`."
     raise RunError(f"There is no run '{which}' in '{runs_dir}'.", hint)
@@ -184,28 +189,46 @@ def _latest(runs_dir: Path) -> RunDirectory:
             f"No last run is known in '{runs_dir}'.", f"Name one, such as --run {runs[0].name}; see `gancli runs list`."
         )
     raise RunError(
-        f"There are no runs in '{runs_dir}'.", "Train first (`gancli train --dataset mnist`), or say where they are with --runs-dir."
+        f"There are no runs in '{runs_dir}'.",
+        "Train first (`gancli train --dataset mnist`), or say with --runs-dir where they are.",
     )
 
 
 def list_runs(runs_dir: Path) -> list[RunDirectory]:
-    """Every run directory, newest name first; what has neither run.json nor checkpoints is none."""
-    if not runs_dir.is_dir():
-        return []
-    found = [RunDirectory(path) for path in runs_dir.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    runs = [run for run in found if run.info_path.exists() or run.checkpoints.is_dir()]
+    """Every run directory, newest name first; what has neither run.json nor checkpoints is none.
+
+    Raises:
+        StorageError: the directory cannot be read.
+    """
+    with explained(runs_dir):
+        if not runs_dir.is_dir():
+            return []
+        runs = [RunDirectory(path) for path in runs_dir.iterdir() if not path.name.startswith(".") and _is_run(path)]
     return sorted(runs, key=lambda run: run.name, reverse=True)
+
+
+def _is_run(path: Path) -> bool:
+    """Whether it is a run's directory; what cannot be looked at is none."""
+    try:
+        return path.is_dir() and ((path / "run.json").exists() or (path / "checkpoints").is_dir())
+    except OSError:
+        return False
 
 
 def remove_run(run: RunDirectory) -> None:
     """Delete a run and all that is in it.
 
     Raises:
+        RunError: it is no directory that a training made.
         RunBusyError: it is being trained.
         StorageError: something in it cannot be deleted.
     """
     from gancli.checkpoint.lock import RunLock
 
+    if not (run.info_path.is_file() or run.lock_path.is_file()):
+        raise RunError(
+            f"'{run.path}' has neither run.json nor run.lock.", "No training made it: delete it by hand if you want to."
+        )
     with RunLock(run.lock_path):
         try:
             shutil.rmtree(run.path)

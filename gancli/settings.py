@@ -13,7 +13,6 @@ import json
 import os
 import tomllib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -24,6 +23,7 @@ from gancli.registry import ARCHITECTURES, OBJECTIVES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
 __all__ = ["Resolved", "flatten", "known_keys", "load_arch", "load_objective", "resolve", "schema", "validate_options"]
 

@@ -40,11 +40,11 @@ def encode(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = N
 
     if METADATA in tensors:
         raise CheckpointError(f"A tensor has the name {METADATA!r}, which the file format keeps for itself. Rename it.")
-    copies = {
-        name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format) for name, tensor in tensors.items()
-    }
+    for name, tensor in tensors.items():
+        if tensor.layout != torch.strided:
+            raise CheckpointError(f"The tensor {name!r} is {tensor.layout}, which a checkpoint cannot hold. Make it dense.")
     try:
-        data = save(copies)
+        data = save({name: _copy(tensor) for name, tensor in tensors.items()})
     except (KeyError, ValueError) as error:
         raise CheckpointError(f"A tensor cannot be stored in a checkpoint: {error}.") from error
     if metadata:
@@ -79,6 +79,13 @@ def read_metadata(data: bytes, what: str) -> dict[str, str]:
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
         raise CheckpointError(f"{what} has metadata that are not texts.")
     return metadata
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    """The same numbers in memory of their own, in order, on the CPU."""
+    import torch
+
+    return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
 
 
 def _with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:

@@ -51,29 +51,29 @@ def show(
     output = Output.of(context)
     described = plugins.architecture(name)
     if build:
-        described["layers"] = _layers(name, image)
+        described |= _networks(name, image)
     if json:
         output.document(described)
         return
     output.pairs([("name", name), ("summary", described["summary"]), ("provided by", plugins.provider(described))])
     output.pairs([(f"sets {key}", value) for key, value in described["defaults"].items()])
-    output.result("")
-    output.table(("key", "type", "range", "default", "meaning"), plugins.option_rows(described))
+    output.line()
+    output.table(("key", "type", "default", "range", "meaning"), plugins.option_rows(described))
     if build:
-        _show_layers(output, described["layers"])
+        _show_layers(output, described)
 
 
-def _layers(name: str, image: str) -> list[dict[str, Any]]:
-    from gancli.describe.networks import layers, parse_image
+def _networks(name: str, image: str) -> dict[str, Any]:
+    from gancli.describe.networks import networks, parse_image
     from gancli.settings import resolve
 
-    return layers(resolve(flags={"arch.name": name}).config, parse_image(image))
+    return networks(resolve(flags={"arch.name": name}).config, parse_image(image))
 
 
-def _show_layers(output: Output, layers: list[dict[str, Any]]) -> None:
-    for player in ("generator", "discriminator"):
-        own = [layer for layer in layers if layer["player"] == player]
-        output.result("")
-        output.result(f"{player}: {sum(layer['parameters'] for layer in own):,} parameters")
+def _show_layers(output: Output, described: dict[str, Any]) -> None:
+    for player, parameters in described["parameters"].items():
+        output.line()
+        output.line(f"{player}: {parameters:,} parameters")
+        own = [layer for layer in described["layers"] if layer["player"] == player]
         rows = [(x["name"], x["type"], "x".join(map(str, x["shape"])), f"{x['parameters']:,}") for x in own]
         output.table(("layer", "type", "output", "parameters"), rows)

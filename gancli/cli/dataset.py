@@ -62,6 +62,6 @@ def _show(output: Output, described: dict[str, Any]) -> None:
         ]
     )
     if described["classes"]:
-        output.result("")
+        output.line()
         share = described["images"] / 100
         output.table(("class", "images", "%"), [(n, f"{k:,}", f"{k / share:.1f}") for n, k in described["classes"].items()])

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["Pictures", "Target"]
 
 DEFAULT_COUNT = 64
-MAX_SEED = 2**63 - 1
 
 
 def _whole(*flags: str, text: str) -> Any:  # noqa: ANN401  (a class of Typer's own)
@@ -84,13 +83,15 @@ class Pictures:
 
     def _counted(self) -> range:
         from gancli.generation.sample import MAX_IMAGES
+        from gancli.latents import MAX_SEED
 
         count = DEFAULT_COUNT if self.count is None else self.count
         if not 1 <= count <= MAX_IMAGES:
             raise UsageError(f"-n {count} pictures cannot be drawn.", f"Ask for 1 to {MAX_IMAGES:,}.")
         seed = self.seed or 0
-        if not 0 <= seed <= MAX_SEED - count:
-            raise UsageError(f"--seed {seed} is out of range.", f"Choose 0 to {MAX_SEED - count}.")
+        last = MAX_SEED - count + 1
+        if not 0 <= seed <= last:
+            raise UsageError(f"--seed {seed} is out of range.", f"Choose 0 to {last}.")
         return range(seed, seed + count)
 
     def labels(self, model: "Model", count: int, recipe: "Recipe | None") -> list[int] | None:

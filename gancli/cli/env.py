@@ -20,7 +20,7 @@ def env(context: typer.Context, *, json: Json = False) -> None:
         output.document(found)
         return
     for title, value in found.items():
-        output.result(title)
+        output.line(title)
         output.pairs([(f"  {name}", _text(content)) for name, content in _named(value)])
 
 

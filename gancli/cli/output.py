@@ -48,8 +48,12 @@ class Output:
         return cast("Output", context.obj)
 
     def result(self, text: str) -> None:
-        """One line of the result. It is shown safely on a terminal and passed on unchanged elsewhere."""
+        """The path that was written. It is shown safely on a terminal and passed on unchanged elsewhere."""
         put(sys.stdout, printable(text) if sys.stdout.isatty() else text)
+
+    def line(self, text: str = "") -> None:
+        """One line of a result that is meant for people."""
+        put(sys.stdout, printable(text))
 
     def document(self, document: object) -> None:
         """The result as JSON."""
@@ -68,30 +72,42 @@ class Output:
         return console_for(sys.stderr, quiet=self.quiet, color=self.color)
 
     def table(self, titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """A table as the result: for eyes on a terminal, for `grep` and `awk` elsewhere."""
+        """A table as the result: for eyes on a terminal, for `grep` and `awk` elsewhere.
+
+        Where a terminal is too narrow, the last columns, which hold the longest texts, move below the others.
+        """
         cells = [[printable(cell) for cell in row] for row in rows]
-        if is_live(sys.stdout):
-            self._rich_table(titles, cells)
-            return
         widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
-        for row in [titles, *cells]:
-            put(sys.stdout, GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        if not is_live(sys.stdout):
+            for row in [titles, *cells]:
+                self.line(_aligned(row, widths))
+            return
+        columns = get_terminal_size().columns
+        while len(widths) > 1 and sum(widths) + len(GAP) * (len(widths) - 1) > columns:
+            widths.pop()
+        self._show(columns, titles, cells, widths)
 
     def pairs(self, pairs: Sequence[tuple[str, object]]) -> None:
         """Names and values, one pair a line."""
         width = max((len(name) for name, _ in pairs), default=0)
         for name, value in pairs:
-            self.result(f"{name.ljust(width)}{GAP}{value}".rstrip())
+            self.line(f"{name.ljust(width)}{GAP}{value}".rstrip())
 
-    def _rich_table(self, titles: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    def _show(self, columns: int, titles: Sequence[str], cells: Sequence[Sequence[str]], widths: Sequence[int]) -> None:
         from rich.console import Console
-        from rich.table import Table
+        from rich.padding import Padding
         from rich.text import Text
 
-        table = Table(*titles, box=None, pad_edge=False, padding=(0, len(GAP), 0, 0), header_style="bold")
+        console = Console(no_color=not self.color or None, width=columns, highlight=False)
+        console.print(Text(_aligned(titles[: len(widths)], widths), style="bold"))
         for row in cells:
-            table.add_row(*(Text(cell, overflow="fold") for cell in row))
-        Console(no_color=not self.color or None, width=get_terminal_size().columns, highlight=False).print(table)
+            console.print(Text(_aligned(row[: len(widths)], widths), overflow="fold"))
+            for below in filter(None, row[len(widths) :]):
+                console.print(Padding(Text(below, style="dim"), (0, 0, 0, 2 * len(GAP))))
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    return GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 @contextmanager

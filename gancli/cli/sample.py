@@ -29,8 +29,7 @@ def sample(context: typer.Context, *, pictures: Pictures, where: Target, source:
         labels = pictures.labels(model, len(seeds), recipe)
         columns = where.columns or (recipe.columns if recipe else None)
         written = write(model, Request(seeds, target, labels, columns, not where.no_metadata), counter)
-    output.note(f"drawn by {told(model)}")
-    for note in model.origin.notes:
+    for note in (f"drawn by {told(model)}", *model.origin.notes):
         output.note(note)
     if json:
         output.document({"path": written.path, "images": written.images, "seeds": written.seeds, "model": told(model)})

@@ -31,7 +31,7 @@ AUTO = "auto"
 
 
 @expand
-def train(  # noqa: PLR0913  (the command line is the signature)
+def train(
     context: typer.Context,
     *,
     settings: Settings,

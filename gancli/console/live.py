@@ -77,6 +77,7 @@ class LiveConsole:
 
     def __enter__(self) -> Self:
         self._live.start(refresh=True)
+        self._console.show_cursor(True)  # a hidden one would stay hidden after Ctrl-Z and kill -9
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -92,7 +93,7 @@ class LiveConsole:
             case RunStarted():
                 self._start(event)
             case Progress():
-                self._running = event
+                self._running, self._waiting = event, None
                 self._fraction, self._end = event.fraction, self._clock() + event.eta_seconds
             case EpochEnded():
                 self._end_epoch(event)
@@ -108,9 +109,8 @@ class LiveConsole:
         self._note = Text(STOPPING, style="bold")
 
     def abandon(self) -> None:
-        """Show the cursor again."""
-        if self._console.is_terminal:
-            os.write(2, b"\x1b[?25h\n")
+        """Begin a new line, so that the shell's prompt does not end up in this one."""
+        os.write(2, b"\n")
 
     def __rich__(self) -> RenderableType:
         """The whole table so far."""
@@ -128,7 +128,9 @@ class LiveConsole:
     def _start(self, event: RunStarted) -> None:
         if event.total_steps is not None:
             self._epochs = -(-event.total_steps // event.steps_per_epoch)
-        self._waiting, self._origin = None, self._clock()
+        self._origin = self._clock()
+        if self._waiting is not None:
+            self._waiting.update(text="taking the first steps")
         parameters = ", ".join(f"{player} {count:,}" for player, count in event.parameters.items())
         self._say(f"run   {event.run}")
         self._say(f"data  {event.dataset}")
@@ -144,7 +146,7 @@ class LiveConsole:
     def _end_epoch(self, event: EpochEnded) -> None:
         row = table.cells(event, self._epochs, event.elapsed_seconds)
         self._rows.append(row)
-        self._running, self._held = None, row
+        self._running, self._held, self._waiting = None, row, None
         self._origin = self._clock() - event.elapsed_seconds
         if self._clock() - self._printed >= ROW_SECONDS:
             self._print_held()
@@ -168,9 +170,10 @@ class LiveConsole:
         return Group(*(line for line in (*lines, *self._alarms[-ALARMS_SHOWN:], self._note) if line is not None))
 
     def _row(self) -> Text | None:
-        if self._running is None:
+        running = self._running  # read once: this runs in the thread that refreshes, too
+        if running is None:
             return None
-        row = table.cells(self._running, self._epochs, self._clock() - self._origin)
+        row = table.cells(running, self._epochs, self._clock() - self._origin)
         return Text(table.line(row, self._columns()), style="dim", no_wrap=True, overflow="crop")
 
     def _bar(self) -> Text:

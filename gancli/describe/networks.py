@@ -6,7 +6,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from gancli.errors import PluginError, UsageError
+from gancli.errors import ConfigError, UsageError
 from gancli.plugin import ImageSpec
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from gancli.config import RunConfig
 
-__all__ = ["Layer", "layers", "parse_image"]
+__all__ = ["Layer", "networks", "parse_image"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,14 @@ def parse_image(text: str, classes: int = 0) -> ImageSpec:
     return ImageSpec(channels, height, width, classes)
 
 
-def layers(config: RunConfig, image: ImageSpec) -> list[dict[str, Any]]:
+def networks(config: RunConfig, image: ImageSpec) -> dict[str, Any]:
     """Build both networks and run them on two pictures.
 
+    Returns:
+        ``parameters``: how many, by player; ``layers``: one dictionary per :class:`Layer`.
+
     Raises:
-        PluginError: the architecture cannot make such pictures.
+        ConfigError: the architecture cannot make such pictures.
     """
     import torch
 
@@ -64,15 +67,20 @@ def layers(config: RunConfig, image: ImageSpec) -> list[dict[str, Any]]:
 
     architecture, options = load_arch(config)
     if reason := architecture.supports(options, image):
-        raise PluginError(
-            f"The architecture '{config.arch.name}' cannot make pictures of {image}: {reason}", "Choose another --image."
-        )
-    networks = architecture.build(options, image, config.model.latent_dim)
+        raise ConfigError(f"The architecture '{config.arch.name}' cannot make pictures of {image}.", reason)
+    built = architecture.build(options, image, config.model.latent_dim)
     labels = [torch.zeros(2, dtype=torch.int64)] if image.classes else []
     with torch.no_grad():
-        made = _record("generator", networks.generator, torch.zeros(2, config.model.latent_dim), *labels)
-        judged = _record("discriminator", networks.discriminator, torch.zeros(2, *image.shape), *labels)
-    return [asdict(layer) for layer in (*made, *judged)]
+        made = _record("generator", built.generator, torch.zeros(2, config.model.latent_dim), *labels)
+        judged = _record("discriminator", built.discriminator, torch.zeros(2, *image.shape), *labels)
+    return {
+        "parameters": {"generator": _count(built.generator), "discriminator": _count(built.discriminator)},
+        "layers": [asdict(layer) for layer in (*made, *judged)],
+    }
+
+
+def _count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def _record(player: str, network: nn.Module, *inputs: Tensor) -> list[Layer]:
@@ -80,8 +88,7 @@ def _record(player: str, network: nn.Module, *inputs: Tensor) -> list[Layer]:
 
     def note(name: str, module: nn.Module, result: Any) -> None:  # noqa: ANN401  (a module may return anything)
         shape = tuple(result.shape[1:]) if hasattr(result, "shape") else ()
-        own = sum(p.numel() for p in module.parameters())
-        found.append(Layer(player, name, type(module).__name__, shape, own))
+        found.append(Layer(player, name, type(module).__name__, shape, _count(module)))
 
     leaves = [(name, module) for name, module in network.named_modules() if not list(module.children())]
     hooks = [

@@ -54,8 +54,8 @@ def provider(described: dict[str, Any]) -> str:
 
 
 def option_rows(described: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
-    """The options of :func:`architecture` as rows of key, type, range, default and meaning."""
-    return [(o.key, o.type, o.range, o.default, o.meaning) for o in options(described["schema"], "arch")]
+    """The options of :func:`architecture` as rows of key, type, default, range and meaning."""
+    return [(o.key, o.type, o.default, o.range, o.meaning) for o in options(described["schema"], "arch")]
 
 
 def health() -> list[dict[str, Any]]:

@@ -9,19 +9,20 @@ that was a file has to be given again.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gancli.checkpoint.loading import read_checkpoint
 from gancli.checkpoint.store import CheckpointStore
+from gancli.checkpoint.strict_json import parse_object
 from gancli.checkpoint.tensors import decode, read_metadata
-from gancli.errors import CheckpointError, PluginError, RunError, UsageError
-from gancli.latents import latents
+from gancli.errors import CheckpointError, ConfigError, PluginError, RunError, UsageError
+from gancli.latents import MAX_SEED, latents
 from gancli.plugin import ImageSpec
 from gancli.registry import ARCHITECTURES, Entry, canonical
 from gancli.runs import find_run
@@ -34,12 +35,15 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from gancli.plugin import ArchConfig, Architecture
+
 __all__ = ["Model", "Origin", "load"]
 
 Weights = Literal["ema", "raw"]
 _MEMBER = {"ema": "ema", "raw": "generator"}
 _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
 BATCH_SIZE = 256
+Size = Annotated[int, Field(ge=1, le=65536)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,38 @@ class _Stored:
     tensors: dict[str, Tensor]
 
 
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True)
+
+
+class _MadeBy(_Section):
+    name: str
+    distribution: str
+    version: str
+    options: dict[str, Any]
+
+
+class _Picture(_Section):
+    channels: Size
+    height: Size
+    width: Size
+
+
+class _Named(_Section):
+    name: str
+
+
+class _Facts(_Section):
+    """What a checkpoint has to say about its model, as far as it is needed to build it. The file may be anybody's."""
+
+    arch: _MadeBy
+    image: _Picture
+    classes: list[str]
+    latent_dim: Size
+    dataset: _Named
+    step: Annotated[int, Field(ge=0)]
+
+
 class Model:
     """A generator in evaluation mode. Made by :func:`load`.
 
@@ -89,8 +125,10 @@ class Model:
         origin: where it came from.
     """
 
-    def __init__(self, generator: nn.Module, latent_dim: int, image: ImageSpec, class_names: tuple[str, ...], origin: Origin) -> None:
-        self.generator = generator.eval().requires_grad_(False)  # noqa: FBT003
+    def __init__(
+        self, generator: nn.Module, latent_dim: int, image: ImageSpec, class_names: tuple[str, ...], origin: Origin
+    ) -> None:
+        self.generator = generator.eval().requires_grad_(False)
         self.latent_dim = latent_dim
         self.image = image
         self.class_names = class_names
@@ -132,31 +170,46 @@ class Model:
     def batches(
         self, seeds: Sequence[int], labels: Sequence[int] | None = None, batch_size: int = BATCH_SIZE
     ) -> Iterator[Tensor]:
-        """The same pictures, batch by batch, so that memory does not grow with their number."""
-        classes = self._classes(seeds, labels)
+        """The same pictures, batch by batch, so that memory does not grow with their number.
+
+        Raises:
+            UsageError: at once, if anything is out of range.
+        """
+        if not len(seeds) or batch_size < 1:
+            raise UsageError(f"{len(seeds)} pictures, {batch_size} at a time, cannot be drawn.", "Ask for at least 1.")
+        if min(seeds) < 0 or max(seeds) > MAX_SEED:
+            raise UsageError(f"The seeds {min(seeds)} to {max(seeds)} are out of range.", f"Seeds are 0 to {MAX_SEED}.")
+        return self._drawn(seeds, self.classes(len(seeds), labels), batch_size)
+
+    def _drawn(self, seeds: Sequence[int], classes: Sequence[int] | None, batch_size: int) -> Iterator[Tensor]:
         for start in range(0, len(seeds), batch_size):
             z = torch.from_numpy(latents(seeds[start : start + batch_size], self.latent_dim))
             chosen = () if classes is None else (torch.tensor(classes[start : start + batch_size]),)
             yield self.draw(z, *chosen)
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference mode, whose tensors nobody could train a classifier on
     def draw(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Pictures of given latents ``(n, latent_dim)`` [, labels ``(n,)``]: float32 ``(n, c, h, w)``."""
         conditions = () if labels is None else (labels.to(self.device),)
         images: Tensor = self.generator(z.to(self.device), *conditions)
         return images.float()
 
-    def _classes(self, seeds: Sequence[int], labels: Sequence[int] | None) -> Sequence[int] | None:
+    def classes(self, n: int, labels: Sequence[int] | None = None) -> Sequence[int] | None:
+        """The class of each of n pictures: ``labels`` if they are given, else 0, 1, 2, ... in turn; None if unconditional.
+
+        Raises:
+            UsageError: the labels are not n classes of this model.
+        """
         count = self.image.classes
         if not count:
             if labels is not None:
                 raise UsageError("This model is unconditional: it cannot draw a class.", "Train one with --conditional.")
             return None
         if labels is None:
-            return [i % count for i in range(len(seeds))]
-        if len(labels) != len(seeds) or not all(0 <= label < count for label in labels):
-            raise UsageError(f"The classes do not fit: {len(labels)} for {len(seeds)} pictures.", f"Classes are 0 to {count - 1}.")
-        return labels
+            return [i % count for i in range(n)]
+        if len(labels) != n or not all(0 <= label < count for label in labels):
+            raise UsageError(f"The classes do not fit: {len(labels)} for {n} pictures.", f"Classes are 0 to {count - 1}.")
+        return [int(label) for label in labels]
 
 
 def load(
@@ -221,48 +274,92 @@ def _read_file(path: Path) -> _Stored:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise RunError(f"'{path}' cannot be read: {error.strerror}.", "Give a checkpoint directory or a .safetensors file.") from error
+        raise RunError(
+            f"'{path}' cannot be read: {error.strerror}.", "Give a checkpoint directory or a .safetensors file."
+        ) from error
+    text = read_metadata(data, f"'{path}'").get("gancli")
+    if text is None:
+        raise CheckpointError(f"'{path}' does not say which model it holds.", "Give one that gancli wrote.")
+    facts = parse_object(text.encode(errors="surrogatepass"), f"What '{path}' says about its model")
     tensors = decode(data, f"'{path}'")
-    try:
-        facts = json.loads(read_metadata(data, f"'{path}'")["gancli"])
-    except (KeyError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"'{path}' does not say which model it holds.", "Give one that gancli wrote.") from error
-    return _Stored(path.stem, path, int(facts.get("step", 0)), sha256(data).hexdigest(), facts, tensors)
+    return _Stored(path.stem, path, facts.get("step", 0), sha256(data).hexdigest(), facts, tensors)
 
 
 def _interpret(stored: _Stored, weights: Weights, device: torch.device, arch: str | None) -> Model:
     try:
-        made_by, latent_dim = stored.facts["arch"], int(stored.facts["latent_dim"])
-        class_names = tuple(map(str, stored.facts["classes"]))
-        image = ImageSpec(**stored.facts["image"], classes=len(class_names))
-        entry = _find_architecture(made_by, arch)
-        plugin = ARCHITECTURES.load_entry(entry)()
-        options = plugin.migrate(dict(made_by["options"]), str(made_by["version"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"'{stored.path}' does not say what is needed: {error!r}.", "Give one that gancli wrote.") from error
-    with torch.random.fork_rng(devices=[]):  # the caller's random numbers are the caller's
-        networks = plugin.build(validate_options("arch", plugin.Config, options), image, latent_dim)
-    load_strictly(networks.generator, stored.tensors, f"generator of '{stored.path}'")
-    notes = ()
-    if made_by["version"] != entry.version:
-        notes = (f"Made by {entry.distribution} {made_by['version']}; {entry.version} is installed.",)
+        facts = _Facts.model_validate({**stored.facts, "step": stored.step})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise CheckpointError(
+            f"'{stored.path}' does not say what is needed: {where}: {first['msg']}.", "Give one that gancli wrote."
+        ) from error
+    image = ImageSpec(facts.image.channels, facts.image.height, facts.image.width, len(facts.classes))
+    entry = _find_architecture(facts.arch, arch)
+    generator = _build(entry, facts, image, stored)
+    load_strictly(generator, stored.tensors, f"generator of '{stored.path}'")
+    notes: tuple[str, ...] = ()
+    if facts.arch.version != entry.version:
+        notes = (f"Made by {facts.arch.distribution} {facts.arch.version}; {entry.version} is installed.",)
     origin = Origin(stored.run, stored.path, stored.step, stored.digest, weights, stored.facts, notes)
-    return Model(networks.generator.to(device), latent_dim, image, class_names, origin)
+    return Model(generator.to(device), facts.latent_dim, image, tuple(facts.classes), origin)
 
 
-def _find_architecture(made_by: dict[str, Any], given: str | None) -> Entry:
+def _build(entry: Entry, facts: _Facts, image: ImageSpec, stored: _Stored) -> nn.Module:
+    """The generator that the facts describe, with any weights."""
+    plugin = ARCHITECTURES.load_entry(entry)()
+    try:
+        migrated = plugin.migrate(dict(facts.arch.options), facts.arch.version)
+        options = validate_options("arch", plugin.Config, migrated)
+        reason = plugin.supports(options, image)
+    except (ConfigError, KeyError, TypeError, ValueError) as error:
+        reason = str(error)
+    if reason:
+        raise CheckpointError(
+            f"'{stored.path}' does not fit {entry.qualified} {entry.version}: {reason.rstrip('.')}.",
+            f"It was made by version {facts.arch.version}; install that one.",
+        )
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers are the caller's
+        _refuse_other_size(plugin, options, image, facts.latent_dim, stored)
+        return plugin.build(options, image, facts.latent_dim).generator
+
+
+def _refuse_other_size(
+    plugin: Architecture[Any], options: ArchConfig, image: ImageSpec, latent_dim: int, stored: _Stored
+) -> None:
+    """Find out on the meta device, where nothing needs memory, that a small file describes a huge network."""
+    try:
+        with torch.device("meta"):
+            described = plugin.build(options, image, latent_dim).generator.state_dict()
+    except Exception:  # noqa: BLE001  (networks need not be able to be built there)
+        return
+    needed, there = (sum(tensor.numel() for tensor in group.values()) for group in (described, stored.tensors))
+    if needed > there:
+        raise CheckpointError(
+            f"'{stored.path}' describes a generator of {needed:,} numbers, and holds {there:,}.", "Give one that gancli wrote."
+        )
+
+
+def _find_architecture(made_by: _MadeBy, given: str | None) -> Entry:
     """The installed plugin that made a model, or the file that is given again."""
-    name, distribution = str(made_by["name"]), canonical(str(made_by["distribution"]))
+    name, distribution = made_by.name, canonical(made_by.distribution)
     if given:
         entry = ARCHITECTURES.find(given)
-        if not distribution and entry.version != made_by["version"]:
-            raise PluginError(f"'{given}' is not the file that made this model: its content differs.", "Give the file as it was.")
+        if not distribution and entry.version != made_by.version:
+            raise PluginError(
+                f"'{given}' is not the file that made this model: its content differs.", "Give the file as it was."
+            )
         return entry
     if not distribution:
-        raise PluginError(f"The model was made by the file '{name}'.", "Give it again with --arch FILE.py:CLASS; it is not imported by itself.")
+        raise PluginError(
+            f"The model was made by the file '{name}'.",
+            "Give it again with --arch FILE.py:CLASS; it is not imported by itself.",
+        )
     wanted = f"{distribution}/{name.rpartition('/')[2]}"
     for entry in ARCHITECTURES.entries():
         if entry.qualified == wanted:
             return entry
     how = f"Install it: pip install {distribution}" if _DISTRIBUTION.fullmatch(distribution) else "Install it"
-    raise PluginError(f"The model was made by the architecture '{wanted}' {made_by['version']}, which is not installed.", f"{how}.")
+    raise PluginError(
+        f"The model was made by the architecture '{wanted}' {made_by.version}, which is not installed.", f"{how}."
+    )

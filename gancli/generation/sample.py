@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +21,8 @@ import numpy as np
 import gancli
 from gancli import images
 from gancli.errors import DatasetError, UsageError
-from gancli.storage import TEMPORARY, explain, write_atomically
+from gancli.latents import MAX_SEED
+from gancli.storage import TEMPORARY, explain, explained, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +36,6 @@ __all__ = ["MAX_IMAGES", "Recipe", "Request", "Written", "format_seeds", "like",
 MAX_IMAGES = 1_000_000
 """Pictures in one call."""
 
-_MAX_SEED = 2**63 - 1
 _SEED_ITEM = re.compile(r"(\d{1,19})(?:-(\d{1,19}))?")
 
 
@@ -92,7 +93,7 @@ def parse_seeds(text: str) -> list[int]:
     for item in text.split(","):
         match = _SEED_ITEM.fullmatch(item.strip())
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if last < first or last > _MAX_SEED:
+        if last < first or last > MAX_SEED:
             raise UsageError(f"'{item.strip()}' is no seed or range of seeds.", "Write for instance 0-63,99.")
         if len(seeds) + last - first >= MAX_IMAGES:
             raise UsageError(f"'{text}' names more than {MAX_IMAGES:,} seeds.", "Draw them in several calls.")
@@ -119,7 +120,7 @@ def like(picture: Path) -> Recipe:
     """
     stored = images.read_metadata(picture)
     try:
-        return Recipe(
+        recipe = Recipe(
             run=str(stored["run"]),
             step=int(stored["step"]),
             digest=str(stored["digest"]),
@@ -128,11 +129,17 @@ def like(picture: Path) -> Recipe:
             labels=None if stored.get("labels") is None else [int(label) for label in stored["labels"]],
             columns=None if stored.get("columns") is None else int(stored["columns"]),
         )
-    except (KeyError, TypeError, ValueError, UsageError) as error:
-        raise DatasetError(f"The metadata of '{picture}' are damaged: {error}.", "Give a picture that `gancli sample` made.") from error
+        if recipe.columns is not None and recipe.columns < 1:
+            raise ValueError(f"columns = {recipe.columns}")  # noqa: TRY301  (one of several ways to be damaged)
+    except (KeyError, TypeError, ValueError, OverflowError, UsageError) as error:
+        told = f"{type(error).__name__}: {error}".rstrip(".")
+        raise DatasetError(
+            f"The metadata of '{picture}' are damaged ({told}).", "Give a picture that `gancli sample` made."
+        ) from error
+    return recipe
 
 
-def write(model: Model, request: Request, progress: Callable[[int, int], None] = lambda done, total: None) -> Written:
+def write(model: Model, request: Request, progress: Callable[[int, int], None] = lambda _done, _total: None) -> Written:
     """Draw and write.
 
     Args:
@@ -141,13 +148,16 @@ def write(model: Model, request: Request, progress: Callable[[int, int], None] =
         progress: called with (pictures done, pictures in all).
 
     Raises:
-        UsageError: the target's kind is not known, or the grid too large.
+        UsageError: the target's kind is not known, the grid too large, or a seed or class out of range.
         StorageError: it cannot be written; nothing half-written is left.
     """
     if not 1 <= len(request.seeds) <= MAX_IMAGES:
         raise UsageError(f"{len(request.seeds):,} pictures cannot be drawn in one call.", f"Ask for 1 to {MAX_IMAGES:,}.")
-    writer = _writer(request.target)
-    written = writer(model, request, _counted(_drawn(model, request), len(request.seeds), progress))
+    with explained(Path(request.target)):
+        writer = _writer(request.target)
+    request = replace(request, labels=model.classes(len(request.seeds), request.labels))
+    batches = map(images.to_bytes, model.batches(request.seeds, request.labels))
+    written = writer(model, request, _counted(batches, len(request.seeds), progress))
     return Written(written, len(request.seeds), format_seeds(request.seeds))
 
 
@@ -161,11 +171,6 @@ def _writer(target: str) -> Callable[[Model, Request, Iterator[NDArray[np.uint8]
     if suffix not in writers:
         raise UsageError(f"'{target}' is no kind of output that is known.", "End it in .png, .npz or / (a folder), or give -.")
     return writers[suffix]
-
-
-def _drawn(model: Model, request: Request) -> Iterator[NDArray[np.uint8]]:
-    for batch in model.batches(request.seeds, request.labels):
-        yield images.to_bytes(batch)
 
 
 def _counted(
@@ -221,10 +226,8 @@ def _write_stdout(model: Model, request: Request, batches: Iterator[NDArray[np.u
 def _write_folder(model: Model, request: Request, batches: Iterator[NDArray[np.uint8]]) -> str:
     """One file per picture, encoded on all cores: ``seed0007.png``, or ``seed0007-class3.png``."""
     folder = Path(request.target)
-    try:
+    with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise explain(error, folder) from error
 
     def encode(pixels: NDArray[np.uint8], index: int) -> None:
         seed, label = request.seeds[index], None if request.labels is None else request.labels[index]
@@ -260,8 +263,9 @@ def _write_archive(model: Model, request: Request, batches: Iterator[NDArray[np.
 
 def _refuse_missing_parent(target: Path) -> None:
     """Say so before anything is drawn."""
-    if not target.parent.is_dir():
-        raise explain(FileNotFoundError(2, "No such file or directory"), target.parent)
+    with explained(target.parent):
+        if not target.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory")
 
 
 @contextmanager

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from gancli.plugin import Objective
+
     Critic = Callable[[Tensor], Tensor]
 
-__all__ = ["from_weights", "gradient_norm_penalty", "r1", "r2"]
+__all__ = ["gradient_norm_penalty", "penalties_of", "r1", "r2"]
 
 
 def _sample_gradients(logits: Tensor, images: Tensor) -> Tensor:
@@ -54,11 +56,11 @@ def gradient_norm_penalty(
     return excess.square()
 
 
-def from_weights(*, r1_gamma: float, r2_gamma: float, gradient_penalty: float) -> tuple[Penalty, ...]:
-    """The penalties whose weight is not zero."""
+def penalties_of(objective: Objective) -> tuple[Penalty, ...]:
+    """The regularisers that an objective's fields switch on, and those of its own."""
     known = (
-        Penalty("r1", r1, r1_gamma),
-        Penalty("r2", r2, r2_gamma),
-        Penalty("gp", gradient_norm_penalty, gradient_penalty),
+        Penalty("r1", r1, objective.r1_gamma),
+        Penalty("r2", r2, objective.r2_gamma),
+        Penalty("gp", gradient_norm_penalty, objective.gradient_penalty),
     )
-    return tuple(penalty for penalty in known if penalty.weight)
+    return (*(penalty for penalty in known if penalty.weight), *objective.penalties())

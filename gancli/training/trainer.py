@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from gancli.objectives.penalties import penalties_of
 from gancli.seeds import normal_at
 from gancli.training.schedules import ema_decay, trapezoid
 
@@ -64,7 +65,7 @@ class Trainer:
         self.runtime = runtime
         self.rules = rules
         self.latent_dim = latent_dim
-        self.penalties = tuple(objective.penalties())
+        self.penalties = penalties_of(objective)
         self.generator: Player = state.players["generator"]
         self.discriminator: Player = state.players["discriminator"]
         self._judge = _JUDGES[rules.real_fake_batch]

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch.autograd import backward
+
+from gancli.config import RunConfig
+from gancli.objectives import losses
+from gancli.objectives.penalties import penalties_of
+from gancli.plugin import ImageSpec, Networks, Objective
+from gancli.registry import ARCHITECTURES
+from gancli_dcgan import DCGAN, DCGANConfig, halvings
+
+LATENT_DIM = 12
+SPECS = [
+    ImageSpec(1, 16, 16),
+    ImageSpec(1, 28, 28),
+    ImageSpec(3, 32, 32),
+    ImageSpec(3, 64, 64),
+    ImageSpec(3, 256, 256),
+    ImageSpec(4, 28, 56),
+    ImageSpec(3, 32, 32, classes=5),
+]
+OBJECTIVES = [getattr(losses, name) for name in losses.__all__]
+GENERATOR_NORMS = ["batch", "instance", "layer", "none"]
+DISCRIMINATOR_NORMS = ["none", "instance", "layer", "spectral", "batch"]
+
+
+def build(image: ImageSpec, options: dict[str, Any] | None = None, seed: int = 0) -> Networks:
+    torch.manual_seed(seed)
+    config = DCGANConfig.model_validate({"channels": 4, "max_channels": 16} | (options or {}))
+    return DCGAN().build(config, image, LATENT_DIM)
+
+
+def draw(image: ImageSpec, n: int = 3) -> tuple[torch.Tensor, ...]:
+    """Latents and, for a conditional model, labels."""
+    z = torch.randn(n, LATENT_DIM)
+    return (z, torch.arange(n) % image.classes) if image.classes else (z,)
+
+
+def discriminator_loss(networks: Networks, objective: Objective, image: ImageSpec, n: int = 4) -> torch.Tensor:
+    """What D minimises in one step, penalties included, as the trainer puts it together."""
+    z, *labels = draw(image, n)
+
+    def critic(images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = networks.discriminator(images, *labels)
+        return logits
+
+    real = torch.rand(n, *image.shape).mul(2).sub(1).requires_grad_()
+    fake = networks.generator(z, *labels).detach().requires_grad_()
+    real_logits, fake_logits = critic(real), critic(fake)
+    loss = objective.discriminator_loss(real_logits, fake_logits)
+    for penalty in penalties_of(objective):
+        loss = loss + penalty.weight * penalty.value(critic, real, real_logits, fake, fake_logits)
+    return loss.mean()
+
+
+def unreached(network: torch.nn.Module) -> list[str]:
+    return [name for name, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all() or not p.grad.any()]
+
+
+@pytest.mark.parametrize("image", SPECS, ids=str)
+def test_images_have_the_shape_type_and_range_of_the_contract(image: ImageSpec) -> None:
+    z, *labels = draw(image)
+    images = build(image).generator(z, *labels)
+    assert images.shape == (3, *image.shape)
+    assert images.dtype == torch.float32
+    assert images.abs().max() <= 1
+
+
+@pytest.mark.parametrize("image", SPECS, ids=str)
+def test_logits_are_one_unbounded_number_per_image(image: ImageSpec) -> None:
+    _, *labels = draw(image)
+    networks = build(image)
+    logits = networks.discriminator(1e4 * torch.randn(3, *image.shape), *labels)
+    assert logits.shape == (3,)
+    assert logits.dtype == torch.float32
+    assert logits.abs().max() > 1
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_gradient_reaches_every_parameter_under_every_objective(objective: type[Objective], classes: int) -> None:
+    image = ImageSpec(1, 16, 16, classes)
+    networks = build(image)
+    backward(discriminator_loss(networks, objective(), image))
+    assert unreached(networks.discriminator) == []
+    z, *labels = draw(image)
+    fake_logits = networks.discriminator(networks.generator(z, *labels), *labels)
+    backward(objective().generator_loss(fake_logits, torch.zeros(3)).mean())
+    assert unreached(networks.generator) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"generator_norm": norm} for norm in GENERATOR_NORMS] + [{"discriminator_norm": norm} for norm in DISCRIMINATOR_NORMS],
+    ids=str,
+)
+def test_a_gradient_reaches_every_parameter_under_every_normalisation(options: dict[str, Any]) -> None:
+    image = ImageSpec(3, 32, 32, classes=4)
+    networks = build(image, options)
+    backward(discriminator_loss(networks, losses.NonSaturating(), image))
+    assert unreached(networks.discriminator) == []
+    z, *labels = draw(image, 4)
+    backward((-networks.discriminator(networks.generator(z, *labels), *labels)).mean())
+    assert unreached(networks.generator) == []
+
+
+def test_a_class_changes_the_picture_and_the_judgement() -> None:
+    image = ImageSpec(1, 16, 16, classes=2)
+    networks = build(image)
+    z = torch.randn(1, LATENT_DIM).expand(2, -1)
+    networks.generator.eval()
+    images = networks.generator(z, torch.tensor([0, 1]))
+    assert not torch.equal(images[0], images[1])
+    logits = networks.discriminator(images[:1].expand(2, -1, -1, -1), torch.tensor([0, 1]))
+    assert logits[0] != logits[1]
+
+
+@pytest.mark.parametrize("discriminator_norm", DISCRIMINATOR_NORMS)
+def test_the_same_seed_gives_the_same_weights(discriminator_norm: str) -> None:
+    image = ImageSpec(3, 32, 32, classes=3)
+    first, second, other = (build(image, {"discriminator_norm": discriminator_norm}, seed) for seed in (1, 1, 2))
+    for player in ("generator", "discriminator"):
+        states = [getattr(networks, player).state_dict() for networks in (first, second, other)]
+        assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+        assert not all(torch.equal(states[0][key], states[2][key]) for key in states[0])
+
+
+@pytest.mark.parametrize("norm", GENERATOR_NORMS)
+def test_a_state_dict_goes_round_strictly(norm: str) -> None:
+    image = ImageSpec(1, 28, 28)
+    source, target = (build(image, {"generator_norm": norm, "discriminator_norm": "spectral"}, seed) for seed in (1, 2))
+    source.generator(torch.randn(8, LATENT_DIM))  # moves running statistics, if there are any
+    for player in ("generator", "discriminator"):
+        state = copy.deepcopy(getattr(source, player).state_dict())
+        getattr(target, player).load_state_dict(state, strict=True)
+    z = torch.randn(2, LATENT_DIM)
+    images = source.generator.eval()(z)
+    assert torch.equal(target.generator.eval()(z), images)
+    assert torch.equal(target.discriminator.eval()(images), source.discriminator.eval()(images))
+
+
+@pytest.mark.parametrize("norm", GENERATOR_NORMS)
+def test_in_eval_mode_a_picture_does_not_depend_on_its_batch(norm: str) -> None:
+    generator = build(ImageSpec(1, 28, 28), {"generator_norm": norm}).generator
+    generator(torch.randn(32, LATENT_DIM))
+    generator.eval()
+    z = torch.randn(9, LATENT_DIM)
+    together = generator(z)
+    assert torch.equal(generator(z), together)
+    assert torch.allclose(torch.cat([generator(row) for row in z.unsqueeze(1)]), together, atol=1e-5)
+
+
+@pytest.mark.parametrize("norm", DISCRIMINATOR_NORMS)
+def test_only_batch_normalisation_mixes_the_samples_of_the_discriminator(norm: str) -> None:
+    discriminator = build(ImageSpec(1, 28, 28), {"discriminator_norm": norm}).discriminator
+    images = torch.randn(4, 1, 28, 28, requires_grad=True)
+    (gradient,) = torch.autograd.grad(discriminator(images)[0], images)
+    assert gradient[1:].any() == (norm == "batch")
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "nearest"),
+    [
+        (8, 8, ["1x16x16"]),
+        (30, 30, ["1x28x28", "1x32x32"]),
+        (100, 100, ["1x96x96", "1x112x112"]),
+        (300, 300, ["1x256x256"]),
+        (28, 30, ["1x28x28", "1x28x32"]),
+        (30, 60, ["1x28x60"]),
+    ],
+)
+def test_an_unreachable_size_is_refused_with_the_nearest_reachable_ones(height: int, width: int, nearest: list[str]) -> None:
+    reason = DCGAN().supports(DCGANConfig(), ImageSpec(1, height, width))
+    assert reason is not None
+    assert f"never gives 1x{height}x{width}; nearest: {' and '.join(nearest)}." in reason
+    with pytest.raises(ValueError, match="never gives"):
+        build(ImageSpec(1, height, width))
+
+
+def test_every_square_with_a_base_of_4_to_7_can_be_drawn() -> None:
+    sides = [side for side in range(1, 300) if DCGAN().supports(DCGANConfig(), ImageSpec(1, side, side)) is None]
+    assert sides == sorted({base * 2**n for base in (4, 5, 6, 7) for n in range(2, 6)} | {256})
+
+
+def test_a_base_is_never_smaller_than_4_and_a_longer_side_only_stretches_it() -> None:
+    assert halvings(64, 64) == 4
+    assert halvings(64, 128) == halvings(128, 64) == 4
+    assert build(ImageSpec(1, 64, 128)).generator(torch.randn(2, LATENT_DIM)).shape == (2, 1, 64, 128)
+
+
+def test_widths_double_down_to_the_base_and_stop_at_the_bound() -> None:
+    networks = build(ImageSpec(3, 64, 64), {"channels": 8, "max_channels": 16})
+    convolutions = [m for m in networks.discriminator.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert [conv.out_channels for conv in convolutions] == [8, 16, 16, 16]
+    doublings = [m for m in networks.generator.modules() if isinstance(m, torch.nn.ConvTranspose2d)]
+    assert [layer.in_channels for layer in doublings] == [16, 16, 16, 8]
+
+
+def test_every_option_has_a_description_and_a_default() -> None:
+    for name, field in DCGANConfig.model_fields.items():
+        assert field.description, name
+        assert not field.is_required(), name
+
+
+@pytest.mark.parametrize("options", [{"channels": 0}, {"generator_norm": "spectral"}, {"negative_slope": 2}, {"width": 64}])
+def test_an_option_out_of_bounds_or_unknown_is_an_error(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        DCGANConfig.model_validate(options)
+
+
+def test_options_and_defaults_go_through_json_and_the_hosts_configuration() -> None:
+    assert DCGANConfig.model_validate_json(DCGANConfig(channels=8).model_dump_json()) == DCGANConfig(channels=8)
+    sections: dict[str, dict[str, Any]] = {}
+    for key, value in DCGAN.defaults.items():
+        section, _, name = key.partition(".")
+        sections.setdefault(section, {})[name] = value
+    RunConfig.model_validate(sections)
+
+
+def test_describing_the_architecture_imports_no_torch() -> None:
+    script = (
+        "import sys; from gancli_dcgan import DCGAN, DCGANConfig; from gancli.plugin import ImageSpec; "
+        "DCGAN().supports(DCGANConfig(), ImageSpec(1, 28, 28)); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0  # noqa: S603  (our own interpreter)
+
+
+def test_the_registry_finds_it_by_its_entry_point() -> None:
+    try:
+        distribution("gancli-dcgan")
+    except PackageNotFoundError:
+        pytest.skip("gancli-dcgan is not installed: pip install ./plugins/gancli-dcgan")
+    assert ARCHITECTURES.load("dcgan") is DCGAN
+    assert ARCHITECTURES.find("dcgan").distribution == "gancli-dcgan"

@@ -1,0 +1,65 @@
+import pytest
+
+
+def test_list(cli):
+    lines = cli("arch", "list").out.splitlines()
+    assert lines[0].split() == ["name", "provided", "by", "version", "summary"]
+    assert any(line.split()[:2] == ["dense", "gancli"] and "Multi-layer perceptrons" in line for line in lines)
+
+
+def test_list_json(cli):
+    found = {entry["name"]: entry for entry in cli("arch", "list", "--json").json}
+    assert found["dense"]["distribution"] == "gancli"
+    assert set(found["dense"]) == {"name", "distribution", "version", "summary"}
+
+
+def test_show(cli):
+    lines = cli("arch", "show", "dense").out.splitlines()
+    (dropout,) = [line for line in lines if line.startswith("arch.dropout")]
+    assert [part.strip() for part in dropout.split("  ") if part][:4] == ["arch.dropout", "number", "0.0", ">= 0, < 1"]
+    assert "provided by  gancli" in "\n".join(lines)
+
+
+def test_show_json_is_a_schema(cli):
+    shown = cli("arch", "show", "dense", "--json").json
+    assert shown["schema"]["properties"]["dropout"]["exclusiveMaximum"] == 1
+    assert "layers" not in shown
+
+
+def test_build(cli):
+    out = cli("arch", "show", "dense", "--build").out
+    assert "generator: 1,486,352 parameters" in out
+    assert "discriminator: 1,460,225 parameters" in out
+
+
+def test_build_for_another_shape(cli):
+    shown = cli("arch", "show", "dense", "--build", "--image", "3x8x8", "--json").json
+    shapes = {layer["player"]: layer["shape"] for layer in shown["layers"]}
+    assert shapes["discriminator"] in ([], [1])
+    assert 3 * 8 * 8 in [width for layer in shown["layers"] for width in layer["shape"]]
+
+
+@pytest.mark.parametrize("image", ["28x28", "9x28x28", "1x0x3", "axbxc"])
+def test_a_wrong_shape(cli, image):
+    result = cli("arch", "show", "dense", "--build", "--image", image)
+    assert result.code == 2
+    assert "1x28x28" in result.err
+
+
+def test_an_unknown_one(cli):
+    result = cli("arch", "show", "dens")
+    assert result.code == 8
+    assert "Did you mean 'dense'?" in result.err
+
+
+def test_a_file(cli, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from gancli.plugin import ArchConfig, Architecture\n"
+        "class Mine(Architecture[ArchConfig]):\n"
+        "    api = 1\n    summary = 'my own'\n    Config = ArchConfig\n    defaults = {'train.seed': 3}\n"
+        "    def build(self, config, image, latent_dim): ...\n"
+    )
+    out = cli("arch", "show", "mine.py:Mine").out
+    assert "my own" in out
+    assert "sets train.seed  3" in out
+    assert str(tmp_path / "mine.py") in out

@@ -1,0 +1,33 @@
+import shlex
+from pathlib import Path
+
+from gancli.cli.farewell import farewell, free_name
+from gancli.cli.output import Output
+from gancli.training.events import RunEnded
+
+
+def said(capsys, ended):
+    farewell(Output(), ended)
+    return [line.removeprefix("next    ") for line in capsys.readouterr().err.splitlines() if line.startswith("next")]
+
+
+def test_commands_for_a_run_elsewhere_name_it_and_are_quoted(capsys):
+    run = Path("my runs/it's")
+    ended = RunEnded(run, "stopped", 8, 2.0, 65.0, run / "checkpoints/step-000000008")
+    resume, sample = (shlex.split(line) for line in said(capsys, ended))
+    assert resume == ["gancli", "train", "--resume", "my runs/it's"]
+    assert sample == ["gancli", "sample", "-n", "64", "-o", "grid.png", "--run", "my runs/it's"]
+
+
+def test_the_next_grid_gets_a_free_name():
+    Path("grid.png").touch()
+    Path("grid-2.png").touch()
+    assert free_name("grid.png") == "grid-3.png"
+
+
+def test_the_commands_at_the_end_work_when_pasted(cli, pictures, small):
+    result = cli("train", "--dataset", pictures, "--epochs", "1", *small)
+    assert result.code == 0
+    commands = [line.removeprefix("next    gancli ") for line in result.err.splitlines() if line.startswith("next")]
+    assert [cli(*shlex.split(command)).code for command in commands] == [0, 0]
+    assert Path("grid.png").is_file()

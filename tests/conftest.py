@@ -1,0 +1,66 @@
+"""What the tests of several packages need: one thread, and small runs that were really trained."""
+
+import os
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is first imported, which is not here
+settings.register_profile("gancli", deadline=None, database=None, max_examples=50)
+settings.load_profile("gancli")
+
+SMALL = (
+    "arch.generator_widths=[32]",
+    "arch.discriminator_widths=[32]",
+    "arch.class_dim=4",
+    "model.latent_dim=8",
+    "train.batch_size=32",
+    "train.images=128",
+    "train.learning_rate=0.01",
+    "log.every_steps=2",
+    "log.previews=4",
+    "runtime.device=cpu",
+)
+
+
+@pytest.fixture(scope="session")
+def small_pictures(tmp_path_factory):
+    """A folder with 64 labelled pictures of 8x8 in three classes, as IDX files."""
+    folder = tmp_path_factory.mktemp("pictures")
+    numbers = np.random.default_rng(0)
+    files = {
+        "train-images-idx3-ubyte": numbers.integers(0, 256, (64, 8, 8), np.uint8),
+        "train-labels-idx1-ubyte": (np.arange(64) % 3).astype(np.uint8),
+    }
+    for name, array in files.items():
+        header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+        (folder / name).write_bytes(header + array.tobytes())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def train_small(small_pictures, tmp_path_factory):
+    """``(*assignments)`` -> the directory of a run of four steps, in a directory of runs of its own."""
+
+    def train_small(*assignments):
+        from gancli.settings import resolve
+        from gancli.training.run import train
+
+        asked = resolve(assignments=[*SMALL, f"data.dataset={small_pictures}", *assignments], environment={})
+        return train(asked.config, runs_dir=tmp_path_factory.mktemp("runs"), name="small").run
+
+    return train_small
+
+
+@pytest.fixture(scope="session")
+def small_run(train_small):
+    """The directory of a small trained run. Not to be changed: copy it."""
+    return train_small()
+
+
+@pytest.fixture(scope="session")
+def small_conditional_run(train_small):
+    """Likewise, of a model of three classes."""
+    return train_small("model.conditional=true")

@@ -1,0 +1,103 @@
+"""Readers while another process saves and prunes: each sees a complete checkpoint, always."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from gancli.checkpoint.store import CheckpointStore
+from gancli.errors import RunError
+from gancli.storage import Storage
+
+WRITER = """
+import sys
+from itertools import count
+from pathlib import Path
+from gancli.checkpoint.store import CheckpointStore
+from gancli.storage import Storage
+
+class Quick(Storage):
+    def fsync(self, descriptor): pass
+    def fsync_dir(self, path): pass
+
+store = CheckpointStore(Path(sys.argv[1]), Quick())
+for step in count(1):
+    text = str(step).encode()
+    store.save(step, {"weights.safetensors": text * 50_000, "state.json": text}, images_seen=step, facts={})
+    if step == 1:
+        print("saved", flush=True)
+    store.prune(int(sys.argv[2]))
+"""
+
+
+def test_F46_F47_reading_while_another_process_writes_and_prunes(tmp_path):
+    store = CheckpointStore(tmp_path / "checkpoints")
+    seen = set()
+    with subprocess.Popen([sys.executable, "-c", WRITER, store.directory, "3"], stdout=subprocess.PIPE) as writer:
+        try:
+            assert writer.stdout.readline() == b"saved\n"
+            end = time.monotonic() + 2
+            while time.monotonic() < end:
+                checkpoint = store.load()
+                text = str(checkpoint.step).encode()
+                assert checkpoint.files == {"weights.safetensors": text * 50_000, "state.json": text}
+                seen.add(checkpoint.step)
+        finally:
+            writer.kill()
+    assert len(seen) > 5
+    assert store.load().step >= max(seen)
+
+
+class Interrupted(Storage):
+    """Something else happens on the disk when a file is opened for the first time."""
+
+    def __init__(self, event):
+        self.event = event
+
+    def open(self, path):
+        event, self.event = self.event, None
+        if event:
+            event()
+        return super().open(path)
+
+
+def test_F47_the_newest_is_taken_again_when_it_is_pruned_while_being_read(tmp_path, save, files_of):
+    store = CheckpointStore(tmp_path)
+    save(store, 1)
+
+    def save_and_prune():
+        save(store, 2)
+        store.prune(1)
+
+    assert CheckpointStore(tmp_path, Interrupted(save_and_prune)).load().files == files_of(2)
+
+
+def test_F47_a_step_that_was_asked_for_is_never_replaced_by_another(tmp_path, save):
+    store = CheckpointStore(tmp_path)
+    save(store, 1)
+    save(store, 2)
+    with pytest.raises(RunError, match=r"no checkpoint of step 1 in .* The nearest is step 2\."):
+        CheckpointStore(tmp_path, Interrupted(lambda: store.prune(1))).load(1)
+
+
+def test_F46_what_is_unfinished_is_never_seen(tmp_path, save):
+    store = CheckpointStore(tmp_path)
+    save(store, 1)
+    for name in (
+        ".tmp-2-0123abcd",
+        ".trash-2-0123abcd",
+        "step-2",
+        "step-0000000002",
+        "step-000000002x",
+        "step-\uff10\uff1000000002",
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_bytes((store.path(1) / "manifest.json").read_bytes())
+    (tmp_path / "step-000000003").mkdir()
+    (tmp_path / "step-000000004").touch()
+    assert store.steps() == [1]
+    assert store.latest() == 1
+    assert store.load().step == 1
