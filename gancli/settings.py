@@ -33,6 +33,9 @@ _MAX_CONFIG_BYTES = 1 << 20
 DEFAULT_EPOCHS = 20
 """Length of a run when neither the user nor a plugin says anything."""
 
+_FLAGS = {"arch.name": "arch"}
+"""Flags that are not named like the last part of their key."""
+
 Flat = dict[str, Any]
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -75,7 +78,7 @@ def resolve(
     Args:
         files: TOML or JSON files (``-c``), later ones winning.
         assignments: ``section.key=value`` (``-s``), the value parsed as JSON, else taken as text.
-        flags: dotted keys that were given as flags of their own; the flag is named in messages as ``--last-part``.
+        flags: dotted keys that were given as flags of their own; the flag is named in messages, such as ``--batch-size``.
         environment: defaults to the process's; ``GANCLI_SECTION__KEY`` sets ``section.key``.
 
     Raises:
@@ -218,7 +221,7 @@ def _from_assignments(assignments: Iterable[str]) -> _Layer:
 
 
 def _from_flags(flags: Mapping[str, object]) -> _Layer:
-    return _Layer(dict(flags), {key: f"--{key.rpartition('.')[2].replace('_', '-')}" for key in flags})
+    return _Layer(dict(flags), {key: f"--{_FLAGS.get(key, key.rpartition('.')[2]).replace('_', '-')}" for key in flags})
 
 
 def _parse_value(text: str) -> object:

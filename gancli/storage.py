@@ -126,7 +126,8 @@ def write_atomically(path: Path, data: bytes, storage: Storage = DISK, *, durabl
         durable: return only when the new content would survive a power cut.
 
     Raises:
-        StorageError: it could not be written; the old content, if any, is still there, and nothing else is.
+        StorageError: it could not be written. The old content, if any, is still there (or the new, if only the very last
+            sync failed), and nothing else is.
     """
     scratch = path.with_name(f"{TEMPORARY}{token_hex(8)}")
     with explained(path):

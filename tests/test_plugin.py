@@ -17,7 +17,7 @@ class Tiny(Architecture[TinyConfig]):
     summary = "tiny"
     Config = TinyConfig
 
-    def build(self, config, image, latent_dim):
+    def build(self, config, image, latent_dim):  # noqa: ARG002
         return Networks(torch.nn.Linear(latent_dim, config.width), torch.nn.Linear(config.width, 1))
 
 
@@ -28,7 +28,7 @@ class Plain(Objective):
     def discriminator_loss(self, real_logits, fake_logits):
         return fake_logits - real_logits
 
-    def generator_loss(self, fake_logits, real_logits):
+    def generator_loss(self, fake_logits, real_logits):  # noqa: ARG002
         return -fake_logits
 
 

@@ -43,7 +43,7 @@ def test_a_new_run_has_its_directories_and_no_more(tmp_path):
     assert not any(path.exists() for path in (run.info_path, run.config_path, run.metrics_path, run.lock_path))
 
 
-@pytest.mark.parametrize("name", ["", "..", ".hidden", "a/b", "/tmp/x", "-n", "a b", "a\n", "a" * 121, "ü"])
+@pytest.mark.parametrize("name", ["", "..", ".hidden", "a/b", "/x", "-n", "a b", "a\n", "a" * 121, "ü"])
 def test_F28_a_name_that_is_no_plain_one_is_refused(tmp_path, name):
     with pytest.raises(UsageError, match="cannot be the name of a run"):
         create_run(tmp_path, name, "mnist", "dense")

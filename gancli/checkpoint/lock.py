@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from gancli.checkpoint.strict_json import parse_object
 from gancli.errors import CheckpointError, RunBusyError, StorageError
-from gancli.storage import explained
+from gancli.storage import explain, explained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,8 +82,7 @@ class RunLock:
             ) from None
         except OSError as error:
             if error.errno not in _NO_LOCKS:
-                with explained(self.path):
-                    raise
+                raise explain(error, self.path) from error
             raise StorageError(
                 f"The file system of '{self.path}' has no file locks ({error.strerror}).",
                 "Without them two trainings could destroy each other's checkpoints. Choose a directory on a local disk.",

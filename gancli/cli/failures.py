@@ -15,7 +15,7 @@ import typer
 
 from gancli.cli.output import put
 from gancli.cli.signals import Interrupted
-from gancli.console.text import printable
+from gancli.text import printable
 from gancli.errors import GancliError, MemoryExhaustedError, Stopped, UsageError, did_you_mean
 
 __all__ = ["explain", "report"]

@@ -1,11 +1,13 @@
 """The last lines of a training: what was done, where it is, and commands for what comes next, which work when pasted."""
 
 import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gancli.cli.output import Output
-from gancli.console.text import duration
+from gancli.text import duration
 
 if TYPE_CHECKING:
     from gancli.training.events import RunEnded
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 HOME = Path("runs")
 """Where runs are looked for if nothing else is said."""
 
-__all__ = ["farewell", "free_name"]
+__all__ = ["farewell", "free_name", "program"]
 
 
 def farewell(output: Output, ended: "RunEnded") -> None:
@@ -29,10 +31,20 @@ def farewell(output: Output, ended: "RunEnded") -> None:
 def _next(ended: "RunEnded") -> list[list[str]]:
     at_home = ended.run.parent == HOME
     run = ended.run.name if at_home else str(ended.run)
-    sample = ["gancli", "sample", "-n", "64", "-o", free_name("grid.png"), *([] if at_home else ["--run", run])]
+    gancli = program()
+    sample = [gancli, "sample", "-n", "64", "-o", free_name("grid.png"), *([] if at_home else ["--run", run])]
     if ended.status == "stopped":
-        return [["gancli", "train", "--resume", run], sample]
-    return [sample, ["gancli", "runs", "show", run]]
+        return [[gancli, "train", "--resume", run], sample]
+    return [sample, [gancli, "runs", "show", run]]
+
+
+def program() -> str:
+    """How gancli is called from here: by its name if that finds this program, else as it was called."""
+    called = sys.argv[0]
+    found = shutil.which("gancli")
+    if Path(called).name != "gancli" or (found and Path(found).resolve() == Path(called).resolve()):
+        return "gancli"
+    return called
 
 
 def free_name(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 import typer
 
 from gancli.console.stream import is_live
-from gancli.console.text import printable
+from gancli.text import printable
 
 if TYPE_CHECKING:
     from gancli.console import Console

@@ -11,7 +11,7 @@ from gancli.cli import complete
 from gancli.cli.group import EVERYWHERE, new_group
 from gancli.cli.options import Json, RunsDir
 from gancli.cli.output import Output
-from gancli.console.text import duration, printable
+from gancli.text import duration, printable
 from gancli.describe.runs import name_of
 from gancli.errors import UsageError
 

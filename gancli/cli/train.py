@@ -46,19 +46,25 @@ def train(
             autocompletion=complete.runs,
         ),
     ] = None,
+    from_step: Annotated[
+        int | None,
+        typer.Option("--from-step", metavar="N", min=1, help="With --resume: go on from this checkpoint, dropping later ones."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print each setting and where it comes from.")] = False,
     json: Json = False,
 ) -> None:
     """Train a model on pictures, in a new run directory."""
     output = Output.of(context)
     run = _run_to_resume(resume, name, runs_dir)
+    if from_step is not None and run is None:
+        raise UsageError(f"--from-step {from_step} needs a run to go on with.", "Add --resume RUN.")
     if dry_run:
         show_settings(output, settings.resolve_upon(run) if run else settings.resolve(), as_json=json)
         return
     if run is None:
         start = partial(_start_new, settings.resolve().config, runs_dir, name)
     else:
-        start = partial(_go_on, run, settings.changes(run))
+        start = partial(_go_on, run, settings.changes(run), from_step)
     ended, stopped_by = _watched(output, start)
     with unread_is_fine():
         if json:
@@ -88,10 +94,10 @@ def _start_new(config: "RunConfig", runs_dir: Path, name: str | None, **watch: A
     return train(config, runs_dir=runs_dir, name=name, **watch)
 
 
-def _go_on(run: RunDirectory, changes: dict[str, object], **watch: Any) -> "RunEnded":  # noqa: ANN401
+def _go_on(run: RunDirectory, changes: dict[str, object], from_step: int | None, **watch: Any) -> "RunEnded":  # noqa: ANN401
     from gancli.training.run import resume
 
-    return resume(run, changes=changes, **watch)
+    return resume(run, changes=changes, from_step=from_step, **watch)
 
 
 def _watched(output: Output, start: "Callable[..., RunEnded]") -> "tuple[RunEnded, int]":

@@ -23,7 +23,7 @@ from rich.text import Text
 
 from gancli.console import table
 from gancli.console.plain import STOPPING
-from gancli.console.text import duration, printable
+from gancli.text import duration, printable
 from gancli.training.events import Alarm, CheckpointSaved, EpochEnded, PreviewWritten, Progress, RunEnded, RunStarted
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class LiveConsole:
     def _start(self, event: RunStarted) -> None:
         if event.total_steps is not None:
             self._epochs = -(-event.total_steps // event.steps_per_epoch)
-        self._origin = self._clock()
+        self._origin = self._clock() - event.elapsed_seconds
         if self._waiting is not None:
             self._waiting.update(text="taking the first steps")
         parameters = ", ".join(f"{player} {count:,}" for player, count in event.parameters.items())

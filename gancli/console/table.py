@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gancli.console.text import duration, loss, score
+from gancli.text import duration, loss, score
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

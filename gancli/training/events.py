@@ -33,6 +33,7 @@ class RunStarted:
         total_steps: steps in the whole run, or None when its length is given in minutes.
         total_seconds: length of the run in seconds, or None.
         notes: sentences that the user should read once.
+        elapsed_seconds: training time so far, over all sessions (more than 0 when resumed).
     """
 
     run: Path
@@ -46,6 +47,7 @@ class RunStarted:
     total_steps: int | None
     total_seconds: float | None
     notes: tuple[str, ...] = ()
+    elapsed_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

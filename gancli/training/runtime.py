@@ -41,13 +41,16 @@ def pick_device(wanted: str) -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    device = torch.device(wanted)
+    try:
+        device = torch.device(wanted)
+    except RuntimeError as error:
+        raise ConfigError(f"'{wanted}' is no device.", "Choose auto, cpu, cuda, cuda:N or mps.") from error
     present = {
         "cpu": True,
         "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
         "mps": torch.backends.mps.is_available(),
     }
-    if not present[device.type]:
+    if not present.get(device.type):
         raise ConfigError(
             f"The device '{wanted}' is not available (torch {torch.__version__}, {torch.cuda.device_count()} CUDA devices).",
             "Choose --device auto or --device cpu, or install a torch build for your device; see `gancli env`.",

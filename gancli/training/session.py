@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import torch
 
@@ -23,7 +23,7 @@ from gancli.data.batches import normalise
 from gancli.errors import DivergedError, GancliError
 from gancli.latents import latents
 from gancli.runs import mark_latest
-from gancli.storage import write_atomically
+from gancli.storage import explain, write_atomically
 from gancli.training.alarms import diversity, signs_of_trouble
 from gancli.training.events import (
     Alarm,
@@ -35,6 +35,7 @@ from gancli.training.events import (
     RunEnded,
     RunStarted,
 )
+from gancli.training.lines import Log
 from gancli.training.metrics import MetricsLog, plot_losses, read_rows
 from gancli.training.runtime import translate_memory_error
 
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
     from gancli.training.setup import Game
 
 __all__ = ["Session"]
+
+PLOT_SHARE = 0.02
+"""Largest share of the time that is spent on plots while training."""
 
 
 class Session:
@@ -70,6 +74,7 @@ class Session:
         self.preview: Path | None = None
         self._observe = observe
         self._clock = time.monotonic
+        self._next_plot = self._clock()
         self._started = self._clock() - game.state.elapsed_seconds
         self._rates = {"interval": (self._clock(), game.state.images_seen), "epoch": (self._clock(), game.state.images_seen)}
         count = min(game.config.log.previews, 64, len(game.data.images.images))
@@ -80,7 +85,9 @@ class Session:
         self.store.prepare(self._checkpoint_bytes())
         info = self._first_info(argv)
         self.run.write_info(info)
-        with MetricsLog(self.run.metrics_path, self.game.state.step) as self.metrics, self._record_failure(info):
+        rows = MetricsLog(self.run.metrics_path, self.game.state.step)
+        with self._log_file() as log, rows as self.metrics, self._record_failure(info):
+            self._log = Log(log)
             self._say(self._start_event())
             state, plan = self.game.state, self.game.plan
             signal_number = 0
@@ -175,7 +182,14 @@ class Session:
         self.saved_step = state.step
         self._say(CheckpointSaved(state.step, saved.path))
         self.store.prune(self.game.config.checkpoint.keep)
-        plot_losses(read_rows(self.run.metrics_path), self.run.losses_path)
+        self._plot()
+
+    def _plot(self, *, always: bool = False) -> None:
+        """Draw the losses, unless the last time was so short ago that drawing would take more than 2 % of the time."""
+        begin = self._clock()
+        if always or begin >= self._next_plot:
+            plot_losses(read_rows(self.run.metrics_path), self.run.losses_path)
+            self._next_plot = self._clock() + (self._clock() - begin) / PLOT_SHARE
 
     def _finish(self) -> None:
         """Save where the last step was not saved yet, with a preview of it."""
@@ -184,6 +198,7 @@ class Session:
             self._write_preview(self._draw_previews())
         if self.store.latest() != state.step:
             self._save()
+        self._plot(always=True)
 
     def _refuse_non_finite(self, means: Mapping[str, float]) -> None:
         for name, value in means.items():
@@ -215,7 +230,14 @@ class Session:
         }
 
     def _say(self, event: Event) -> None:
+        self._log(event)
         self._observe(event)
+
+    def _log_file(self) -> TextIO:
+        try:
+            return self.run.log_path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise explain(error, self.run.log_path) from error
 
     def _start_event(self) -> RunStarted:
         game = self.game
@@ -232,6 +254,7 @@ class Session:
             total_steps=game.plan.total_steps,
             total_seconds=game.plan.total_seconds,
             notes=(*game.data.images.notes, *self.notes),
+            elapsed_seconds=game.state.elapsed_seconds,
         )
 
     def _end_event(self, status: str) -> RunEnded:

@@ -186,7 +186,7 @@ def test_the_package_offers_it(small_run, model):
 
 def test_without_runs_the_way_to_one_is_named(tmp_path, monkeypatch):
     monkeypatch.delenv("GANCLI_RUN", raising=False)
-    with pytest.raises(RunError, match="There are no runs in .*gancli train --dataset mnist"):
+    with pytest.raises(RunError, match=r"There are no runs in .*gancli train --dataset mnist"):
         load(runs_dir=tmp_path)
 
 

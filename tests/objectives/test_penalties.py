@@ -14,8 +14,7 @@ def critic():
     """A small network with curvature, so that second derivatives are not zero."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.Softplus(), nn.Linear(8, 1), nn.Flatten(0))
-    return network
+        return nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.Softplus(), nn.Linear(8, 1), nn.Flatten(0))
 
 
 @pytest.fixture
