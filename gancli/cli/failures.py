@@ -15,8 +15,8 @@ import typer
 
 from gancli.cli.output import put
 from gancli.cli.signals import Interrupted
-from gancli.text import printable
 from gancli.errors import GancliError, MemoryExhaustedError, Stopped, UsageError, did_you_mean
+from gancli.text import printable
 
 __all__ = ["explain", "report"]
 

@@ -11,9 +11,9 @@ from gancli.cli import complete
 from gancli.cli.group import EVERYWHERE, new_group
 from gancli.cli.options import Json, RunsDir
 from gancli.cli.output import Output
-from gancli.text import duration, printable
 from gancli.describe.runs import name_of
 from gancli.errors import UsageError
+from gancli.text import duration, printable
 
 __all__ = ["group"]
 

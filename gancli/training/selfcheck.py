@@ -60,13 +60,17 @@ class Verdict:
     seconds: float
 
 
+def _say_nothing(text: str) -> None:
+    """Nobody watches."""
+
+
 def selfcheck(
     assignments: Sequence[str] = (),
     *,
     kills: int = 3,
     shape: tuple[int, int, int] = (1, 28, 28),
     seed: int = 0,
-    tell: Callable[[str], None] = lambda text: None,
+    tell: Callable[[str], None] = _say_nothing,
 ) -> Verdict:
     """Train twice, kill one of the two ``kills`` times, and compare.
 

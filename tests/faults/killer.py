@@ -85,8 +85,9 @@ def killed_run(config, run: RunDirectory, clock: random.Random, longest: float, 
         time.sleep(clock.uniform(0, longest))
         os.kill(pid, signal.SIGKILL)
         hits += wait(pid) == -signal.SIGKILL
-        with RunLock(run.lock_path) if run.path.exists() else open(os.devnull):
-            pass  # the lock is free at once
+        if run.path.exists():
+            with RunLock(run.lock_path):
+                pass  # the lock is free at once
     if wait(in_child(go_on(config, run))):
         raise AssertionError(f"{run.path}: the last resume failed")
     return hits
@@ -131,7 +132,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--arch", choices=ARCHITECTURES, nargs="*", default=list(ARCHITECTURES))
     arguments = parser.parse_args()
-    import gancli.training.run  # noqa: F401  (torch is imported once, here)
+    import matplotlib.figure  # noqa: F401
+
+    import gancli.training.run  # noqa: F401  (the slow imports happen once, here)
 
     reports = []
     for arch in arguments.arch:

@@ -306,8 +306,8 @@ def main() -> int:
     for mutant in chosen:
         survived = survives(mutant)
         survivors += survived
-        print(f"{'SURVIVED' if survived else 'killed':8}  {mutant.mistake}", flush=True)  # noqa: T201  (a command)
-    print(f"{len(chosen) - survivors} of {len(chosen)} mutants killed")  # noqa: T201
+        print(f"{'SURVIVED' if survived else 'killed':8}  {mutant.mistake}", flush=True)
+    print(f"{len(chosen) - survivors} of {len(chosen)} mutants killed")
     return 1 if survivors else 0
 
 

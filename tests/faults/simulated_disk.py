@@ -118,7 +118,7 @@ class SimulatedDisk(Storage):
                 yield self._found(
                     moment, {**fates, one: _fate(self.log[one], not others_kept, "lost" if others_kept else "kept")}
                 )
-        random = Random(moment)  # noqa: S311  (a reproducible choice)
+        random = Random(moment)
         for _ in range(random_cuts):
             yield self._found(
                 moment, {i: _fate(self.log[i], random.random() < 0.5, random.choice([*DAMAGES])) for i in unsynced}

@@ -65,7 +65,7 @@ class Training(RuleBasedStateMachine):
     @rule(seed=st.integers(0, 10**6))
     def lose_power(self, seed):
         cuts = list(self.disk.power_cuts(len(self.disk.log), random_cuts=5))
-        self.disk = Random(seed).choice(cuts)  # noqa: S311  (a reproducible choice)
+        self.disk = Random(seed).choice(cuts)
         self.store.clean()
 
     @rule(keep=st.integers(1, 3))

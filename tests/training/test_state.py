@@ -68,7 +68,7 @@ def test_F15_a_shape_or_type_that_differs_is_named_with_both():
     network = torch.nn.Linear(2, 2)
     with pytest.raises(CheckpointError, match=r"weight is torch.float32 \(3, 2\), not torch.float32 \(2, 2\)"):
         load_strictly(network, {"weight": torch.zeros(3, 2), "bias": torch.zeros(2)}, "generator")
-    with pytest.raises(CheckpointError, match="weight is torch.float64"):
+    with pytest.raises(CheckpointError, match=r"weight is torch\.float64"):
         load_strictly(network, {"weight": torch.zeros(2, 2, dtype=torch.float64), "bias": torch.zeros(2)}, "generator")
 
 

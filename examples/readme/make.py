@@ -1,0 +1,43 @@
+"""Make the README's pictures: `python examples/readme/make.py` trains with the defaults and writes beside this file.
+
+grid.png     what `gancli sample -n 64` draws afterwards
+losses.png   the plot of the run
+table.svg    the live table as it stood at the end, exported by Rich
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+
+from gancli.console.live import LiveConsole
+from gancli.generation.model import load
+from gancli.generation.sample import Request, write
+from gancli.settings import resolve
+from gancli.training.run import train
+
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    """Train, and keep the pictures."""
+    settings = resolve(flags={"data.dataset": "mnist"}, assignments=sys.argv[1:])
+    with TemporaryDirectory() as folder:
+        live = LiveConsole(Console(file=StringIO(), width=88))
+        with live:
+            ended = train(settings.config, runs_dir=Path(folder) / "runs", observe=live)
+        recorder = Console(record=True, width=88, file=StringIO())
+        recorder.print("$ gancli train --dataset mnist")
+        recorder.print(live)
+        recorder.save_svg(str(HERE / "table.svg"), title="gancli")
+        write(load(ended.run), Request(range(64), str(HERE / "grid.png")))
+        shutil.copy(ended.run / "losses.png", HERE / "losses.png")
+
+
+if __name__ == "__main__":
+    main()
