@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -144,6 +145,21 @@ def test_descriptors_are_not_inherited(tmp_path):
     assert done.stdout == "[]\n"
 
 
+@pytest.fixture
+def at_once():
+    """The test fails if it is not done after five seconds."""
+
+    def too_late(*_):
+        raise TimeoutError
+
+    old = signal.signal(signal.SIGALRM, too_late)
+    signal.alarm(5)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, old)
+
+
+@pytest.mark.usefixtures("at_once")
 def test_reading_waits_for_nothing_and_follows_no_link(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     DISK.close(DISK.open(tmp_path / "fifo"))

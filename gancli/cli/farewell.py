@@ -32,7 +32,8 @@ def _next(ended: "RunEnded") -> list[list[str]]:
     at_home = ended.run.parent == HOME
     run = ended.run.name if at_home else str(ended.run)
     gancli = program()
-    sample = [gancli, "sample", "-n", "64", "-o", free_name("grid.png"), *([] if at_home else ["--run", run])]
+    again = ["--arch", ended.arch] if ".py:" in ended.arch else []  # a file is never imported by itself
+    sample = [gancli, "sample", "-n", "64", "-o", free_name("grid.png"), *([] if at_home else ["--run", run]), *again]
     if ended.status == "stopped":
         return [[gancli, "train", "--resume", run], sample]
     return [sample, [gancli, "runs", "show", run]]

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -136,6 +136,7 @@ class RunEnded:
         elapsed_seconds: training time since the very beginning, over all sessions.
         checkpoint: the newest checkpoint.
         preview: the newest preview, if there is one.
+        arch: the architecture as it was asked for.
     """
 
     run: Path
@@ -144,7 +145,8 @@ class RunEnded:
     epochs: float
     elapsed_seconds: float
     checkpoint: Path
-    preview: Path | None = field(default=None)
+    preview: Path | None = None
+    arch: str = ""
 
 
 Event = RunStarted | Progress | EpochEnded | PreviewWritten | CheckpointSaved | Alarm | RunEnded

@@ -261,7 +261,8 @@ class Session:
         state, plan = self.game.state, self.game.plan
         checkpoint = self.run.checkpoints / f"step-{state.step:09d}"
         epochs = state.step / plan.steps_per_epoch
-        return RunEnded(self.run.path, status, state.step, epochs, state.elapsed_seconds, checkpoint, self.preview)
+        arch = self.game.config.arch.name
+        return RunEnded(self.run.path, status, state.step, epochs, state.elapsed_seconds, checkpoint, self.preview, arch)
 
     def _first_info(self, argv: Sequence[str]) -> dict[str, Any]:
         facts = self.game.facts()

@@ -1,20 +1,39 @@
-"""What it costs to start: `python tests/benchmarks/startup.py`. Target: `gancli --help` at most 3 times a bare interpreter."""
+"""What it costs to start: `python tests/benchmarks/startup.py`.
+
+Targets: `gancli --help` at most 3 times a bare interpreter, `gancli sample -n 64` at most 1.35 times `import torch`.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from interleave import compare, gancli
 
+from gancli.settings import resolve
+from gancli.training.run import train
+
+
+def help_and_listings() -> None:
+    """Commands that need no torch."""
+    bare = {"python -c pass": [sys.executable, "-c", "pass"]}
+    commands = ("--help", "--version", "train -h", "runs list", "arch list")
+    compare(bare | {f"gancli {c}": [gancli(), *c.split()] for c in commands}, rounds=20)
+
+
+def sampling() -> None:
+    """From the command to 64 pictures of the default model, against importing torch."""
+    with TemporaryDirectory() as folder:
+        config = resolve(flags={"train.images": 128, "train.epochs": None}, environment={}).config
+        run = train(config, runs_dir=Path(folder) / "runs").run
+        target = str(Path(folder) / "grid.png")
+        sample = [gancli(), "-q", "sample", "-n", "64", "--run", str(run), "--force", "-o", target]
+        compare({"python -c 'import torch'": [sys.executable, "-c", "import torch"], "gancli sample -n 64": sample}, rounds=10)
+
+
 if __name__ == "__main__":
-    compare(
-        {
-            "python -c pass": [sys.executable, "-c", "pass"],
-            "gancli --help": [gancli(), "--help"],
-            "gancli --version": [gancli(), "--version"],
-            "gancli train -h": [gancli(), "train", "-h"],
-            "gancli runs list": [gancli(), "runs", "list"],
-            "gancli arch list": [gancli(), "arch", "list"],
-        },
-        rounds=20,
-    )
+    os.environ["COLUMNS"] = "80"
+    help_and_listings()
+    sampling()

@@ -289,7 +289,9 @@ def survives(mutant: Mutant) -> bool:
         text = file.read_text(encoding="utf-8")
         if text.count(mutant.right) != 1:
             sys.exit(f"{mutant.mistake}: its text occurs {text.count(mutant.right)} times in {mutant.file}, not once.")
-        file.write_text(text.replace(mutant.right, mutant.wrong), encoding="utf-8")
+        text = text.replace(mutant.right, mutant.wrong)
+        compile(text, mutant.file, "exec")  # a mutant is wrong, not broken
+        file.write_text(text, encoding="utf-8")
         return run_tests(directory)
 
 
