@@ -1,7 +1,9 @@
 """What the tests of several packages need: one thread, and small runs that were really trained."""
 
 import os
+import re
 import struct
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -64,3 +66,20 @@ def small_run(train_small):
 def small_conditional_run(train_small):
     """Likewise, of a model of three classes."""
     return train_small("model.conditional=true")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """After the tests, which fault of the list was covered by which tests, and how they ended."""
+    outcomes = {}
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in terminalreporter.stats.get(outcome, []):
+            name = report.nodeid.rpartition("::")[2].partition("[")[0]
+            for fault in re.findall(r"_(F\d\d)(?=_)", name):
+                outcomes.setdefault(fault, {}).setdefault(name, Counter())[outcome] += 1
+    if len(outcomes) < 2:
+        return
+    terminalreporter.section("faults")
+    for fault, tests in sorted(outcomes.items()):
+        total = sum(tests.values(), Counter())
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in total.items())
+        terminalreporter.write_line(f"{fault}  {counts:24}  {', '.join(sorted(tests))}")

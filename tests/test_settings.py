@@ -94,7 +94,9 @@ def refused(**given):
 
 def test_without_a_word_everything_is_a_default():
     resolved = quiet()
-    assert resolved.config.train.epochs == DEFAULT_EPOCHS
+    assert resolved.config.train.epochs == 15
+    assert resolved.origins["train.epochs"] == "data set mnist"
+    assert quiet(flags={"data.dataset": "./pictures"}).config.train.epochs == DEFAULT_EPOCHS
     assert set(resolved.origins) == set(flatten(resolved.config)), "every value has an origin, the plugins' options too"
     chosen = {key for key, origin in resolved.origins.items() if origin != "default"}
     assert all(resolved.origins[key].startswith(("data set ", "architecture ", "objective ")) for key in chosen)
