@@ -87,7 +87,12 @@ class CheckpointStore:
     def steps(self) -> list[int]:
         """The committed steps, ascending."""
         with explained(self.directory):
-            return sorted(step for name in self._names() if (step := self._committed(name)) is not None)
+            while True:
+                names = self._names()
+                steps = sorted(step for name in names if (step := self._committed(name)) is not None)
+                if steps or names == self._names():
+                    return steps
+                # Everything that was listed has been pruned before it was looked at: there are newer ones.
 
     def latest(self) -> int | None:
         """The newest committed step: by its number, since clocks jump."""
@@ -199,14 +204,14 @@ class CheckpointStore:
             CheckpointError: it is corrupt; the message names the newest one that is intact.
             StorageError: the disk refuses to say.
         """
-        chosen = self._choose(step)
-        try:
-            return self._read(chosen, names)
-        except (RunError, StorageError):
-            if chosen in self.steps():
-                raise
-        # It was pruned under our eyes, which happens to the newest only when there is a newer one.
-        return self._read(self._choose(step), names)
+        while True:
+            chosen = self._choose(step)
+            try:
+                return self._read(chosen, names)
+            except (RunError, StorageError):
+                if chosen in self.steps():
+                    raise
+                # It was pruned under our eyes, which happens to the newest only when there is a newer one.
 
     def _choose(self, step: int | None) -> int:
         steps = self.steps()

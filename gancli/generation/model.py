@@ -10,12 +10,14 @@ that was a file has to be given again.
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from gancli.checkpoint.loading import read_checkpoint
 from gancli.checkpoint.store import CheckpointStore
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from gancli.plugin import ArchConfig, Architecture
 
 __all__ = ["Model", "Origin", "load"]
 
@@ -43,6 +44,8 @@ Weights = Literal["ema", "raw"]
 _MEMBER = {"ema": "ema", "raw": "generator"}
 _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
 BATCH_SIZE = 256
+_LARGER, _ALWAYS_FINE = 20, 2**24
+"""Both networks together may have this many times the numbers of the stored generator, and some in any case."""
 Size = Annotated[int, Field(ge=1, le=65536)]
 
 
@@ -319,25 +322,37 @@ def _build(entry: Entry, facts: _Facts, image: ImageSpec, stored: _Stored) -> nn
             f"'{stored.path}' does not fit {entry.qualified} {entry.version}: {reason.rstrip('.')}.",
             f"It was made by version {facts.arch.version}; install that one.",
         )
-    with torch.random.fork_rng(devices=[]):  # the caller's random numbers are the caller's
-        _refuse_other_size(plugin, options, image, facts.latent_dim, stored)
+    with torch.random.fork_rng(devices=[]), _growth_bounded(stored):  # the caller's random numbers are the caller's
         return plugin.build(options, image, facts.latent_dim).generator
 
 
-def _refuse_other_size(
-    plugin: Architecture[Any], options: ArchConfig, image: ImageSpec, latent_dim: int, stored: _Stored
-) -> None:
-    """Find out on the meta device, where nothing needs memory, that a small file describes a huge network."""
+@contextmanager
+def _growth_bounded(stored: _Stored) -> Iterator[None]:
+    """Refuse networks that are far larger than the file that describes them, before their memory is touched.
+
+    A parameter is registered when its memory is reserved and before it is filled, so that a small file that describes a
+    huge network costs nothing.
+    """
+    there = sum(tensor.numel() for tensor in stored.tensors.values())
+    most, seen = _LARGER * there + _ALWAYS_FINE, 0
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:  # noqa: ARG001  (torch's signature)
+        nonlocal seen
+        seen += 0 if parameter is None else parameter.numel()
+        if seen > most:
+            raise refusal
+
+    refusal = CheckpointError(
+        f"'{stored.path}' describes networks of more than {most:,} numbers, and holds {there:,}.",
+        "Give one that gancli wrote.",
+    )
+    handle = register_module_parameter_registration_hook(count)
     try:
-        with torch.device("meta"):
-            described = plugin.build(options, image, latent_dim).generator.state_dict()
-    except Exception:  # noqa: BLE001  (networks need not be able to be built there)
-        return
-    needed, there = (sum(tensor.numel() for tensor in group.values()) for group in (described, stored.tensors))
-    if needed > there:
-        raise CheckpointError(
-            f"'{stored.path}' describes a generator of {needed:,} numbers, and holds {there:,}.", "Give one that gancli wrote."
-        )
+        yield
+    except (RuntimeError, MemoryError) as error:
+        raise refusal from error
+    finally:
+        handle.remove()
 
 
 def _find_architecture(made_by: _MadeBy, given: str | None) -> Entry:

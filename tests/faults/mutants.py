@@ -136,8 +136,8 @@ MUTANTS = [
     Mutant(
         "the newest is found by name",
         STORE,
-        "return sorted(step for",
-        "return list(step for",
+        "steps = sorted(step for",
+        "steps = list(step for",
     ),
     Mutant(
         "a corrupt newest step is passed over in silence",
@@ -148,8 +148,14 @@ MUTANTS = [
     Mutant(
         "a reader gives up when the newest is pruned",
         STORE,
-        "            if chosen in self.steps():\n                raise\n",
-        "            raise\n",
+        "                if chosen in self.steps():\n                    raise\n",
+        "                raise\n",
+    ),
+    Mutant(
+        "an old listing is believed",
+        STORE,
+        "if steps or names == self._names():",
+        "if True:",
     ),
     Mutant(
         "hashes are not compared",

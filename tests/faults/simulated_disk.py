@@ -142,6 +142,7 @@ class SimulatedDisk(Storage):
                 found._apply(entry)
         for number, node in self.nodes.items():
             found.nodes.setdefault(number, {} if isinstance(node, dict) else b"")
+        found.log.clear()  # whatever is found is durable
         found.__post_init__()
         return found
 

@@ -52,27 +52,44 @@ def test_F46_F47_reading_while_another_process_writes_and_prunes(tmp_path):
 
 
 class Interrupted(Storage):
-    """Something else happens on the disk when a file is opened for the first time."""
+    """Each of the ``events`` happens on the disk before the next file is opened."""
 
-    def __init__(self, event):
-        self.event = event
+    def __init__(self, *events):
+        self.events = list(events)
+
+    def happen(self):
+        if self.events:
+            self.events.pop(0)()
 
     def open(self, path):
-        event, self.event = self.event, None
-        if event:
-            event()
+        self.happen()
         return super().open(path)
 
 
-def test_F47_the_newest_is_taken_again_when_it_is_pruned_while_being_read(tmp_path, save, files_of):
+class InterruptedListing(Interrupted):
+    """Each of the ``events`` happens after the next listing of a directory."""
+
+    def open(self, path):
+        return Storage.open(self, path)
+
+    def listdir(self, path):
+        names = super().listdir(path)
+        self.happen()
+        return names
+
+
+@pytest.mark.parametrize("storage", [Interrupted, InterruptedListing])
+@pytest.mark.parametrize("times", [1, 2, 5])
+def test_F47_the_newest_is_taken_again_when_it_is_pruned_while_being_read(tmp_path, save, files_of, storage, times):
     store = CheckpointStore(tmp_path)
     save(store, 1)
 
     def save_and_prune():
-        save(store, 2)
+        save(store, store.latest() + 1)
         store.prune(1)
 
-    assert CheckpointStore(tmp_path, Interrupted(save_and_prune)).load().files == files_of(2)
+    reader = CheckpointStore(tmp_path, storage(*[save_and_prune] * times))
+    assert reader.load().files == files_of(1 + times)
 
 
 def test_F47_a_step_that_was_asked_for_is_never_replaced_by_another(tmp_path, save):

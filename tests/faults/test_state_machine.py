@@ -103,7 +103,7 @@ def test_F02_F04_any_history_of_a_run(simulated, files_of):
     run_state_machine_as_test(
         partial(Training, simulated, files_of),
         settings=settings(
-            max_examples=50,
+            max_examples=100,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),
