@@ -68,7 +68,7 @@ class TrainConfig(Section):
     minutes: float | None = Field(None, gt=0, le=10**6, description="length of the run in minutes of training")
     batch_size: int = Field(128, ge=1, le=65536, description="real images per step, over all processes")
     seed: Seed = Field(0, description="seed of weights, order, latents and dropout")
-    learning_rate: float = Field(2e-3, gt=0, le=1, description="Adam's step size, both players")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam's step size, both players")
     discriminator_learning_rate: float | None = Field(
         None, gt=0, le=1, description="the discriminator's own step size; none: the same"
     )

@@ -13,6 +13,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is first import
 settings.register_profile("gancli", deadline=None, database=None, max_examples=50)
 settings.load_profile("gancli")
 
+collect_ignore_glob = ["benchmarks/*"]  # programs of their own
+
 SMALL = (
     "arch.generator_widths=[32]",
     "arch.discriminator_widths=[32]",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from contextlib import chdir
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,16 +22,16 @@ from gancli.generation.sample import Request, write
 from gancli.settings import resolve
 from gancli.training.run import train
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 
 
 def main() -> None:
     """Train, and keep the pictures."""
     settings = resolve(flags={"data.dataset": "mnist"}, assignments=sys.argv[1:])
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, chdir(folder):
         live = LiveConsole(Console(file=StringIO(), width=88))
         with live:
-            ended = train(settings.config, runs_dir=Path(folder) / "runs", observe=live)
+            ended = train(settings.config, runs_dir=Path("runs"), observe=live)
         recorder = Console(record=True, width=88, file=StringIO())
         recorder.print("$ gancli train --dataset mnist")
         recorder.print(live)

@@ -93,6 +93,7 @@ def test_json_is_one_document(cli):
         "elapsed_seconds": 65.0,
         "checkpoint": "runs/a-run/checkpoints/step-000000008",
         "preview": "runs/a-run/samples/8.png",
+        "arch": "",
     }
 
 
