@@ -45,6 +45,9 @@ _ARCH = typer.Option(
 _CONDITIONAL = typer.Option("--conditional", help="Learn the classes, for `sample --class K`.", show_default=False)
 _DEVICE = typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute.")
 _PRECISION = typer.Option("--precision", metavar="auto|fp32|bf16", help="How precisely to compute.")
+_DETERMINISTIC = typer.Option(
+    "--deterministic", help="On a GPU: only algorithms whose result is the same every time.", show_default=False
+)
 _FILES = typer.Option("-c", "--config", metavar="FILE", help="Read settings from a TOML or JSON file. May be repeated.")
 _ASSIGNMENTS = typer.Option(
     "-s",
@@ -73,6 +76,7 @@ class Settings:
     seed: Annotated[Any, Key("train.seed"), _number("--seed", "N", "Seed of everything random.")] = None
     device: Annotated[str | None, Key("runtime.device"), _DEVICE] = None
     precision: Annotated[str | None, Key("runtime.precision"), _PRECISION] = None
+    deterministic: Annotated[bool | None, Key("runtime.deterministic"), _DETERMINISTIC] = None
     files: Annotated[list[Path] | None, _FILES] = None
     assignments: Annotated[list[str] | None, _ASSIGNMENTS] = None
 

@@ -123,7 +123,7 @@ class Runtime:
         """Why a resumed run might differ from an uninterrupted one in its last bits; empty if it cannot."""
         if self.device.type == "cpu" or torch.are_deterministic_algorithms_enabled():
             return ""
-        return f"{self.device.type} kernels may add in any order; use -s runtime.deterministic=true"
+        return f"{self.device.type} kernels may add in any order; use --deterministic"
 
 
 def translate_memory_error(error: RuntimeError | MemoryError) -> MemoryExhaustedError | None:
