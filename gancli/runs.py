@@ -21,11 +21,12 @@ import re
 import shutil
 import time
 from dataclasses import dataclass
+from errno import EEXIST
 from pathlib import Path
 from typing import Any
 
 from gancli.errors import RunError, StorageError, UsageError, did_you_mean
-from gancli.storage import explain, explained, write_atomically
+from gancli.storage import explain, explained, make_directories, write_atomically
 
 __all__ = ["RunDirectory", "create_run", "find_run", "list_runs", "remove_run", "run_name"]
 
@@ -130,11 +131,13 @@ def create_run(runs_dir: Path, name: str | None, dataset: str, arch: str) -> Run
         )
     run = RunDirectory(runs_dir / (name or _unused(runs_dir, run_name(dataset, arch))))
     with explained(runs_dir):
-        runs_dir.mkdir(parents=True, exist_ok=True)
+        make_directories(runs_dir)
+        if not runs_dir.is_dir():
+            raise FileExistsError(EEXIST, "File exists")
     try:
         run.path.mkdir()
-        run.samples.mkdir()
-        run.checkpoints.mkdir()
+        for directory in (run.samples, run.checkpoints):
+            make_directories(directory)
     except FileExistsError as error:
         raise StorageError(
             f"The run '{run.path}' exists already.", f"Choose another --name, or go on with it: --resume {run.name}."

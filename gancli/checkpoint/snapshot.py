@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from gancli.checkpoint.strict_json import parse_object
 from gancli.checkpoint.tensors import decode, encode
 from gancli.errors import CheckpointError
 
@@ -51,7 +52,7 @@ def unpack(checkpoint: Checkpoint, state: TrainingState) -> None:
     names = state.tensors().keys()
     try:
         tensors = {name: decode(checkpoint.files[f"{name}.safetensors"], f"{name}.safetensors") for name in names}
-        counters = json.loads(checkpoint.files[_STATE])
+        counters = parse_object(checkpoint.files[_STATE], f"'{checkpoint.path / _STATE}'")
         state.restore(tensors, counters)
         state.elapsed_seconds = float(checkpoint.manifest.facts.get("elapsed_seconds", 0.0))
     except (KeyError, TypeError, ValueError) as error:

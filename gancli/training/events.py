@@ -114,7 +114,7 @@ class Alarm:
     """Something looks wrong. Training goes on.
 
     Attributes:
-        name: ``discriminator-wins`` or ``collapse``.
+        name: ``discriminator-wins``, ``collapse`` or ``storage``.
         step: when it was seen.
         message: what was seen and what to try, for the user.
     """

@@ -23,7 +23,7 @@ from gancli.data.batches import normalise
 from gancli.errors import DivergedError, GancliError
 from gancli.latents import latents
 from gancli.runs import mark_latest
-from gancli.storage import explain, write_atomically
+from gancli.storage import explain, explained, remove_leftovers, write_atomically
 from gancli.training.alarms import diversity, signs_of_trouble
 from gancli.training.events import (
     Alarm,
@@ -82,6 +82,9 @@ class Session:
 
     def play(self, argv: Sequence[str]) -> RunEnded:
         """Play to the end of the plan, or until somebody asks to stop."""
+        for directory in (self.run.path, self.run.samples):
+            with explained(directory):
+                remove_leftovers(directory)
         self.store.prepare(self._checkpoint_bytes())
         info = self._first_info(argv)
         self.run.write_info(info)
@@ -181,6 +184,8 @@ class Session:
             mark_latest(self.run)
         self.saved_step = state.step
         self._say(CheckpointSaved(state.step, saved.path))
+        if saved.hint_problem:
+            self._say(Alarm("storage", state.step, f"The checkpoint is safe, but the disk is in trouble: {saved.hint_problem}"))
         self.store.prune(self.game.config.checkpoint.keep)
         self._plot()
 
