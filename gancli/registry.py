@@ -23,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from gancli.errors import PluginError, did_you_mean
+from gancli.errors import DatasetError, GancliError, PluginError, did_you_mean
 from gancli.plugin import API, ArchConfig, Architecture, Dataset, Objective
 
 if TYPE_CHECKING:
@@ -113,9 +113,11 @@ class Registry(Generic[PluginT]):
         kind: what a plugin of this group is called in messages.
         group: the entry-point group.
         base: the class that a plugin must derive from.
+        missing: what is raised for a name that nobody provides.
     """
 
-    def __init__(self, kind: str, group: str, base: type[PluginT]) -> None:
+    def __init__(self, kind: str, group: str, base: type[PluginT], missing: type[GancliError] = PluginError) -> None:
+        self._missing = missing
         self.kind = kind
         self.group = group
         self._base: type[PluginT] = base
@@ -143,7 +145,7 @@ class Registry(Generic[PluginT]):
             return self._file_entry(name)
         matches = [entry for entry in self.entries() if name in (entry.name, entry.qualified)]
         if not matches:
-            raise PluginError(f"There is no {self.kind} '{name}'.", self._remedy(name))
+            raise self._missing(f"There is no {self.kind} '{name}'.", self._remedy(name))
         if len(matches) > 1:
             raise PluginError(
                 f"The {self.kind} '{name}' is claimed by {' and '.join(m.distribution for m in matches)}.",
@@ -270,4 +272,4 @@ def _import_file(entry: Entry) -> object:
 
 ARCHITECTURES: Registry[Architecture[Any]] = Registry("architecture", "gancli.architectures", Architecture)  # type: ignore[type-abstract]
 OBJECTIVES: Registry[Objective] = Registry("objective", "gancli.objectives", Objective)  # type: ignore[type-abstract]
-DATASETS: Registry[Dataset] = Registry("data set", "gancli.datasets", Dataset)  # type: ignore[type-abstract]
+DATASETS: Registry[Dataset] = Registry("data set", "gancli.datasets", Dataset, missing=DatasetError)  # type: ignore[type-abstract]

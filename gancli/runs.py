@@ -28,7 +28,7 @@ from typing import Any
 from gancli.errors import RunError, StorageError, UsageError, did_you_mean
 from gancli.storage import explain, explained, make_directories, write_atomically
 
-__all__ = ["RunDirectory", "create_run", "find_run", "list_runs", "remove_run", "run_name"]
+__all__ = ["RunDirectory", "create_run", "find_run", "list_runs", "refuse_busy", "refuse_name", "remove_run", "run_name"]
 
 LATEST = ".latest"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
@@ -124,11 +124,8 @@ def create_run(runs_dir: Path, name: str | None, dataset: str, arch: str) -> Run
         UsageError: the name is no plain directory name.
         StorageError: it exists already, or cannot be made.
     """
-    if name is not None and not _NAME.fullmatch(name):
-        raise UsageError(
-            f"'{name}' cannot be the name of a run.",
-            "A name has up to 120 letters, digits, '.', '_' and '-', and starts with a letter or digit; --runs-dir says where.",
-        )
+    if name is not None:
+        refuse_name(runs_dir, name)
     run = RunDirectory(runs_dir / (name or _unused(runs_dir, run_name(dataset, arch))))
     with explained(runs_dir):
         make_directories(runs_dir)
@@ -139,12 +136,44 @@ def create_run(runs_dir: Path, name: str | None, dataset: str, arch: str) -> Run
         for directory in (run.samples, run.checkpoints):
             make_directories(directory)
     except FileExistsError as error:
-        raise StorageError(
-            f"The run '{run.path}' exists already.", f"Choose another --name, or go on with it: --resume {run.name}."
-        ) from error
+        raise _exists(run) from error
     except OSError as error:
         raise explain(error, run.path) from error
     return run
+
+
+def refuse_name(runs_dir: Path, name: str) -> None:
+    """Say early, and without torch, that a name cannot be taken; :func:`create_run` says so again.
+
+    Raises:
+        UsageError: the name is no plain directory name.
+        StorageError: there is such a run already.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"'{name}' cannot be the name of a run.",
+            "A name has up to 120 letters, digits, '.', '_' and '-', and starts with a letter or digit; --runs-dir says where.",
+        )
+    if (runs_dir / name).exists():
+        raise _exists(RunDirectory(runs_dir / name))
+
+
+def refuse_busy(run: RunDirectory) -> None:
+    """Say early, and without torch, that a run is being trained.
+
+    Raises:
+        RunBusyError: it is.
+    """
+    from gancli.checkpoint.lock import RunLock
+
+    with RunLock(run.lock_path):
+        pass
+
+
+def _exists(run: RunDirectory) -> StorageError:
+    return StorageError(
+        f"The run '{run.path}' exists already.", f"Choose another --name, or go on with it: --resume {run.name}."
+    )
 
 
 def _unused(runs_dir: Path, name: str) -> str:

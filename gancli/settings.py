@@ -25,7 +25,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Resolved", "flatten", "known_keys", "load_arch", "load_objective", "resolve", "schema", "validate_options"]
+__all__ = [
+    "Resolved",
+    "flatten",
+    "known_keys",
+    "load_arch",
+    "load_objective",
+    "refuse_other_choice",
+    "resolve",
+    "schema",
+    "validate_options",
+]
 
 _ENVIRONMENT_PREFIX = "GANCLI_"
 _MAX_CONFIG_BYTES = 1 << 20
@@ -107,6 +117,24 @@ def load_arch(config: RunConfig) -> tuple[Any, Any]:
 def load_objective(config: RunConfig) -> Any:  # noqa: ANN401  (an Objective; its class is the plugin's)
     """The chosen objective, with its options."""
     return validate_options("objective", OBJECTIVES.load(config.objective.name), config.objective.options)
+
+
+def refuse_other_choice(
+    stored: Mapping[str, object], *, files: Sequence[Path], assignments: Sequence[str], flags: Mapping[str, object]
+) -> None:
+    """Refuse another architecture or objective for a stored run, whose options would make no sense with it.
+
+    Raises:
+        ConfigError: another one is asked for.
+    """
+    layers = [*(_from_file(path) for path in files), _from_assignments(assignments), _from_flags(flags)]
+    for key in ("arch.name", "objective.name"):
+        asked = _chosen(layers, key, stored[key])
+        if asked != stored[key]:
+            raise ConfigError(
+                f"That would be another training ({key}: stored {_shown(stored[key])}, asked {_shown(asked)}).",
+                "Leave it as it is, or start a new run.",
+            )
 
 
 def flatten(config: RunConfig) -> Flat:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gancli.config import LENGTHS, RunConfig
-from gancli.errors import ConfigError, PluginError
+from gancli.errors import ConfigError, DatasetError, PluginError
 from gancli.plugin import Dataset
 from gancli.registry import DATASETS, OBJECTIVES
 from gancli.settings import DEFAULT_EPOCHS, flatten, known_keys, load_arch, load_objective, resolve, schema, validate_options
@@ -308,7 +308,7 @@ def test_F40_of_several_faults_the_first_is_told_and_the_others_are_counted():
     ("key", "near"), [("arch.name=dnse", "dense"), ("objective.name=hing", "hinge"), ("data.dataset=mnits", "mnist")]
 )
 def test_F40_an_unknown_plugin_is_named_with_the_nearest(key, near):
-    with pytest.raises(PluginError, match=f"Did you mean '{near}'"):
+    with pytest.raises((PluginError, DatasetError), match=f"Did you mean '{near}'"):
         quiet(assignments=[key])
 
 

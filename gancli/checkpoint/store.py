@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from contextlib import suppress
 from dataclasses import dataclass
 from secrets import token_hex
@@ -242,7 +243,7 @@ class CheckpointStore:
         newest = self.newest_intact()
         if newest is None:
             return f"No checkpoint in '{self.directory}' is intact: restore one from a backup, or train anew."
-        return f"The newest intact checkpoint is step {newest}: '{self.path(newest)}'."
+        return f"The newest intact one is step {newest}; take it with --checkpoint {shlex.quote(str(self.path(newest)))}"
 
     def _intact(self, step: int) -> bool:
         try:

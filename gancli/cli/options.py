@@ -102,7 +102,9 @@ class Settings:
 
     def changes(self, run: "RunDirectory") -> dict[str, object]:
         """The keys by which :meth:`resolve_upon` differs from what is stored."""
-        from gancli.settings import flatten
+        from gancli.settings import flatten, refuse_other_choice
 
-        stored, asked = flatten(Settings().resolve_upon(run).config), flatten(self.resolve_upon(run).config)
+        stored = flatten(Settings().resolve_upon(run).config)
+        refuse_other_choice(stored, files=self.files or (), assignments=self.assignments or (), flags=self.flags)
+        asked = flatten(self.resolve_upon(run).config)
         return {key: value for key, value in asked.items() if stored.get(key) != value}

@@ -16,7 +16,7 @@ from gancli.cli.output import Output, unread_is_fine
 from gancli.cli.settings_table import show_settings
 from gancli.cli.signals import Signals
 from gancli.errors import RunError, UsageError
-from gancli.runs import RunDirectory, find_run
+from gancli.runs import RunDirectory, find_run, refuse_busy, refuse_name
 from gancli.training.events import RunStarted
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ def train(
     """Train a model on pictures, in a new run directory."""
     output = Output.of(context)
     run = _run_to_resume(resume, name, runs_dir)
+    if run is None and name is not None:
+        refuse_name(runs_dir, name)
     if from_step is not None and run is None:
         raise UsageError(f"--from-step {from_step} needs a run to go on with.", "Add --resume RUN.")
     if dry_run:
@@ -64,6 +66,7 @@ def train(
     if run is None:
         start = partial(_start_new, settings.resolve().config, runs_dir, name)
     else:
+        refuse_busy(run)
         start = partial(_go_on, run, settings.changes(run), from_step)
     ended, stopped_by = _watched(output, start)
     with unread_is_fine():

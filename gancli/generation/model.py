@@ -144,7 +144,7 @@ class Model:
         *,
         seed: int = 0,
         seeds: Sequence[int] | None = None,
-        labels: Sequence[int] | None = None,
+        labels: Sequence[int] | int | None = None,
         batch_size: int = BATCH_SIZE,
     ) -> Tensor:
         """Draw pictures: float32 ``(n, c, h, w)`` in [-1, 1], on the model's device.
@@ -155,7 +155,7 @@ class Model:
             n: how many; 64 if neither this nor ``seeds`` is given.
             seed: seed of the first picture.
             seeds: the seed of every picture, instead of ``n`` and ``seed``.
-            labels: the class of every picture (conditional models); by default 0, 1, 2, ... in turn.
+            labels: the class of every picture, or one for all (conditional models); by default 0, 1, 2, ... in turn.
             batch_size: pictures drawn at a time.
 
         Raises:
@@ -168,6 +168,8 @@ class Model:
             seeds = range(seed, seed + count)
         elif n is not None and n != len(seeds):
             raise UsageError(f"n = {n}, but there are {len(seeds)} seeds.", "Give one of the two.")
+        if isinstance(labels, int):
+            labels = [labels] * len(seeds)
         return torch.cat(list(self.batches(seeds, labels, batch_size)))
 
     def batches(

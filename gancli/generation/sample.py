@@ -20,7 +20,7 @@ import numpy as np
 
 import gancli
 from gancli import images
-from gancli.errors import DatasetError, UsageError
+from gancli.errors import DatasetError, StorageError, UsageError
 from gancli.latents import MAX_SEED
 from gancli.storage import TEMPORARY, explain, explained, write_atomically
 
@@ -239,7 +239,11 @@ def _write_folder(model: Model, request: Request, batches: Iterator[NDArray[np.u
     done = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for batch in batches:
-            list(pool.map(encode, batch, range(done, done + len(batch))))
+            try:
+                list(pool.map(encode, batch, range(done, done + len(batch))))
+            except StorageError as error:
+                kept = f"The pictures in the folder, {done:,} of {len(request.seeds):,} or more, are whole. "
+                raise StorageError(error.problem, f"{kept}{error.remedy}") from error
             done += len(batch)
     return request.target
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan"]
 
+EXTENSION_RAMP = 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -23,6 +25,8 @@ class Plan:
     steps_per_epoch: int
     total_steps: int | None
     total_seconds: float | None = None
+    extended_at: int = 0
+    """The step from which the run was made longer; 0 if it never was."""
 
     @classmethod
     def of(cls, config: TrainConfig, steps_per_epoch: int) -> Self:
@@ -42,6 +46,15 @@ class Plan:
         """Share of the run that is done, in [0, 1]."""
         done, total = (step, self.total_steps) if self.total_steps is not None else (elapsed_seconds, self.total_seconds)
         return min(1.0, done / total) if total else 1.0
+
+    def ramp(self, step: int) -> float:
+        """Factor of the step size after a run was made longer: from 0 back to 1 over a tenth of what was added.
+
+        The old schedule had taken the step size down; taking it up again at once would throw both players off balance.
+        """
+        if not self.extended_at or self.total_steps is None:
+            return 1.0
+        return min(1.0, (step - self.extended_at) / max(1.0, EXTENSION_RAMP * (self.total_steps - self.extended_at)))
 
     def is_done(self, step: int, elapsed_seconds: float) -> bool:
         """Whether the run is at its end."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +16,9 @@ from gancli.checkpoint.lock import RunLock
 from gancli.checkpoint.snapshot import unpack
 from gancli.checkpoint.store import CheckpointStore
 from gancli.config import LENGTHS, RunConfig
-from gancli.errors import CheckpointError, ConfigError, RunError
+from gancli.errors import CheckpointError, ConfigError, RunError, StorageError
 from gancli.registry import canonical
-from gancli.runs import RunDirectory, create_run
+from gancli.runs import RunDirectory, create_run, refuse_name
 from gancli.settings import flatten, resolve
 from gancli.storage import write_atomically
 from gancli.training.session import Session
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from gancli.checkpoint.loading import Checkpoint
     from gancli.training.events import Event, RunEnded
+    from gancli.training.plan import Plan
 
 __all__ = ["resume", "stored_config", "train"]
 
@@ -68,11 +71,19 @@ def train(
     Raises:
         GancliError: with the exit code that fits; what was announced as saved stays saved.
     """
+    if name is not None:
+        refuse_name(runs_dir, name)
     game = set_up(config)
     run = create_run(runs_dir, name, game.data.name, game.arch.name.rpartition(":")[2])
     with RunLock(run.lock_path):
-        write_atomically(run.config_path, _document(config))
-        return Session(game, run, observe, stop).play(argv)
+        session = Session(game, run, observe, stop)
+        try:
+            session.prepare()
+            write_atomically(run.config_path, _document(config))
+        except StorageError:
+            shutil.rmtree(run.path, ignore_errors=True)  # nothing has happened in it yet
+            raise
+        return session.play(argv)
 
 
 def resume(
@@ -104,12 +115,17 @@ def resume(
     with RunLock(run.lock_path):
         store = CheckpointStore(run.checkpoints)
         checkpoint = _load_or_explain(store, run, from_step)
+        facts = checkpoint.manifest.facts
+        _refuse_other_training(facts["config"], flatten(config))
         game = set_up(config)
-        _refuse_other_data(checkpoint.manifest.facts, game)
+        game = replace(game, plan=_continued(game.plan, facts["plan"], checkpoint.step))
+        _refuse_other_data(facts, game)
         unpack(checkpoint, game.state)
         store.discard([step for step in store.steps() if step > checkpoint.step])
         write_atomically(run.config_path, _document(config))
-        return Session(game, run, observe, stop, notes=_drift(checkpoint.manifest.facts, game)).play(argv)
+        session = Session(game, run, observe, stop, notes=_drift(facts, game))
+        session.prepare()
+        return session.play(argv)
 
 
 def stored_config(run: RunDirectory) -> RunConfig:
@@ -145,15 +161,25 @@ def _changed(stored: RunConfig, changes: Mapping[str, object]) -> RunConfig:
     """The stored configuration with the changes, if they leave it the same model."""
     old = flatten(stored)
     asked = resolve(flags={**_set_keys(old, changes), **changes}, environment={}).config
-    new = flatten(asked)
+    _refuse_other_training(old, flatten(asked))
+    return asked
+
+
+def _refuse_other_training(old: Mapping[str, object], new: Mapping[str, object]) -> None:
+    """Compare all that a resumed run may not change; ``old`` is what the run, or its checkpoint, was made with."""
     refused = [key for key in new if new[key] != old.get(key) and not key.startswith(_FREE_KEYS)]
     if refused:
         listed = "; ".join(f"{key}: stored {json.dumps(old.get(key))}, asked {json.dumps(new[key])}" for key in refused)
         raise ConfigError(
-            f"That would be another model ({listed}).",
+            f"That would be another training ({listed}).",
             "Leave these as they are, or start a new run with -c and the run's config.json.",
         )
-    return asked
+
+
+def _continued(plan: Plan, stored: Mapping[str, Any], step: int) -> Plan:
+    """The plan of a resumed run: made longer (or shorter) now, or when it was, or never."""
+    longer = stored["total_steps"] != plan.total_steps
+    return replace(plan, extended_at=step if longer else int(stored["extended_at"]))
 
 
 def _set_keys(old: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:

@@ -80,13 +80,20 @@ class Session:
         count = min(game.config.log.previews, 64, len(game.data.images.images))
         self._some_real = normalise(game.data.images.images[:count].to(game.runtime.device))
 
-    def play(self, argv: Sequence[str]) -> RunEnded:
-        """Play to the end of the plan, or until somebody asks to stop."""
+    def prepare(self) -> None:
+        """Find out before the first step what would make the first save fail; remove what a killed process left.
+
+        Raises:
+            StorageError: the run directory cannot be written to, or has no room for a checkpoint.
+        """
         for directory in (self.run.path, self.run.samples):
             with explained(directory):
                 remove_leftovers(directory)
         self.store.prepare(self._checkpoint_bytes())
-        info = self._first_info(argv)
+
+    def play(self, argv: Sequence[str]) -> RunEnded:
+        """Play to the end of the plan, or until somebody asks to stop."""
+        info = self._info = self._first_info(argv)
         self.run.write_info(info)
         rows = MetricsLog(self.run.metrics_path, self.game.state.step)
         with self._log_file() as log, rows as self.metrics, self._record_failure(info):
@@ -98,7 +105,7 @@ class Session:
                 self._one_step()
                 signal_number = self.stop()
             status = "stopped" if signal_number else "done"
-            self._finish()
+            self._finish(status)
             self.run.write_info({**info, **self._progress_info(), "status": status, "ended": _now()})
             ended = self._end_event(status)
             self._say(ended)
@@ -113,7 +120,7 @@ class Session:
     def _one_step(self) -> None:
         game, state, plan = self.game, self.game.state, self.game.plan
         with _memory_errors_explained():
-            report = game.trainer.step(plan.fraction(state.step, state.elapsed_seconds))
+            report = game.trainer.step(plan.fraction(state.step, state.elapsed_seconds), plan.ramp(state.step))
         for meter in state.meters.values():
             meter.add(report)
         state.elapsed_seconds = self._clock() - self._started
@@ -183,6 +190,7 @@ class Session:
         if self.saved_step is None:
             mark_latest(self.run)
         self.saved_step = state.step
+        self.run.write_info({**self._info, **self._progress_info()})
         self._say(CheckpointSaved(state.step, saved.path))
         if saved.hint_problem:
             self._say(Alarm("storage", state.step, f"The checkpoint is safe, but the disk is in trouble: {saved.hint_problem}"))
@@ -196,9 +204,11 @@ class Session:
             plot_losses(read_rows(self.run.metrics_path), self.run.losses_path)
             self._next_plot = self._clock() + (self._clock() - begin) / PLOT_SHARE
 
-    def _finish(self) -> None:
-        """Save where the last step was not saved yet, with a preview of it."""
+    def _finish(self, status: str) -> None:
+        """End an epoch that the plan cuts short; save where the last step was not saved yet, with a preview of it."""
         state = self.game.state
+        if status == "done" and not self.game.plan.ends_epoch(state.step) and state.meters["epoch"].counts:
+            self._end_epoch()
         if not (self.run.samples / f"{state.step:06d}.png").exists():
             self._write_preview(self._draw_previews())
         if self.store.latest() != state.step:
@@ -271,13 +281,18 @@ class Session:
 
     def _first_info(self, argv: Sequence[str]) -> dict[str, Any]:
         facts = self.game.facts()
+        before = self.run.info() if self.run.info_path.exists() else {}
+        started, command = before.get("started", _now()), before.get("argv", list(argv))
+        this = {"started": _now(), "argv": list(argv), "from_step": self.game.state.step}
+        sessions = [*before.get("sessions", []), this]
         return {
             "name": self.run.name,
             "status": "running",
             **self._progress_info(),
-            "started": _now(),
+            "started": started,
             "ended": None,
-            "argv": list(argv),
+            "argv": command,
+            "sessions": sessions,
             "gancli": gancli.__version__,
             "torch": str(torch.__version__),
             "python": platform.python_version(),
@@ -288,7 +303,6 @@ class Session:
             "device": str(self.game.runtime.device),
             "precision": self.game.runtime.precision,
             "threads": torch.get_num_threads(),
-            "resumed_from": self.game.state.step or None,
         }
 
     def _progress_info(self) -> dict[str, Any]:

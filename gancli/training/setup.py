@@ -13,7 +13,7 @@ from gancli.errors import ConfigError, DatasetError, PluginError
 from gancli.plugin import ImageSpec, Networks
 from gancli.registry import ARCHITECTURES, Entry
 from gancli.seeds import address
-from gancli.settings import load_arch, load_objective
+from gancli.settings import flatten, load_arch, load_objective
 from gancli.training.plan import Plan
 from gancli.training.runtime import Runtime
 from gancli.training.state import Average, Player, TrainingState
@@ -61,6 +61,8 @@ class Game:
             "latent_dim": self.config.model.latent_dim,
             "dataset": {"name": self.data.name, "fingerprint": self.data.fingerprint, "licence": self.data.licence},
             "environment": self.runtime.describe(),
+            "config": flatten(self.config),
+            "plan": {"total_steps": self.plan.total_steps, "extended_at": self.plan.extended_at},
             "inexact": self._inexactness(),
         }
 

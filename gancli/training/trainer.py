@@ -71,14 +71,14 @@ class Trainer:
         self._judge = _JUDGES[rules.real_fake_batch]
         self._reference = _logits_of if objective.generator_sees_real else _no_logits
 
-    def step(self, fraction: float) -> dict[str, Tensor]:
-        """One round of the game, at ``fraction`` of the run.
+    def step(self, fraction: float, ramp: float = 1.0) -> dict[str, Tensor]:
+        """One round of the game, at ``fraction`` of the run, with ``ramp`` times the step size of the schedule.
 
         Returns:
             ``d_loss``, ``g_loss``, ``real_score`` (mean of s(D(x))), ``fake_score`` (mean of s(D(G(z)))) and one entry
             per penalty that was due: 0-dimensional tensors on the device, without gradient.
         """
-        self._set_step_sizes(fraction)
+        self._set_step_sizes(fraction, ramp)
         self.runtime.seed_networks(self.rules.seed, self.state.step)
         real, labels = self.batches[self.state.step]
         report = self._discriminator_turn(real, labels) | self._generator_turn(real, labels)
@@ -136,8 +136,8 @@ class Trainer:
         )
         self.state.average.update(self.generator.network, decay)
 
-    def _set_step_sizes(self, fraction: float) -> None:
-        factor = trapezoid(fraction, warmup=self.rules.warmup, decay=self.rules.learning_rate_decay)
+    def _set_step_sizes(self, fraction: float, ramp: float) -> None:
+        factor = ramp * trapezoid(fraction, warmup=self.rules.warmup, decay=self.rules.learning_rate_decay)
         own = {"discriminator": self.rules.discriminator_learning_rate}
         for name, player in self.state.players.items():
             for group in player.optimizer.param_groups:

@@ -158,9 +158,9 @@ def test_the_remedy_names_the_newest_intact_step(store):
     save(store, 1, 2, 3, 4)
     for step in (3, 4):
         (store.path(step) / "state.json").write_bytes(b"[]")
-    with pytest.raises(CheckpointError, match=rf"The newest intact checkpoint is step 2: '{store.path(2)}'\.$"):
+    with pytest.raises(CheckpointError, match=rf"The newest intact one is step 2; take it with --checkpoint {store.path(2)}$"):
         store.load()
-    with pytest.raises(CheckpointError, match="intact checkpoint is step 2"):
+    with pytest.raises(CheckpointError, match="newest intact one is step 2"):
         store.load(3)
     assert store.newest_intact() == 2
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from gancli.checkpoint.lock import RunLock
 from gancli.errors import DivergedError
 from gancli.training.events import CheckpointSaved, Progress, RunEnded, RunStarted
 
@@ -248,3 +249,17 @@ def test_F53_a_closed_stderr_does_not_end_the_training(monkeypatch, capsys):
         monkeypatch.setattr(sys, "stderr", stream)
         assert run(["train"]) == 0
     assert capsys.readouterr().out == "runs/a-run\n"
+
+
+def test_another_architecture_on_resume_is_named_as_what_it_is(cli, at_trained):
+    result = cli("train", "--resume", "plain", "--arch", "dcgan", "--runs-dir", at_trained)
+    assert result.code == 2
+    assert 'arch.name: stored "dense", asked "dcgan"' in result.err
+
+
+def test_F45_a_busy_run_and_a_taken_name_are_refused_before_anything_heavy(cli, at_trained):
+    with RunLock(at_trained / "plain" / "run.lock"):
+        result = cli("train", "--resume", "plain", "--runs-dir", at_trained)
+    assert (result.code, "loading" in result.err) == (5, False)
+    result = cli("train", "--name", "plain", "--runs-dir", at_trained)
+    assert (result.code, "loading" in result.err) == (6, False)

@@ -114,9 +114,9 @@ def test_F27_a_link_that_leads_to_itself_is_one_error(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["mnits", "nul\0byte"])
 def test_an_unknown_name_is_the_registrys_error(name):
-    with pytest.raises(PluginError, match="There is no data set"):
+    with pytest.raises(DatasetError, match="There is no data set"):
         load_images(DataConfig(dataset=name))
-    with pytest.raises(PluginError, match="There is no data set"):
+    with pytest.raises(DatasetError, match="There is no data set"):
         dataset_defaults(name)
 
 

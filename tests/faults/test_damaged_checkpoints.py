@@ -48,7 +48,7 @@ def assert_refused(store, match=None):
     for names in (None, [], ["state.json"]):
         with pytest.raises(CheckpointError, match=match) as raised:
             store.load(names=names)
-        assert f"The newest intact checkpoint is step 1: '{store.path(1)}'." in raised.value.remedy
+        assert f"The newest intact one is step 1; take it with --checkpoint {store.path(1)}" in raised.value.remedy
     assert store.load(1).step == 1
 
 

@@ -34,3 +34,12 @@ def test_the_fraction_is_a_fraction_and_ends_the_run(steps_per_epoch, total, ste
 def test_epochs_are_counted_from_1(step, epoch, ends):
     plan = Plan(10, 100)
     assert (plan.epoch(step), plan.ends_epoch(step)) == (epoch, ends)
+
+
+def test_a_run_that_was_never_made_longer_has_no_ramp():
+    assert {Plan(10, 100).ramp(step) for step in range(100)} == {1.0}
+
+
+def test_what_was_added_begins_slowly():
+    plan = Plan(10, 200, extended_at=100)
+    assert [plan.ramp(step) for step in (100, 105, 110, 199)] == [0, 0.5, 1, 1]

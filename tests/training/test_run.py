@@ -10,6 +10,7 @@ from gancli.checkpoint.store import CheckpointStore
 from gancli.errors import CheckpointError, ConfigError, DivergedError, PluginError, RunBusyError, RunError, StorageError
 from gancli.plugin import Architecture, Networks
 from gancli.runs import RunDirectory, find_run
+from gancli.storage import Storage
 from gancli.training import events
 from gancli.training.metrics import read_rows
 from gancli.training.run import resume, stored_config, train
@@ -116,6 +117,57 @@ def test_a_longer_run_is_allowed_and_goes_on(configure, tmp_path):
     assert all(a <= b for a, b in pairwise(steps))
 
 
+def test_a_run_that_is_made_longer_takes_up_its_steps_slowly_and_repeatably(configure, tmp_path, stop_after):
+    """The longer half begins with a step size of 0 and ends in the same bits, interrupted or not."""
+    whole = start(configure(), tmp_path)
+    resume(whole, changes={"train.epochs": 6})
+    parts = start(configure(), tmp_path, "parts")
+    resume(parts, changes={"train.epochs": 6}, stop=stop_after(4))
+    resume(parts)
+    assert digest(parts) == digest(whole)
+    plan = CheckpointStore(whole.checkpoints).load().manifest.facts["plan"]
+    assert plan == {"total_steps": 54, "extended_at": 27}
+
+
+def test_a_configuration_edited_by_hand_is_compared_with_the_checkpoint(configure, tmp_path, stop_after):
+    run = start(configure(), tmp_path, stop=stop_after(4))
+    run.config_path.write_text(run.config_path.read_text().replace('"learning_rate": 0.001', '"learning_rate": 0.1'))
+    with pytest.raises(ConfigError, match=r"train\.learning_rate: stored 0\.001, asked 0\.1"):
+        resume(run)
+
+
+def test_the_history_of_a_run_is_kept(configure, tmp_path, stop_after):
+    run = start(configure(), tmp_path, stop=stop_after(4), argv=["gancli", "train"])
+    resume(run, argv=["gancli", "train", "--resume"])
+    info = run.info()
+    assert info["argv"] == ["gancli", "train"]
+    assert [session["from_step"] for session in info["sessions"]] == [0, 4]
+
+
+def test_a_running_run_says_how_far_it_is(configure, tmp_path):
+    steps = []
+    run = RunDirectory(tmp_path / "a")
+
+    def look(event):
+        if isinstance(event, events.CheckpointSaved):
+            steps.append(run.info()["step"])
+
+    start(configure(), tmp_path, observe=look)
+    assert steps == [9, 18, 27]
+
+
+def test_the_last_epoch_gets_its_row_though_the_plan_cuts_it_short(configure, tmp_path):
+    run = start(configure("train.images=480"), tmp_path)
+    assert [row["step"] for row in read_rows(run.metrics_path) if row["kind"] == "epoch"] == [9, 15]
+
+
+def test_F06_too_little_room_leaves_no_directory_behind(configure, tmp_path, monkeypatch):
+    monkeypatch.setattr(Storage, "free_bytes", lambda *_: 100)
+    with pytest.raises(StorageError, match="A checkpoint needs"):
+        start(configure(), tmp_path / "runs")
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
 def test_the_way_in_which_the_length_is_given_may_change(configure, tmp_path):
     run = start(configure(), tmp_path)
     assert resume(run, changes={"train.images": 32 * 30}).step == 30
@@ -196,8 +248,8 @@ def test_F34_a_diverged_run_commits_nothing_that_is_not_finite(configure, tmp_pa
 
     honest = Trainer.step
 
-    def poisoned(self, fraction):
-        report = honest(self, fraction)
+    def poisoned(self, *schedule):
+        report = honest(self, *schedule)
         if self.state.step == 15:
             with torch.no_grad():
                 next(self.generator.network.parameters()).fill_(float("nan"))
