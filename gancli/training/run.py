@@ -115,7 +115,7 @@ def resume(
     with RunLock(run.lock_path):
         store = CheckpointStore(run.checkpoints)
         checkpoint = _load_or_explain(store, run, from_step)
-        facts = checkpoint.manifest.facts
+        facts = _complete_facts(checkpoint)
         _refuse_other_training(facts["config"], flatten(config))
         game = set_up(config)
         game = replace(game, plan=_continued(game.plan, facts["plan"], checkpoint.step))
@@ -163,6 +163,18 @@ def _changed(stored: RunConfig, changes: Mapping[str, object]) -> RunConfig:
     asked = resolve(flags={**_set_keys(old, changes), **changes}, environment={}).config
     _refuse_other_training(old, flatten(asked))
     return asked
+
+
+def _complete_facts(checkpoint: Checkpoint) -> Mapping[str, Any]:
+    """What the checkpoint says about its training, if it says all that resuming needs."""
+    facts = checkpoint.manifest.facts
+    missing = [name for name in ("arch", "config", "dataset", "environment", "plan") if not isinstance(facts.get(name), dict)]
+    if missing:
+        raise CheckpointError(
+            f"The checkpoint '{checkpoint.path}' does not say its {' and '.join(missing)}.",
+            "It was written by another version of gancli or by something else: it can be sampled, but not gone on from.",
+        )
+    return facts
 
 
 def _refuse_other_training(old: Mapping[str, object], new: Mapping[str, object]) -> None:

@@ -75,6 +75,8 @@ class Session:
         self._observe = observe
         self._clock = time.monotonic
         self._next_plot = self._clock()
+        begun = game.state.elapsed_seconds
+        self._begun = game.plan.fraction(game.state.step, begun), begun
         self._started = self._clock() - game.state.elapsed_seconds
         self._rates = {"interval": (self._clock(), game.state.images_seen), "epoch": (self._clock(), game.state.images_seen)}
         count = min(game.config.log.previews, 64, len(game.data.images.images))
@@ -140,8 +142,9 @@ class Session:
         self._refuse_non_finite(means)
         self.metrics.append({**self._row("interval"), **means})
         fraction = plan.fraction(state.step, state.elapsed_seconds)
-        left = state.elapsed_seconds * (1 / fraction - 1) if fraction else float("inf")
-        self._say(Progress(state.step, plan.epoch(state.step), fraction, means, self._rate("interval"), left))
+        self._say(
+            Progress(state.step, plan.epoch(state.step), fraction, means, self._rate("interval"), self._seconds_left(fraction))
+        )
 
     def _end_epoch(self) -> None:
         state, plan = self.game.state, self.game.plan
@@ -227,6 +230,12 @@ class Session:
             f"Training diverged at step {self.game.state.step}: {culprit} is not finite.",
             f"{kept}Try a smaller --learning-rate, a larger -s objective.r1_gamma, or --precision fp32.",
         )
+
+    def _seconds_left(self, fraction: float) -> float:
+        """Expected time to the end, at the pace of this session: another machine's pace says nothing about this one's."""
+        begun_at, begun_seconds = self._begun
+        done = fraction - begun_at
+        return (self.game.state.elapsed_seconds - begun_seconds) * (1 - fraction) / done if done > 0 else float("inf")
 
     def _rate(self, name: str) -> float:
         """Real images per second since the last call with this name."""

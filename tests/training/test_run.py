@@ -136,6 +136,16 @@ def test_a_configuration_edited_by_hand_is_compared_with_the_checkpoint(configur
         resume(run)
 
 
+def test_F15_a_checkpoint_that_does_not_say_enough_is_refused(configure, tmp_path, stop_after):
+    run = start(configure(), tmp_path, stop=stop_after(4))
+    store = CheckpointStore(run.checkpoints)
+    files = store.load().files
+    store.discard([4])
+    store.save(4, files, images_seen=128, facts={"arch": {}, "dataset": {}, "environment": {}})
+    with pytest.raises(CheckpointError, match="does not say its config and plan"):
+        resume(run)
+
+
 def test_the_history_of_a_run_is_kept(configure, tmp_path, stop_after):
     run = start(configure(), tmp_path, stop=stop_after(4), argv=["gancli", "train"])
     resume(run, argv=["gancli", "train", "--resume"])
