@@ -187,8 +187,9 @@ class Session:
         if culprit:
             raise self._diverged(f"the tensor {culprit}")
         self.metrics.sync()
-        facts = {**self.game.facts(), "elapsed_seconds": state.elapsed_seconds, "gancli": gancli.__version__}
-        members = pack(state, {**self.game.facts(), "step": state.step})
+        facts = self.game.facts()
+        members = pack(state, {**facts, "step": state.step})
+        facts |= {"elapsed_seconds": state.elapsed_seconds, "gancli": gancli.__version__}  # no part of the state
         saved = self.store.save(state.step, members, images_seen=state.images_seen, facts=facts)
         if self.saved_step is None:
             mark_latest(self.run)
