@@ -8,28 +8,19 @@ from gancli.cli import complete
 from gancli.cli.group import EVERYWHERE, new_group
 from gancli.cli.options import Json
 from gancli.cli.output import Output
+from gancli.cli.plugins_table import show_plugins
 
 __all__ = ["group"]
 
 group = new_group("The networks there are to choose from.")
 
-_NAME = typer.Argument(metavar="NAME", help="A name, or FILE.py:CLASS.", autocompletion=complete.architectures)
-_BUILD = typer.Option("--build", help="Build the networks, and show layers, shapes and parameters.")
-_IMAGE = typer.Option("--image", metavar="CxHxW", help="With --build: for pictures of this shape.")
-
 
 @group.command("list", epilog=EVERYWHERE)
 def list_(context: typer.Context, *, json: Json = False) -> None:
     """List the installed architectures, plugins included."""
-    from gancli.describe.plugins import listing
     from gancli.registry import ARCHITECTURES
 
-    output = Output.of(context)
-    found = listing(ARCHITECTURES)
-    if json:
-        output.document(found)
-    else:
-        output.table(("name", "provided by", "version", "summary"), [tuple(row.values()) for row in found])
+    show_plugins(Output.of(context), ARCHITECTURES, as_json=json)
 
 
 @group.command("show", epilog=EVERYWHERE)

@@ -8,6 +8,7 @@ from gancli.cli import complete
 from gancli.cli.group import EVERYWHERE, new_group
 from gancli.cli.options import Json
 from gancli.cli.output import Output
+from gancli.cli.plugins_table import show_plugins
 
 __all__ = ["group"]
 
@@ -17,15 +18,9 @@ group = new_group("Pictures to learn from.")
 @group.command("list", epilog=EVERYWHERE)
 def list_(context: typer.Context, *, json: Json = False) -> None:
     """List the data sets that have a name; a path to your own pictures works as well."""
-    from gancli.describe.plugins import listing
     from gancli.registry import DATASETS
 
-    output = Output.of(context)
-    found = listing(DATASETS)
-    if json:
-        output.document(found)
-    else:
-        output.table(("name", "provided by", "version", "summary"), [tuple(row.values()) for row in found])
+    show_plugins(Output.of(context), DATASETS, as_json=json)
 
 
 @group.command("show", epilog=EVERYWHERE)
