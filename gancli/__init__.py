@@ -16,7 +16,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from gancli.config import RunConfig
     from gancli.errors import GancliError
-    from gancli.generation.model import Model, load
+    from gancli.generation.loading import load
+    from gancli.generation.model import Model
     from gancli.plugin import Architecture, ImageSpec, Networks
     from gancli.settings import resolve
     from gancli.training.run import train
@@ -28,7 +29,7 @@ _HOME = {
     "Model": "gancli.generation.model",
     "Networks": "gancli.plugin",
     "RunConfig": "gancli.config",
-    "load": "gancli.generation.model",
+    "load": "gancli.generation.loading",
     "resolve": "gancli.settings",
     "train": "gancli.training.run",
 }

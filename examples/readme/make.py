@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 
 from gancli.console.live import LiveConsole
-from gancli.generation.model import load
+from gancli.generation.loading import load
 from gancli.generation.sample import Request, write
 from gancli.settings import resolve
 from gancli.training.run import train

@@ -47,7 +47,7 @@ class Source:
         Raises:
             GancliError: there is none, it is broken, or it is not the recipe's.
         """
-        from gancli.generation.model import load
+        from gancli.generation.loading import load
 
         made_by = None if self.run or self.checkpoint else recipe
         model = load(

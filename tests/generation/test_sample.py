@@ -16,7 +16,9 @@ from torch import nn
 
 import gancli
 from gancli.errors import DatasetError, StorageError, UsageError
-from gancli.generation.model import Model, Origin, load
+from gancli.generation.facts import Origin
+from gancli.generation.loading import load
+from gancli.generation.model import Model
 from gancli.generation.sample import MAX_IMAGES, Request, format_seeds, like, parse_seeds, write
 from gancli.images import grid, read_metadata, save_png, to_bytes
 from gancli.latents import MAX_SEED

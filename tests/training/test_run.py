@@ -303,7 +303,7 @@ def test_metrics_hold_nothing_that_depends_on_the_clock(configure, tmp_path):
 
 def test_previews_are_what_sample_draws(configure, tmp_path):
     from gancli import images
-    from gancli.generation.model import load
+    from gancli.generation.loading import load
 
     run = start(configure(), tmp_path)
     with Image.open(run.previews()[-1]) as picture:

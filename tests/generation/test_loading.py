@@ -9,7 +9,7 @@ import gancli
 from gancli.checkpoint.manifest import Manifest
 from gancli.checkpoint.tensors import decode, encode
 from gancli.errors import CheckpointError, ConfigError, PluginError, RunError, UsageError
-from gancli.generation.model import load
+from gancli.generation.loading import load
 from gancli.latents import MAX_SEED
 
 FILE_ARCHITECTURE = """
