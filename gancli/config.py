@@ -77,6 +77,12 @@ class TrainConfig(Section):
         0.5, ge=0, le=1, description="last fraction of the run in which the step size falls linearly to 0"
     )
     warmup: float = Field(0.0, ge=0, le=1, description="first fraction of the run in which the step size rises linearly from 0")
+    burn_in: float = Field(
+        0.0, ge=0, le=1, description="first fraction of the run in which the three start values below move to the lasting ones"
+    )
+    learning_rate_start: float | None = Field(None, gt=0, le=1, description="step size at the start of the burn-in")
+    beta2_start: Beta | None = Field(None, description="Adam's second decay rate at the start of the burn-in")
+    penalty_start: float = Field(1.0, ge=0, le=1e4, description="factor of the penalties at the start of the burn-in")
     ema_halflife_images: float = Field(
         50_000, ge=0, le=10**12, description="half-life of the averaged generator; 0: no averaging"
     )

@@ -178,10 +178,14 @@ def _complete_facts(checkpoint: Checkpoint) -> Mapping[str, Any]:
 
 
 def _refuse_other_training(old: Mapping[str, object], new: Mapping[str, object]) -> None:
-    """Compare all that a resumed run may not change; ``old`` is what the run, or its checkpoint, was made with."""
-    refused = [key for key in new if new[key] != old.get(key) and not key.startswith(_FREE_KEYS)]
+    """Compare all that a resumed run may not change; ``old`` is what the run, or its checkpoint, was made with.
+
+    A setting that an older version did not have yet was at its default, which changes nothing.
+    """
+    then = {**flatten(RunConfig()), **old}
+    refused = [key for key in new if new[key] != then.get(key) and not key.startswith(_FREE_KEYS)]
     if refused:
-        listed = "; ".join(f"{key}: stored {json.dumps(old.get(key))}, asked {json.dumps(new[key])}" for key in refused)
+        listed = "; ".join(f"{key}: stored {json.dumps(then.get(key))}, asked {json.dumps(new[key])}" for key in refused)
         raise ConfigError(
             f"That would be another training ({listed}).",
             "Leave these as they are, or start a new run with -c and the run's config.json.",

@@ -5,7 +5,70 @@ When a run is made longer on resuming, the fraction is that of the new length fr
 
 from __future__ import annotations
 
-__all__ = ["ema_decay", "trapezoid"]
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gancli.config import TrainConfig
+
+__all__ = ["Rates", "burn_in", "ema_decay", "rates_at", "trapezoid"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What one step is taken with.
+
+    Attributes:
+        learning_rate: Adam's step size, by player.
+        betas: Adam's decay rates of the two moments.
+        penalty: factor of the penalties' weights.
+    """
+
+    learning_rate: Mapping[str, float]
+    betas: tuple[float, float]
+    penalty: float
+
+
+def rates_at(rules: TrainConfig, fraction: float, ramp: float = 1.0, *, settled: bool = False) -> Rates:
+    """The rates at ``fraction`` of the run.
+
+    Args:
+        rules: where they start and where they end.
+        fraction: share of the run that is done, in [0, 1].
+        ramp: factor of the step sizes.
+        settled: the burn-in is over, whatever the fraction says: the run was made longer.
+    """
+    burnt = 1.0 if settled else fraction
+
+    def now(start: float | None, lasting: float) -> float:
+        return burn_in(burnt, lasting if start is None else start, lasting, length=rules.burn_in)
+
+    rate, (beta1, beta2) = rules.learning_rate, rules.betas
+    factor = ramp * trapezoid(fraction, warmup=rules.warmup, decay=rules.learning_rate_decay)
+    common = factor * now(rules.learning_rate_start, rate)
+    return Rates(
+        learning_rate={"generator": common, "discriminator": common * (rules.discriminator_learning_rate or rate) / rate},
+        betas=(beta1, now(rules.beta2_start, beta2)),
+        penalty=now(rules.penalty_start, 1.0),
+    )
+
+
+def burn_in(fraction: float, start: float, end: float, *, length: float) -> float:
+    """From ``start`` to ``end`` on half a cosine over the first ``length`` of the run, then ``end``.
+
+    end + (start - end) (1 + cos(pi fraction / length)) / 2, as R3GAN moves step size, penalties and beta2 (Huang et al.,
+    2024, appendix).
+
+    >>> [round(burn_in(f, 0.9, 0.99, length=0.2), 6) for f in (0.0, 0.1, 0.2, 1.0)]
+    [0.9, 0.945, 0.99, 0.99]
+    """
+    if fraction >= length:
+        return end
+    share = (1 + math.cos(math.pi * fraction / length)) / 2
+    return share * start + (1 - share) * end
 
 
 def trapezoid(fraction: float, *, warmup: float, decay: float) -> float:

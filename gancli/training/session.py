@@ -122,7 +122,8 @@ class Session:
     def _one_step(self) -> None:
         game, state, plan = self.game, self.game.state, self.game.plan
         with _memory_errors_explained():
-            report = game.trainer.step(plan.fraction(state.step, state.elapsed_seconds), plan.ramp(state.step))
+            fraction = plan.fraction(state.step, state.elapsed_seconds)
+            report = game.trainer.step(fraction, plan.ramp(state.step), settled=plan.settled)
         for meter in state.meters.values():
             meter.add(report)
         state.elapsed_seconds = self._clock() - self._started

@@ -30,6 +30,11 @@ class Player:
     network: nn.Module
     optimizer: torch.optim.Optimizer
 
+    def set_rates(self, learning_rate: float, betas: tuple[float, float]) -> None:
+        """Adam's step size and decay rates, for the next update."""
+        for group in self.optimizer.param_groups:
+            group.update(lr=learning_rate, betas=betas)
+
 
 class Average:
     """Exponential moving average of a network's weights; its buffers are copied.

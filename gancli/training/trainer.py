@@ -19,7 +19,7 @@ import torch
 
 from gancli.objectives.penalties import penalties_of
 from gancli.seeds import normal_at
-from gancli.training.schedules import ema_decay, trapezoid
+from gancli.training.schedules import ema_decay, rates_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,23 +71,30 @@ class Trainer:
         self._judge = _JUDGES[rules.real_fake_batch]
         self._reference = _logits_of if objective.generator_sees_real else _no_logits
 
-    def step(self, fraction: float, ramp: float = 1.0) -> dict[str, Tensor]:
+    def step(self, fraction: float, ramp: float = 1.0, *, settled: bool = False) -> dict[str, Tensor]:
         """One round of the game, at ``fraction`` of the run, with ``ramp`` times the step size of the schedule.
+
+        Args:
+            fraction: share of the run that is done.
+            ramp: factor of the step size.
+            settled: the burn-in is over, whatever the fraction says: the run was made longer.
 
         Returns:
             ``d_loss``, ``g_loss``, ``real_score`` (mean of s(D(x))), ``fake_score`` (mean of s(D(G(z)))) and one entry
             per penalty that was due: 0-dimensional tensors on the device, without gradient.
         """
-        self._set_step_sizes(fraction, ramp)
+        rates = rates_at(self.rules, fraction, ramp, settled=settled)
+        for name, player in self.state.players.items():
+            player.set_rates(rates.learning_rate[name], rates.betas)
         self.runtime.seed_networks(self.rules.seed, self.state.step)
         real, labels = self.batches[self.state.step]
-        report = self._discriminator_turn(real, labels) | self._generator_turn(real, labels)
+        report = self._discriminator_turn(real, labels, rates.penalty) | self._generator_turn(real, labels)
         self.state.step += 1
         self.state.images_seen += len(real)
         self._average(len(real))
         return report
 
-    def _discriminator_turn(self, real: Tensor, labels: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    def _discriminator_turn(self, real: Tensor, labels: tuple[Tensor, ...], strength: float = 1.0) -> dict[str, Tensor]:
         penalties = self._due_penalties()
         with torch.no_grad(), self.runtime.autocast():
             fake = self.generator.network(self._latents("discriminator", len(real)), *labels).float()
@@ -100,7 +107,7 @@ class Trainer:
         for penalty in penalties:
             critic = _bind(self.discriminator.network, labels)
             value = penalty.value(critic, real, real_logits, fake, fake_logits).mean()
-            loss = loss + penalty.weight * self.objective.penalty_interval_steps * value
+            loss = loss + strength * self.objective.penalty_interval_steps * penalty.weight * value
             report[penalty.name] = value.detach()
         self._update(self.discriminator, loss)
         return report
@@ -135,13 +142,6 @@ class Trainer:
             rampup=self.rules.ema_rampup,
         )
         self.state.average.update(self.generator.network, decay)
-
-    def _set_step_sizes(self, fraction: float, ramp: float) -> None:
-        factor = ramp * trapezoid(fraction, warmup=self.rules.warmup, decay=self.rules.learning_rate_decay)
-        own = {"discriminator": self.rules.discriminator_learning_rate}
-        for name, player in self.state.players.items():
-            for group in player.optimizer.param_groups:
-                group["lr"] = (own.get(name) or self.rules.learning_rate) * factor
 
 
 def _judge_jointly(critic: nn.Module, real: Tensor, fake: Tensor, labels: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:

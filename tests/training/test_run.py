@@ -136,6 +136,16 @@ def test_a_configuration_edited_by_hand_is_compared_with_the_checkpoint(configur
         resume(run)
 
 
+def test_a_setting_that_an_older_version_did_not_have_was_at_its_default(configure, tmp_path, stop_after):
+    run = start(configure(), tmp_path, stop=stop_after(5))
+    store = CheckpointStore(run.checkpoints)
+    now = store.load()
+    store.discard([5])
+    older = {key: value for key, value in now.manifest.facts["config"].items() if key != "train.burn_in"}
+    store.save(5, now.files, images_seen=160, facts={**now.manifest.facts, "config": older})
+    assert resume(run).step == 27
+
+
 def test_F15_a_checkpoint_that_does_not_say_enough_is_refused(configure, tmp_path, stop_after):
     run = start(configure(), tmp_path, stop=stop_after(4))
     store = CheckpointStore(run.checkpoints)
@@ -258,8 +268,8 @@ def test_F34_a_diverged_run_commits_nothing_that_is_not_finite(configure, tmp_pa
 
     honest = Trainer.step
 
-    def poisoned(self, *schedule):
-        report = honest(self, *schedule)
+    def poisoned(self, *schedule, **settled):
+        report = honest(self, *schedule, **settled)
         if self.state.step == 15:
             with torch.no_grad():
                 next(self.generator.network.parameters()).fill_(float("nan"))

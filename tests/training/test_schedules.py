@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gancli.training.schedules import ema_decay, trapezoid
+from gancli.config import TrainConfig
+from gancli.training.schedules import burn_in, ema_decay, rates_at, trapezoid
 
 fractions = st.floats(0, 1)
 
@@ -42,3 +43,43 @@ def test_the_ramp_shortens_the_halflife_early(images_seen):
 
 def test_no_halflife_means_no_average():
     assert ema_decay(128, 10**6, halflife_images=0, rampup=0.05) == 0
+
+
+@given(fractions, st.floats(0.01, 1))
+def test_a_burn_in_stays_between_its_ends_and_never_turns_back(fraction, length):
+    values = [burn_in(f, 2.0, 0.2, length=length) for f in (fraction, min(1.0, fraction + 0.01))]
+    assert 2.0 >= values[0] >= values[1] >= 0.2
+
+
+def test_a_burn_in_begins_and_ends_flat():
+    nearly = [burn_in(f, 1.0, 0.0, length=0.5) for f in (0.001, 0.499)]
+    assert nearly == pytest.approx([1, 0], abs=1e-4)
+
+
+def rules(**settings):
+    return TrainConfig(epochs=1, **{"learning_rate": 1e-3, "learning_rate_decay": 0, "betas": (0.0, 0.99), **settings})
+
+
+def test_without_a_burn_in_the_lasting_rates_hold_from_the_first_step():
+    rates = rates_at(rules(learning_rate_start=0.5, beta2_start=0.1, penalty_start=9), 0.0)
+    assert (rates.learning_rate["generator"], rates.betas, rates.penalty) == (1e-3, (0.0, 0.99), 1.0)
+
+
+def test_a_burn_in_moves_step_size_beta2_and_penalties_together():
+    settings = rules(burn_in=0.2, learning_rate_start=4e-3, beta2_start=0.9, penalty_start=10)
+    start, middle, end = (rates_at(settings, fraction) for fraction in (0.0, 0.1, 0.2))
+    assert (start.learning_rate["generator"], start.betas, start.penalty) == (4e-3, (0.0, 0.9), 10)
+    assert middle.learning_rate["generator"] == pytest.approx(2.5e-3)
+    assert (middle.betas[1], middle.penalty) == (pytest.approx(0.945), pytest.approx(5.5))
+    assert (end.learning_rate["generator"], end.betas, end.penalty) == (1e-3, (0.0, 0.99), 1.0)
+
+
+def test_the_players_keep_their_ratio_through_a_burn_in():
+    settings = rules(burn_in=0.5, learning_rate_start=4e-3, discriminator_learning_rate=2e-3)
+    for fraction in (0.0, 0.3, 0.9):
+        rates = rates_at(settings, fraction, ramp=0.5)
+        assert rates.learning_rate["discriminator"] == pytest.approx(2 * rates.learning_rate["generator"])
+
+
+def test_a_run_that_was_made_longer_does_not_burn_in_again():
+    assert rates_at(rules(burn_in=0.9, penalty_start=10), 0.1, settled=True).penalty == 1.0

@@ -137,3 +137,12 @@ def test_a_relativistic_generator_is_compared_with_the_real_images(make_game):
     logits = game.trainer._reference(critic, real)
     torch.testing.assert_close(logits, critic(real))
     assert not labels
+
+
+def test_a_burn_in_reaches_the_optimiser_and_the_penalties(make_game, weights_of):
+    strict = make_game(options={"r1_gamma": 4.0}, betas=(0.0, 0.9))
+    strict.trainer.step(0.0)
+    game = make_game(options={"r1_gamma": 1.0}, betas=(0.0, 0.99), burn_in=0.5, penalty_start=4.0, beta2_start=0.9)
+    game.trainer.step(0.0)
+    for name, value in weights_of(strict.discriminator).items():
+        torch.testing.assert_close(weights_of(game.discriminator)[name], value)
