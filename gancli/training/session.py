@@ -6,25 +6,19 @@ is announced only after it is durable; a signal is asked about between steps, ne
 
 from __future__ import annotations
 
-import platform
 import time
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, TextIO
-
-import torch
 
 import gancli
 from gancli import images
 from gancli.checkpoint.snapshot import pack
 from gancli.checkpoint.store import CheckpointStore
-from gancli.data.batches import normalise
-from gancli.errors import DivergedError, GancliError
-from gancli.latents import latents
+from gancli.errors import DivergedError
 from gancli.runs import mark_latest
 from gancli.storage import explain, explained, remove_leftovers, write_atomically
-from gancli.training.alarms import diversity, signs_of_trouble
+from gancli.training.alarms import signs_of_trouble
 from gancli.training.events import (
     Alarm,
     CheckpointSaved,
@@ -37,7 +31,9 @@ from gancli.training.events import (
 )
 from gancli.training.lines import Log
 from gancli.training.metrics import MetricsLog, plot_losses, read_rows
+from gancli.training.record import Record
 from gancli.training.runtime import translate_memory_error
+from gancli.training.spectator import Spectator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -79,8 +75,7 @@ class Session:
         self._begun = game.plan.fraction(game.state.step, begun), begun
         self._started = self._clock() - game.state.elapsed_seconds
         self._rates = {"interval": (self._clock(), game.state.images_seen), "epoch": (self._clock(), game.state.images_seen)}
-        count = min(game.config.log.previews, 64, len(game.data.images.images))
-        self._some_real = normalise(game.data.images.images[:count].to(game.runtime.device))
+        self.spectator = Spectator(game)
 
     def prepare(self) -> None:
         """Find out before the first step what would make the first save fail; remove what a killed process left.
@@ -95,10 +90,10 @@ class Session:
 
     def play(self, argv: Sequence[str]) -> RunEnded:
         """Play to the end of the plan, or until somebody asks to stop."""
-        info = self._info = self._first_info(argv)
-        self.run.write_info(info)
+        self.record = Record(self.run, self.game, argv)
+        self.record.write()
         rows = MetricsLog(self.run.metrics_path, self.game.state.step)
-        with self._log_file() as log, rows as self.metrics, self._record_failure(info):
+        with self._log_file() as log, rows as self.metrics, self.record.of_failure():
             self._log = Log(log)
             self._say(self._start_event())
             state, plan = self.game.state, self.game.plan
@@ -108,7 +103,7 @@ class Session:
                 signal_number = self.stop()
             status = "stopped" if signal_number else "done"
             self._finish(status)
-            self.run.write_info({**info, **self._progress_info(), "status": status, "ended": _now()})
+            self.record.end(status)
             ended = self._end_event(status)
             self._say(ended)
         return ended
@@ -149,11 +144,11 @@ class Session:
 
     def _end_epoch(self) -> None:
         state, plan = self.game.state, self.game.plan
-        fake = self._draw_previews()
+        fake = self.spectator.previews()
         epoch = plan.epoch(state.step)
         if epoch % self.game.config.log.preview_every_epochs == 0:
             self._write_preview(fake)
-        means = {**state.meters["epoch"].means(), "diversity": diversity(fake, self._some_real)}
+        means = {**state.meters["epoch"].means(), **self.spectator.judge(fake)}
         state.meters["epoch"].reset()
         self._refuse_non_finite(means)
         self.metrics.append({**self._row("epoch"), **means})
@@ -163,15 +158,6 @@ class Session:
                 state.alarms.append(name)
                 self.metrics.append({**self._row("alarm"), "alarm": name, "message": message})
                 self._say(Alarm(name, state.step, message))
-
-    @torch.inference_mode()
-    def _draw_previews(self) -> Tensor:
-        """What the averaged generator makes of latents that are always the same: those of the first seeds."""
-        game, count = self.game, self.game.config.log.previews
-        z = torch.from_numpy(latents(range(count), game.config.model.latent_dim)).to(game.runtime.device)
-        labels = (torch.arange(count, device=z.device) % game.image.classes,) if game.image.classes else ()
-        fake: Tensor = game.state.average.network(z, *labels)
-        return fake
 
     def _write_preview(self, fake: Tensor) -> None:
         step = self.game.state.step
@@ -195,7 +181,7 @@ class Session:
         if self.saved_step is None:
             mark_latest(self.run)
         self.saved_step = state.step
-        self.run.write_info({**self._info, **self._progress_info()})
+        self.record.write()
         self._say(CheckpointSaved(state.step, saved.path))
         if saved.hint_problem:
             self._say(Alarm("storage", state.step, f"The checkpoint is safe, but the disk is in trouble: {saved.hint_problem}"))
@@ -215,7 +201,7 @@ class Session:
         if status == "done" and not self.game.plan.ends_epoch(state.step) and state.meters["epoch"].counts:
             self._end_epoch()
         if not (self.run.samples / f"{state.step:06d}.png").exists():
-            self._write_preview(self._draw_previews())
+            self._write_preview(self.spectator.previews())
         if self.store.latest() != state.step:
             self._save()
         self._plot(always=True)
@@ -290,54 +276,6 @@ class Session:
         arch = self.game.config.arch.name
         return RunEnded(self.run.path, status, state.step, epochs, state.elapsed_seconds, checkpoint, self.preview, arch)
 
-    def _first_info(self, argv: Sequence[str]) -> dict[str, Any]:
-        facts = self.game.facts()
-        before = self.run.info() if self.run.info_path.exists() else {}
-        started, command = before.get("started", _now()), before.get("argv", list(argv))
-        this = {"started": _now(), "argv": list(argv), "from_step": self.game.state.step}
-        sessions = [*before.get("sessions", []), this]
-        return {
-            "name": self.run.name,
-            "status": "running",
-            **self._progress_info(),
-            "started": started,
-            "ended": None,
-            "argv": command,
-            "sessions": sessions,
-            "gancli": gancli.__version__,
-            "torch": str(torch.__version__),
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "arch": facts["arch"],
-            "dataset": facts["dataset"],
-            "parameters": self.game.parameters(),
-            "device": str(self.game.runtime.device),
-            "precision": self.game.runtime.precision,
-            "threads": torch.get_num_threads(),
-        }
-
-    def _progress_info(self) -> dict[str, Any]:
-        state, plan = self.game.state, self.game.plan
-        return {
-            "step": state.step,
-            "epochs": round(state.step / plan.steps_per_epoch, 3),
-            "images_seen": state.images_seen,
-            "elapsed_seconds": round(state.elapsed_seconds, 3),
-        }
-
-    @contextmanager
-    def _record_failure(self, info: Mapping[str, Any]) -> Iterator[None]:
-        """Leave the reason of a failure in run.json, if that can still be written."""
-        try:
-            yield
-        except GancliError as error:
-            try:
-                ending = {"status": "failed", "ended": _now(), "error": error.as_json()}
-                self.run.write_info({**info, **self._progress_info(), **ending})
-            except GancliError as second:
-                error.add_note(f"run.json could not be updated: {second}")
-            raise
-
 
 @contextmanager
 def _memory_errors_explained() -> Iterator[None]:
@@ -348,7 +286,3 @@ def _memory_errors_explained() -> Iterator[None]:
         if explained is None:
             raise
         raise explained from error
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
