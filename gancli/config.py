@@ -92,6 +92,21 @@ class TrainConfig(Section):
     real_fake_batch: Literal["joint", "separate"] = Field("joint", description="show D real and fake in one batch, or in two")
 
 
+class AugmentConfig(Section):
+    """Random changes of all pictures on their way to the discriminator, for small data sets."""
+
+    mode: Literal["auto", "on", "off"] = Field("auto", description="auto: on for data sets below below_images")
+    below_images: int = Field(10_000, ge=0, le=10**12, description="pictures from which a data set is no longer small")
+    changes: tuple[Literal["flip", "translation", "cutout", "colour"], ...] = Field(
+        ("translation", "cutout", "colour"), max_length=4, description="kinds of changes: flip, translation, cutout, colour"
+    )
+    strength: float | None = Field(
+        None, ge=0, lt=1, description="probability of each kind for each picture; none: adapted to how sure D is"
+    )
+    target: float = Field(0.6, ge=-1, le=1, description="mean sign of D's logits of real pictures that is aimed at")
+    adapt_images: int = Field(100_000, ge=1, le=10**12, description="real images seen until the probability can go from 0 to 1")
+
+
 class RuntimeConfig(Section):
     """Where and in which precision it runs. Changes nothing but rounding and speed."""
 
@@ -115,6 +130,9 @@ class LogConfig(Section):
 
     every_steps: int = Field(50, ge=1, le=10**6, description="steps per row of metrics.jsonl")
     preview_every_epochs: int = Field(1, ge=1, le=10**6, description="epochs between previews")
+    quality_every_images: int = Field(
+        50_000, ge=0, le=10**12, description="images between measurements of the quality, at the next epoch's end; 0: none"
+    )
     previews: int = Field(64, ge=1, le=1024, description="pictures in each preview, always of the same latents")
 
 
@@ -126,6 +144,7 @@ class RunConfig(Section):
     objective: ObjectiveChoice = Field(default_factory=ObjectiveChoice, description="what the players want")
     model: ModelConfig = Field(default_factory=ModelConfig, description="what the model is asked to be")
     train: TrainConfig = Field(default_factory=TrainConfig, description="how the game is played")
+    augment: AugmentConfig = Field(default_factory=AugmentConfig, description="how small data sets are stretched")
     runtime: RuntimeConfig = Field(default_factory=RuntimeConfig, description="where it runs")
     checkpoint: CheckpointConfig = Field(default_factory=CheckpointConfig, description="what is saved")
     log: LogConfig = Field(default_factory=LogConfig, description="what is written down")

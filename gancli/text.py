@@ -44,6 +44,17 @@ def score(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
+def distance(value: float | None) -> str:
+    """A distance between pictures and data, with as many decimals as are worth reading.
+
+    >>> distance(7.4123), distance(1266.13), distance(None)
+    ('7.41', '1266', '-')
+    """
+    if value is None:
+        return "-"
+    return f"{value:.2f}" if abs(value) < _LONGEST_FIXED else f"{value:.0f}"
+
+
 def printable(text: object) -> str:
     r"""``text`` on one line, with every character escaped that could steer a terminal: names come from files.
 

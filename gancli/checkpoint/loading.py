@@ -69,7 +69,7 @@ def read_checkpoint(path: Path, names: Collection[str] | None = None, storage: S
     """
     with explained(path):
         present = _listing(path, storage)
-        manifest = _read_manifest(path, storage)
+        manifest = read_manifest(path, storage)
         _compare_names(present - {MANIFEST}, manifest.files.keys(), f"'{path}'")
         wanted = set(manifest.files if names is None else names)
         if missing := sorted(wanted - manifest.files.keys()):
@@ -80,6 +80,19 @@ def read_checkpoint(path: Path, names: Collection[str] | None = None, storage: S
             if name in wanted:
                 files[name] = content
     return Checkpoint(path, manifest, files)
+
+
+def read_manifest(path: Path, storage: Storage = DISK) -> Manifest:
+    """What the checkpoint in the directory ``path`` says about itself; its other files are not looked at.
+
+    Raises:
+        CheckpointError: the manifest is missing, corrupt or unsafe.
+    """
+    what = f"The manifest of '{path}'"
+    with _opened(path / MANIFEST, storage) as (descriptor, size):
+        if size > MAX_BYTES:
+            raise CheckpointError(f"{what} has {size:,} bytes. At most {MAX_BYTES:,} are read.")
+        return Manifest.parse(b"".join(_pieces(descriptor, size, size, storage)), what)
 
 
 def _listing(path: Path, storage: Storage) -> set[str]:
@@ -96,14 +109,6 @@ def _compare_names(present: Collection[str], listed: Collection[str], what: str)
         raise CheckpointError(f"{what} lacks {missing[0]}, which its manifest lists.")
     if extra := sorted(set(present) - set(listed)):
         raise CheckpointError(f"{what} has a file {extra[0][:100]!a} that its manifest does not list.")
-
-
-def _read_manifest(path: Path, storage: Storage) -> Manifest:
-    what = f"The manifest of '{path}'"
-    with _opened(path / MANIFEST, storage) as (descriptor, size):
-        if size > MAX_BYTES:
-            raise CheckpointError(f"{what} has {size:,} bytes. At most {MAX_BYTES:,} are read.")
-        return Manifest.parse(b"".join(_pieces(descriptor, size, size, storage)), what)
 
 
 def _verified(path: Path, member: Member, storage: Storage, *, keep: bool) -> bytes:

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
-from gancli.checkpoint.loading import Checkpoint, read_checkpoint
+from gancli.checkpoint.loading import Checkpoint, read_checkpoint, read_manifest
 from gancli.checkpoint.manifest import MANIFEST, Manifest
 from gancli.errors import CheckpointError, GancliError, RunError, StorageError
 from gancli.storage import (
@@ -213,6 +213,30 @@ class CheckpointStore:
                 if chosen in self.steps():
                     raise
                 # It was pruned under our eyes, which happens to the newest only when there is a newer one.
+
+    def load_best(self, names: Collection[str] | None = None) -> Checkpoint:
+        """Read and verify the checkpoint that the newest one calls the best, else the newest; as :meth:`load` does."""
+        while True:
+            best = self.best()
+            try:
+                return self.load(best, names)
+            except RunError:
+                if best == self.best():
+                    raise
+                # A better one was saved, and this one removed.
+
+    def best(self) -> int | None:
+        """The step that the newest checkpoint calls the best (``facts["best"]["step"]``), if it is still there."""
+        steps = self.steps()
+        if not steps:
+            return None
+        try:
+            facts = read_manifest(self.path(steps[-1]), self.storage).facts
+        except GancliError:
+            return None
+        named = facts.get("best")
+        step = named.get("step") if isinstance(named, dict) else None
+        return step if step in steps else None
 
     def _choose(self, step: int | None) -> int:
         steps = self.steps()

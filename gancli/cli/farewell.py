@@ -22,6 +22,8 @@ def farewell(output: Output, ended: "RunEnded") -> None:
     """Say what is there now."""
     output.note(f"{ended.status:7} {ended.epochs:.3g} epochs, {ended.step:,} steps in {duration(ended.elapsed_seconds)}")
     output.note(f"run     {ended.run}")
+    if ended.best:
+        output.note(f"best    {ended.best}: what `sample` draws with")
     if ended.preview is not None:
         output.note(f"look    {ended.preview}")
     for command in _next(ended):

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["Source", "told"]
 
 _RUN = typer.Option("--run", metavar="NAME|PATH", help="The run; by default the last.", autocompletion=complete.runs)
-_CHECKPOINT = typer.Option("--checkpoint", metavar="PATH", help="A checkpoint, or a .safetensors file, instead of a run.")
+_CHECKPOINT = typer.Option(
+    "--checkpoint",
+    metavar="best|latest|PATH",
+    help="The best of the run (by default) or its latest; or a checkpoint or .safetensors file instead of a run.",
+)
 _WEIGHTS = typer.Option("--weights", help="The averaged generator (by default), or the one that was trained.")
 _ARCH = typer.Option("--arch", metavar="FILE.py:CLASS", help="The architecture, if it was a file.")
 _DEVICE = typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute.")
@@ -28,7 +32,7 @@ class Source:
     """The options that choose a model."""
 
     run: Annotated[str | None, _RUN] = None
-    checkpoint: Annotated[Path | None, _CHECKPOINT] = None
+    checkpoint: Annotated[str | None, _CHECKPOINT] = None
     weights: Annotated[Literal["ema", "raw"] | None, _WEIGHTS] = None
     runs_dir: RunsDir = Path("runs")
     arch: Annotated[str | None, _ARCH] = None
@@ -36,7 +40,7 @@ class Source:
 
     def check(self) -> None:
         """Refuse what can be refused before torch is loaded."""
-        if self.run and self.checkpoint:
+        if self.run and self.checkpoint not in {None, "best", "latest"}:
             both = f"--run {self.run} and --checkpoint {self.checkpoint}"
             raise UsageError(f"{both} exclude each other.", "Leave one of them out.")
         _check_device(self.device)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gancli.text import duration, loss, score
+from gancli.text import distance, duration, loss, score
+from gancli.training.events import EpochEnded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gancli.training.events import EpochEnded, Progress
+    from gancli.training.events import Progress
 
 __all__ = ["COLUMNS", "WIDTH", "Column", "cells", "fitting", "line"]
 
@@ -34,13 +35,14 @@ class Column:
 
 COLUMNS = (
     Column("epoch", 7, 0),
-    Column("step", 7, 4),
+    Column("step", 7, 5),
     Column("D loss", 7, 1),
     Column("G loss", 7, 2),
-    Column("D(x)", 5, 6),
-    Column("D(G(z))", 7, 7),
-    Column("images/s", 8, 5),
-    Column("time", 7, 3),
+    Column("D(x)", 5, 7),
+    Column("D(G(z))", 7, 8),
+    Column("FD", 6, 3),
+    Column("images/s", 8, 6),
+    Column("time", 7, 4),
 )
 WIDTH = sum(column.width + GAP for column in COLUMNS) - GAP
 """Characters of a line with all columns."""
@@ -74,6 +76,7 @@ def cells(event: Progress | EpochEnded, epochs: int | None, seconds: float) -> l
         loss(of("g_loss")),
         score(of("real_score")),
         score(of("fake_score")),
+        distance(of(event.figure) if isinstance(event, EpochEnded) else None),
         f"{event.images_per_second:,.0f}",
         duration(seconds),
     ]

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["load"]
 
 _MEMBER = {"ema": "ema", "raw": "generator"}
+_OF_A_RUN = ("best", "latest")
 _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
 _LARGER, _ALWAYS_FINE = 20, 2**24
 """Both networks together may have this many times the numbers of the stored generator, and some in any case."""
@@ -69,8 +70,9 @@ def load(
 
     Args:
         source: name or path of a run; by default ``$GANCLI_RUN``, else the run that saved last.
-        checkpoint: path of a checkpoint directory or of a ``.safetensors`` file instead.
-        step: which checkpoint of the run; by default the newest.
+        checkpoint: ``best`` or ``latest`` of the run; or, instead of a run, the path of a checkpoint directory or of a
+            ``.safetensors`` file. By default the best, by the quality figure of the training.
+        step: which checkpoint of the run, instead of the best.
         weights: ``ema``, the averaged generator, or ``raw``, the one that was trained.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         runs_dir: where runs are looked for by name.
@@ -82,14 +84,20 @@ def load(
         PluginError: the architecture that made it is not here.
     """
     where = pick_device(device)
-    stored = _read_path(Path(checkpoint), weights) if checkpoint else _read_run(source, step, weights, Path(runs_dir))
+    if checkpoint is None or checkpoint in _OF_A_RUN:
+        which = checkpoint or "best" if step is None else step
+        stored = _read_run(source, which, weights, Path(runs_dir))
+    else:
+        stored = _read_path(Path(checkpoint), weights)
     return _interpret(stored, weights, where, arch)
 
 
-def _read_run(source: str | Path | None, step: int | None, weights: Weights, runs_dir: Path) -> _Stored:
+def _read_run(source: str | Path | None, which: int | str | Path, weights: Weights, runs_dir: Path) -> _Stored:
     run = find_run(None if source is None else str(source), runs_dir)
     member = f"{_MEMBER[weights]}.safetensors"
-    found = CheckpointStore(run.checkpoints).load(step, [member])
+    store = CheckpointStore(run.checkpoints)
+    step = which if isinstance(which, int) else None
+    found = store.load_best([member]) if which == "best" else store.load(step, [member])
     return _Stored(
         run=run.name,
         path=found.path,

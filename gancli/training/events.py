@@ -83,6 +83,7 @@ class EpochEnded:
         metrics: means over the epoch, see :attr:`Progress.metrics`.
         images_per_second: real images per second, over the epoch.
         elapsed_seconds: training time since the very beginning, over all sessions.
+        figure: name of the quality figure, for instance ``fd_mnist``; its value is among the metrics if it was measured.
     """
 
     epoch: int
@@ -91,6 +92,7 @@ class EpochEnded:
     metrics: Mapping[str, float]
     images_per_second: float
     elapsed_seconds: float
+    figure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ class RunEnded:
         checkpoint: the newest checkpoint.
         preview: the newest preview, if there is one.
         arch: the architecture as it was asked for.
+        best: which checkpoint is the best so far, for instance ``step 7,020, fd_mnist 7.41``; empty if none was measured.
     """
 
     run: Path
@@ -147,6 +150,7 @@ class RunEnded:
     checkpoint: Path
     preview: Path | None = None
     arch: str = ""
+    best: str = ""
 
 
 Event = RunStarted | Progress | EpochEnded | PreviewWritten | CheckpointSaved | Alarm | RunEnded

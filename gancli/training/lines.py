@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
-from gancli.text import duration, loss, printable, score
+from gancli.text import distance, duration, loss, printable, score
 from gancli.training.events import Alarm, CheckpointSaved, EpochEnded, PreviewWritten, Progress, RunEnded, RunStarted
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ class Lines:
             case Progress():
                 yield f"epoch={self._epoch(event.epoch)} step={event.step} {_metrics(event)} eta={duration(event.eta_seconds)}"
             case EpochEnded():
-                taken = duration(event.elapsed_seconds)
-                yield f"epoch={self._epoch(event.epoch)} ended step={event.step} {_metrics(event)} time={taken}"
+                figures = f"{_metrics(event)}{_quality(event)} time={duration(event.elapsed_seconds)}"
+                yield f"epoch={self._epoch(event.epoch)} ended step={event.step} {figures}"
             case PreviewWritten():
                 yield f"preview step={event.step} path={event.path}"
             case CheckpointSaved():
@@ -70,3 +70,8 @@ def _metrics(event: Progress | EpochEnded) -> str:
     of = event.metrics.get
     scores = f" real={score(of('real_score'))} fake={score(of('fake_score'))}" if isinstance(event, EpochEnded) else ""
     return f"d={loss(of('d_loss'))} g={loss(of('g_loss'))}{scores} images_per_s={event.images_per_second:.0f}"
+
+
+def _quality(event: EpochEnded) -> str:
+    value = event.metrics.get(event.figure)
+    return "" if value is None else f" {event.figure}={distance(value)}"

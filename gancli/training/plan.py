@@ -70,5 +70,5 @@ class Plan:
         return max(1, math.ceil(step / self.steps_per_epoch))
 
     def ends_epoch(self, step: int) -> bool:
-        """Whether ``step`` steps are a whole number of epochs."""
-        return step % self.steps_per_epoch == 0
+        """Whether ``step`` steps are a whole number of epochs, or as many of the last as the plan leaves of it."""
+        return step % self.steps_per_epoch == 0 or step == self.total_steps

@@ -90,6 +90,7 @@ class Record:
             "epochs": round(state.step / plan.steps_per_epoch, 3),
             "images_seen": state.images_seen,
             "elapsed_seconds": round(state.elapsed_seconds, 3),
+            "best": state.counters()["best"],
         }
 
 

@@ -18,6 +18,7 @@ from gancli.checkpoint.store import CheckpointStore
 from gancli.errors import DivergedError
 from gancli.runs import mark_latest
 from gancli.storage import explain, explained, remove_leftovers, write_atomically
+from gancli.text import distance
 from gancli.training.alarms import signs_of_trouble
 from gancli.training.events import (
     Alarm,
@@ -127,7 +128,7 @@ class Session:
         if plan.ends_epoch(state.step):
             self._end_epoch()
         every = game.config.checkpoint.every_steps or plan.steps_per_epoch
-        if state.step % every == 0:
+        if state.step % every == 0 or (state.best and state.best.step == state.step):
             self._save()
 
     def _end_interval(self) -> None:
@@ -148,11 +149,15 @@ class Session:
         epoch = plan.epoch(state.step)
         if epoch % self.game.config.log.preview_every_epochs == 0:
             self._write_preview(fake)
-        means = {**state.meters["epoch"].means(), **self.spectator.judge(fake)}
+        quality = self.spectator.quality()
+        means = {**state.meters["epoch"].means(), "diversity": self.spectator.diversity(fake), **quality}
         state.meters["epoch"].reset()
         self._refuse_non_finite(means)
+        if quality:
+            state.consider(self.spectator.figure, quality[self.spectator.figure])
         self.metrics.append({**self._row("epoch"), **means})
-        self._say(EpochEnded(epoch, plan.epochs, state.step, means, self._rate("epoch"), state.elapsed_seconds))
+        rate, seconds = self._rate("epoch"), state.elapsed_seconds
+        self._say(EpochEnded(epoch, plan.epochs, state.step, means, rate, seconds, self.spectator.figure))
         for name, message in signs_of_trouble(means):
             if name not in state.alarms:
                 state.alarms.append(name)
@@ -185,7 +190,7 @@ class Session:
         self._say(CheckpointSaved(state.step, saved.path))
         if saved.hint_problem:
             self._say(Alarm("storage", state.step, f"The checkpoint is safe, but the disk is in trouble: {saved.hint_problem}"))
-        self.store.prune(self.game.config.checkpoint.keep)
+        self.store.prune(self.game.config.checkpoint.keep, protect=[state.best.step] if state.best else [])
         self._plot()
 
     def _plot(self, *, always: bool = False) -> None:
@@ -265,7 +270,7 @@ class Session:
             steps_per_epoch=game.plan.steps_per_epoch,
             total_steps=game.plan.total_steps,
             total_seconds=game.plan.total_seconds,
-            notes=(*game.data.images.notes, *self.notes),
+            notes=(*game.notes, *self.notes),
             elapsed_seconds=game.state.elapsed_seconds,
         )
 
@@ -274,7 +279,8 @@ class Session:
         checkpoint = self.run.checkpoints / f"step-{state.step:09d}"
         epochs = state.step / plan.steps_per_epoch
         arch = self.game.config.arch.name
-        return RunEnded(self.run.path, status, state.step, epochs, state.elapsed_seconds, checkpoint, self.preview, arch)
+        best = "" if state.best is None else f"step {state.best.step:,}, {state.best.figure} {distance(state.best.value)}"
+        return RunEnded(self.run.path, status, state.step, epochs, state.elapsed_seconds, checkpoint, self.preview, arch, best)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from gancli.plugin import ImageSpec, Networks
 from gancli.registry import ARCHITECTURES, Entry
 from gancli.seeds import address
 from gancli.settings import flatten, load_arch, load_objective
+from gancli.training.augmentation import augmentation_for
 from gancli.training.plan import Plan
 from gancli.training.runtime import Runtime
 from gancli.training.state import Average, Player, TrainingState
@@ -47,6 +48,15 @@ class Game:
         players = self.state.players.items()
         return {name: sum(p.numel() for p in player.network.parameters()) for name, player in players}
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about how the pictures are used."""
+        augment, count = self.config.augment, len(self.data.images.images)
+        if not self.state.augmentation or augment.mode == "on":
+            return self.data.images.notes
+        changes = f"{', '.join(augment.changes)}; -s augment.mode=off switches it off"
+        return (*self.data.images.notes, f"{count:,} pictures are few: the discriminator sees them augmented ({changes}).")
+
     def facts(self) -> dict[str, Any]:
         """What must be known to use or resume a checkpoint of this game, as JSON."""
         return {
@@ -64,6 +74,7 @@ class Game:
             "config": flatten(self.config),
             "plan": {"total_steps": self.plan.total_steps, "extended_at": self.plan.extended_at},
             "inexact": self._inexactness(),
+            "best": self.state.counters()["best"],
         }
 
     def _inexactness(self) -> str:
@@ -98,7 +109,12 @@ def set_up(config: RunConfig) -> Game:
         },
         average=Average(networks.generator),
     )
-    trainer = Trainer(state, objective, batches, runtime, rules=config.train, latent_dim=config.model.latent_dim)
+    augmentation = augmentation_for(
+        config.augment, len(images), seed=config.train.seed, state=state.augmentation, device=runtime.device
+    )
+    trainer = Trainer(
+        state, objective, batches, runtime, rules=config.train, latent_dim=config.model.latent_dim, augmentation=augmentation
+    )
     return Game(config, runtime, data, image, entry, trainer, Plan.of(config.train, batches.steps_per_epoch))
 
 

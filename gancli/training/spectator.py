@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
 
 from gancli.data.batches import normalise
 from gancli.latents import latents
+from gancli.quality.probe import Probe
 from gancli.training.alarms import diversity
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from torch import Tensor
 
@@ -20,21 +22,61 @@ if TYPE_CHECKING:
 __all__ = ["Spectator"]
 
 
+BATCH_SIZE = 256
+_FIRST_SEED = 2**32
+"""Seed of the first picture that the quality is measured on: none that a person is likely to look at."""
+
+
 class Spectator:
-    """Looks at what the averaged generator of a game draws, and changes nothing."""
+    """Looks at what the averaged generator of a game draws, and changes nothing.
+
+    Attributes:
+        figure: the name under which :meth:`quality` reports its distance, for instance ``fd_mnist``, once it has.
+    """
+
+    figure = ""
 
     def __init__(self, game: Game) -> None:
         self._game = game
-        count = min(game.config.log.previews, 64, len(game.data.images.images))
-        self._some_real = normalise(game.data.images.images[:count].to(game.runtime.device))
+        real = game.data.images.images
+        count = min(game.config.log.previews, 64, len(real))
+        self._some_real = normalise(real[:count].to(game.runtime.device))
 
     def previews(self) -> Tensor:
         """What it makes of latents that are always the same, those of the first seeds: ``(n, c, h, w)`` in [-1, 1]."""
         return self._draw(range(self._game.config.log.previews))
 
-    def judge(self, previews: Tensor) -> dict[str, float]:
-        """How good and how different the pictures are."""
-        return {"diversity": diversity(previews, self._some_real)}
+    def diversity(self, previews: Tensor) -> float:
+        """How different the previews are from each other, see :func:`gancli.training.alarms.diversity`."""
+        return diversity(previews, self._some_real)
+
+    def quality(self) -> dict[str, float]:
+        """Distance between what it draws and the data, if that is due at the end of this epoch; else nothing.
+
+        Due is every epoch that takes the images seen past a multiple of ``log.quality_every_images``, and the last: a
+        function of the step alone, so that a resumed run measures when one that never stopped would.
+        """
+        if not self._is_due() or self._probe is None:
+            return {}
+        self.figure = self._probe.column
+        return self._probe.measure(self._some_fakes(self._probe.count))
+
+    @cached_property
+    def _probe(self) -> Probe | None:
+        """Made when it is first needed, since it has to look at the data: seconds, for pictures of any kind."""
+        data = self._game.data
+        return Probe.for_data(data.name, data.images.images, self._game.runtime.device)
+
+    def _is_due(self) -> bool:
+        state, plan, every = self._game.state, self._game.plan, self._game.config.log.quality_every_images
+        if not every:
+            return False
+        before = max(0, state.images_seen - plan.steps_per_epoch * self._game.config.train.batch_size)
+        return state.images_seen // every > before // every or plan.is_done(state.step, state.elapsed_seconds)
+
+    def _some_fakes(self, count: int) -> Iterator[Tensor]:
+        for start in range(0, count, BATCH_SIZE):
+            yield self._draw(range(_FIRST_SEED + start, _FIRST_SEED + min(start + BATCH_SIZE, count)))
 
     @torch.inference_mode()
     def _draw(self, seeds: Sequence[int]) -> Tensor:

@@ -7,7 +7,7 @@ no other format. The state turns into named tensors and counters and back; what 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-__all__ = ["Average", "Meter", "Player", "TrainingState"]
+__all__ = ["Average", "Best", "Meter", "Player", "TrainingState"]
+
+
+_AUGMENTATION = "augmentation/"
 
 
 @dataclass
@@ -86,6 +89,15 @@ class Meter:
         self.counts.clear()
 
 
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The step at which the averaged generator was best, by which figure (smaller is better), and its value there."""
+
+    step: int
+    figure: str
+    value: float
+
+
 @dataclass
 class TrainingState:
     """The whole state of a training.
@@ -97,6 +109,8 @@ class TrainingState:
         step: steps done.
         images_seen: real images seen.
         alarms: names of the alarms that were raised, so that each is raised once.
+        augmentation: its strength and what that depends on; empty without augmentation.
+        best: when the averaged generator was best so far, if that was measured.
         elapsed_seconds: training time over all sessions; no part of what is reproduced.
     """
 
@@ -106,6 +120,8 @@ class TrainingState:
     step: int = 0
     images_seen: int = 0
     alarms: list[str] = field(default_factory=list)
+    augmentation: dict[str, Tensor] = field(default_factory=dict)
+    best: Best | None = None
     elapsed_seconds: float = 0.0
 
     def networks(self) -> dict[str, nn.Module]:
@@ -117,6 +133,7 @@ class TrainingState:
         groups = {name: dict(network.state_dict()) for name, network in self.networks().items()}
         groups["optim"] = dict(self._moments())
         groups["meters"] = {f"{m}/{name}": value for m, meter in self.meters.items() for name, value in meter.sums.items()}
+        groups["meters"] |= {f"{_AUGMENTATION}{name}": value for name, value in self.augmentation.items()}
         return groups
 
     def counters(self) -> dict[str, Any]:
@@ -125,6 +142,7 @@ class TrainingState:
             "step": self.step,
             "images_seen": self.images_seen,
             "alarms": list(self.alarms),
+            "best": None if self.best is None else asdict(self.best),
             "meter_counts": {name: dict(meter.counts) for name, meter in self.meters.items()},
         }
 
@@ -145,9 +163,18 @@ class TrainingState:
             counts = counters["meter_counts"][name]
             meter.sums = {key: sums[key].to(device) for key in counts}
             meter.counts = dict(counts)
+        for name, value in self.augmentation.items():
+            value.copy_(tensors["meters"][f"{_AUGMENTATION}{name}"])
         self.step = counters["step"]
         self.images_seen = counters["images_seen"]
         self.alarms = list(counters["alarms"])
+        best = counters.get("best")
+        self.best = Best(**best) if best else None
+
+    def consider(self, figure: str, value: float) -> None:
+        """Take this very step for the best one, if by the same figure no earlier one was as good."""
+        if self.best is None or self.best.figure != figure or value < self.best.value:
+            self.best = Best(self.step, figure, value)
 
     def non_finite(self) -> str | None:
         """``group/name`` of the first tensor that holds a NaN or an infinity, or None."""

@@ -19,6 +19,7 @@ import torch
 
 from gancli.objectives.penalties import penalties_of
 from gancli.seeds import normal_at
+from gancli.training.augmentation import NoAugmentation
 from gancli.training.schedules import ema_decay, rates_at
 
 if TYPE_CHECKING:
@@ -29,10 +30,12 @@ if TYPE_CHECKING:
     from gancli.config import TrainConfig
     from gancli.data.batches import Batches
     from gancli.plugin import Objective, Penalty
+    from gancli.training.augmentation import Augments
     from gancli.training.runtime import Runtime
     from gancli.training.state import Player, TrainingState
 
     Critic = Callable[[Tensor], Tensor]
+    Network = Callable[..., Tensor]
 
 __all__ = ["Trainer"]
 
@@ -47,6 +50,7 @@ class Trainer:
         runtime: where it runs.
         rules: step sizes, averaging and seed.
         latent_dim: dimensions of z.
+        augmentation: what happens to pictures on their way to D; by default nothing.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Trainer:
         *,
         rules: TrainConfig,
         latent_dim: int,
+        augmentation: Augments | None = None,
     ) -> None:
         self.state = state
         self.objective = objective
@@ -65,6 +70,7 @@ class Trainer:
         self.runtime = runtime
         self.rules = rules
         self.latent_dim = latent_dim
+        self.augmentation = augmentation or NoAugmentation()
         self.penalties = penalties_of(objective)
         self.generator: Player = state.players["generator"]
         self.discriminator: Player = state.players["discriminator"]
@@ -101,20 +107,21 @@ class Trainer:
         with self.runtime.autocast(enabled=not penalties):  # second derivatives are taken in float32
             real.requires_grad_(bool(penalties))
             fake.requires_grad_(bool(penalties))
-            real_logits, fake_logits = self._judge(self.discriminator.network, real, fake, labels)
+            network = self.augmentation.before(self.discriminator.network, "discriminator", self.state.step)
+            real_logits, fake_logits = self._judge(network, real, fake, labels)
         loss = d_loss = self.objective.discriminator_loss(real_logits, fake_logits).mean()
         report = {"d_loss": d_loss.detach(), **_scores(real_logits, fake_logits)}
         for penalty in penalties:
-            critic = _bind(self.discriminator.network, labels)
+            critic = _bind(network, labels)
             value = penalty.value(critic, real, real_logits, fake, fake_logits).mean()
             loss = loss + strength * self.objective.penalty_interval_steps * penalty.weight * value
             report[penalty.name] = value.detach()
         self._update(self.discriminator, loss)
-        return report
+        return report | self.augmentation.adapt(real_logits, self.state.step)
 
     def _generator_turn(self, real: Tensor, labels: tuple[Tensor, ...]) -> dict[str, Tensor]:
         with _frozen(self.discriminator.network), self.runtime.autocast():
-            critic = _bind(self.discriminator.network, labels)
+            critic = _bind(self.augmentation.before(self.discriminator.network, "generator", self.state.step), labels)
             fake = self.generator.network(self._latents("generator", len(real)), *labels)
             fake_logits = critic(fake).float()
             real_logits = self._reference(critic, real.detach())
@@ -144,14 +151,14 @@ class Trainer:
         self.state.average.update(self.generator.network, decay)
 
 
-def _judge_jointly(critic: nn.Module, real: Tensor, fake: Tensor, labels: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+def _judge_jointly(critic: Network, real: Tensor, fake: Tensor, labels: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
     """D sees real and fake in one batch: one pass, and one set of batch statistics."""
-    logits = critic(torch.cat([real, fake]), *(torch.cat([y, y]) for y in labels)).float()
+    logits: Tensor = critic(torch.cat([real, fake]), *(torch.cat([y, y]) for y in labels)).float()
     real_logits, fake_logits = logits.split([len(real), len(fake)])
     return real_logits, fake_logits
 
 
-def _judge_separately(critic: nn.Module, real: Tensor, fake: Tensor, labels: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+def _judge_separately(critic: Network, real: Tensor, fake: Tensor, labels: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
     """D sees real and fake in a batch each, as batch normalisation in D wants it."""
     return critic(real, *labels).float(), critic(fake, *labels).float()
 
@@ -166,7 +173,7 @@ def _scores(real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
     }
 
 
-def _bind(critic: nn.Module, labels: tuple[Tensor, ...]) -> Critic:
+def _bind(critic: Network, labels: tuple[Tensor, ...]) -> Critic:
     return lambda images: critic(images, *labels)
 
 

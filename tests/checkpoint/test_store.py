@@ -300,3 +300,55 @@ def test_the_store_needs_no_torch():
         "import sys, gancli.checkpoint.store, gancli.checkpoint.lock; assert not {'torch', 'safetensors'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def save_naming_the_best(store, best_of):
+    for step, best in best_of.items():
+        store.save(step, files(step), images_seen=step * 128, facts={"best": best})
+
+
+def test_the_best_is_the_one_that_the_newest_names(store):
+    save_naming_the_best(store, {1: {"step": 1}, 2: {"step": 2}, 3: {"step": 2}})
+    assert store.best() == 2
+    assert store.load_best(["state.json"]).step == 2
+    store.discard([3, 2])
+    assert store.load_best().step == 1
+
+
+@pytest.mark.parametrize("named", [None, {"step": 7}, {"step": "1"}, {"step": None}, {}, [1], 1, {"step": [1]}])
+def test_without_a_best_that_is_there_it_is_the_newest(store, named):
+    save_naming_the_best(store, {1: None, 2: named})
+    assert store.best() is None
+    assert store.load_best().step == 2
+
+
+def test_a_corrupt_best_is_an_error_and_no_silent_step_elsewhere(store):
+    save_naming_the_best(store, {1: {"step": 1}, 2: {"step": 1}})
+    (store.path(1) / "state.json").write_bytes(b"[]")
+    with pytest.raises(CheckpointError, match="newest intact one is step 2"):
+        store.load_best()
+
+
+def test_a_corrupt_newest_is_an_error_for_the_best_too(store):
+    save_naming_the_best(store, {1: {"step": 1}, 2: {"step": 1}})
+    (store.path(2) / "manifest.json").write_bytes(b"{}")
+    with pytest.raises(CheckpointError, match="newest intact one is step 1"):
+        store.load_best()
+
+
+def test_F47_a_best_that_is_beaten_and_pruned_while_it_is_read_gives_way_to_the_better_one(store):
+    save_naming_the_best(store, {1: {"step": 1}})
+
+    class Beaten(CheckpointStore):
+        def load(self, step=None, names=None):
+            if step == 1:
+                save_naming_the_best(store, {2: {"step": 2}})
+                store.prune(1, protect=[2])
+            return super().load(step, names)
+
+    assert Beaten(store.directory).load_best().step == 2
+
+
+def test_F47_without_a_best_and_without_checkpoints_the_error_is_that_of_load(store):
+    with pytest.raises(RunError, match="no checkpoint"):
+        store.load_best()

@@ -6,6 +6,7 @@ from gancli.training.events import Alarm, CheckpointSaved, EpochEnded, PreviewWr
 
 RUN = Path("runs/a-run")
 METRICS = {"d_loss": 1.25, "g_loss": 0.5, "real_score": 0.61, "fake_score": 0.42}
+MEASURED = {**METRICS, "fd_mnist": 17.418}
 
 
 class Clock:
@@ -42,8 +43,8 @@ class Events:
         return Progress(step, epoch, step / 30, METRICS, 5123.4, eta_seconds)
 
     @staticmethod
-    def epoch(number=1, seconds=12.0, metrics=METRICS):
-        return EpochEnded(number, 3, number * 10, metrics, 5100.0, seconds)
+    def epoch(number=1, seconds=12.0, metrics=MEASURED):
+        return EpochEnded(number, 3, number * 10, metrics, 5100.0, seconds, "fd_mnist")
 
 
 @pytest.fixture

@@ -53,10 +53,10 @@ def test_the_table(rich, clock, events):
     live = fed(rich(), clock, events.started, events.progress(), events.epoch(), events.preview, events.progress(15, 2))
     clock.seconds += 1
     assert shown(live).splitlines() == [
-        "  epoch     step   D loss   G loss   D(x)  D(G(z))  images/s     time",
-        "    1/3       10    1.250    0.500   0.61     0.42     5,100    00:12",
-        "    2/3       15    1.250    0.500   0.61     0.42     5,123    00:16",
-        "━━━━━━━━━━━━━━━━━━━━━━━━━━──────────────────────────  50%  00:39 left",
+        "  epoch     step   D loss   G loss   D(x)  D(G(z))      FD  images/s     time",
+        "    1/3       10    1.250    0.500   0.61     0.42   17.42     5,100    00:12",
+        "    2/3       15    1.250    0.500   0.61     0.42       -     5,123    00:16",
+        "━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━──────────────────────────────  50%  00:39 left",
         "preview runs/a-run/samples/000010.png",
     ]
 
@@ -163,7 +163,7 @@ def test_F52_any_width(rich, clock, width, events):
 
 def test_narrow_terminals_keep_the_losses():
     assert [column.title for column in table.fitting(25)] == ["epoch", "D loss", "G loss"]
-    assert [column.title for column in table.fitting(40)] == ["epoch", "D loss", "G loss", "time"]
+    assert [column.title for column in table.fitting(48)] == ["epoch", "D loss", "G loss", "FD", "time"]
     assert table.fitting(table.WIDTH) == table.COLUMNS
 
 

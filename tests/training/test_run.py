@@ -9,6 +9,7 @@ from gancli.checkpoint.lock import RunLock
 from gancli.checkpoint.store import CheckpointStore
 from gancli.errors import CheckpointError, ConfigError, DivergedError, PluginError, RunBusyError, RunError, StorageError
 from gancli.plugin import Architecture, Networks
+from gancli.quality.probe import Probe
 from gancli.runs import RunDirectory, find_run
 from gancli.storage import Storage
 from gancli.training import events
@@ -91,6 +92,24 @@ def test_a_conditional_run_resumes_exactly(configure, tmp_path, stop_after):
     parts = start(config, tmp_path, "parts", stop=stop_after(13))
     resume(parts)
     assert digest(parts) == digest(whole)
+
+
+def test_F03_the_strength_of_the_augmentation_survives_an_interruption(configure, tmp_path, stop_after):
+    config = configure("augment.adapt_images=500", "augment.target=-1")
+    whole = start(config, tmp_path)
+    parts = start(config, tmp_path, "parts", stop=stop_after(6))
+    resume(parts)
+    strengths = [row["augmentation"] for row in read_rows(whole.metrics_path)]
+    assert strengths == [row["augmentation"] for row in read_rows(parts.metrics_path)]
+    assert strengths[-1] > strengths[0] > 0
+    assert digest(whole) == digest(parts)
+
+
+def test_that_pictures_are_augmented_is_told(configure, tmp_path):
+    seen = []
+    start(configure("train.epochs=1"), tmp_path, observe=seen.append)
+    assert "300 pictures are few" in " ".join(seen[0].notes)
+    assert "augment.mode=off" in " ".join(seen[0].notes)
 
 
 def test_F30_a_stop_saves_the_very_step(configure, tmp_path, stop_after):
@@ -287,7 +306,7 @@ def test_F34_a_diverged_run_commits_nothing_that_is_not_finite(configure, tmp_pa
 def test_F35_an_alarm_is_raised_once_and_stops_nothing(configure, tmp_path):
     seen = []
     config = configure("objective.r1_gamma=0", "train.learning_rate=1e-7", "train.discriminator_learning_rate=0.05",
-                       "arch.dropout=0.0", "train.betas=[0.5,0.9]", "train.epochs=12")  # fmt: skip
+                       "arch.dropout=0.0", "train.betas=[0.5,0.9]", "train.epochs=12", "augment.mode=off")  # fmt: skip
     run = start(config, tmp_path, observe=seen.append)
     alarms = [event for event in seen if isinstance(event, events.Alarm)]
     names = [alarm.name for alarm in alarms]
@@ -308,7 +327,52 @@ def test_metrics_hold_nothing_that_depends_on_the_clock(configure, tmp_path):
     rows = read_rows(run.metrics_path)
     assert {row["kind"] for row in rows} == {"interval", "epoch"}
     keys = {"kind", "step", "epochs", "images_seen", "d_loss", "g_loss", "real_score", "fake_score", "r1", "diversity"}
-    assert set().union(*rows) == keys
+    assert set().union(*rows) == keys | {"fd_random", "coverage_random", "augmentation"}
+
+
+def test_the_quality_is_measured_when_enough_was_seen_and_at_the_end(configure, tmp_path):
+    # epochs of 9 steps of 32 pictures end at 288, 576 and 864
+    seen = {every: measured_at(configure(f"log.quality_every_images={every}"), tmp_path, every) for every in (1, 500, 9999, 0)}
+    assert seen == {1: [9, 18, 27], 500: [18, 27], 9999: [27], 0: []}
+
+
+def measured_at(config, tmp_path, name):
+    run = start(config, tmp_path, f"every-{name}")
+    return [row["step"] for row in read_rows(run.metrics_path) if "fd_random" in row]
+
+
+def test_the_best_checkpoint_is_kept_and_is_what_is_drawn_with(configure, tmp_path, monkeypatch):
+    from gancli.generation.loading import load
+
+    figures = iter([3.0, 1.0, 2.0, 4.0, 5.0])
+    monkeypatch.setattr(Probe, "measure", lambda self, _images: {self.column: next(figures)})
+    seen = []
+    run = start(configure("train.epochs=5", "log.quality_every_images=1", "checkpoint.keep=1"), tmp_path, observe=seen.append)
+    store = CheckpointStore(run.checkpoints)
+    assert store.steps() == [18, 45]
+    assert store.best() == load(run.path).origin.step == load(run.path, checkpoint="best").origin.step == 18
+    assert load(run.path, checkpoint="latest").origin.step == 45
+    assert run.info()["best"] == {"step": 18, "figure": "fd_random", "value": 1.0}
+    assert seen[-1].best == "step 18, fd_random 1.00"
+    assert seen[-1].checkpoint == store.path(45)
+
+
+def test_a_best_epoch_is_saved_though_none_was_due(configure, tmp_path):
+    run = start(configure("checkpoint.every_steps=100", "log.quality_every_images=1", "train.epochs=2"), tmp_path)
+    store = CheckpointStore(run.checkpoints)
+    assert store.best() in store.steps()
+
+
+def test_F03_the_best_is_the_same_after_interruptions(configure, tmp_path, stop_after):
+    config = configure("log.quality_every_images=1", "checkpoint.keep=1", "train.epochs=4")
+    whole = start(config, tmp_path)
+    parts = start(config, tmp_path, "parts", stop=stop_after(11))
+    resume(parts, stop=stop_after(16))
+    resume(parts)
+    stores = [CheckpointStore(run.checkpoints) for run in (whole, parts)]
+    assert digest(whole) == digest(parts)
+    assert stores[0].best() == stores[1].best() is not None
+    assert whole.metrics_path.read_bytes() == parts.metrics_path.read_bytes()
 
 
 def test_previews_are_what_sample_draws(configure, tmp_path):
