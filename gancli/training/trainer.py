@@ -154,8 +154,7 @@ class Trainer:
 def _judge_jointly(critic: Network, real: Tensor, fake: Tensor, labels: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
     """D sees real and fake in one batch: one pass, and one set of batch statistics."""
     logits: Tensor = critic(torch.cat([real, fake]), *(torch.cat([y, y]) for y in labels)).float()
-    real_logits, fake_logits = logits.split([len(real), len(fake)])
-    return real_logits, fake_logits
+    return logits[: len(real)], logits[len(real) :]
 
 
 def _judge_separately(critic: Network, real: Tensor, fake: Tensor, labels: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
