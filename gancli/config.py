@@ -103,7 +103,7 @@ class AugmentConfig(Section):
     strength: float | None = Field(
         None, ge=0, lt=1, description="probability of each kind for each picture; none: adapted to how sure D is"
     )
-    target: float = Field(0.6, ge=-1, le=1, description="mean sign of D's logits of real pictures that is aimed at")
+    target: float = Field(0.6, ge=0, le=1, description="mean sign of D's logits of real pictures that is aimed at")
     adapt_images: int = Field(100_000, ge=1, le=10**12, description="real images seen until the probability can go from 0 to 1")
 
 
@@ -121,7 +121,9 @@ class RuntimeConfig(Section):
 class CheckpointConfig(Section):
     """When the state is saved, and how much of it is kept."""
 
-    every_steps: int | None = Field(None, ge=1, le=10**9, description="save at every n-th step; none: once per epoch")
+    every_steps: int | None = Field(
+        None, ge=1, le=10**9, description="save at every n-th step; none: once per epoch, and at most once in 100 steps"
+    )
     keep: int = Field(2, ge=1, le=10**6, description="newest checkpoints to keep")
 
 
@@ -129,7 +131,9 @@ class LogConfig(Section):
     """What is written down while training."""
 
     every_steps: int = Field(50, ge=1, le=10**6, description="steps per row of metrics.jsonl")
-    preview_every_epochs: int = Field(1, ge=1, le=10**6, description="epochs between previews")
+    preview_every_epochs: int | None = Field(
+        None, ge=1, le=10**6, description="epochs between previews; none: 1, and at most one preview in 100 steps"
+    )
     quality_every_images: int = Field(
         50_000, ge=0, le=10**12, description="images between measurements of the quality, at the next epoch's end; 0: none"
     )

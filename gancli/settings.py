@@ -40,8 +40,9 @@ __all__ = [
 _ENVIRONMENT_PREFIX = "GANCLI_"
 _MAX_CONFIG_BYTES = 1 << 20
 
-DEFAULT_EPOCHS = 20
-"""Length of a run when neither the user nor a plugin says anything."""
+DEFAULT_IMAGES = 1_000_000
+"""Length of a run when neither the user nor a plugin says anything: in images, so that a small data set is not given up after
+a few steps."""
 
 _FLAGS = {"arch.name": "arch"}
 """Flags that are not named like the last part of their key."""
@@ -307,8 +308,8 @@ def _merge(layers: Iterable[_Layer]) -> _Layer:
         values.update(layer.values)
         origins.update(layer.origins)
     if all(values.get(key) is None for key in LENGTHS):
-        values["train.epochs"] = DEFAULT_EPOCHS
-        origins["train.epochs"] = "default"
+        values["train.images"] = DEFAULT_IMAGES
+        origins["train.images"] = "default"
     return _Layer(values, origins)
 
 

@@ -12,7 +12,7 @@ from gancli.config import LENGTHS, RunConfig
 from gancli.errors import ConfigError, DatasetError, PluginError
 from gancli.plugin import Dataset
 from gancli.registry import DATASETS, OBJECTIVES
-from gancli.settings import DEFAULT_EPOCHS, flatten, known_keys, load_arch, load_objective, resolve, schema, validate_options
+from gancli.settings import DEFAULT_IMAGES, flatten, known_keys, load_arch, load_objective, resolve, schema, validate_options
 
 KEY = "train.batch_size"
 OTHER_OBJECTIVES = [name for name in OBJECTIVES.names() if name != "non-saturating"]
@@ -96,7 +96,7 @@ def test_without_a_word_everything_is_a_default():
     resolved = quiet()
     assert resolved.config.train.epochs == 15
     assert resolved.origins["train.epochs"] == "data set mnist"
-    assert quiet(flags={"data.dataset": "./pictures"}).config.train.epochs == DEFAULT_EPOCHS
+    assert quiet(flags={"data.dataset": "./pictures"}).config.train.images == DEFAULT_IMAGES
     assert set(resolved.origins) == set(flatten(resolved.config)), "every value has an origin, the plugins' options too"
     chosen = {key for key, origin in resolved.origins.items() if origin != "default"}
     assert all(resolved.origins[key].startswith(("data set ", "architecture ", "objective ")) for key in chosen)
@@ -173,7 +173,7 @@ def test_two_lengths_in_one_place_exclude_each_other(write):
 
 def test_a_length_that_is_taken_back_leaves_the_default():
     resolved = quiet(assignments=["train.minutes=null", "train.epochs=null"])
-    assert (resolved.config.train.epochs, resolved.origins["train.epochs"]) == (DEFAULT_EPOCHS, "default")
+    assert (resolved.config.train.images, resolved.origins["train.images"]) == (DEFAULT_IMAGES, "default")
 
 
 def test_a_preferred_length_gives_way_to_the_users(architecture):

@@ -13,6 +13,10 @@ __all__ = ["Plan"]
 
 EXTENSION_RAMP = 0.1
 
+SHORT_EPOCH_STEPS = 100
+"""What is done at the end of an epoch unless told otherwise is done at most once in so many steps: an epoch of a small data
+set takes less time than saving does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -68,6 +72,14 @@ class Plan:
     def epoch(self, step: int) -> int:
         """Number, from 1, of the epoch to which the last of ``step`` steps belongs."""
         return max(1, math.ceil(step / self.steps_per_epoch))
+
+    def ends_epoch_past(self, step: int, every: float) -> bool:
+        """Whether an epoch ends here that took the steps past a multiple of ``every``, or the last one.
+
+        A function of the step alone, so that a resumed run does it when one that never stopped would.
+        """
+        before = max(0, step - self.steps_per_epoch)
+        return self.ends_epoch(step) and (step // every > before // every or step == self.total_steps)
 
     def ends_epoch(self, step: int) -> bool:
         """Whether ``step`` steps are a whole number of epochs, or as many of the last as the plan leaves of it."""

@@ -32,6 +32,7 @@ from gancli.training.events import (
 )
 from gancli.training.lines import Log
 from gancli.training.metrics import MetricsLog, plot_losses, read_rows
+from gancli.training.plan import SHORT_EPOCH_STEPS
 from gancli.training.record import Record
 from gancli.training.runtime import translate_memory_error
 from gancli.training.spectator import Spectator
@@ -127,8 +128,9 @@ class Session:
             self._end_interval()
         if plan.ends_epoch(state.step):
             self._end_epoch()
-        every = game.config.checkpoint.every_steps or plan.steps_per_epoch
-        if state.step % every == 0 or (state.best and state.best.step == state.step):
+        every = game.config.checkpoint.every_steps
+        due = state.step % every == 0 if every else plan.ends_epoch_past(state.step, SHORT_EPOCH_STEPS)
+        if due or (state.best and state.best.step == state.step):
             self._save()
 
     def _end_interval(self) -> None:
@@ -147,7 +149,8 @@ class Session:
         state, plan = self.game.state, self.game.plan
         fake = self.spectator.previews()
         epoch = plan.epoch(state.step)
-        if epoch % self.game.config.log.preview_every_epochs == 0:
+        every = self.game.config.log.preview_every_epochs
+        if epoch % every == 0 if every else plan.ends_epoch_past(state.step, SHORT_EPOCH_STEPS):
             self._write_preview(fake)
         quality = self.spectator.quality()
         means = {**state.meters["epoch"].means(), "diversity": self.spectator.diversity(fake), **quality}

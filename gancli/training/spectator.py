@@ -53,8 +53,7 @@ class Spectator:
     def quality(self) -> dict[str, float]:
         """Distance between what it draws and the data, if that is due at the end of this epoch; else nothing.
 
-        Due is every epoch that takes the images seen past a multiple of ``log.quality_every_images``, and the last: a
-        function of the step alone, so that a resumed run measures when one that never stopped would.
+        Due is every epoch that takes the images seen past a multiple of ``log.quality_every_images``, and the last.
         """
         if not self._is_due() or self._probe is None:
             return {}
@@ -68,11 +67,10 @@ class Spectator:
         return Probe.for_data(data.name, data.images.images, self._game.runtime.device)
 
     def _is_due(self) -> bool:
-        state, plan, every = self._game.state, self._game.plan, self._game.config.log.quality_every_images
-        if not every:
-            return False
-        before = max(0, state.images_seen - plan.steps_per_epoch * self._game.config.train.batch_size)
-        return state.images_seen // every > before // every or plan.is_done(state.step, state.elapsed_seconds)
+        state, plan, config = self._game.state, self._game.plan, self._game.config
+        every = config.log.quality_every_images / config.train.batch_size
+        over = plan.is_done(state.step, state.elapsed_seconds)
+        return every > 0 and (over or plan.ends_epoch_past(state.step, every))
 
     def _some_fakes(self, count: int) -> Iterator[Tensor]:
         for start in range(0, count, BATCH_SIZE):

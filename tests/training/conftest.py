@@ -79,6 +79,8 @@ def configure(digits):
         "arch.dropout=0.3",
         "train.batch_size=32",
         "log.every_steps=4",
+        "log.preview_every_epochs=1",
+        "checkpoint.every_steps=9",
         "log.previews=16",
         "runtime.device=cpu",
         "runtime.precision=fp32",

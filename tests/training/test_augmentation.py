@@ -149,7 +149,8 @@ def test_both_players_see_augmented_pictures(make_game, monkeypatch):
 
 def test_what_is_reported_is_the_strength_of_that_step(make_game):
     game = make_game()
-    game.trainer.augmentation, state = augmentation(strength=None, adapt_images=8, target=-1)
+    game.trainer.augmentation, state = augmentation(strength=None, adapt_images=8, target=0)
     reports = [game.trainer.step(0.0)["augmentation"] for _ in range(8)]
     assert reports[0] == 0
+    assert len(set(map(float, reports))) > 1
     assert reports[-1] == state["strength"]

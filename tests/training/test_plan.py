@@ -43,3 +43,14 @@ def test_a_run_that_was_never_made_longer_has_no_ramp():
 def test_what_was_added_begins_slowly():
     plan = Plan(10, 200, extended_at=100)
     assert [plan.ramp(step) for step in (100, 105, 110, 199)] == [0, 0.5, 1, 1]
+
+
+def test_what_is_due_in_steps_waits_for_the_end_of_an_epoch():
+    plan = Plan(steps_per_epoch=7, total_steps=50)
+    assert [step for step in range(1, 51) if plan.ends_epoch_past(step, 20)] == [21, 42, 50]
+    assert [step for step in range(1, 51) if plan.ends_epoch_past(step, 1)] == [7, 14, 21, 28, 35, 42, 49, 50]
+
+
+def test_a_long_epoch_is_never_skipped():
+    plan = Plan(steps_per_epoch=468, total_steps=4680)
+    assert all(plan.ends_epoch_past(epoch * 468, 100) for epoch in range(1, 11))

@@ -95,13 +95,13 @@ def test_a_conditional_run_resumes_exactly(configure, tmp_path, stop_after):
 
 
 def test_F03_the_strength_of_the_augmentation_survives_an_interruption(configure, tmp_path, stop_after):
-    config = configure("augment.adapt_images=500", "augment.target=-1")
+    config = configure("augment.adapt_images=500", "augment.target=0")
     whole = start(config, tmp_path)
     parts = start(config, tmp_path, "parts", stop=stop_after(6))
     resume(parts)
     strengths = [row["augmentation"] for row in read_rows(whole.metrics_path)]
     assert strengths == [row["augmentation"] for row in read_rows(parts.metrics_path)]
-    assert strengths[-1] > strengths[0] > 0
+    assert len(set(strengths)) > 1
     assert digest(whole) == digest(parts)
 
 
