@@ -34,7 +34,9 @@ def interpolate(context: typer.Context, *, route: Route, screen: Screen, source:
         written = write(tour, request, counter)
     seconds = float(walk.frames / request.fps)
     seeds = format_seeds(walk.seeds)
-    output.note(f"{written.frames:,} frames of {written.width}x{written.height}, {seconds:.4g} s; keyframes: seeds {seeds}")
+    size = f"{written.width}x{written.height}"
+    shown = f"of {size}, {seconds:.4g} s" if request.format else f"in {size}" if not request.is_folder else f"of {size}"
+    output.note(f"{written.frames:,} frames {shown}; keyframes: seeds {seeds}")
     for note in (f"drawn by {told(model)}", *model.origin.notes, *([CROSS_FADED] if tour.blend == "pixels" else [])):
         output.note(note)
     if not json:

@@ -98,12 +98,14 @@ class Route:
 
     def _seeds(self, cells: int, *, passes: bool) -> Sequence[int]:
         from gancli.generation.sample import parse_seeds
-        from gancli.generation.walk import MAX_FRAMES
+        from gancli.generation.walk import MAX_CELLS, MAX_KEYFRAMES
 
+        if cells > MAX_CELLS:
+            raise UsageError(f"--grid {self.grid} has {cells:,} walks.", f"At most {MAX_CELLS:,} go in step.")
         if self.seeds is None:
             keyframes = (1 if passes else DEFAULT_KEYFRAMES) if self.keyframes is None else self.keyframes
-            if not 1 <= keyframes * cells <= MAX_FRAMES:
-                raise UsageError(f"--keyframes {keyframes} is out of range.", f"Choose 1 to {MAX_FRAMES // cells:,}.")
+            if not 1 <= keyframes * cells <= MAX_KEYFRAMES:
+                raise UsageError(f"--keyframes {keyframes} is out of range.", f"Choose 1 to {MAX_KEYFRAMES // cells:,}.")
             return range(keyframes * cells)
         seeds = parse_seeds(self.seeds)
         if self.keyframes is not None and self.keyframes * cells != len(seeds):

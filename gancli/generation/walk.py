@@ -24,12 +24,28 @@ if TYPE_CHECKING:
 
     Vector = NDArray[np.float64]
 
-__all__ = ["MAX_FRAMES", "METHODS", "Line", "Method", "Path", "Spiral", "Walk", "between", "progress", "turning"]
+__all__ = [
+    "MAX_CELLS",
+    "MAX_FRAMES",
+    "MAX_KEYFRAMES",
+    "METHODS",
+    "Line",
+    "Method",
+    "Path",
+    "Spiral",
+    "Walk",
+    "between",
+    "progress",
+    "turning",
+]
 
 Method = Literal["slerp", "lerp"]
 
 MAX_FRAMES = 1_000_000
-"""Frames of one walk, and keyframes of all its cells together."""
+"""Frames of one walk."""
+
+MAX_KEYFRAMES, MAX_CELLS = 100_000, 10_000
+"""Keyframes of all cells together, which are kept in memory, and cells."""
 
 _NO_DIRECTION = 1e-9
 """A unit vector's part off another one below which it is rounding, and says nothing about a plane."""
@@ -204,10 +220,12 @@ class Walk:
             raise UsageError(f"A walk cannot have {self.frames:,} frames.", f"Give 2 to {MAX_FRAMES:,}.")
         if self.method not in METHODS:
             raise UsageError(f"There is no method '{self.method}'.", did_you_mean(self.method, METHODS))
-        if self.cells < 1 or not 1 <= len(self.seeds) <= MAX_FRAMES or len(self.seeds) % self.cells:
+        if not 1 <= self.cells <= MAX_CELLS:
+            raise UsageError(f"{self.cells:,} walks cannot go in step.", f"Give 1 to {MAX_CELLS:,}.")
+        if not 1 <= len(self.seeds) <= MAX_KEYFRAMES or len(self.seeds) % self.cells:
             raise UsageError(
                 f"{len(self.seeds):,} seeds cannot be the keyframes of {self.cells:,} walks in step.",
-                f"Give as many for each of them, at most {MAX_FRAMES:,} in all.",
+                f"Give as many for each of them, at most {MAX_KEYFRAMES:,} in all.",
             )
         if self.keyframes == 1 and len(self.labels or ()) < 2:  # noqa: PLR2004  (from one to another)
             raise UsageError("A walk from one seed to itself stands still.", "Give at least 2 keyframes, or 2 classes.")

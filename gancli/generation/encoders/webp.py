@@ -51,7 +51,7 @@ def write(file: BinaryIO, frames: Iterator[Pixels], film: Film) -> None:
 def _compressed(pixels: Pixels) -> bytes:
     """One frame as a chunk: what a file of Pillow's holds after its head of 12 bytes."""
     buffer = BytesIO()
-    to_picture(pixels).save(buffer, format="WEBP", lossless=True, quality=50, method=0)
+    to_picture(pixels).save(buffer, format="WEBP", lossless=True, exact=True, quality=50, method=0)
     return buffer.getvalue()[12:]
 
 
