@@ -25,6 +25,8 @@ SMALL = (
     "train.learning_rate=0.01",
     "log.every_steps=2",
     "log.previews=4",
+    "log.preview_every_epochs=1",
+    "checkpoint.every_steps=2",
     "runtime.device=cpu",
 )
 

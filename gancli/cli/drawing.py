@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from gancli.generation.model import Model
     from gancli.generation.sample import Recipe
 
-__all__ = ["Pictures", "Target"]
+__all__ = ["Pictures", "Target", "Truncation", "class_number", "refuse_existing", "whole"]
 
 DEFAULT_COUNT = 64
 
 
-def _whole(*flags: str, text: str) -> Any:  # noqa: ANN401  (a class of Typer's own)
+def whole(*flags: str, text: str) -> Any:  # noqa: ANN401  (a class of Typer's own)
+    """An option that takes a whole number."""
     return typer.Option(*flags, metavar="N", help=text, parser=_parsed)
 
 
@@ -34,6 +35,10 @@ def _parsed(text: str) -> int:
 
 _SEEDS = typer.Option("--seeds", metavar="LIST", help="The seed of each picture, such as 0-63,99.")
 _CLASS = typer.Option("--class", metavar="K", help="The class of all pictures, by number or name (conditional models).")
+_TRUNCATION = typer.Option(
+    "--truncation", metavar="X", help="Latents of at most X: 2 is weak, 0.5 gives typical pictures only."
+)
+Truncation = Annotated[float | None, _TRUNCATION]
 _LIKE = typer.Option("--like", metavar="PICTURE.png", help="Draw this picture, made by gancli, again.")
 _TARGET = typer.Option(
     "-o",
@@ -48,10 +53,11 @@ _TARGET = typer.Option(
 class Pictures:
     """The options that say which pictures."""
 
-    count: Annotated[int | None, _whole("-n", "--count", text=f"How many; {DEFAULT_COUNT} by default.")] = None
-    seed: Annotated[int | None, _whole("--seed", text="Seed of the first, 0 by default; the others count on.")] = None
+    count: Annotated[int | None, whole("-n", "--count", text=f"How many; {DEFAULT_COUNT} by default.")] = None
+    seed: Annotated[int | None, whole("--seed", text="Seed of the first, 0 by default; the others count on.")] = None
     seeds: Annotated[str | None, _SEEDS] = None
     class_: Annotated[str | None, _CLASS] = None
+    truncation: Truncation = None
     like: Annotated[Path | None, _LIKE] = None
 
     def recipe(self) -> "Recipe | None":
@@ -97,13 +103,28 @@ class Pictures:
     def labels(self, model: "Model", count: int, recipe: "Recipe | None") -> list[int] | None:
         """The class of each picture; None leaves it to the model."""
         if self.class_ is not None:
-            return [_label(self.class_, model)] * count
+            return [class_number(self.class_, model)] * count
         same_number = recipe is not None and recipe.labels is not None and len(recipe.labels) == count
         return recipe.labels if recipe is not None and same_number else None
 
+    def threshold(self, recipe: "Recipe | None") -> float | None:
+        """Where latents are truncated.
 
-def _label(text: str, model: "Model") -> int:
-    """The number of a class that was given by name or by number."""
+        Raises:
+            UsageError: they cannot be truncated there.
+        """
+        from gancli.latents import check_truncation
+
+        check_truncation(self.truncation)
+        return recipe.truncation if self.truncation is None and recipe is not None else self.truncation
+
+
+def class_number(text: str, model: "Model") -> int:
+    """The number of a class that was given by name or by number.
+
+    Raises:
+        UsageError: the model has no such class.
+    """
     names = model.class_names
     if not model.image.classes:
         raise UsageError(f"--class {text}: this model knows no classes.", "Train one with --conditional.")
@@ -119,7 +140,7 @@ class Target:
     """The options that say where to."""
 
     target: Annotated[str | None, _TARGET] = None
-    columns: Annotated[int | None, _whole("--columns", text="Pictures per row of a grid.")] = None
+    columns: Annotated[int | None, whole("--columns", text="Pictures per row of a grid.")] = None
     no_metadata: Annotated[bool, typer.Option("--no-metadata", help="Do not write into pictures how they were made.")] = False
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False
 
@@ -137,6 +158,15 @@ class Target:
             raise UsageError("-o - would write a PNG to the terminal.", "Redirect it (> grid.png), or name a file.")
         if self.columns is not None and self.columns < 1:
             raise UsageError(f"--columns {self.columns} is no width of a grid.", "Give at least 1.")
-        if Path(target).is_file() and not self.force:
-            raise StorageError(f"'{target}' is already there.", "Choose another name, or replace it with --force.")
+        refuse_existing(target, force=self.force)
         return target
+
+
+def refuse_existing(target: str, *, force: bool) -> None:
+    """Replace no file unless that is wanted.
+
+    Raises:
+        StorageError: there is such a file already.
+    """
+    if Path(target).is_file() and not force:
+        raise StorageError(f"'{target}' is already there.", "Choose another name, or replace it with --force.")

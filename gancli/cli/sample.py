@@ -22,13 +22,15 @@ def sample(context: typer.Context, *, pictures: Pictures, where: Target, source:
     target = where.check(as_json=json)
     recipe = pictures.recipe()
     seeds = pictures.seed_list(recipe)
+    truncation = pictures.threshold(recipe)
     with Counter(sys.stderr, quiet=output.quiet) as counter:
         model = source.load(recipe)
         from gancli.generation.sample import Request, write
 
         labels = pictures.labels(model, len(seeds), recipe)
         columns = where.columns or (recipe.columns if recipe else None)
-        written = write(model, Request(seeds, target, labels, columns, not where.no_metadata), counter)
+        request = Request(seeds, target, labels, columns, not where.no_metadata, truncation)
+        written = write(model, request, counter)
     for note in (f"drawn by {told(model)}", *model.origin.notes):
         output.note(note)
     if json:

@@ -2,6 +2,7 @@
 
 model = gancli.load()                                # the last run; or a name, a run's path, a checkpoint's path
 images = model.sample(64, seed=0)                    # float32 (64, c, h, w) in [-1, 1]
+for frame in model.interpolate(60): ...              # float32 (1, c, h, w), from one seed's picture to the next one's
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from gancli.errors import UsageError
-from gancli.latents import MAX_SEED, latents
+from gancli.generation.tour import Tour
+from gancli.generation.walk import Walk
+from gancli.latents import MAX_SEED, check_truncation, latents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from gancli.generation.facts import Origin
+    from gancli.generation.walk import Method
     from gancli.plugin import ImageSpec
 
 __all__ = ["BATCH_SIZE", "Model"]
@@ -55,6 +59,7 @@ class Model:
         seed: int = 0,
         seeds: Sequence[int] | None = None,
         labels: Sequence[int] | int | None = None,
+        truncation: float | None = None,
         batch_size: int = BATCH_SIZE,
     ) -> Tensor:
         """Draw pictures: float32 ``(n, c, h, w)`` in [-1, 1], on the model's device.
@@ -66,10 +71,12 @@ class Model:
             seed: seed of the first picture.
             seeds: the seed of every picture, instead of ``n`` and ``seed``.
             labels: the class of every picture, or one for all (conditional models); by default 0, 1, 2, ... in turn.
+            truncation: latents' components of larger size are drawn again, which gives less variety and more typical
+                pictures (the truncation trick); see :func:`gancli.latents.latents`.
             batch_size: pictures drawn at a time.
 
         Raises:
-            UsageError: n or the labels are out of range.
+            UsageError: n, the labels or the truncation are out of range.
         """
         if seeds is None:
             count = 64 if n is None else n
@@ -80,10 +87,14 @@ class Model:
             raise UsageError(f"n = {n}, but there are {len(seeds)} seeds.", "Give one of the two.")
         if isinstance(labels, int):
             labels = [labels] * len(seeds)
-        return torch.cat(list(self.batches(seeds, labels, batch_size)))
+        return torch.cat(list(self.batches(seeds, labels, batch_size, truncation)))
 
     def batches(
-        self, seeds: Sequence[int], labels: Sequence[int] | None = None, batch_size: int = BATCH_SIZE
+        self,
+        seeds: Sequence[int],
+        labels: Sequence[int] | None = None,
+        batch_size: int = BATCH_SIZE,
+        truncation: float | None = None,
     ) -> Iterator[Tensor]:
         """The same pictures, batch by batch, so that memory does not grow with their number.
 
@@ -94,13 +105,49 @@ class Model:
             raise UsageError(f"{len(seeds)} pictures, {batch_size} at a time, cannot be drawn.", "Ask for at least 1.")
         if min(seeds) < 0 or max(seeds) > MAX_SEED:
             raise UsageError(f"The seeds {min(seeds)} to {max(seeds)} are out of range.", f"Seeds are 0 to {MAX_SEED}.")
-        return self._drawn(seeds, self.classes(len(seeds), labels), batch_size)
+        check_truncation(truncation)
+        return self._drawn(seeds, self.classes(len(seeds), labels), batch_size, truncation)
 
-    def _drawn(self, seeds: Sequence[int], classes: Sequence[int] | None, batch_size: int) -> Iterator[Tensor]:
+    def _drawn(
+        self, seeds: Sequence[int], classes: Sequence[int] | None, batch_size: int, truncation: float | None
+    ) -> Iterator[Tensor]:
         for start in range(0, len(seeds), batch_size):
-            z = torch.from_numpy(latents(seeds[start : start + batch_size], self.latent_dim))
+            z = torch.from_numpy(latents(seeds[start : start + batch_size], self.latent_dim, truncation))
             chosen = () if classes is None else (torch.tensor(classes[start : start + batch_size]),)
             yield self.draw(z, *chosen)
+
+    def interpolate(
+        self,
+        frames: int = 60,
+        *,
+        keyframes: int | Sequence[int] = 6,
+        labels: Sequence[int] | int | None = None,
+        method: Method = "slerp",
+        loop: bool = True,
+        cells: int = 1,
+        truncation: float | None = None,
+    ) -> Iterator[Tensor]:
+        """Walk through latent space: ``frames`` times float32 ``(cells, c, h, w)`` in [-1, 1], one after the other.
+
+        Equally long steps lead from keyframe to keyframe. The first frame is the first keyframe; a loop's last frame is one
+        step before it.
+
+        Args:
+            frames: of the whole walk.
+            keyframes: how many latents to pass, those of seeds 0, 1, 2, ...; or the seeds. Keyframe k of cell c has the
+                seed at ``k * cells + c``.
+            labels: the classes to pass on the way, or the one to keep (conditional models).
+            method: ``slerp``, turning, or ``lerp``, straight.
+            loop: whether to go back to the first keyframe in the end.
+            cells: pictures per frame, each of which walks its own way.
+            truncation: as in :meth:`sample`, of the keyframes.
+
+        Raises:
+            UsageError: at once, if anything is out of range.
+        """
+        seeds = range(keyframes * max(1, cells)) if isinstance(keyframes, int) else keyframes
+        passed = [labels] if isinstance(labels, int) else labels
+        return iter(Tour(self, Walk(seeds, frames, cells, passed, method, loop, truncation)))
 
     @torch.no_grad()  # not inference mode, whose tensors nobody could train a classifier on
     def draw(self, z: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,17 +18,18 @@ import numpy as np
 import gancli
 from gancli import images
 from gancli.errors import DatasetError, StorageError, UsageError
-from gancli.latents import MAX_SEED
-from gancli.storage import TEMPORARY, explain, explained, write_atomically
+from gancli.latents import MAX_SEED, check_truncation
+from gancli.storage import explained, refuse_missing_parent, replacing, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from gancli.generation.facts import Origin
     from gancli.generation.model import Model
 
-__all__ = ["MAX_IMAGES", "Recipe", "Request", "Written", "format_seeds", "like", "parse_seeds", "write"]
+__all__ = ["MAX_IMAGES", "Recipe", "Request", "Written", "about", "format_seeds", "like", "parse_seeds", "write"]
 
 MAX_IMAGES = 1_000_000
 """Pictures in one call."""
@@ -49,6 +47,7 @@ class Request:
         labels: the class of every picture, for conditional models.
         columns: pictures per row of a grid; None makes it about square.
         metadata: whether pictures carry text chunks that say how they were made.
+        truncation: see :meth:`gancli.Model.sample`.
     """
 
     seeds: Sequence[int]
@@ -56,6 +55,7 @@ class Request:
     labels: Sequence[int] | None = None
     columns: int | None = None
     metadata: bool = True
+    truncation: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,7 @@ class Recipe:
     seeds: list[int]
     labels: list[int] | None
     columns: int | None
+    truncation: float | None = None
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -119,6 +120,10 @@ def like(picture: Path) -> Recipe:
         DatasetError: it carries no such metadata.
     """
     stored = images.read_metadata(picture)
+    if "walk" in stored:
+        raise DatasetError(
+            f"'{picture}' is of a walk, and is not drawn from seeds alone.", "Give a picture that `gancli sample` made."
+        )
     try:
         recipe = Recipe(
             run=str(stored["run"]),
@@ -128,7 +133,9 @@ def like(picture: Path) -> Recipe:
             seeds=parse_seeds(str(stored["seeds"])),
             labels=None if stored.get("labels") is None else [int(label) for label in stored["labels"]],
             columns=None if stored.get("columns") is None else int(stored["columns"]),
+            truncation=None if stored.get("truncation") is None else float(stored["truncation"]),
         )
+        check_truncation(recipe.truncation)
         if recipe.columns is not None and recipe.columns < 1:
             raise ValueError(f"columns = {recipe.columns}")  # noqa: TRY301  (one of several ways to be damaged)
     except (KeyError, TypeError, ValueError, OverflowError, UsageError) as error:
@@ -156,7 +163,7 @@ def write(model: Model, request: Request, progress: Callable[[int, int], None] =
     with explained(Path(request.target)):
         writer = _writer(request.target)
     request = replace(request, labels=model.classes(len(request.seeds), request.labels))
-    batches = map(images.to_bytes, model.batches(request.seeds, request.labels))
+    batches = map(images.to_bytes, model.batches(request.seeds, request.labels, truncation=request.truncation))
     written = writer(model, request, _counted(batches, len(request.seeds), progress))
     return Written(written, len(request.seeds), format_seeds(request.seeds))
 
@@ -183,10 +190,8 @@ def _counted(
         progress(done, total)
 
 
-def _metadata(model: Model, request: Request, seeds: Sequence[int], labels: Sequence[int] | None) -> dict[str, Any]:
-    origin = model.origin
-    if not request.metadata:
-        return {}
+def about(origin: Origin) -> dict[str, Any]:
+    """What a picture tells about the model that made it."""
     return {
         "gancli": gancli.__version__,
         "run": origin.run,
@@ -195,9 +200,18 @@ def _metadata(model: Model, request: Request, seeds: Sequence[int], labels: Sequ
         "weights": origin.weights,
         "arch": origin.facts["arch"]["name"],
         "dataset": origin.facts["dataset"]["name"],
+    }
+
+
+def _metadata(model: Model, request: Request, seeds: Sequence[int], labels: Sequence[int] | None) -> dict[str, Any]:
+    if not request.metadata:
+        return {}
+    return {
+        **about(model.origin),
         "seeds": format_seeds(seeds),
         "labels": None if labels is None else list(labels),
         "columns": request.columns,
+        "truncation": request.truncation,
     }
 
 
@@ -212,7 +226,7 @@ def _grid_png(model: Model, request: Request, batches: Iterator[NDArray[np.uint8
 
 def _write_grid(model: Model, request: Request, batches: Iterator[NDArray[np.uint8]]) -> str:
     target = Path(request.target)
-    _refuse_missing_parent(target)
+    refuse_missing_parent(target)
     write_atomically(target, _grid_png(model, request, batches))
     return str(target)
 
@@ -253,8 +267,8 @@ def _write_archive(model: Model, request: Request, batches: Iterator[NDArray[np.
     image, n = model.image, len(request.seeds)
     shape = (n, image.height, image.width) + ((image.channels,) if image.channels > 1 else ())
     target = Path(request.target)
-    _refuse_missing_parent(target)
-    with _replacing(target) as scratch, zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as archive:
+    refuse_missing_parent(target)
+    with replacing(target) as scratch, zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as archive:
         with archive.open("images.npy", "w", force_zip64=True) as member:
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(member, header)
@@ -263,23 +277,3 @@ def _write_archive(model: Model, request: Request, batches: Iterator[NDArray[np.
         with archive.open("seeds.npy", "w") as member:
             np.lib.format.write_array(member, np.asarray(request.seeds, dtype=np.int64), allow_pickle=False)
     return str(target)
-
-
-def _refuse_missing_parent(target: Path) -> None:
-    """Say so before anything is drawn."""
-    with explained(target.parent):
-        if not target.parent.is_dir():
-            raise FileNotFoundError(errno.ENOENT, "No such file or directory")
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """A file beside the target that takes its place when all went well, and is gone when not."""
-    scratch = target.with_name(f"{TEMPORARY}{token_hex(8)}")
-    try:
-        yield scratch
-        scratch.replace(target)
-    except OSError as error:
-        raise explain(error, target) from error
-    finally:
-        scratch.unlink(missing_ok=True)

@@ -95,6 +95,7 @@ def test_json_is_one_document(cli):
         "checkpoint": "runs/a-run/checkpoints/step-000000008",
         "preview": "runs/a-run/samples/8.png",
         "arch": "",
+        "best": "",
     }
 
 

@@ -111,6 +111,7 @@ def test_an_unconditional_model_has_no_classes(model):
         {"n": 2, "seed": -1},
         {"n": 2, "seed": MAX_SEED},
         {"n": 2, "batch_size": 0},
+        {"n": 2, "truncation": 0.0},
     ],
 )
 def test_what_cannot_be_drawn_is_refused(model, asked):

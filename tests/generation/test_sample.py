@@ -196,6 +196,16 @@ def test_without_metadata_nothing_is_told(model, tmp_path, end):
         like(path)
 
 
+def test_a_truncated_picture_is_drawn_again(model, tmp_path):
+    first, second = tmp_path / "a.png", tmp_path / "b.png"
+    write(model, Request(SEEDS, str(first), truncation=0.5))
+    recipe = like(first)
+    assert recipe.truncation == 0.5
+    write(model, Request(recipe.seeds, str(second), truncation=recipe.truncation))
+    assert first.read_bytes() == second.read_bytes()
+    assert np.array_equal(decoded(first), grid(to_bytes(model.sample(seeds=SEEDS, truncation=0.5))))
+
+
 GOOD = {"run": "x", "step": 1, "digest": "0", "weights": "ema", "seeds": "0-3", "labels": None, "columns": None}
 
 
@@ -214,6 +224,9 @@ GOOD = {"run": "x", "step": 1, "digest": "0", "weights": "ema", "seeds": "0-3", 
         {"columns": 0},
         {"columns": -3},
         {"columns": "x"},
+        {"truncation": 0},
+        {"truncation": "x"},
+        {"truncation": float("nan")},
     ],
 )
 def test_damaged_metadata_are_refused(tmp_path, damage):
