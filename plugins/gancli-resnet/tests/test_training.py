@@ -71,8 +71,7 @@ def test_its_defaults_are_the_paper_s_game_unless_another_one_is_asked_for(confi
     assert configure("objective.name=hinge").objective.options["r2_gamma"] == 0
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("conditional", ["false", "true"])
+@pytest.mark.parametrize(("conditional", "precision"), [("false", "fp32"), ("true", "bf16")])
 def test_an_interrupted_run_ends_in_the_bits_of_one_that_never_stopped(
     configure: Configure, tmp_path: Path, conditional: str, precision: str
 ) -> None:
