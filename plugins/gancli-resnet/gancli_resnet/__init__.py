@@ -51,7 +51,7 @@ class ResNet(Architecture[ResNetConfig]):
     Config = ResNetConfig
     defaults: ClassVar[Defaults] = {
         "objective.name": "relativistic",
-        "objective.penalty_interval_steps": 4,  # the paper's 1 makes a step on a CPU twice as long
+        "objective.penalty_interval_steps": 4,  # the paper's 1 doubles the cost of a step
         "train.batch_size": 64,
         "train.epochs": 10,
     }

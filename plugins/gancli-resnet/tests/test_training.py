@@ -66,9 +66,12 @@ def test_the_registry_finds_it_by_its_entry_point() -> None:
 
 
 def test_its_defaults_are_the_paper_s_game_unless_another_one_is_asked_for(configure: Configure) -> None:
-    assert configure().objective.name == "relativistic"
-    assert configure().objective.options["r2_gamma"] > 0
-    assert configure("objective.name=hinge").objective.options["r2_gamma"] == 0
+    chosen, other = configure().objective, configure("objective.name=hinge").objective
+    assert chosen.name == "relativistic"
+    assert chosen.options["r1_gamma"] == chosen.options["r2_gamma"] > 0
+    assert chosen.options["penalty_interval_steps"] == ResNet.defaults["objective.penalty_interval_steps"]
+    assert other.options["r2_gamma"] == 0
+    assert other.options["penalty_interval_steps"] == 8
 
 
 @pytest.mark.parametrize(("conditional", "precision"), [("false", "fp32"), ("true", "bf16")])
