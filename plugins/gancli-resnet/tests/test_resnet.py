@@ -15,7 +15,7 @@ from gancli.objectives import losses
 from gancli.objectives.penalties import penalties_of
 from gancli.plugin import ImageSpec, Networks, Objective
 from gancli_resnet import ResNet, ResNetConfig, resolutions
-from gancli_resnet.networks import Block
+from gancli_resnet.networks import Block, ResNetDiscriminator
 
 LATENT_DIM = 12
 SPECS = [
@@ -153,6 +153,7 @@ def test_variance_survives_the_discriminator_at_any_size(side: int) -> None:
     variances = []
     for seed in range(5):
         discriminator = build(ImageSpec(3, side, side), {"channels": 16, "max_channels": 64}, seed).discriminator
+        assert isinstance(discriminator, ResNetDiscriminator)
         with torch.no_grad():
             variances.append(discriminator.trunk(discriminator.input(pictures)).var(0).mean())
     assert 0.5 < torch.stack(variances).mean() < 2
