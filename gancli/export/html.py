@@ -14,7 +14,7 @@ import base64
 import hashlib
 import json
 import re
-from functools import cache
+from functools import cache, partial
 from html import escape
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -86,7 +86,7 @@ def reload(data: bytes) -> Callable[[NDArray[np.float32], NDArray[np.int64] | No
         program = Program.parse(found["program"][1], base64.b64decode(found["numbers"][1], validate=True))  # type: ignore[index]
     except (TypeError, ValueError, KeyError) as error:
         raise ExportError("The page holds no generator.", "Give one that `gancli export` wrote.") from error
-    return lambda z, labels=None: replay(program, z, labels)
+    return partial(replay, program)
 
 
 def _precision(model: Model, program: Program) -> Precision:
@@ -151,7 +151,10 @@ def _source(name: str) -> str:
 
 _MARK = re.compile(r"\{\{(\w+)\}\}")
 
-_ICON = "data:image/svg+xml;base64," + base64.b64encode(
-    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3" fill="#a8431b"/>'
-    b'<path d="M5 3l7 5-7 5z" fill="#fff"/></svg>'
-).decode()
+_ICON = (
+    "data:image/svg+xml;base64,"
+    + base64.b64encode(
+        b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3" fill="#a8431b"/>'
+        b'<path d="M5 3l7 5-7 5z" fill="#fff"/></svg>'
+    ).decode()
+)

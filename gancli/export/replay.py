@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Array = NDArray[np.float32]
+    Array = NDArray[np.floating[Any]]
 
 __all__ = ["BINARY", "OPERATIONS", "UNARY", "replay"]
 
 
-def replay(program: Program, z: Array, labels: NDArray[np.int64] | None = None) -> Array:
+def replay(program: Program, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
     """Run a program: latents ``(n, latent_dim)`` [, labels ``(n,)``] -> images ``(n, c, h, w)``."""
     values: dict[int, Any] = {LATENT: z.astype(np.float32), LABEL: labels}
     for position, step in enumerate(program.steps):
         args = [_argument(program, values, argument) for argument in step.args]
         made = OPERATIONS[step.op](step, *args)
         values[Program.value(position)] = made.astype(np.float32, copy=False).reshape(len(z), *step.shape)
-    images: Array = values[Program.value(len(program.steps) - 1)]
+    images: NDArray[np.float32] = values[Program.value(len(program.steps) - 1)]
     return images
 
 
@@ -41,7 +41,7 @@ def _argument(program: Program, values: dict[int, Any], argument: int | None) ->
 
 
 def _linear(_step: Step, x: Array, weight: Array, bias: Array | None) -> Array:
-    """x W^T + b over the last dimension; W is ``(out, in)``."""
+    """The product x W^T + b over the last dimension; W is ``(out, in)``."""
     product: Array = x @ weight.T
     return product if bias is None else product + bias
 
@@ -102,15 +102,15 @@ def _gather(step: Step, x: Array) -> Array:
 
 
 def _resample(_step: Step, x: Array, rows: Array, columns: Array) -> Array:
-    """rows x columns^T for every channel: any separable, linear change of size."""
+    """The product rows x columns^T for every channel: any separable, linear change of size."""
     made: Array = rows @ x @ columns.T
     return made
 
 
 def _reduce(step: Step, x: Array) -> Array:
     """``scale`` times the sum over ``axes`` (of one picture's shape)."""
-    total: Array = x.sum(tuple(axis + 1 for axis in step.options["axes"]), dtype=np.float64)
-    return total * step.options["scale"]
+    total: Array = x.sum(tuple(axis + 1 for axis in step.options["axes"]), dtype=np.float64) * step.options["scale"]
+    return total
 
 
 def _cat(step: Step, *parts: Array) -> Array:
@@ -146,7 +146,8 @@ def _unary(step: Step, x: Array) -> Array:
 
 def _binary(step: Step, a: Array, b: Array) -> Array:
     with np.errstate(all="ignore"):
-        return BINARY[step.op](_aligned(step, a), _aligned(step, b))
+        made: Array = BINARY[step.op](_aligned(step, a), _aligned(step, b))
+    return made
 
 
 def _aligned(step: Step, operand: Array) -> Array:
@@ -156,8 +157,8 @@ def _aligned(step: Step, operand: Array) -> Array:
 
 
 def _elu(x: Array, options: dict[str, Any]) -> Array:
-    alpha, scale, input_scale = options["alpha"], options["scale"], options["input_scale"]
-    return np.where(x > 0, scale * x, scale * alpha * np.expm1(np.minimum(x, 0) * input_scale))
+    made: Array = np.where(x > 0, x, options["alpha"] * np.expm1(np.minimum(x, 0) * options["input_scale"]))
+    return made * options["scale"]
 
 
 UNARY: dict[str, Callable[[Array, dict[str, Any]], Array]] = {

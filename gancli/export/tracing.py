@@ -2,7 +2,7 @@
 
 ``torch.export`` lists the operations of the network. Each is run once, on real latents, so that all shapes are known. What
 does not depend on the latent or the label is computed right here and becomes a constant, whatever operations it took (a
-spectrally normalised weight, a grid of positions); the rest is translated one by one (:mod:`gancli.export.translators`).
+spectrally normalised weight, a grid of positions); the rest is translated one by one (:mod:`gancli.export.dispatch`).
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
+
 from gancli.errors import ExportError
 from gancli.export.builder import PICTURES, Builder, Untranslatable, Varying
+from gancli.export.dispatch import translate
 from gancli.export.program import LABEL, LATENT, Program
-from gancli.export.translators import translate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +77,7 @@ def _translate(builder: Builder, exported: ExportedProgram, inputs: Sequence[Ten
             target = signature[node.name]
             values[node] = Varying(next(numbers), next(given)) if target is None else stored[target].detach()
         elif node.op == "output":
-            return values[node.args[0][0]]
+            return values[node.all_input_nodes[0]]
         else:
             values[node] = _call(builder, node, values)
     raise AssertionError("a graph ends in its output")
@@ -85,8 +86,8 @@ def _translate(builder: Builder, exported: ExportedProgram, inputs: Sequence[Ten
 def _call(builder: Builder, node: Node, values: dict[Node, Any]) -> Any:  # noqa: ANN401  (whatever the operation makes)
     from torch.fx.node import map_arg
 
-    args = map_arg(node.args, values.__getitem__)
-    keywords = map_arg(node.kwargs, values.__getitem__)
+    args: Any = map_arg(node.args, values.__getitem__)
+    keywords: Any = map_arg(node.kwargs, values.__getitem__)
     if node.target is operator.getitem:
         return args[0][args[1]]
     if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):  # noqa: SLF001  (its only name)
@@ -97,7 +98,7 @@ def _call(builder: Builder, node: Node, values: dict[Node, Any]) -> Any:  # noqa
         name = node.target._schema.name  # noqa: SLF001  (as the field writes it, without the overload)
         raise ExportError(f"The page cannot compute '{name}'{_place(node)}: {reason}.", _REMEDY) from None
     if node.target._schema.is_mutable:  # noqa: SLF001  (whoever reads the first argument later, reads what it became)
-        values[node.args[0]] = made  # type: ignore[index]
+        values[node.all_input_nodes[0]] = made
     return made
 
 

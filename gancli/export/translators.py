@@ -1,4 +1,4 @@
-"""Operations of PyTorch as steps of a program, one function per family."""
+"""Operations of PyTorch that compute, as steps of a program: one function per family."""
 
 from __future__ import annotations
 
@@ -8,78 +8,32 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from gancli.export.moving import gather
+from gancli.export.builder import Builder, Untranslatable, Varying
 from gancli.export.program import LABEL
-from gancli.export.builder import PICTURES, Builder, Untranslatable, Varying
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from torch._ops import OpOverload
-
     Translator = Callable[["Builder", str, "Arguments", Tensor], Varying]
 
-__all__ = ["translate"]
+__all__ = ["TRANSLATORS", "Arguments"]
 
 Arguments = dict[str, Any]
 """An operation's arguments by the names of its schema; varying ones are :class:`Varying`."""
 
 
-def translate(builder: Builder, target: OpOverload, args: Sequence[Any], keywords: dict[str, Any]) -> Any:  # noqa: ANN401
-    """What one operation makes: a constant, or a varying value (several, for some operations) with its steps appended.
-
-    Raises:
-        Untranslatable: it cannot be a step.
-    """
-    if torch.Tag.nondeterministic_seeded in target.tags and not _is_switched_off(target, args):
-        raise Untranslatable("it draws random numbers, and a picture has to depend on its latent alone")
-    made = target(*_traced(args), **_traced(keywords))
-    if not _depends(args) and not _depends(list(keywords.values())):
-        return made
-    arguments = _by_name(target, args, keywords)
-    name = target._schema.name.removeprefix("aten::").rstrip("_")  # noqa: SLF001  (schemas have no other door)
-    if isinstance(made, list | tuple):
-        return [gather(builder, lambda *a, k=k, **o: target(*a, **o)[k], args, keywords, one) for k, one in enumerate(made)]
-    if not made.ndim or made.shape[0] != PICTURES:
-        raise Untranslatable("it mixes the pictures of a batch")
-    if name in MOVES:
-        return gather(builder, target, args, keywords, made)
-    if name not in TRANSLATORS:
-        raise Untranslatable("it has no kernel for it")
-    return TRANSLATORS[name](builder, name, arguments, made)
-
-
-def _is_switched_off(target: OpOverload, args: Sequence[Any]) -> bool:
-    """Dropout in evaluation."""
-    return "dropout" in target._schema.name and args[-1] is False  # noqa: SLF001
-
-
-def _depends(args: Any) -> bool:  # noqa: ANN401
-    if isinstance(args, list | tuple):
-        return any(map(_depends, args))
-    return isinstance(args, Varying)
-
-
-def _traced(args: Any) -> Any:  # noqa: ANN401
-    if isinstance(args, list | tuple):
-        return [_traced(argument) for argument in args]
-    if isinstance(args, dict):
-        return {name: _traced(argument) for name, argument in args.items()}
-    return args.traced if isinstance(args, Varying) else args
-
-
-def _by_name(target: OpOverload, args: Sequence[Any], keywords: dict[str, Any]) -> Arguments:
-    schema = target._schema.arguments  # noqa: SLF001
-    given = {argument.name: value for argument, value in zip(schema, args, strict=False)}
-    return {argument.name: argument.default_value for argument in schema if argument.has_default_value()} | given | keywords
-
-
 def _constants(arguments: Arguments, *names: str) -> list[Tensor | None]:
     """Weights that the operation takes."""
     found = [arguments[name] for name in names]
-    if _depends(found):
+    if any(isinstance(one, Varying) for one in found):
         raise Untranslatable("its weights depend on the latent")
     return found
+
+
+def _input(arguments: Arguments) -> Varying:
+    """The first argument, which operations call by one of two names."""
+    x: Varying = arguments["input"] if "input" in arguments else arguments["self"]
+    return x
 
 
 def _linear(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
@@ -134,21 +88,22 @@ def _one_hot(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varyin
     return builder.step("embedding", [label, torch.eye(made.shape[-1])], made.float())
 
 
-def _label(value: Varying) -> Varying:
+def _label(value: Any) -> Varying:  # noqa: ANN401
     if not isinstance(value, Varying) or value.number != LABEL:
-        raise Untranslatable("only labels can be looked up")
+        raise Untranslatable("only the labels themselves can be looked up")
     return value
+
+
+_STATISTICS = "running_mean", "running_var", "weight", "bias"
 
 
 def _batch_norm(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
     """With the stored statistics it is a scale and a shift per channel, computed here once."""
-    if a.get("training", a.get("use_input_stats")) or a["running_mean"] is None:
+    mean, variance, weight, bias = (None if one is None else one.double() for one in _constants(a, *_STATISTICS))
+    if mean is None or variance is None or a.get("training", a.get("use_input_stats")):
         raise Untranslatable("it normalises over the batch")
-    mean, variance, weight, bias = _constants(a, "running_mean", "running_var", "weight", "bias")
-    assert mean is not None  # noqa: S101  (checked above; for the type checker)
-    assert variance is not None  # noqa: S101
-    scale = (1 if weight is None else weight.double()) / (variance.double() + a["eps"]).sqrt()
-    shift = (0 if bias is None else bias.double()) - mean.double() * scale
+    scale = (variance + a["eps"]).rsqrt() * (1 if weight is None else weight)
+    shift = (0 if bias is None else bias) - mean * scale
     scaled = builder.step("mul", [a["input"], _per_channel(scale, made)], made)
     return builder.step("add", [scaled, _per_channel(shift, made)], made)
 
@@ -209,7 +164,7 @@ def _cat(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
 
 def _resample(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varying:
     """A separable change of size: rows of ones show what it does to columns, and the other way round."""
-    x = a.get("input", a.get("self"))
+    x = _input(a)
     rest = {key: value for key, value in a.items() if key not in {"input", "self"}}
     function = getattr(torch.ops.aten, name)
     overload = function.vec if "scale_factors" in rest else function.default
@@ -223,7 +178,7 @@ def _resample(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varyin
 
 def _alias(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
     """The same numbers in the same order, perhaps in another shape."""
-    x = a.get("self", a.get("input"))
+    x = _input(a)
     if made.is_floating_point() != x.traced.is_floating_point():
         raise Untranslatable("numbers and labels are not converted into each other")
     if x.number == LABEL:
@@ -279,7 +234,9 @@ def _operand(value: Any, made: Tensor) -> Any:  # noqa: ANN401
     if isinstance(value, int | float):
         return torch.tensor(float(value))
     if isinstance(value, Varying):
-        if value.traced.ndim != made.ndim or not value.traced.is_floating_point():
+        if not value.traced.is_floating_point():
+            raise Untranslatable("labels can be looked up, not computed with")
+        if value.traced.ndim != made.ndim:
             raise Untranslatable("it mixes the pictures of a batch")
         return value
     return _same_for_all(value) if value.ndim == made.ndim else value
@@ -291,13 +248,6 @@ def _same_for_all(constant: Tensor) -> Tensor:
         raise Untranslatable("it treats the pictures of a batch differently")
     return constant[0]
 
-
-MOVES = frozenset(
-    "chunk constant_pad_nd expand expand_as flip getitem narrow pad permute pixel_shuffle pixel_unshuffle reflection_pad2d repeat "
-    "repeat_interleave replication_pad2d roll select slice split split_with_sizes swapaxes t tile transpose unbind "
-    "upsample_nearest2d movedim".split()
-)
-"""Operations that move numbers, or put zeros between them, and change none: see :mod:`gancli.export.moving`."""
 
 _ALIASES = (
     "_to_copy _unsafe_view alias clone contiguous detach dropout feature_dropout flatten float lift_fresh reshape squeeze to "

@@ -260,9 +260,19 @@ function playWithSpace(event) {
   if (!event.repeat) walk.toggle();
 }
 
-function setTheme(dark) {
-  document.documentElement.dataset.theme = dark ? "dark" : "light";
-  find("theme").setAttribute("aria-pressed", String(dark));
+// The system's choice of light or dark holds until the button is pressed.
+function isDark() {
+  const { theme } = document.documentElement.dataset;
+  return theme ? theme === "dark" : darkness.matches;
+}
+
+function showTheme() {
+  find("theme").setAttribute("aria-pressed", String(isDark()));
+}
+
+function changeTheme() {
+  document.documentElement.dataset.theme = isDark() ? "light" : "dark";
+  showTheme();
 }
 
 function connect() {
@@ -284,8 +294,8 @@ function connect() {
   find("reset").addEventListener("click", () => { walk.pause(); choose(state.chosen); });
   find("save-grid").addEventListener("click", () => Drawing.save(Drawing.sheet(state.images), `${facts.run}-seed-${state.seed}-grid`));
   find("save-picture").addEventListener("click", () => Drawing.save(find("picture"), `${facts.run}-${find("caption").textContent}`));
-  find("theme").addEventListener("click", () => setTheme(document.documentElement.dataset.theme !== "dark"));
-  darkness.addEventListener("change", () => setTheme(darkness.matches));
+  find("theme").addEventListener("click", changeTheme);
+  darkness.addEventListener("change", showTheme);
 }
 
 function introduce() {
@@ -310,7 +320,7 @@ function introduce() {
 }
 
 introduce();
-setTheme(darkness.matches);
+showTheme();
 Drawing.canvas(find("picture"));
 connect();
 show();
