@@ -1,6 +1,6 @@
 """The generator as one web page that needs nothing else: no network, no installation.
 
-The page holds the generator as a :class:`~gancli.export.program.Program` and small kernels that run it in the browser
+The page holds the generator as a :class:`~gancli.export.program.steps.Program` and small kernels that run it in the browser
 (``page/kernels.js``). Compared with an ONNX runtime in WebAssembly, which alone has more than 10 MB, that is 40 kB, and fast
 enough: a dense generator draws 64 digits in a few hundredths of a second.
 
@@ -23,9 +23,9 @@ import numpy as np
 
 import gancli
 from gancli.errors import ExportError
-from gancli.export.program import Precision, Program
-from gancli.export.replay import replay
-from gancli.export.tracing import trace
+from gancli.export.program.replay import replay
+from gancli.export.program.steps import Precision, Program
+from gancli.export.program.tracing import trace
 from gancli.latents import latents
 
 if TYPE_CHECKING:

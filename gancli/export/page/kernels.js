@@ -1,4 +1,4 @@
-// The operations of gancli/export/replay.py on typed arrays, and a program that is made of them.
+// The operations of gancli/export/program/replay.py on typed arrays, and a program that is made of them.
 // An array holds one picture behind the other; shapes are those of one picture. Every entry of OPERATIONS takes a step and
 // what is known of its arguments ({shape, data}, where only constants have data) and returns the function that runs it:
 // (n, out, ...arguments) fills `out`.

@@ -1,4 +1,4 @@
-"""A :class:`~gancli.export.program.Program` in the making."""
+"""A :class:`~gancli.export.program.steps.Program` in the making."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gancli.export.program import Program, Step
+from gancli.export.program.steps import Program, Step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,8 +1,8 @@
-"""From a generator to a :class:`~gancli.export.program.Program`.
+"""From a generator to a :class:`~gancli.export.program.steps.Program`.
 
 ``torch.export`` lists the operations of the network. Each is run once, on real latents, so that all shapes are known. What
 does not depend on the latent or the label is computed right here and becomes a constant, whatever operations it took (a
-spectrally normalised weight, a grid of positions); the rest is translated one by one (:mod:`gancli.export.dispatch`).
+spectrally normalised weight, a grid of positions); the rest is translated one by one (:mod:`gancli.export.program.dispatch`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gancli.errors import ExportError
-from gancli.export.builder import PICTURES, Builder, Untranslatable, Varying
-from gancli.export.dispatch import translate
-from gancli.export.program import LABEL, LATENT, Program
+from gancli.export.program.builder import PICTURES, Builder, Untranslatable, Varying
+from gancli.export.program.dispatch import translate
+from gancli.export.program.steps import LABEL, LATENT, Program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -37,7 +37,7 @@ class Step:
     """One operation.
 
     Attributes:
-        op: its name, see :mod:`gancli.export.replay`.
+        op: its name, see :mod:`gancli.export.program.replay`.
         args: values, constants (negative) or nothing.
         shape: what it makes, of one picture.
         options: numbers and lists of numbers that the operation needs besides.

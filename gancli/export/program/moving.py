@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from gancli.export.builder import PICTURES, Builder, Untranslatable, Varying
+from gancli.export.program.builder import PICTURES, Builder, Untranslatable, Varying
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

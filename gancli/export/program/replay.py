@@ -1,4 +1,4 @@
-"""A :class:`~gancli.export.program.Program` in NumPy: what every operation means, and the judge of the page's own kernels.
+"""A :class:`~gancli.export.program.steps.Program` in NumPy: what its operations mean, and what judges a page's kernels.
 
 Arrays have one row per picture, ``(n, *shape)``.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from gancli.export.program import LABEL, LATENT, Program, Step
+from gancli.export.program.steps import LABEL, LATENT, Program, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +114,10 @@ def _reduce(step: Step, x: Array) -> Array:
 
 
 def _cat(step: Step, *parts: Array) -> Array:
-    return np.concatenate(parts, step.options["axis"] + 1)
+    """Parts one behind the other along ``axis`` (of one picture's shape); a constant is the same for all pictures."""
+    n = next(len(part) for part in parts if part.ndim > len(step.shape))
+    alike = [part if part.ndim > len(step.shape) else np.broadcast_to(part, (n, *part.shape)) for part in parts]
+    return np.concatenate(alike, step.options["axis"] + 1)
 
 
 def _reshape(_step: Step, x: Array) -> Array:
@@ -157,8 +160,8 @@ def _aligned(step: Step, operand: Array) -> Array:
 
 
 def _elu(x: Array, options: dict[str, Any]) -> Array:
-    made: Array = np.where(x > 0, x, options["alpha"] * np.expm1(np.minimum(x, 0) * options["input_scale"]))
-    return made * options["scale"]
+    below: Array = options["alpha"] * np.expm1(np.minimum(x, 0) * options["input_scale"])
+    return np.where(x > 0, x, below) * np.float64(options["scale"])
 
 
 UNARY: dict[str, Callable[[Array, dict[str, Any]], Array]] = {

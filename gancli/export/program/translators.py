@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from gancli.export.builder import Builder, Untranslatable, Varying
-from gancli.export.program import LABEL
+from gancli.export.program.builder import Builder, Untranslatable, Varying
+from gancli.export.program.steps import LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -285,6 +285,7 @@ TRANSLATORS: dict[str, Translator] = {
     "relu": _unary("relu"),
     "relu6": _unary("clamp", low=0.0, high=6.0),
     "rsqrt": _unary("power", exponent=-0.5),
+    "selu": _unary("elu", alpha=1.6732632423543772, scale=1.0507009873554805, input_scale=1.0),
     "sigmoid": _unary("sigmoid"),
     "silu": _unary("silu"),
     "sin": _unary("sin"),

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from gancli.export.builder import PICTURES, Builder, Untranslatable, Varying
-from gancli.export.moving import gather
-from gancli.export.translators import TRANSLATORS, Arguments
+from gancli.export.program.builder import PICTURES, Builder, Untranslatable, Varying
+from gancli.export.program.moving import gather
+from gancli.export.program.translators import TRANSLATORS, Arguments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ _REPEATS = "expand expand_as repeat repeat_interleave tile upsample_nearest2d"
 _TURNS = "flip movedim permute pixel_shuffle pixel_unshuffle roll swapaxes t transpose"
 
 MOVES = frozenset([*_CUTS.split(), *_PADS.split(), *_REPEATS.split(), *_TURNS.split()])
-"""Operations that move numbers, or put zeros between them, and change none: see :mod:`gancli.export.moving`."""
+"""Operations that move numbers, or put zeros between them, and change none."""
 
 _NO_KERNEL = "there is no kernel for it"
 
@@ -35,14 +35,14 @@ def translate(builder: Builder, target: OpOverload, args: Sequence[Any], keyword
     Raises:
         Untranslatable: it cannot be a step.
     """
+    if target._schema.name.startswith("aten::_assert"):  # noqa: SLF001  (about shapes and types, which are as they are)
+        return None
     if torch.Tag.nondeterministic_seeded in target.tags and not _is_switched_off(target, args):
         raise Untranslatable("it draws random numbers, and a picture has to depend on its latent alone")
     made = target(*_traced(args), **_traced(keywords))
     if not _depends(args) and not _depends(list(keywords.values())):
         return made
     name = target._schema.name.removeprefix("aten::").rstrip("_")  # noqa: SLF001  (schemas have no other door)
-    if made is None:  # an assertion about shapes and types, which holds
-        return None
     if name in MOVES and isinstance(made, list | tuple):
         return [gather(builder, lambda *a, k=k, **o: target(*a, **o)[k], args, keywords, one) for k, one in enumerate(made)]
     if not isinstance(made, Tensor):
