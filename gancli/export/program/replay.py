@@ -26,10 +26,11 @@ __all__ = ["BINARY", "OPERATIONS", "UNARY", "replay"]
 def replay(program: Program, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
     """Run a program: latents ``(n, latent_dim)`` [, labels ``(n,)``] -> images ``(n, c, h, w)``."""
     values: dict[int, Any] = {LATENT: z.astype(np.float32), LABEL: labels}
-    for position, step in enumerate(program.steps):
-        args = [_argument(program, values, argument) for argument in step.args]
-        made = OPERATIONS[step.op](step, *args)
-        values[Program.value(position)] = made.astype(np.float32, copy=False).reshape(len(z), *step.shape)
+    with np.errstate(all="ignore"):  # what overflows does so in torch as well, and shows in the comparison
+        for position, step in enumerate(program.steps):
+            args = [_argument(program, values, argument) for argument in step.args]
+            made = OPERATIONS[step.op](step, *args)
+            values[Program.value(position)] = made.astype(np.float32, copy=False).reshape(len(z), *step.shape)
     images: NDArray[np.float32] = values[Program.value(len(program.steps) - 1)]
     return images
 
@@ -143,13 +144,11 @@ def _softmax(_step: Step, x: Array) -> Array:
 
 
 def _unary(step: Step, x: Array) -> Array:
-    with np.errstate(all="ignore"):  # what overflows does so in torch as well, and shows in the comparison
-        return UNARY[step.op](x.astype(np.float64), step.options)
+    return UNARY[step.op](x.astype(np.float64), step.options)
 
 
 def _binary(step: Step, a: Array, b: Array) -> Array:
-    with np.errstate(all="ignore"):
-        made: Array = BINARY[step.op](_aligned(step, a), _aligned(step, b))
+    made: Array = BINARY[step.op](_aligned(step, a), _aligned(step, b))
     return made
 
 
