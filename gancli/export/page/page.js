@@ -4,6 +4,7 @@
 const { facts } = Drawing;
 const find = (id) => document.getElementById(id);
 const LAST_SEED = 2n ** 63n - 1n, LIMIT = 3, SECONDS_PER_SEED = 2;
+const PICTURES = ["picture", "echo"];  // the second stays in sight beside the sliders where there is one column only
 const stillness = matchMedia("(prefers-reduced-motion: reduce)"), darkness = matchMedia("(prefers-color-scheme: dark)");
 const classes = facts.classes.length;
 
@@ -124,7 +125,7 @@ function drawPicture() {
     while (outdated) {
       outdated = false;
       const numbers = await Drawing.draw(state.z.slice(), Int32Array.of(state.label));
-      Drawing.paint(find("picture"), Drawing.pixels(numbers, 0));
+      for (const id of PICTURES) Drawing.paint(find(id), Drawing.pixels(numbers, 0));
     }
   })().catch(fail).finally(() => { drawing = null; });
   return drawing;
@@ -321,6 +322,6 @@ function introduce() {
 
 introduce();
 showTheme();
-Drawing.canvas(find("picture"));
+for (const id of PICTURES) Drawing.canvas(find(id));
 connect();
 show();

@@ -126,11 +126,13 @@ class Browser:
         self.find(name).send_keys(text)
 
     def logs(self):
-        """What the console said and which addresses were asked for, since the last call."""
+        """What the console said and which requests went out, since the last call (not those that the policy stopped)."""
         console = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
         events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        sent = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
-        return console, sent
+        failed = [event["params"] for event in events if event["method"] == "Network.loadingFailed"]
+        stopped = {failure["requestId"] for failure in failed if failure.get("blockedReason") == "csp"}
+        sent = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
+        return console, [request["request"]["url"] for request in sent if request["requestId"] not in stopped]
 
 
 @pytest.fixture(scope="session")
