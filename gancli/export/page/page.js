@@ -111,8 +111,8 @@ function choose(i, aloud = true) {
   state.label = classes ? labelOf(i) : 0;
   state.z = Latents.latent(state.target, facts.latent_dim);
   state.changed = false;
-  if (state.playing) walk.aim();
   if (aloud) say(titleOf(state.target, state.label));
+  if (state.playing) walk.aim();
   return drawPicture();
 }
 
