@@ -1,0 +1,1 @@
+"""A generator in the forms that other programs use."""

@@ -1,0 +1,95 @@
+"""How fast an exported page draws in headless Chromium, against PyTorch on one thread: `python tests/benchmarks/page.py`.
+
+Targets: 64 pictures of the default generator well below a second, one in less than 50 ms (20 a second for sliders).
+Generators have the default sizes and fresh weights: the time does not depend on what was learnt.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import torch
+from selenium import webdriver
+
+from gancli.architectures.dense import Dense, DenseConfig
+from gancli.export.html import encode
+from gancli.generation.facts import Origin
+from gancli.generation.model import Model
+from gancli.plugin import ImageSpec
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+    from gancli.plugin import Networks
+
+DRAW = """
+const [n, done] = arguments, z = Float32Array.from({length: n * facts.latent_dim}, () => 2 * Math.random() - 1);
+const start = performance.now();
+Drawing.draw(z, new Int32Array(n)).then(() => done((performance.now() - start) / 1000));
+"""
+ROUNDS = 15
+
+
+def chromium() -> Chrome:
+    """Headless, from Debian's packages."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or sys.exit(
+        "Chromium is missing: apt-get install chromium chromium-driver"
+    )
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu"):
+        options.add_argument(argument)
+    return webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+
+
+def generators() -> dict[str, Networks]:
+    """The built-in one, and the plugin's where it is installed."""
+    image = ImageSpec(1, 28, 28)
+    built = {"dense": Dense().build(DenseConfig(), image, 100)}
+    try:
+        from gancli_dcgan import DCGAN, DCGANConfig
+    except ImportError:
+        return built
+    return built | {"dcgan": DCGAN().build(DCGANConfig(), image, 100)}
+
+
+def model(networks: Networks) -> Model:
+    """A model that says as little as possible about itself."""
+    facts = {"arch": {"name": "fresh"}, "dataset": {"name": "none"}}
+    return Model(networks.generator, 100, ImageSpec(1, 28, 28), (), Origin("fresh", Path(), 0, "", "ema", facts))
+
+
+def in_torch(drawn: Model, n: int) -> float:
+    """Seconds for n pictures."""
+    z = torch.randn(n, 100)
+    start = time.perf_counter()
+    drawn.draw(z)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """One line per generator and number of pictures."""
+    torch.set_num_threads(1)
+    print(f"{'':16} {'page kB':>8} {'browser ms':>11} {'torch ms':>9} {'ratio':>6}   (medians of {ROUNDS}, interleaved)")
+    with TemporaryDirectory() as folder, chromium() as driver:
+        for name, networks in generators().items():
+            drawn = model(networks)
+            page = Path(folder) / f"{name}.html"
+            page.write_bytes(encode(drawn))
+            driver.get(page.as_uri())
+            driver.set_script_timeout(60)
+            for n in (64, 1):
+                driver.execute_async_script(DRAW, n)  # compile, and allocate
+                pairs = [(driver.execute_async_script(DRAW, n), in_torch(drawn, n)) for _ in range(ROUNDS)]
+                browser, native = (statistics.median(times) for times in zip(*pairs, strict=True))
+                size = page.stat().st_size / 1000
+                print(f"{name:10} {n:5} {size:8.0f} {browser * 1e3:11.1f} {native * 1e3:9.1f} {browser / native:6.1f}")
+
+
+if __name__ == "__main__":
+    main()
