@@ -34,7 +34,6 @@ _SETTLED = 64
 """k-means ends when at most this many of them change their colour."""
 
 
-
 def write(file: BinaryIO, frames: Iterator[Pixels], film: Film) -> None:
     """Write all of it; uint8 ``(h, w, 1)`` or ``(h, w, 3)`` per frame."""
     palette, indices_of = _grey() if film.channels == 1 else _colour(film.glimpse())
