@@ -106,7 +106,9 @@ class Networks:
     """The two players.
 
     Attributes:
-        generator: ``(n, latent_dim)`` [, labels ``(n,)``] -> images ``(n, c, h, w)`` in [-1, 1].
+        generator: ``(n, latent_dim)`` [, labels ``(n,)``] -> images ``(n, c, h, w)`` in [-1, 1]. Labels are whole numbers; if
+            all that is done with them is to look them up in modules of the kind ``nn.Embedding``, ``gancli interpolate`` can
+            also draw what lies between two classes, by blending what these return. Otherwise it cross-fades pictures.
         discriminator: images ``(n, c, h, w)`` [, labels ``(n,)``] -> logits ``(n,)``, without a sigmoid.
     """
 

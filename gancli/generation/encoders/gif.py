@@ -25,10 +25,13 @@ CENTISECONDS = 100
 """The unit in which GIF counts the time of a frame, per second."""
 
 _COLOURS = 256
-_GLIMPSE_PIXELS = 2**20
-_KMEANS_ROUNDS = 4
-_KEEP = 1 << 2  # disposal method: the next frame is drawn over this one
 _BLOCK = 255
+_KEEP = 1 << 2  # disposal method: the next frame is drawn over this one
+_GLIMPSE_PIXELS = 2**14
+"""As many as the palette is chosen from. Ten times as many give the same error and take ten times as long or more."""
+
+_SETTLED = 64
+"""k-means ends when at most this many of them change their colour."""
 
 
 def write(file: BinaryIO, frames: Iterator[Pixels], film: Film) -> None:
@@ -67,7 +70,7 @@ def _grey() -> tuple[bytes, Callable[[Pixels], Pixels]]:
 def _colour(glimpse: Iterator[Pixels]) -> tuple[bytes, Callable[[Pixels], Pixels]]:
     seen = np.concatenate([pixels.reshape(-1, 3) for pixels in glimpse])
     seen = seen[:: -(-len(seen) // _GLIMPSE_PIXELS)]
-    chosen = Image.fromarray(seen[None]).quantize(_COLOURS, Image.Quantize.MEDIANCUT, kmeans=_KMEANS_ROUNDS)
+    chosen = Image.fromarray(seen[None]).quantize(_COLOURS, Image.Quantize.MEDIANCUT, kmeans=_SETTLED)
     palette = bytes(chosen.getpalette() or ()).ljust(3 * _COLOURS, b"\0")
 
     def indices_of(pixels: Pixels) -> Pixels:
