@@ -142,6 +142,34 @@ def write_atomically(path: Path, data: bytes, storage: Storage = DISK, *, durabl
             storage.fsync_dir(path.parent)
 
 
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """The name of a file beside ``target`` that takes its place when all went well, and is gone when not.
+
+    Raises:
+        StorageError: it could not be written; what was there before is still there.
+    """
+    scratch = target.with_name(f"{TEMPORARY}{token_hex(8)}")
+    with explained(target):
+        try:
+            yield scratch
+            scratch.replace(target)
+        finally:
+            scratch.unlink(missing_ok=True)
+
+
+def refuse_missing_parent(target: Path) -> None:
+    """Say so before anything is computed.
+
+    Raises:
+        StorageError: the directory that ``target`` is to be written into is not there.
+    """
+    with explained(target.parent):
+        if not target.parent.is_dir():
+            reason = errno.ENOTDIR if target.parent.exists() else errno.ENOENT
+            raise OSError(reason, os.strerror(reason))
+
+
 def write_file(path: Path, data: bytes, storage: Storage = DISK, *, durable: bool) -> None:
     """Write a file that was not there before. Its name is durable only after an ``fsync_dir`` of its directory."""
     descriptor = storage.create(path)

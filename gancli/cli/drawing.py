@@ -12,8 +12,9 @@ from gancli.cli.farewell import free_name
 from gancli.errors import StorageError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from gancli.generation.model import Model
     from gancli.generation.sample import Recipe
+    from gancli.generation.sampler import Sampler
+    from gancli.images import Images
 
 __all__ = ["Pictures", "Target"]
 
@@ -94,7 +95,7 @@ class Pictures:
             raise UsageError(f"--seed {seed} is out of range.", f"Choose 0 to {last}.")
         return range(seed, seed + count)
 
-    def labels(self, model: "Model", count: int, recipe: "Recipe | None") -> list[int] | None:
+    def labels(self, model: "Sampler[Images]", count: int, recipe: "Recipe | None") -> list[int] | None:
         """The class of each picture; None leaves it to the model."""
         if self.class_ is not None:
             return [_label(self.class_, model)] * count
@@ -102,7 +103,7 @@ class Pictures:
         return recipe.labels if recipe is not None and same_number else None
 
 
-def _label(text: str, model: "Model") -> int:
+def _label(text: str, model: "Sampler[Images]") -> int:
     """The number of a class that was given by name or by number."""
     names = model.class_names
     if not model.image.classes:

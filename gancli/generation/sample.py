@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,14 +19,15 @@ import gancli
 from gancli import images
 from gancli.errors import DatasetError, StorageError, UsageError
 from gancli.latents import MAX_SEED
-from gancli.storage import TEMPORARY, explain, explained, write_atomically
+from gancli.storage import explained, refuse_missing_parent, replacing, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from gancli.generation.model import Model
+    from gancli.generation.sampler import Sampler
+    from gancli.images import Images
 
 __all__ = ["MAX_IMAGES", "Recipe", "Request", "Written", "format_seeds", "like", "parse_seeds", "write"]
 
@@ -139,7 +137,9 @@ def like(picture: Path) -> Recipe:
     return recipe
 
 
-def write(model: Model, request: Request, progress: Callable[[int, int], None] = lambda _done, _total: None) -> Written:
+def write(
+    model: Sampler[Images], request: Request, progress: Callable[[int, int], None] = lambda _done, _total: None
+) -> Written:
     """Draw and write.
 
     Args:
@@ -161,7 +161,7 @@ def write(model: Model, request: Request, progress: Callable[[int, int], None] =
     return Written(written, len(request.seeds), format_seeds(request.seeds))
 
 
-def _writer(target: str) -> Callable[[Model, Request, Iterator[NDArray[np.uint8]]], str]:
+def _writer(target: str) -> Callable[[Sampler[Images], Request, Iterator[NDArray[np.uint8]]], str]:
     if target == "-":
         return _write_stdout
     if target.endswith(("/", os.sep)) or Path(target).is_dir():
@@ -183,7 +183,7 @@ def _counted(
         progress(done, total)
 
 
-def _metadata(model: Model, request: Request, seeds: Sequence[int], labels: Sequence[int] | None) -> dict[str, Any]:
+def _metadata(model: Sampler[Images], request: Request, seeds: Sequence[int], labels: Sequence[int] | None) -> dict[str, Any]:
     origin = model.origin
     if not request.metadata:
         return {}
@@ -201,7 +201,7 @@ def _metadata(model: Model, request: Request, seeds: Sequence[int], labels: Sequ
     }
 
 
-def _grid_png(model: Model, request: Request, batches: Iterator[NDArray[np.uint8]]) -> bytes:
+def _grid_png(model: Sampler[Images], request: Request, batches: Iterator[NDArray[np.uint8]]) -> bytes:
     image = model.image
     images.refuse_huge_grid(len(request.seeds), image.height, image.width, request.columns)
     buffer = BytesIO()
@@ -210,20 +210,20 @@ def _grid_png(model: Model, request: Request, batches: Iterator[NDArray[np.uint8
     return buffer.getvalue()
 
 
-def _write_grid(model: Model, request: Request, batches: Iterator[NDArray[np.uint8]]) -> str:
+def _write_grid(model: Sampler[Images], request: Request, batches: Iterator[NDArray[np.uint8]]) -> str:
     target = Path(request.target)
-    _refuse_missing_parent(target)
+    refuse_missing_parent(target)
     write_atomically(target, _grid_png(model, request, batches))
     return str(target)
 
 
-def _write_stdout(model: Model, request: Request, batches: Iterator[NDArray[np.uint8]]) -> str:
+def _write_stdout(model: Sampler[Images], request: Request, batches: Iterator[NDArray[np.uint8]]) -> str:
     sys.stdout.buffer.write(_grid_png(model, request, batches))
     sys.stdout.buffer.flush()
     return "-"
 
 
-def _write_folder(model: Model, request: Request, batches: Iterator[NDArray[np.uint8]]) -> str:
+def _write_folder(model: Sampler[Images], request: Request, batches: Iterator[NDArray[np.uint8]]) -> str:
     """One file per picture, encoded on all cores: ``seed0007.png``, or ``seed0007-class3.png``."""
     folder = Path(request.target)
     with explained(folder):
@@ -248,13 +248,13 @@ def _write_folder(model: Model, request: Request, batches: Iterator[NDArray[np.u
     return request.target
 
 
-def _write_archive(model: Model, request: Request, batches: Iterator[NDArray[np.uint8]]) -> str:
+def _write_archive(model: Sampler[Images], request: Request, batches: Iterator[NDArray[np.uint8]]) -> str:
     """``images``: uint8 ``(n, h, w)`` for grey pictures, ``(n, h, w, c)`` for others; ``seeds``: int64 ``(n,)``."""
     image, n = model.image, len(request.seeds)
     shape = (n, image.height, image.width) + ((image.channels,) if image.channels > 1 else ())
     target = Path(request.target)
-    _refuse_missing_parent(target)
-    with _replacing(target) as scratch, zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as archive:
+    refuse_missing_parent(target)
+    with replacing(target) as scratch, zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as archive:
         with archive.open("images.npy", "w", force_zip64=True) as member:
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(member, header)
@@ -263,23 +263,3 @@ def _write_archive(model: Model, request: Request, batches: Iterator[NDArray[np.
         with archive.open("seeds.npy", "w") as member:
             np.lib.format.write_array(member, np.asarray(request.seeds, dtype=np.int64), allow_pickle=False)
     return str(target)
-
-
-def _refuse_missing_parent(target: Path) -> None:
-    """Say so before anything is drawn."""
-    with explained(target.parent):
-        if not target.parent.is_dir():
-            raise FileNotFoundError(errno.ENOENT, "No such file or directory")
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """A file beside the target that takes its place when all went well, and is gone when not."""
-    scratch = target.with_name(f"{TEMPORARY}{token_hex(8)}")
-    try:
-        yield scratch
-        scratch.replace(target)
-    except OSError as error:
-        raise explain(error, target) from error
-    finally:
-        scratch.unlink(missing_ok=True)
