@@ -166,8 +166,7 @@ def refuse_missing_parent(target: Path) -> None:
     """
     with explained(target.parent):
         if not target.parent.is_dir():
-            reason = errno.ENOTDIR if target.parent.exists() else errno.ENOENT
-            raise OSError(reason, os.strerror(reason))
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory")
 
 
 def write_file(path: Path, data: bytes, storage: Storage = DISK, *, durable: bool) -> None:

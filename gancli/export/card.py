@@ -83,7 +83,7 @@ def _data(facts: Mapping[str, Any]) -> str:
     dataset = facts["dataset"]
     licence = _plain(dataset.get("licence") or "not known to gancli; ask whoever collected the pictures")
     return (
-        f"## Data\n\nTrained on `{_plain(dataset.get('name', ''))}`. Licence of the data: {licence}.\n\n"
+        f"## Data\n\nTrained on {_plain(dataset.get('name', ''))}. Licence of the data: {licence}.\n\n"
         "What licence the weights have is for the person who shares them to say: set `license` above."
     )
 
