@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    Images = Tensor | NDArray[np.float32]
+
 __all__ = ["grid", "grid_columns", "read_metadata", "refuse_huge_grid", "save_png", "to_bytes", "to_picture"]
 
 MAX_PIXELS = 64 * 2**20
@@ -30,12 +32,14 @@ PADDING = 2
 _KEY = "gancli"
 
 
-def to_bytes(images: Tensor) -> NDArray[np.uint8]:
+def to_bytes(images: Images) -> NDArray[np.uint8]:
     """Images in [-1, 1], ``(n, c, h, w)``, as uint8 ``(n, h, w, c)``: round(127.5 x + 127.5), clamped."""
-    import torch
-
+    if isinstance(images, np.ndarray):
+        with np.errstate(invalid="ignore"):  # NaN has no byte; any will do, as in torch
+            rounded = np.rint(images * np.float32(127.5) + np.float32(127.5)).clip(0, 255).astype(np.uint8)
+        return np.ascontiguousarray(rounded.transpose(0, 2, 3, 1))
     scaled = (images.detach().float() * 127.5 + 127.5).round_().clamp_(0, 255)
-    pixels: NDArray[np.uint8] = scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    pixels: NDArray[np.uint8] = scaled.byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
     return pixels
 
 

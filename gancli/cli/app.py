@@ -9,7 +9,7 @@ import typer
 import typer.core
 import typer.main
 
-from gancli.cli import arch, config, dataset, env, interpolate, quick, runs, sample, selfcheck, train
+from gancli.cli import arch, config, dataset, env, export, interpolate, quick, runs, sample, selfcheck, train
 from gancli.cli.arguments import has, normalise
 from gancli.cli.failures import report
 from gancli.cli.group import EVERYWHERE, PLAIN
@@ -27,7 +27,7 @@ Examples:
 """
 
 SUBJECTS = {
-    "Make": ("train", "sample", "interpolate"),
+    "Make": ("train", "sample", "interpolate", "export"),
     "Look": ("runs", "arch", "dataset"),
     "Set up": ("config", "env", "selfcheck"),
 }
@@ -103,6 +103,7 @@ def _assemble() -> typer.Typer:
     app.command("train", epilog=EVERYWHERE)(train.train)
     app.command("sample", epilog=EVERYWHERE)(sample.sample)
     app.command("interpolate", epilog=EVERYWHERE)(interpolate.interpolate)
+    app.command("export", epilog=EVERYWHERE)(export.export)
     app.add_typer(runs.group, name="runs")
     app.add_typer(arch.group, name="arch")
     app.add_typer(dataset.group, name="dataset")

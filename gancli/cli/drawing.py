@@ -12,8 +12,9 @@ from gancli.cli.farewell import free_name
 from gancli.errors import StorageError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from gancli.generation.model import Model
     from gancli.generation.sample import Recipe
+    from gancli.generation.sampler import Sampler
+    from gancli.images import Images
 
 __all__ = ["Pictures", "Target", "Truncation", "class_number", "refuse_existing", "whole"]
 
@@ -100,7 +101,7 @@ class Pictures:
             raise UsageError(f"--seed {seed} is out of range.", f"Choose 0 to {last}.")
         return range(seed, seed + count)
 
-    def labels(self, model: "Model", count: int, recipe: "Recipe | None") -> list[int] | None:
+    def labels(self, model: "Sampler[Images]", count: int, recipe: "Recipe | None") -> list[int] | None:
         """The class of each picture; None leaves it to the model."""
         if self.class_ is not None:
             return [class_number(self.class_, model)] * count
@@ -119,7 +120,7 @@ class Pictures:
         return recipe.truncation if self.truncation is None and recipe is not None else self.truncation
 
 
-def class_number(text: str, model: "Model") -> int:
+def class_number(text: str, model: "Sampler[Images]") -> int:
     """The number of a class that was given by name or by number.
 
     Raises:

@@ -24,7 +24,7 @@ def sample(context: typer.Context, *, pictures: Pictures, where: Target, source:
     seeds = pictures.seed_list(recipe)
     truncation = pictures.threshold(recipe)
     with Counter(sys.stderr, quiet=output.quiet) as counter:
-        model = source.load(recipe)
+        model = source.sampler(recipe)
         from gancli.generation.sample import Request, write
 
         labels = pictures.labels(model, len(seeds), recipe)

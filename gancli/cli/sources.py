@@ -13,14 +13,16 @@ from gancli.errors import CheckpointError, UsageError
 if TYPE_CHECKING:
     from gancli.generation.model import Model
     from gancli.generation.sample import Recipe
+    from gancli.generation.sampler import Sampler
+    from gancli.images import Images
 
-__all__ = ["Source", "told"]
+__all__ = ["Source", "StoredModel", "told"]
 
 _RUN = typer.Option("--run", metavar="NAME|PATH", help="The run; by default the last.", autocompletion=complete.runs)
 _CHECKPOINT = typer.Option(
     "--checkpoint",
     metavar="best|latest|PATH",
-    help="The best of the run (by default) or its latest; or a checkpoint or .safetensors file instead of a run.",
+    help="The best of the run (by default) or its latest; or, instead of a run, a checkpoint, .safetensors or .onnx file.",
 )
 _WEIGHTS = typer.Option("--weights", help="The averaged generator (by default), or the one that was trained.")
 _ARCH = typer.Option("--arch", metavar="FILE.py:CLASS", help="The architecture, if it was a file.")
@@ -28,22 +30,20 @@ _DEVICE = typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to c
 
 
 @dataclass(frozen=True)
-class Source:
-    """The options that choose a model."""
+class StoredModel:
+    """The options that choose a model, for a command that has no choice of where to compute."""
 
     run: Annotated[str | None, _RUN] = None
     checkpoint: Annotated[str | None, _CHECKPOINT] = None
     weights: Annotated[Literal["ema", "raw"] | None, _WEIGHTS] = None
     runs_dir: RunsDir = Path("runs")
     arch: Annotated[str | None, _ARCH] = None
-    device: Annotated[str, _DEVICE] = "auto"
 
     def check(self) -> None:
         """Refuse what can be refused before torch is loaded."""
         if self.run and self.checkpoint not in {None, "best", "latest"}:
             both = f"--run {self.run} and --checkpoint {self.checkpoint}"
             raise UsageError(f"{both} exclude each other.", "Leave one of them out.")
-        _check_device(self.device)
 
     def load(self, recipe: "Recipe | None" = None) -> "Model":
         """The model; with a recipe, the one that made that picture, unless another is chosen.
@@ -51,6 +51,9 @@ class Source:
         Raises:
             GancliError: there is none, it is broken, or it is not the recipe's.
         """
+        return self._load(recipe, "cpu")
+
+    def _load(self, recipe: "Recipe | None", device: str) -> "Model":
         from gancli.generation.loading import load
 
         made_by = None if self.run or self.checkpoint else recipe
@@ -58,8 +61,8 @@ class Source:
             made_by.run if made_by else self.run,
             checkpoint=self.checkpoint,
             step=made_by.step if made_by else None,
-            weights=self.weights or _stored_weights(recipe),
-            device=self.device,
+            weights=self.weights or self._stored_weights(recipe),
+            device=device,
             runs_dir=self.runs_dir,
             arch=self.arch,
         )
@@ -69,6 +72,55 @@ class Source:
                 "Name the model that made it with --run or --checkpoint, or this one to draw the same seeds with it.",
             )
         return model
+
+    def _stored_weights(self, recipe: "Recipe | None") -> Literal["ema", "raw"] | None:
+        """Those that made the picture; a file has only one kind."""
+        if recipe is None or (self.checkpoint or "").endswith(".safetensors"):
+            return None
+        return "raw" if recipe.weights == "raw" else "ema"
+
+
+@dataclass(frozen=True)
+class Source(StoredModel):
+    """The options that choose a model, and where it computes."""
+
+    device: Annotated[str, _DEVICE] = "auto"
+
+    def check(self) -> None:
+        """Refuse what can be refused before torch is loaded."""
+        super().check()
+        _check_device(self.device)
+        if self._is_onnx and (self.arch or self.device not in {"auto", "cpu"}):
+            needless = f"--arch {self.arch}" if self.arch else f"--device {self.device}"
+            raise UsageError(
+                f"{needless} does nothing for '{self.checkpoint}', which ONNX Runtime runs on the CPU.", "Leave it out."
+            )
+
+    def load(self, recipe: "Recipe | None" = None) -> "Model":
+        """The model, on its device; see :meth:`StoredModel.load`."""
+        return self._load(recipe, self.device)
+
+    def sampler(self, recipe: "Recipe | None" = None) -> "Sampler[Images]":
+        """What draws the pictures: the model, or an exported one, for which torch is not imported.
+
+        Raises:
+            GancliError: as for :meth:`load`.
+        """
+        if self.checkpoint is None or not self._is_onnx:
+            return self.load(recipe)
+        from gancli.generation.onnx_model import load_onnx
+
+        model = load_onnx(Path(self.checkpoint))
+        if self.weights and self.weights != model.origin.weights:
+            raise CheckpointError(
+                f"'{self.checkpoint}' holds the {model.origin.weights} weights, not the {self.weights} ones.",
+                "Leave --weights out, or give a run.",
+            )
+        return model
+
+    @property
+    def _is_onnx(self) -> bool:
+        return (self.checkpoint or "").endswith(".onnx")
 
 
 def _check_device(device: str) -> None:
@@ -82,11 +134,7 @@ def _check_device(device: str) -> None:
         raise UsageError(f"--device {device} is unknown.", "Choose auto, cpu, cuda, cuda:N or mps.") from None
 
 
-def told(model: "Model") -> str:
+def told(model: "Sampler[Images]") -> str:
     """Which model it is: ``20261123-120431-mnist-dense, step 9,380, ema weights``."""
     origin = model.origin
     return f"{origin.run}, step {origin.step:,}, {origin.weights} weights"
-
-
-def _stored_weights(recipe: "Recipe | None") -> Literal["ema", "raw"]:
-    return "raw" if recipe is not None and recipe.weights == "raw" else "ema"

@@ -23,6 +23,7 @@ import numpy as np
 
 import gancli
 from gancli.errors import ExportError
+from gancli.export.formats import FP16_TOLERANCE
 from gancli.export.program.replay import replay
 from gancli.export.program.steps import Precision, Program
 from gancli.export.program.tracing import trace
@@ -35,10 +36,7 @@ if TYPE_CHECKING:
 
     from gancli.generation.model import Model
 
-__all__ = ["TOLERANCE", "encode", "reload"]
-
-TOLERANCE = 2 / 255
-"""Largest difference to the generator, on [-1, 1], that a page may have: one of 256 grey levels."""
+__all__ = ["encode", "reload"]
 
 _PROBES = range(10_000, 10_064)
 """Seeds that decide whether 16 bits per weight are enough."""
@@ -96,7 +94,7 @@ def _precision(model: Model, program: Program) -> Precision:
     classes = model.classes(len(z))
     labels = None if classes is None else np.asarray(classes, np.int64)
     drawn = model.draw(torch.from_numpy(z), None if labels is None else torch.from_numpy(labels)).cpu().numpy()
-    choices: tuple[tuple[Precision, float], ...] = (("float16", TOLERANCE / 2), ("float32", TOLERANCE))
+    choices: tuple[tuple[Precision, float], ...] = (("float16", FP16_TOLERANCE / 2), ("float32", FP16_TOLERANCE))
     for precision, allowed in choices:
         stored = Program.parse(program.to_json(precision), program.packed(precision))
         difference = np.abs(replay(stored, z, labels) - drawn).max()
@@ -104,7 +102,7 @@ def _precision(model: Model, program: Program) -> Precision:
             return precision
     raise ExportError(
         f"The page would draw something else than the generator: they differ by {difference:.2g} on [-1, 1].",
-        f"At most {TOLERANCE:.2g} is allowed. Export .onnx or .pt2 instead, and report the architecture.",
+        f"At most {FP16_TOLERANCE:.2g} is allowed. Export .onnx or .pt2 instead, and report the architecture.",
     )
 
 

@@ -13,15 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pydantic import ValidationError
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from gancli.checkpoint.loading import read_checkpoint
 from gancli.checkpoint.store import CheckpointStore
-from gancli.checkpoint.strict_json import parse_object
 from gancli.checkpoint.tensors import decode, read_metadata
-from gancli.errors import CheckpointError, ConfigError, PluginError, RunError
-from gancli.generation.facts import Facts, MadeBy, Origin, Weights
+from gancli.errors import CheckpointError, ConfigError, PluginError
+from gancli.generation.facts import KEY, Facts, MadeBy, Origin, Weights, parse_facts, read_file, stored_facts
 from gancli.generation.model import Model
 from gancli.plugin import ImageSpec
 from gancli.registry import ARCHITECTURES, Entry, canonical
@@ -35,7 +33,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-__all__ = ["load"]
+    from gancli.checkpoint.loading import Checkpoint
+
+__all__ = ["from_bytes", "load"]
 
 _MEMBER = {"ema": "ema", "raw": "generator"}
 _OF_A_RUN = ("best", "latest")
@@ -52,6 +52,7 @@ class _Stored:
     path: Path
     step: int
     digest: str
+    weights: Weights
     facts: dict[str, Any]
     tensors: dict[str, Tensor]
 
@@ -61,7 +62,7 @@ def load(
     *,
     checkpoint: str | Path | None = None,
     step: int | None = None,
-    weights: Weights = "ema",
+    weights: Weights | None = None,
     device: str = "cpu",
     runs_dir: str | Path = "runs",
     arch: str | None = None,
@@ -73,7 +74,8 @@ def load(
         checkpoint: ``best`` or ``latest`` of the run; or, instead of a run, the path of a checkpoint directory or of a
             ``.safetensors`` file. By default the best, by the quality figure of the training.
         step: which checkpoint of the run, instead of the best.
-        weights: ``ema``, the averaged generator, or ``raw``, the one that was trained.
+        weights: ``ema``, the averaged generator, or ``raw``, the one that was trained; by default ``ema``, or what a file
+            holds.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         runs_dir: where runs are looked for by name.
         arch: ``FILE.py:CLASS``, for a model whose architecture was a file.
@@ -84,12 +86,19 @@ def load(
         PluginError: the architecture that made it is not here.
     """
     where = pick_device(device)
-    if checkpoint is None or checkpoint in _OF_A_RUN:
-        which = checkpoint or "best" if step is None else step
-        stored = _read_run(source, which, weights, Path(runs_dir))
+    path = None if checkpoint is None or checkpoint in _OF_A_RUN else Path(checkpoint)
+    if path and path.suffix == ".onnx":
+        raise CheckpointError(
+            f"'{path}' is an export, which PyTorch does not run.", "Draw from it with `gancli sample`, or give a run."
+        )
+    if path and path.suffix == ".safetensors":
+        stored = _parse_file(read_file(path), path, weights)
+    elif path:
+        stored = _read_checkpoint(path, weights or "ema")
     else:
-        stored = _read_path(Path(checkpoint), weights)
-    return _interpret(stored, weights, where, arch)
+        which = checkpoint or "best" if step is None else step
+        stored = _read_run(source, which, weights or "ema", Path(runs_dir))
+    return _interpret(stored, where, arch)
 
 
 def _read_run(source: str | Path | None, which: int | str | Path, weights: Weights, runs_dir: Path) -> _Stored:
@@ -98,53 +107,59 @@ def _read_run(source: str | Path | None, which: int | str | Path, weights: Weigh
     store = CheckpointStore(run.checkpoints)
     step = which if isinstance(which, int) else None
     found = store.load_best([member]) if which == "best" else store.load(step, [member])
+    return _member(found, member, run.name, weights)
+
+
+def _read_checkpoint(path: Path, weights: Weights) -> _Stored:
+    member = f"{_MEMBER[weights]}.safetensors"
+    found = read_checkpoint(path, [member])
+    return _member(found, member, found.path.absolute().parent.parent.name, weights)
+
+
+def _member(found: Checkpoint, member: str, run: str, weights: Weights) -> _Stored:
     return _Stored(
-        run=run.name,
+        run=run,
         path=found.path,
         step=found.step,
         digest=found.manifest.files[member].sha256,
+        weights=weights,
         facts=dict(found.manifest.facts),
         tensors=decode(found.files[member], f"'{found.path / member}'"),
     )
 
 
-def _read_path(path: Path, weights: Weights) -> _Stored:
-    if path.suffix == ".safetensors":
-        return _read_file(path)
-    member = f"{_MEMBER[weights]}.safetensors"
-    found = read_checkpoint(path, [member])
-    run = found.path.absolute().parent.parent.name
-    facts = dict(found.manifest.facts)
-    tensors = decode(found.files[member], f"'{path / member}'")
-    return _Stored(run, path, found.step, found.manifest.files[member].sha256, facts, tensors)
+def from_bytes(data: bytes, path: Path, arch: str | None = None) -> Model:
+    """The model in the content of a ``.safetensors`` file, on the CPU; ``path`` is its name in messages.
+
+    Raises:
+        CheckpointError: it is corrupt, foreign or unsafe.
+        PluginError: the architecture that made it is not here.
+    """
+    return _interpret(_parse_file(data, path, None), torch.device("cpu"), arch)
 
 
-def _read_file(path: Path) -> _Stored:
+def _parse_file(data: bytes, path: Path, weights: Weights | None) -> _Stored:
     from hashlib import sha256
 
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise RunError(
-            f"'{path}' cannot be read: {error.strerror}.", "Give a checkpoint directory or a .safetensors file."
-        ) from error
-    text = read_metadata(data, f"'{path}'").get("gancli")
-    if text is None:
-        raise CheckpointError(f"'{path}' does not say which model it holds.", "Give one that gancli wrote.")
-    facts = parse_object(text.encode(errors="surrogatepass"), f"What '{path}' says about its model")
-    tensors = decode(data, f"'{path}'")
-    return _Stored(path.stem, path, facts.get("step", 0), sha256(data).hexdigest(), facts, tensors)
-
-
-def _interpret(stored: _Stored, weights: Weights, device: torch.device, arch: str | None) -> Model:
-    try:
-        facts = Facts.model_validate({**stored.facts, "step": stored.step})
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
+    facts = stored_facts(read_metadata(data, f"'{path}'").get(KEY), path)
+    said = parse_facts({"step": 0, **facts}, path)
+    if weights and said.weights and weights != said.weights:
         raise CheckpointError(
-            f"'{stored.path}' does not say what is needed: {where}: {first['msg']}.", "Give one that gancli wrote."
-        ) from error
+            f"'{path}' holds the {said.weights} weights, not the {weights} ones.", "Leave --weights out, or give a run."
+        )
+    return _Stored(
+        run=said.run or path.stem,
+        path=path,
+        step=said.step,
+        digest=said.digest or sha256(data).hexdigest(),
+        weights=said.weights or weights or "ema",
+        facts=facts,
+        tensors=decode(data, f"'{path}'"),
+    )
+
+
+def _interpret(stored: _Stored, device: torch.device, arch: str | None) -> Model:
+    facts = parse_facts({**stored.facts, "step": stored.step}, stored.path)
     image = ImageSpec(facts.image.channels, facts.image.height, facts.image.width, len(facts.classes))
     entry = _find_architecture(facts.arch, arch)
     generator = _build(entry, facts, image, stored)
@@ -152,7 +167,7 @@ def _interpret(stored: _Stored, weights: Weights, device: torch.device, arch: st
     notes: tuple[str, ...] = ()
     if facts.arch.version != entry.version:
         notes = (f"Made by {facts.arch.distribution} {facts.arch.version}; {entry.version} is installed.",)
-    origin = Origin(stored.run, stored.path, stored.step, stored.digest, weights, stored.facts, notes)
+    origin = Origin(stored.run, stored.path, stored.step, stored.digest, stored.weights, stored.facts, notes)
     return Model(generator.to(device), facts.latent_dim, image, tuple(facts.classes), origin)
 
 

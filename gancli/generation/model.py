@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from gancli.errors import UsageError
+from gancli.generation.sampler import BATCH_SIZE, Sampler
 from gancli.generation.tour import Tour
 from gancli.generation.walk import Walk
-from gancli.latents import MAX_SEED, check_truncation, latents
+from gancli.latents import latents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,19 +28,15 @@ if TYPE_CHECKING:
 
 __all__ = ["BATCH_SIZE", "Model"]
 
-BATCH_SIZE = 256
 
-
-class Model:
+class Model(Sampler["Tensor"]):
     """A generator in evaluation mode. Made by :func:`gancli.load`.
 
     Attributes:
         generator: the network, ``(n, latent_dim)`` [, labels] -> ``(n, c, h, w)`` in [-1, 1].
-        latent_dim: dimensions of z.
-        image: channels, height, width, classes.
-        class_names: one name per class; empty for an unconditional model.
         device: where it runs.
-        origin: where it came from.
+
+    The others are those of :class:`gancli.generation.sampler.Sampler`.
     """
 
     def __init__(
@@ -89,25 +86,6 @@ class Model:
             labels = [labels] * len(seeds)
         return torch.cat(list(self.batches(seeds, labels, batch_size, truncation)))
 
-    def batches(
-        self,
-        seeds: Sequence[int],
-        labels: Sequence[int] | None = None,
-        batch_size: int = BATCH_SIZE,
-        truncation: float | None = None,
-    ) -> Iterator[Tensor]:
-        """The same pictures, batch by batch, so that memory does not grow with their number.
-
-        Raises:
-            UsageError: at once, if anything is out of range.
-        """
-        if not len(seeds) or batch_size < 1:
-            raise UsageError(f"{len(seeds)} pictures, {batch_size} at a time, cannot be drawn.", "Ask for at least 1.")
-        if min(seeds) < 0 or max(seeds) > MAX_SEED:
-            raise UsageError(f"The seeds {min(seeds)} to {max(seeds)} are out of range.", f"Seeds are 0 to {MAX_SEED}.")
-        check_truncation(truncation)
-        return self._drawn(seeds, self.classes(len(seeds), labels), batch_size, truncation)
-
     def _drawn(
         self, seeds: Sequence[int], classes: Sequence[int] | None, batch_size: int, truncation: float | None
     ) -> Iterator[Tensor]:
@@ -155,20 +133,3 @@ class Model:
         conditions = () if labels is None else (labels.to(self.device),)
         images: Tensor = self.generator(z.to(self.device), *conditions)
         return images.float()
-
-    def classes(self, n: int, labels: Sequence[int] | None = None) -> Sequence[int] | None:
-        """The class of each of n pictures: ``labels`` if they are given, else 0, 1, 2, ... in turn; None if unconditional.
-
-        Raises:
-            UsageError: the labels are not n classes of this model.
-        """
-        count = self.image.classes
-        if not count:
-            if labels is not None:
-                raise UsageError("This model is unconditional: it cannot draw a class.", "Train one with --conditional.")
-            return None
-        if labels is None:
-            return [i % count for i in range(n)]
-        if len(labels) != n or not all(0 <= label < count for label in labels):
-            raise UsageError(f"The classes do not fit: {len(labels)} for {n} pictures.", f"Classes are 0 to {count - 1}.")
-        return [int(label) for label in labels]

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gancli.generation.facts import Origin
-    from gancli.generation.model import Model
+    from gancli.generation.sampler import Sampler
+    from gancli.images import Images
 
 __all__ = ["MAX_IMAGES", "Recipe", "Request", "Written", "about", "format_seeds", "like", "parse_seeds", "write"]
 
@@ -146,7 +147,9 @@ def like(picture: Path) -> Recipe:
     return recipe
 
 
-def write(model: Model, request: Request, progress: Callable[[int, int], None] = lambda _done, _total: None) -> Written:
+def write(
+    model: Sampler[Images], request: Request, progress: Callable[[int, int], None] = lambda _done, _total: None
+) -> Written:
     """Draw and write.
 
     Args:
@@ -168,7 +171,7 @@ def write(model: Model, request: Request, progress: Callable[[int, int], None] =
     return Written(written, len(request.seeds), format_seeds(request.seeds))
 
 
-def _writer(target: str) -> Callable[[Model, Request, Iterator[NDArray[np.uint8]]], str]:
+def _writer(target: str) -> Callable[[Sampler[Images], Request, Iterator[NDArray[np.uint8]]], str]:
     if target == "-":
         return _write_stdout
     if target.endswith(("/", os.sep)) or Path(target).is_dir():
@@ -203,7 +206,7 @@ def about(origin: Origin) -> dict[str, Any]:
     }
 
 
-def _metadata(model: Model, request: Request, seeds: Sequence[int], labels: Sequence[int] | None) -> dict[str, Any]:
+def _metadata(model: Sampler[Images], request: Request, seeds: Sequence[int], labels: Sequence[int] | None) -> dict[str, Any]:
     if not request.metadata:
         return {}
     return {
@@ -215,7 +218,7 @@ def _metadata(model: Model, request: Request, seeds: Sequence[int], labels: Sequ
     }
 
 
-def _grid_png(model: Model, request: Request, batches: Iterator[NDArray[np.uint8]]) -> bytes:
+def _grid_png(model: Sampler[Images], request: Request, batches: Iterator[NDArray[np.uint8]]) -> bytes:
     image = model.image
     images.refuse_huge_grid(len(request.seeds), image.height, image.width, request.columns)
     buffer = BytesIO()
@@ -224,20 +227,20 @@ def _grid_png(model: Model, request: Request, batches: Iterator[NDArray[np.uint8
     return buffer.getvalue()
 
 
-def _write_grid(model: Model, request: Request, batches: Iterator[NDArray[np.uint8]]) -> str:
+def _write_grid(model: Sampler[Images], request: Request, batches: Iterator[NDArray[np.uint8]]) -> str:
     target = Path(request.target)
     refuse_missing_parent(target)
     write_atomically(target, _grid_png(model, request, batches))
     return str(target)
 
 
-def _write_stdout(model: Model, request: Request, batches: Iterator[NDArray[np.uint8]]) -> str:
+def _write_stdout(model: Sampler[Images], request: Request, batches: Iterator[NDArray[np.uint8]]) -> str:
     sys.stdout.buffer.write(_grid_png(model, request, batches))
     sys.stdout.buffer.flush()
     return "-"
 
 
-def _write_folder(model: Model, request: Request, batches: Iterator[NDArray[np.uint8]]) -> str:
+def _write_folder(model: Sampler[Images], request: Request, batches: Iterator[NDArray[np.uint8]]) -> str:
     """One file per picture, encoded on all cores: ``seed0007.png``, or ``seed0007-class3.png``."""
     folder = Path(request.target)
     with explained(folder):
@@ -262,7 +265,7 @@ def _write_folder(model: Model, request: Request, batches: Iterator[NDArray[np.u
     return request.target
 
 
-def _write_archive(model: Model, request: Request, batches: Iterator[NDArray[np.uint8]]) -> str:
+def _write_archive(model: Sampler[Images], request: Request, batches: Iterator[NDArray[np.uint8]]) -> str:
     """``images``: uint8 ``(n, h, w)`` for grey pictures, ``(n, h, w, c)`` for others; ``seeds``: int64 ``(n,)``."""
     image, n = model.image, len(request.seeds)
     shape = (n, image.height, image.width) + ((image.channels,) if image.channels > 1 else ())

@@ -170,3 +170,54 @@ def test_F11_temporary_files_lie_beside_their_target(tmp_path, monkeypatch, save
     write_atomically(tmp_path / "run.json", b"{}", durable=True)
     assert CheckpointStore(tmp_path / "checkpoints").load().files == files_of(1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "run.json"]
+
+
+@pytest.fixture(scope="module")
+def small_model(small_run):
+    from gancli.generation.loading import load
+
+    return load(small_run)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt2", ".onnx"])
+def test_F49_an_export_that_does_not_fit_keeps_the_old_one(small_disk, small_model, suffix):
+    from gancli.export.formats import FORMATS, Options, export
+
+    with small_disk("size=8k") as directory:
+        target = directory.with_name(f"generator{suffix}")
+        target.write_bytes(b"precious")
+        before = used_bytes(target.parent)
+        with pytest.raises(StorageError, match="The disk is full"):
+            export(small_model, target, FORMATS[suffix], Options())
+        assert target.read_bytes() == b"precious"
+        assert list(target.parent.iterdir()) == [target]
+        assert used_bytes(target.parent) == before
+
+
+def test_F49_a_folder_that_does_not_fit_leaves_nothing(small_disk, small_model):
+    from gancli.export.folder import write_folder
+
+    with small_disk("size=32k") as directory:
+        with pytest.raises(StorageError, match="The disk is full"):
+            write_folder(small_model, directory)
+        assert list(directory.parent.iterdir()) == []
+
+
+def test_F49_an_export_to_a_read_only_disk_says_so(small_disk, small_model):
+    from gancli.export.folder import write_folder
+    from gancli.export.formats import FORMATS, Options, export
+
+    with small_disk("ro") as directory:
+        for write in (
+            lambda: export(small_model, directory.with_name("a.pt2"), FORMATS[".pt2"], Options()),
+            lambda: write_folder(small_model, directory),
+        ):
+            with pytest.raises(StorageError, match="is on a read-only file system"):
+                write()
+
+
+def test_F49_an_export_without_permission_says_so(forbidden_directory, unprivileged, small_model):
+    from gancli.export.formats import FORMATS, Options, export
+
+    with unprivileged(), pytest.raises(StorageError, match="Permission denied"):
+        export(small_model, forbidden_directory / "a.safetensors", FORMATS[".safetensors"], Options())

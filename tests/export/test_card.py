@@ -1,0 +1,91 @@
+import json
+import re
+
+import pytest
+
+from gancli.export.card import card
+
+HOSTILE = 'a: "b"\n---\n# <script>alert(1)</script> | `x` [y](http://z)'
+
+
+@pytest.fixture
+def facts():
+    return {
+        "arch": {"name": "dense", "distribution": "gancli", "version": "1", "options": {"width": 3}},
+        "image": {"channels": 1, "height": 28, "width": 28},
+        "classes": [],
+        "latent_dim": 100,
+        "dataset": {"name": "mnist", "licence": "CC BY-SA 3.0"},
+        "run": "my-run",
+        "step": 9380,
+        "weights": "ema",
+        "digest": "0" * 64,
+        "gancli": "1",
+    }
+
+
+def written(facts, **given):
+    return card(facts, **{"training": {}, "evaluation": {}, "traced": True, **given})
+
+
+def test_the_front_matter_is_yaml_of_one_line_values(facts):
+    text = written(facts)
+    _, front, body = text.split("---\n", 2)
+    fields = dict(line.split(": ", 1) for line in front.strip().splitlines())
+    assert {key: json.loads(value) for key, value in fields.items()} == {
+        "library_name": "gancli",
+        "pipeline_tag": "unconditional-image-generation",
+        "license": "unknown",
+        "datasets": ["mnist"],
+        "tags": ["gan", "image-generation", "dense"],
+    }
+    assert body.lstrip().startswith("# my-run\n")
+
+
+def test_what_a_reader_has_to_know(facts):
+    text = written(facts)
+    for words in (
+        "28 x 28 pixels in grey",
+        "100 dimensions",
+        "9,380 steps",
+        "averaged (EMA)",
+        "CC BY-SA 3.0",
+        "arch.width | 3",
+    ):
+        assert words in text
+
+
+def markup(text):
+    """Everything in the card that Markdown reads as markup."""
+    return re.findall(r"[`<>|\[\]*_]|^#+|^---", re.sub(r"\\.", "", text), re.MULTILINE)
+
+
+@pytest.mark.parametrize("place", ["run", "licence", "class", "option", "dataset", "arch"])
+def test_F22_names_stay_text(facts, place):
+    changes = {
+        "run": lambda name: facts.update(run=name),
+        "licence": lambda name: facts["dataset"].update(licence=name),
+        "class": lambda name: facts.update(classes=[name]),
+        "option": lambda name: facts["arch"].update(options={name: name}),
+        "dataset": lambda name: facts["dataset"].update(name=name),
+        "arch": lambda name: facts["arch"].update(name=name),
+    }
+    bodies = []
+    for name in ("harmless", HOSTILE):
+        changes[place](name)
+        _, front, body = written(facts).split("---\n", 2)
+        assert all(json.loads(line.partition(": ")[2]) for line in front.strip().splitlines())
+        bodies.append(body)
+    assert bodies[0] != bodies[1]
+    assert markup(bodies[0]) == markup(bodies[1])
+
+
+def test_metrics_only_if_there_are_any(facts):
+    assert "## Metrics" not in written(facts)
+    text = written(facts, evaluation={"fd": 8.123456, "n": 10000, "name": "x", "ok": True, "more": {"kd": 0.5}})
+    assert "| fd | 8.123 |\n| n | 10,000 |\n| more.kd | 0.5 |" in text
+
+
+def test_an_unknown_licence_is_said(facts):
+    facts["dataset"]["licence"] = ""
+    assert "Licence of the data: not known to gancli" in written(facts)
