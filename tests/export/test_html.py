@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from gancli.errors import ExportError
-from gancli.export.html import TOLERANCE, encode, reload
+from gancli.export.formats import FP16_TOLERANCE as TOLERANCE
+from gancli.export.html import encode, reload
 from gancli.generation.facts import Origin
 from gancli.generation.loading import load
 from gancli.generation.model import Model
