@@ -271,6 +271,11 @@ function showTheme() {
   find("theme").setAttribute("aria-pressed", String(isDark()));
 }
 
+function tellSpeed() {
+  const seconds = SECONDS_PER_SEED / 2 ** Number(find("speed").value);
+  find("speed").setAttribute("aria-valuetext", `${seconds.toFixed(1)} seconds from seed to seed`);
+}
+
 function changeTheme() {
   document.documentElement.dataset.theme = isDark() ? "light" : "dark";
   showTheme();
@@ -291,6 +296,7 @@ function connect() {
   find("grid").addEventListener("keydown", moveWithKey);
   document.addEventListener("keydown", playWithSpace);
   find("play").addEventListener("click", () => walk.toggle());
+  find("speed").addEventListener("input", tellSpeed);
   find("shake").addEventListener("click", shake);
   find("reset").addEventListener("click", () => { walk.pause(); choose(state.chosen); });
   find("save-grid").addEventListener("click", () => Drawing.save(Drawing.sheet(state.images), `${facts.run}-seed-${state.seed}-grid`));
@@ -322,6 +328,7 @@ function introduce() {
 
 introduce();
 showTheme();
+tellSpeed();
 for (const id of PICTURES) Drawing.canvas(find(id));
 connect();
 show();

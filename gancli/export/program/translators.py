@@ -200,6 +200,15 @@ def _gelu(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
     return builder.step("gelu_tanh" if a["approximate"] == "tanh" else "gelu", [a["self"]], made)
 
 
+def _prelu(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
+    """max(x, 0) + slope min(x, 0), with one slope per channel or one for all."""
+    (slope,) = _constants(a, "weight")
+    assert slope is not None  # noqa: S101  (it is not optional; for the type checker)
+    below = builder.step("minimum", [a["self"], torch.tensor(0.0)], made)
+    scaled = builder.step("mul", [below, _per_channel(slope, made)], made)
+    return builder.step("add", [builder.step("relu", [a["self"]], made), scaled], made)
+
+
 def _power(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
     if not isinstance(a["exponent"], int | float) or not isinstance(a["self"], Varying):
         raise Untranslatable("only a fixed exponent is known")
@@ -281,6 +290,7 @@ TRANSLATORS: dict[str, Translator] = {
     "neg": _unary("neg"),
     "one_hot": _one_hot,
     "pow": _power,
+    "prelu": _prelu,
     "reciprocal": _unary("power", exponent=-1.0),
     "relu": _unary("relu"),
     "relu6": _unary("clamp", low=0.0, high=6.0),

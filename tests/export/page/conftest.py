@@ -78,6 +78,12 @@ class Browser:
 
     def open(self, page, before=None):
         """Show a page, after the script ``before``, and wait for its pictures."""
+        self.show(page, before)
+        self.wait()
+        return self
+
+    def show(self, page, before=None):
+        """Show a page, whatever becomes of it."""
         self.logs()
         self.opened += 1
         path = self.folder / f"{self.opened}.html"
@@ -86,8 +92,6 @@ class Browser:
         self.driver.get(path.as_uri())
         if added:
             self.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
-        self.wait()
-        return self
 
     def wait(self, text="drawn in"):
         from selenium.webdriver.support.wait import WebDriverWait

@@ -67,6 +67,8 @@ LAYERS = {
     "spectral-norm": nn.utils.parametrizations.spectral_norm(nn.Conv2d(4, 4, 3, padding=1)),
     "linear-in-the-last-dimension": nn.Linear(WIDTH, 7),
     "dropout": nn.Dropout(),
+    "prelu": nn.PReLU(4),
+    "prelu-of-all": nn.PReLU(),
     "relu-in-place": nn.ReLU(inplace=True),
     "upsample": nn.Upsample(scale_factor=2),
     "upsample-odd": nn.Upsample(size=(11, 7)),

@@ -148,7 +148,10 @@ def test_a_little_variation_keeps_the_latent_as_likely_as_it_was(browser, pages)
 
 def test_space_plays_and_pauses_a_walk_from_seed_to_seed(browser, pages, models):
     browser.open(pages["classes"])
-    browser.js("find('speed').value = '2'; find('grid').focus()")
+    assert browser.find("speed").get_attribute("aria-valuetext") == "2.0 seconds from seed to seed"
+    browser.js("find('speed').focus()")
+    browser.press(keys().END)
+    assert browser.find("speed").get_attribute("aria-valuetext") == "0.5 seconds from seed to seed"
     browser.press(" ")
     assert browser.find("play").get_attribute("aria-pressed") == "true"
     assert browser.status == "The walk plays, on the way to seed 1, class 0"
@@ -316,6 +319,14 @@ def test_with_one_the_page_leaves_the_work_to_it(browser, pages):
     count += "Worker.prototype.postMessage = function (message) { asked++; post.call(this, message); }"
     browser.open(pages["dcgan"], count)
     assert browser.js("return asked") > 2
+
+
+def test_a_page_that_was_damaged_says_so(browser, pages):
+    head, numbers = pages["dcgan"].split(b'id="model-numbers">')
+    browser.show(head + b'id="model-numbers">!' + numbers)
+    browser.until("!find('failure').hidden")
+    assert browser.failure.startswith("The pictures cannot be drawn: ")
+    assert browser.find("failure").get_attribute("role") == "alert"
 
 
 class Labelled(nn.Module):
