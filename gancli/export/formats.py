@@ -52,14 +52,14 @@ class Format:
     """One kind of file.
 
     Attributes:
-        module: has ``encode(model, **options) -> bytes`` and ``reload(bytes, **options) -> Draw``.
+        module: has ``encode(model, **options) -> bytes``, ``reload(bytes, **options) -> Draw`` and
+            ``stamp(bytes, difference) -> bytes``, which stores the difference to the generator in the file.
         summary: what it is for.
         extra: the extra of gancli that installs what it needs, if it needs anything.
         packages: these packages.
         tolerance: largest difference to the generator, in [-1, 1].
         encodes: the options that ``encode`` takes.
         reloads: the options that ``reload`` takes.
-        stamped: whether the module has ``stamp(bytes, difference) -> bytes``, which stores the difference in the file.
     """
 
     module: str
@@ -69,7 +69,6 @@ class Format:
     tolerance: float = FP32_TOLERANCE
     encodes: tuple[str, ...] = ()
     reloads: tuple[str, ...] = ()
-    stamped: bool = True
 
 
 FORMATS = {
@@ -84,9 +83,7 @@ FORMATS = {
         module="gancli.export.safetensors", summary="the weights alone, to share and to load again", reloads=("arch",)
     ),
     ".pt2": Format(module="gancli.export.pt2", summary="for PyTorch without gancli (torch.export.load)"),
-    ".html": Format(
-        module="gancli.export.html", summary="a page that draws in any browser", tolerance=FP16_TOLERANCE, stamped=False
-    ),
+    ".html": Format(module="gancli.export.html", summary="a page that draws in any browser", tolerance=FP16_TOLERANCE),
 }
 
 
@@ -160,7 +157,7 @@ def verified(model: Model, row: Format, options: Options) -> Verified:
     module = import_module(row.module)
     draft: bytes = module.encode(model, **_asked(options, row.encodes))
     difference = _compared(model, draft, row, options)
-    return Verified(module.stamp(draft, difference) if row.stamped else draft, difference)
+    return Verified(module.stamp(draft, difference), difference)
 
 
 def _compared(model: Model, data: bytes, row: Format, options: Options) -> float:

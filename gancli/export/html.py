@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 
     from gancli.generation.model import Model
 
-__all__ = ["encode", "reload"]
+__all__ = ["encode", "reload", "stamp"]
 
+_UNKNOWN_DIFFERENCE = b'"difference": null'
 _PROBES = range(10_000, 10_064)
 """Seeds that decide whether 16 bits per weight are enough."""
 
@@ -87,6 +88,11 @@ def reload(data: bytes) -> Callable[[NDArray[np.float32], NDArray[np.int64] | No
     return partial(replay, program)
 
 
+def stamp(data: bytes, difference: float) -> bytes:
+    """The page with the largest difference to the generator among its facts, in [-1, 1]."""
+    return data.replace(_UNKNOWN_DIFFERENCE, f'"difference": {json.dumps(difference)}'.encode(), 1)
+
+
 def _precision(model: Model, program: Program) -> Precision:
     import torch
 
@@ -121,6 +127,7 @@ def _facts(model: Model, precision: Precision) -> dict[str, Any]:
         "latent_dim": model.latent_dim,
         "precision": precision,
         "version": gancli.__version__,
+        "difference": None,
     }
 
 

@@ -100,7 +100,7 @@ def wrong(request, monkeypatch):
     """A row of the table for a format of that kind."""
     module = Wrong(WRONGS[request.param])
     monkeypatch.setattr(formats, "import_module", lambda _: module)
-    return formats.Format(module="wrong", summary="", stamped=False)
+    return formats.Format(module="wrong", summary="")
 
 
 @pytest.mark.parametrize("wrong", WRONGS, indirect=True)

@@ -11,7 +11,7 @@ from torch import nn
 
 from gancli.errors import ExportError
 from gancli.export.formats import FP16_TOLERANCE as TOLERANCE
-from gancli.export.html import encode, reload
+from gancli.export.html import encode, reload, stamp
 from gancli.generation.facts import Origin
 from gancli.generation.loading import load
 from gancli.generation.model import Model
@@ -152,3 +152,10 @@ def test_a_damaged_page_is_refused():
         reload(page.replace(numbers, numbers[:-400]))
     with pytest.raises(ExportError, match="holds no generator"):
         reload(page.replace(b'"steps"', b'"stops"'))
+
+
+def test_the_difference_is_stored_and_nothing_else_changes(small_run):
+    page = encode(load(small_run))
+    stamped = stamp(page, 0.00125)
+    assert b'"difference": 0.00125' in stamped
+    assert stamped.replace(b"0.00125", b"null") == page
