@@ -4,10 +4,10 @@ import textwrap
 
 import pytest
 
-from gancli import registry
+from gancli.distributions import canonical, read
 from gancli.errors import PluginError
 from gancli.plugin import Architecture
-from gancli.registry import ARCHITECTURES, DATASETS, OBJECTIVES, canonical
+from gancli.registry import ARCHITECTURES, DATASETS, OBJECTIVES
 
 ARCHITECTURE = """
     from gancli.plugin import ArchConfig, Architecture
@@ -26,9 +26,9 @@ ARCHITECTURE = """
 def _forget(monkeypatch):
     """What is installed is read once per process; every test here installs something else."""
     monkeypatch.delenv("GANCLI_PLUGINS", raising=False)
-    registry._installed.cache_clear()
+    read.cache_clear()
     yield
-    registry._installed.cache_clear()
+    read.cache_clear()
 
 
 @pytest.fixture
