@@ -27,7 +27,7 @@ from gancli.errors import DatasetError, GancliError, PluginError, did_you_mean
 from gancli.installation import command_for_plugin, official_plugin
 from gancli.plugin import API, ArchConfig, Architecture, Dataset, Objective
 
-__all__ = ["ARCHITECTURES", "DATASETS", "OBJECTIVES", "Entry", "Registry", "understood"]
+__all__ = ["ARCHITECTURES", "DATASETS", "OBJECTIVES", "Entry", "PluginT", "Registry", "understood"]
 
 OWN = "gancli"
 _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
