@@ -55,10 +55,10 @@ def _leaves_the_rest_alone(subject: ArchitectureSubject) -> None:
     for case in subject.smallest:
         with _surroundings(0):
             _traces(case, 1)  # what is imported or made once is made now
-        before = _globals()
-        with torch.random.fork_rng(devices=[]):
+        with _surroundings(1):
+            before = _globals()
             _traces(case, 1)
-        after = _globals()
+            after = _globals()
         changed = [name for name in before if before[name] != after[name]]
         if changed:
             raise fail(f"For {case}, build() or forward() changes {' and '.join(changed)}.")

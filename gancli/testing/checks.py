@@ -11,6 +11,7 @@ import time
 import warnings
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from gancli.errors import GancliError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Check", "Checklist", "ContractWarning", "Outcome", "Result", "fail", "flag", "skip"]
 
 Outcome = Literal["passed", "failed", "flagged", "skipped"]
+_LONGEST_DETAIL = 300
 SubjectT = TypeVar("SubjectT")
 Looked_contra = TypeVar("Looked_contra", contravariant=True)
 
@@ -104,8 +106,8 @@ class Check(Generic[Looked_contra]):
         except GancliError as error:
             outcome, detail = "failed", str(error)
         except (Exception, SystemExit) as error:  # noqa: BLE001  (whatever the code under test may raise)
-            first_line = str(error).strip().partition("\n")[0]
-            outcome, detail = "failed", f"{type(error).__name__}: {first_line}".rstrip(": ")
+            text = shorten(str(error), _LONGEST_DETAIL, placeholder=" ...")
+            outcome, detail = "failed", f"{type(error).__name__}: {text}".rstrip(": ")
         return Result(self.id, outcome, detail, time.perf_counter() - start)
 
 

@@ -151,11 +151,12 @@ def _exports(subject: ArchitectureSubject) -> None:
     for case in subject.smallest:
         generator = case.build_generic().generator.eval()
         with torch.no_grad():
-            program = torch.export.export(generator, case.latents(2), dynamic_shapes=_any_number(case))
-            inputs = case.latents(5)
-            gap = (program.module()(*inputs) - generator(*inputs)).abs().max()
-        if not gap <= _PARITY:
-            raise fail(f"For {case}, the exported generator draws pictures that differ by {gap:.2g}.")
+            program = torch.export.export(generator, case.latents(2), dynamic_shapes=_any_number(case), strict=False)
+            for n in (5, 1):
+                inputs = case.latents(n)
+                gap = (program.module()(*inputs) - generator(*inputs)).abs().max()
+                if not gap <= _PARITY:
+                    raise fail(f"For {case}, the exported generator draws {n} pictures that differ by {gap:.2g}.")
 
 
 def _exports_to_onnx(subject: ArchitectureSubject) -> None:
@@ -187,7 +188,8 @@ def _drawn_by_onnx(generator: nn.Module, case: Case, inputs: tuple[Tensor, ...])
 
 
 def _any_number(case: Case) -> tuple[dict[int, Any], ...]:
-    return tuple({0: torch.export.Dim("n", min=1, max=1 << 20)} for _ in case.latents(1))
+    """The first dimension of every input may have any size; one that is fixed by the network is an error."""
+    return tuple({0: torch.export.Dim.DYNAMIC} for _ in case.latents(1))
 
 
 PLAY: tuple[Check[ArchitectureSubject], ...] = (
@@ -216,13 +218,13 @@ PLAY: tuple[Check[ArchitectureSubject], ...] = (
         "gancli promises it to its users.",
         "Keep whatever changes while training in buffers: no counters, caches or histories in plain attributes.",
         _resumes_exactly,
-        ("copies", "state-dict", "seed", "defaults"),
+        ("copies", "state-dict", "no-other-chance", "defaults"),
     ),
     Check(
         "export",
         "torch.export takes the generator, for any number of pictures, and it draws the same",
         "Users take their generators elsewhere: `gancli export`.",
-        "Let no Python number depend on a tensor's values or on the size of the batch: reshape(-1, ...), no `if x.sum() > 0`.",
+        "Let no Python number depend on a tensor's values or on the size of the batch: z.shape[0] instead of len(z), no `if x.sum() > 0`.",
         _exports,
         ("batch-independent",),
     ),
