@@ -10,7 +10,7 @@ import shlex
 import sys
 from pathlib import Path
 
-__all__ = ["command_for_extra", "command_for_plugin", "official_plugin"]
+__all__ = ["command_for_extra", "command_for_folder", "command_for_plugin", "official_plugin"]
 
 _OFFICIAL = {"dcgan": "gancli-dcgan", "resnet": "gancli-resnet"}
 
@@ -31,6 +31,15 @@ def command_for_plugin(distribution: str) -> str:
     if _receipt().is_file():
         return _uv_tool("gancli", [*_with(), distribution])
     return f"{_pip()} {shlex.quote(distribution)}"
+
+
+def command_for_folder(folder: str) -> str:
+    """The command that installs a plugin that is being written, so that changes of its files take effect at once."""
+    if _is_pipx():
+        return f"pipx inject gancli --editable {shlex.quote(folder)}"
+    if _receipt().is_file():
+        return f"{_uv_tool('gancli', _with())} --with-editable {shlex.quote(folder)}"
+    return f"{_pip()} -e {shlex.quote(folder)}"
 
 
 def command_for_extra(extra: str) -> str:

@@ -9,7 +9,7 @@ import typer
 import typer.core
 import typer.main
 
-from gancli.cli import arch, config, dataset, env, quick, runs, sample, selfcheck, train
+from gancli.cli import arch, config, dataset, env, plugin, quick, runs, sample, selfcheck, train
 from gancli.cli.arguments import has, normalise
 from gancli.cli.failures import report
 from gancli.cli.group import EVERYWHERE, PLAIN
@@ -26,7 +26,11 @@ Examples:
   gancli arch list                    which networks there are to choose from
 """
 
-SUBJECTS = {"Make": ("train", "sample"), "Look": ("runs", "arch", "dataset"), "Set up": ("config", "env", "selfcheck")}
+SUBJECTS = {
+    "Make": ("train", "sample"),
+    "Look": ("runs", "arch", "dataset"),
+    "Set up": ("plugin", "config", "env", "selfcheck"),
+}
 LONGEST_SUMMARY = 100
 
 EXIT_CODES = (
@@ -101,6 +105,7 @@ def _assemble() -> typer.Typer:
     app.add_typer(runs.group, name="runs")
     app.add_typer(arch.group, name="arch")
     app.add_typer(dataset.group, name="dataset")
+    app.add_typer(plugin.group, name="plugin")
     app.add_typer(config.group, name="config")
     app.command("env", epilog=EVERYWHERE)(env.env)
     app.command("selfcheck", epilog=EVERYWHERE)(selfcheck.selfcheck)

@@ -224,7 +224,8 @@ PLAY: tuple[Check[ArchitectureSubject], ...] = (
         "export",
         "torch.export takes the generator, for any number of pictures, and it draws the same",
         "Users take their generators elsewhere: `gancli export`.",
-        "Let no Python number depend on a tensor's values or on the size of the batch: z.shape[0] instead of len(z), no `if x.sum() > 0`.",
+        "Let no Python number depend on a tensor's values or on the size of the batch: z.shape[0] instead of "
+        "len(z), no `if x.sum() > 0`.",
         _exports,
         ("batch-independent",),
     ),

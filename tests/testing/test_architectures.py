@@ -25,11 +25,11 @@ SPOILED = {
     "labels": [("+ self.classes(labels) +", "+ self.classes(labels * 0) +")],
     "copies": [("# HIDDEN", "self.kept = hidden")],
     "state-dict": [
-        ('torch.zeros(config.width))', 'torch.randn(config.width), persistent=False)'),
+        ("torch.zeros(config.width))", "torch.randn(config.width), persistent=False)"),
     ],
     "eval-deterministic": [("# HIDDEN", "hidden = hidden + torch.rand_like(hidden)")],
     "batch-independent": [("# HIDDEN", "hidden = hidden - hidden.mean(0)")],
-    "seed": [("# GENERATOR", "nn.init.constant_(self.first.weight, 0.1)\n" "torch.nn.init.normal_(self.first.weight, generator=torch.Generator().manual_seed(torch.Generator().seed()))")],
+    "seed": [("# GENERATOR", "own = torch.Generator()\nown.seed()\nnn.init.normal_(self.first.weight, generator=own)")],
     "no-other-chance": [("# GENERATOR", "import time\nnn.init.constant_(self.first.weight, hash(time.time()) % 97 / 97)")],
     "no-side-effects": [("# NETWORKS", "import random\nrandom.seed(0)")],
     "gradients": [("# DISCRIMINATOR", "self.forgotten = nn.Linear(2, 2)")],
@@ -40,7 +40,7 @@ SPOILED = {
     ],
     "export": [("# HIDDEN", "if hidden.sum() > 1e30:\n    hidden = hidden * 2")],
     "export-onnx": [("# HIDDEN", "hidden = hidden + torch.special.i0e(hidden)")],
-}  # fmt: skip
+}
 
 
 def test_the_sound_one_passes_every_check(spoil, judge):
