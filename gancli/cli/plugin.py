@@ -30,7 +30,10 @@ def list_(
     verify: Annotated[bool, typer.Option("--verify", help="Import each one, to see whether it works.")] = False,
     json: Json = False,
 ) -> None:
-    """List the plugins of every kind, broken ones too. Nothing of others is imported unless you ask for it."""
+    """List the plugins of every kind, broken ones too.
+
+    Nothing of others is imported unless you ask for it.
+    """
     from gancli.describe.plugins import overview
 
     output = Output.of(context)
@@ -67,7 +70,10 @@ def check(
     explain: Annotated[bool, typer.Option("--explain", help="Also say why the checks that pass matter.")] = False,
     json: Json = False,
 ) -> None:
-    """Check a plugin against every rule of the contract, and say what to mend. Exit code 8 if one is broken."""
+    """Check a plugin against every rule of the contract.
+
+    Each check says why it matters and how to mend what fails. Exit code 8 if one does.
+    """
     from gancli.describe.plugins import kind_of
     from gancli.settings import plugin_options
     from gancli.testing import checklist
@@ -115,7 +121,10 @@ def new(
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Where the new folder goes.")] = Path(),
     json: Json = False,
 ) -> None:
-    """Write a new architecture as a complete distribution: code, tests, README, CI. Its tests pass at once."""
+    """Write a new architecture as a complete distribution.
+
+    Code, tests, README and CI: it works, and its tests pass, as it is. Then replace its networks by yours.
+    """
     from gancli.installation import command_for_folder
     from gancli.scaffold import Plugin, create
 
