@@ -28,7 +28,7 @@ def command_for_plugin(distribution: str) -> str:
     """
     if _is_pipx():
         return f"pipx inject gancli {shlex.quote(distribution)}"
-    if _receipt().is_file():
+    if _is_uv_tool():
         return _uv_tool("gancli", [*_with(), distribution])
     return f"{_pip()} {shlex.quote(distribution)}"
 
@@ -37,7 +37,7 @@ def command_for_folder(folder: str) -> str:
     """The command that installs a plugin that is being written, so that changes of its files take effect at once."""
     if _is_pipx():
         return f"pipx inject gancli --editable {shlex.quote(folder)}"
-    if _receipt().is_file():
+    if _is_uv_tool():
         return f"{_uv_tool('gancli', _with())} --with-editable {shlex.quote(folder)}"
     return f"{_pip()} -e {shlex.quote(folder)}"
 
@@ -47,13 +47,17 @@ def command_for_extra(extra: str) -> str:
     requirement = f"gancli[{extra}]"
     if _is_pipx():
         return f"pipx runpip gancli install {shlex.quote(requirement)}"
-    if _receipt().is_file():
+    if _is_uv_tool():
         return _uv_tool(requirement, _with())
     return f"{_pip()} {shlex.quote(requirement)}"
 
 
 def _is_pipx() -> bool:
     return (Path(sys.prefix) / "pipx_metadata.json").is_file()
+
+
+def _is_uv_tool() -> bool:
+    return _receipt().is_file()
 
 
 def _receipt() -> Path:

@@ -149,12 +149,12 @@ class Registry(Generic[PluginT]):
                 return entry
             if entry.qualified == wanted:
                 raise PluginError(
-                    f"It was made by the {self.kind} '{wanted}', which GANCLI_PLUGINS switches off.",
+                    f"The {self.kind} '{wanted}' {version}, which made this model, is switched off by GANCLI_PLUGINS.",
                     f"Add {entry.distribution} to GANCLI_PLUGINS, or unset it.",
                 )
         honest = _DISTRIBUTION.fullmatch(canonical(distribution))
         how = f"Install it: {command_for_plugin(canonical(distribution))}" if honest else "Install it."
-        raise PluginError(f"It was made by the {self.kind} '{wanted}' {version}, which is not installed.", how)
+        raise PluginError(f"The {self.kind} '{wanted}' {version}, which made this model, is not installed.", how)
 
     def load(self, name: str) -> type[PluginT]:
         """The class behind ``name``; see :meth:`find` and :meth:`load_entry`."""

@@ -17,9 +17,8 @@ from gancli.checkpoint.snapshot import unpack
 from gancli.checkpoint.store import CheckpointStore
 from gancli.config import LENGTHS, RunConfig
 from gancli.distributions import canonical
-from gancli.errors import CheckpointError, ConfigError, GancliError, RunError, StorageError
-from gancli.registry import ARCHITECTURES
-from gancli.runs import RunDirectory, create_run, refuse_name
+from gancli.errors import CheckpointError, ConfigError, RunError, StorageError
+from gancli.runs import RunDirectory, create_run, refuse_missing_architecture, refuse_name
 from gancli.settings import flatten, resolve
 from gancli.storage import write_atomically
 from gancli.training.session import Session
@@ -139,19 +138,8 @@ def stored_config(run: RunDirectory) -> RunConfig:
     """
     if not run.config_path.is_file():
         raise RunError(f"'{run.path}' has no config.json.", "Choose another run; see `gancli runs list`.")
-    _refuse_missing_maker(run)
+    refuse_missing_architecture(run)
     return resolve(files=[run.config_path], environment={}).config
-
-
-def _refuse_missing_maker(run: RunDirectory) -> None:
-    """Say at once, and with the command that installs it, if the architecture that made the run is not here."""
-    try:
-        made_by = run.info()["arch"]
-        name, distribution, version = (str(made_by[key]) for key in ("name", "distribution", "version"))
-    except (GancliError, KeyError, TypeError):
-        return  # a damaged run.json only costs the better words
-    if distribution:
-        ARCHITECTURES.find_maker(name, distribution, version)
 
 
 def _document(config: RunConfig) -> bytes:

@@ -313,7 +313,7 @@ def test_F36_a_missing_plugin_is_named_with_the_command_that_installs_it(small_r
     with pytest.raises(PluginError) as caught:
         load(rewrite(small_run, tmp_path / "run", other))
     assert str(caught.value) == (
-        "It was made by the architecture 'gancli-marvel/marvel' 2.1, which is not installed. "
+        "The architecture 'gancli-marvel/marvel' 2.1, which made this model, is not installed. "
         f"Install it: {command_for_plugin('gancli-marvel')}"
     )
 
