@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
     from gancli.testing.subject import ArchitectureSubject, Case
 
-__all__ = ["CHANCE"]
+__all__ = ["CHANCE", "surroundings"]
 
 _CLOCKS = ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns")
 
 
 def _same_seed_same_weights(subject: ArchitectureSubject) -> None:
     for case in subject.smallest:
-        with _surroundings(0):
+        with surroundings(0):
             first = _traces(case, 1)
-        with _surroundings(0):
+        with surroundings(0):
             again = _traces(case, 1)
-        with _surroundings(0):
+        with surroundings(0):
             other = _traces(case, 2)
         if name := equal(first, again):
             raise fail(f"For {case}, two builds after the same torch.manual_seed differ: {name}.")
@@ -43,9 +43,9 @@ def _same_seed_same_weights(subject: ArchitectureSubject) -> None:
 
 def _no_other_chance(subject: ArchitectureSubject) -> None:
     for case in subject.smallest:
-        with _surroundings(0):
+        with surroundings(0):
             first = _traces(case, 1)
-        with _surroundings(1):
+        with surroundings(1):
             other = _traces(case, 1)
         if name := equal(first, other):
             raise fail(f"For {case}, {name} depends on Python's or NumPy's random numbers, or on the clock.")
@@ -53,9 +53,9 @@ def _no_other_chance(subject: ArchitectureSubject) -> None:
 
 def _leaves_the_rest_alone(subject: ArchitectureSubject) -> None:
     for case in subject.smallest:
-        with _surroundings(0):
+        with surroundings(0):
             _traces(case, 1)  # what is imported or made once is made now
-        with _surroundings(1):
+        with surroundings(1):
             before = _globals()
             _traces(case, 1)
             after = _globals()
@@ -97,7 +97,7 @@ def _globals() -> dict[str, object]:
 
 
 @contextmanager
-def _surroundings(number: int) -> Iterator[None]:
+def surroundings(number: int) -> Iterator[None]:
     """A world with random numbers and clocks of its own, given back as it was."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     random.seed(number)

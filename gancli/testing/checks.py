@@ -138,6 +138,9 @@ class Checklist(Generic[SubjectT]):
 
     def _after_those_it_needs(self, check: Check[SubjectT]) -> Result:
         for needed in check.needs:
-            if self.result(needed).outcome in {"failed", "skipped"}:
+            before = self.result(needed)
+            if before.outcome == "failed":
                 return Result(check.id, "skipped", f"'{needed}' has to pass first.")
+            if before.outcome == "skipped":
+                return Result(check.id, "skipped", before.detail)
         return check.run(self.subject)
