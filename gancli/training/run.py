@@ -180,8 +180,11 @@ def _complete_facts(checkpoint: Checkpoint) -> Mapping[str, Any]:
 
 
 def _refuse_other_training(old: Mapping[str, object], new: Mapping[str, object]) -> None:
-    """Compare all that a resumed run may not change; ``old`` is what the run, or its checkpoint, was made with."""
-    refused = [key for key in new if new[key] != old.get(key) and not key.startswith(_FREE_KEYS)]
+    """Compare all that a resumed run may not change; ``old`` is what the run, or its checkpoint, was made with.
+
+    A key that is not in ``old`` is younger than the run, which behaved as its default says.
+    """
+    refused = [key for key in new if key in old and new[key] != old[key] and not key.startswith(_FREE_KEYS)]
     if refused:
         listed = "; ".join(f"{key}: stored {json.dumps(old.get(key))}, asked {json.dumps(new[key])}" for key in refused)
         raise ConfigError(
