@@ -186,3 +186,45 @@ def test_F36_a_run_whose_plugin_is_gone_says_how_to_install_it(cli, at_trained, 
     result = cli("train", "--resume", "plain")
     assert result.code == 8
     assert result.err.endswith(f"Install it: {command_for_plugin('gancli-wobbly')}\n")
+
+
+GOOD = (Path(__file__).parents[1] / "good_plugin.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("import no_such_module", "cannot be loaded: ModuleNotFoundError: No module named 'no_such_module'."),
+        ("raise SystemExit(0)", "cannot be loaded: SystemExit: 0."),
+        ("Good = 5", "is 5, not a subclass of gancli.plugin.Architecture."),
+        (GOOD.replace("api = 1", "api = 0"), "has api = 0; this gancli speaks api 1. Update mine 1.2."),
+        (GOOD.replace("api = 1", "api = 2"), "has api = 2; this gancli speaks api 1. Update gancli."),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", ["train --arch good", "arch show good", "config show --arch good", "train --arch mine/good"]
+)
+def test_F36_a_plugin_that_does_not_work_is_one_line_and_exit_code_8(cli, install, source, reason, command):
+    install("mine", "mine_module", source)
+    result = cli(*command.split())
+    assert (result.code, result.out) == (8, "")
+    assert reason in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_F36_an_unknown_a_switched_off_and_an_ambiguous_one_are_exit_code_8(cli, install, monkeypatch):
+    install("one", "one_module")
+    install("two", "two_module")
+    assert "is claimed by one and two. Say which: one/good or two/good." in cli("train", "--arch", "good").err
+    assert "Did you mean 'good'?" in cli("train", "--arch", "goood").err
+    monkeypatch.setenv("GANCLI_PLUGINS", "")
+    result = cli("train", "--arch", "one/good")
+    assert result.code == 8
+    assert "Plugins are restricted by GANCLI_PLUGINS." in result.err
+
+
+def test_F36_print_at_import_stays_off_stdout(cli, install):
+    install("loud", "loud_module", f"print('HELLO')\n{GOOD}")
+    result = cli("arch", "show", "good", "--json")
+    assert result.json["summary"] == "good"
+    assert "HELLO" in result.err
