@@ -26,6 +26,10 @@ class Tiny(Architecture[TinyConfig]):
     Config = TinyConfig
     defaults: ClassVar[Defaults] = {"train.learning_rate": 1e-3}
 
+    def supports(self, config: TinyConfig, image: ImageSpec) -> str | None:  # noqa: ARG002  (the width does not matter)
+        """Unconditional models only."""
+        return "Tiny knows no classes: leave out --conditional." if image.classes else None
+
     def build(self, config: TinyConfig, image: ImageSpec, latent_dim: int) -> Networks:
         """Latent -> width -> pixels, and pixels -> width -> one logit."""
         from torch import nn

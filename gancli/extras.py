@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from gancli.errors import PluginError
+from gancli.installation import command_for_extra
 
 __all__ = ["require"]
 
@@ -23,5 +24,5 @@ def require(extra: str, *modules: str) -> None:
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         raise PluginError(
-            f"{', '.join(missing)} {verb} not installed.", f"What is needed comes with the extra: pip install 'gancli[{extra}]'"
+            f"{', '.join(missing)} {verb} not installed.", f"What is needed comes with the extra: {command_for_extra(extra)}"
         )

@@ -18,20 +18,19 @@ import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from gancli.distributions import canonical, read
 from gancli.errors import DatasetError, GancliError, PluginError, did_you_mean
+from gancli.installation import command_for_plugin, official_plugin
 from gancli.plugin import API, ArchConfig, Architecture, Dataset, Objective
 
-if TYPE_CHECKING:
-    from importlib.metadata import Distribution, EntryPoint
-
-__all__ = ["ARCHITECTURES", "DATASETS", "OBJECTIVES", "Entry", "Registry", "canonical"]
+__all__ = ["ARCHITECTURES", "DATASETS", "OBJECTIVES", "Entry", "PluginT", "Registry", "understood"]
 
 OWN = "gancli"
+_DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
 PluginT = TypeVar("PluginT", Architecture[Any], Dataset, Objective)
 
 
@@ -66,37 +65,13 @@ class Entry:
         return not self.distribution
 
 
-def canonical(distribution: str) -> str:
-    """The distribution's name in normalised form (PEP 503).
+def understood(api: object) -> bool:
+    """Whether a plugin that was written for version ``api`` of the contract works here: today's, and the one before.
 
-    >>> canonical("Gancli_DCGAN")
-    'gancli-dcgan'
+    >>> [understood(api) for api in (0, 1, 2, True, "1", None)]
+    [False, True, False, False, False, False]
     """
-    return re.sub(r"[-_.]+", "-", distribution).lower()
-
-
-@cache
-def _installed() -> tuple[tuple[EntryPoint, str, str, str], ...]:
-    """Entry points of gancli's groups with (distribution, version, summary); read once, since every read scans the disk."""
-    from importlib.metadata import distributions
-
-    found: dict[tuple[str, str, str], tuple[EntryPoint, str, str, str]] = {}
-    for dist in distributions():
-        for point, name, version, summary in _provided_by(dist):
-            found.setdefault((point.group, name, point.name), (point, name, version, summary))
-    return tuple(found.values())
-
-
-def _provided_by(dist: Distribution) -> list[tuple[EntryPoint, str, str, str]]:
-    """What one distribution adds; nothing if its metadata are damaged, for which no other plugin is to blame."""
-    try:
-        points = [point for point in dist.entry_points if point.group.startswith("gancli.")]
-        if not points or not dist.metadata["Name"] or not dist.metadata["Version"]:
-            return []
-        about = dist.metadata
-        return [(point, canonical(about["Name"]), about["Version"], about["Summary"] or "") for point in points]
-    except Exception:  # noqa: BLE001  (whatever importlib.metadata makes of somebody else's broken files)
-        return []
+    return type(api) is int and max(1, API - 1) <= api <= API
 
 
 def _allowed(distribution: str) -> bool:
@@ -123,11 +98,15 @@ class Registry(Generic[PluginT]):
         self._base: type[PluginT] = base
 
     def entries(self) -> list[Entry]:
-        """Every plugin of this kind, sorted by name; nothing is imported."""
+        """Every plugin of this kind that may be used, sorted by name; nothing is imported."""
+        return [entry for entry in self.installed() if _allowed(entry.distribution)]
+
+    def installed(self) -> list[Entry]:
+        """Likewise, those included that ``GANCLI_PLUGINS`` switches off."""
         found = [
-            Entry(point.name, self.group, point.value, name, version, summary)
-            for point, name, version, summary in _installed()
-            if point.group == self.group and _allowed(name)
+            Entry(each.point.name, self.group, each.point.value, each.distribution, each.version, each.summary)
+            for each in read()[0]
+            if each.point.group == self.group
         ]
         return sorted(found, key=lambda entry: (entry.name, entry.distribution != OWN, entry.distribution))
 
@@ -153,6 +132,30 @@ class Registry(Generic[PluginT]):
             )
         return matches[0]
 
+    def find_maker(self, name: str, distribution: str, version: str) -> Entry:
+        """The plugin that has made something which is stored: the one of this name and no other, whatever else has it.
+
+        Args:
+            name: of the plugin.
+            distribution: that provided it. Both come from a file and may be anything.
+            version: of the distribution, at that time.
+
+        Raises:
+            PluginError: it is not installed, or switched off; with the command that installs it.
+        """
+        wanted = f"{canonical(distribution)}/{name.rpartition('/')[2]}"
+        for entry in self.installed():
+            if entry.qualified == wanted and _allowed(entry.distribution):
+                return entry
+            if entry.qualified == wanted:
+                raise PluginError(
+                    f"The {self.kind} '{wanted}' {version}, which made this model, is switched off by GANCLI_PLUGINS.",
+                    f"Add {entry.distribution} to GANCLI_PLUGINS, or unset it.",
+                )
+        honest = _DISTRIBUTION.fullmatch(canonical(distribution))
+        how = f"Install it: {command_for_plugin(canonical(distribution))}" if honest else "Install it."
+        raise PluginError(f"The {self.kind} '{wanted}' {version}, which made this model, is not installed.", how)
+
     def load(self, name: str) -> type[PluginT]:
         """The class behind ``name``; see :meth:`find` and :meth:`load_entry`."""
         return self.load_entry(self.find(name))
@@ -162,6 +165,14 @@ class Registry(Generic[PluginT]):
 
         Raises:
             PluginError: it cannot be imported, is something else, or was written for another version of the contract.
+        """
+        return self._checked(self.import_entry(entry), entry)
+
+    def import_entry(self, entry: Entry) -> type[PluginT]:
+        """Import one plugin, whatever version of the contract it was written for.
+
+        Raises:
+            PluginError: it cannot be imported, or is something else.
         """
         try:
             with redirect_stdout(sys.stderr):  # stdout carries results only
@@ -173,16 +184,16 @@ class Registry(Generic[PluginT]):
                 f"The {self.kind} '{entry.name}' cannot be loaded: {type(error).__name__}: {error}".rstrip(".: ") + ".",
                 f"It comes from {_origin(entry)}; update or uninstall that, or see the traceback with --debug.",
             ) from error
-        return self._checked(plugin, entry)
-
-    def _checked(self, plugin: object, entry: Entry) -> type[PluginT]:
         if not (isinstance(plugin, type) and issubclass(plugin, self._base)):
             raise PluginError(
                 f"The {self.kind} '{entry.name}' is {plugin!r:.200}, not a subclass of gancli.plugin.{self._base.__name__}.",
                 f"It comes from {_origin(entry)}; its author has to name the class in the entry point.",
             )
+        return plugin
+
+    def _checked(self, plugin: type[PluginT], entry: Entry) -> type[PluginT]:
         api = getattr(plugin, "api", None)
-        if api != API:
+        if not understood(api):
             newer = isinstance(api, int) and api > API
             raise PluginError(
                 f"The {self.kind} '{entry.name}' has api = {api!r}; this gancli speaks api {API}.",
@@ -200,6 +211,9 @@ class Registry(Generic[PluginT]):
         hint = did_you_mean(name, self.names())
         if os.environ.get("GANCLI_PLUGINS") is not None:
             hint += " Plugins are restricted by GANCLI_PLUGINS."
+        provider = official_plugin(name) if self.group == ARCHITECTURES.group else None
+        if provider:
+            return f"{hint} {provider} provides it; install that: {command_for_plugin(provider)}".strip()
         return f"{hint} Choose a known one, or install the plugin that provides it.".strip()
 
     def _file_entry(self, name: str) -> Entry:
@@ -246,9 +260,9 @@ def _origin(entry: Entry) -> str:
 
 
 def _import_installed(entry: Entry) -> object:
-    for point, name, _, _ in _installed():
-        if (point.group, name, point.name) == (entry.group, entry.distribution, entry.name):
-            return point.load()
+    for each in read()[0]:
+        if (each.point.group, each.distribution, each.point.name) == (entry.group, entry.distribution, entry.name):
+            return each.point.load()
     raise PluginError(f"{entry.qualified} is not installed any more.", "Start gancli again.")
 
 

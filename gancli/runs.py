@@ -28,7 +28,17 @@ from typing import Any
 from gancli.errors import RunError, StorageError, UsageError, did_you_mean
 from gancli.storage import explain, explained, make_directories, write_atomically
 
-__all__ = ["RunDirectory", "create_run", "find_run", "list_runs", "refuse_busy", "refuse_name", "remove_run", "run_name"]
+__all__ = [
+    "RunDirectory",
+    "create_run",
+    "find_run",
+    "list_runs",
+    "refuse_busy",
+    "refuse_missing_architecture",
+    "refuse_name",
+    "remove_run",
+    "run_name",
+]
 
 LATEST = ".latest"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
@@ -156,6 +166,23 @@ def refuse_name(runs_dir: Path, name: str) -> None:
         )
     if (runs_dir / name).exists():
         raise _exists(RunDirectory(runs_dir / name))
+
+
+def refuse_missing_architecture(run: RunDirectory) -> None:
+    """Refuse to go on with a run whose architecture is not here.
+
+    Raises:
+        PluginError: it is not installed; with the command that installs it.
+    """
+    from gancli.registry import ARCHITECTURES
+
+    try:
+        made_by = run.info()["arch"]
+        name, distribution, version = (str(made_by[key]) for key in ("name", "distribution", "version"))
+    except (RunError, KeyError, TypeError):
+        return  # a damaged run.json costs only the better words
+    if distribution:
+        ARCHITECTURES.find_maker(name, distribution, version)
 
 
 def refuse_busy(run: RunDirectory) -> None:

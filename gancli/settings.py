@@ -31,6 +31,7 @@ __all__ = [
     "known_keys",
     "load_arch",
     "load_objective",
+    "plugin_options",
     "refuse_other_choice",
     "resolve",
     "schema",
@@ -171,6 +172,24 @@ def validate_options(section: str, model: type[ModelT], options: Mapping[str, An
         ConfigError: a key is unknown or a value is not allowed.
     """
     return _checked(section, model, options, {})
+
+
+def plugin_options(assignments: Sequence[str]) -> dict[str, Any]:
+    """A plugin's own options out of ``section.key=value``, by key.
+
+    >>> plugin_options(["arch.width=8", "arch.norm=batch"])
+    {'width': 8, 'norm': 'batch'}
+
+    Raises:
+        ConfigError: an assignment sets nothing, or something else than a plugin's option.
+    """
+    values = _from_assignments(assignments).values
+    for key in values:
+        if not key.startswith(("arch.", "objective.")) or key in {"arch.name", "objective.name"}:
+            raise ConfigError(
+                f"'{_shortened(key)}' is no option of a plugin.", "Write -s arch.key=value or objective.key=value."
+            )
+    return {key.partition(".")[2]: value for key, value in values.items()}
 
 
 def _core_defaults() -> Flat:

@@ -3,7 +3,10 @@
 import os
 import re
 import struct
+import sys
+import textwrap
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -70,6 +73,39 @@ def small_run(train_small):
 def small_conditional_run(train_small):
     """Likewise, of a model of three classes."""
     return train_small("model.conditional=true")
+
+
+GOOD = (Path(__file__).parent / "good_plugin.py").read_text()
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """A function that makes a throw-away distribution with one plugin and one module.
+
+    ``(distribution, module, source, name, group, version, attribute)`` -> its dist-info directory.
+    """
+    from gancli.distributions import read
+
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.delenv("GANCLI_PLUGINS", raising=False)
+    read.cache_clear()  # what is installed is read once per process
+
+    def install(dist, module, source=GOOD, name="good", *, group="gancli.architectures", version="1.2", attribute="Good"):
+        (site / f"{module}.py").write_text(textwrap.dedent(source))
+        info = site / f"{dist.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}\nVersion: {version}\nSummary: About {dist}\n")
+        (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {module}:{attribute}\n")
+        read.cache_clear()
+        return info
+
+    yield install
+    read.cache_clear()
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(str(site)):
+            del sys.modules[name]
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -1,5 +1,6 @@
 """What the documents say is true: their commands run, and CI runs the README's test command."""
 
+import os
 import re
 import shlex
 import shutil
@@ -9,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+GUIDE = (ROOT / "plugins" / "README.md").read_text()
 SHORTER = {
     "--epochs 30": "--images 600",
     "--minutes 2": "--minutes 0.005",
@@ -55,6 +57,38 @@ def test_the_commands_of_the_readme_work_in_their_order(capfdbinary):
             assert code == 0, f"{command}\n{errors}"
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("place")
+def test_the_commands_of_the_authors_guide_work_in_their_order(capfdbinary, monkeypatch, tmp_path):
+    """The installation is done as pip does it: by an entry point and a folder on the path."""
+    from gancli.cli.app import run
+    from gancli.distributions import read
+
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "gancli-wobbly"), str(ROOT)]))
+    found = commands(GUIDE)
+    assert len(found) > 10
+    for command in found:
+        code = run(shlex.split(command.replace("--minutes 2", "--minutes 0.005"))[1:])
+        assert code == 0, f"{command}\n{capfdbinary.readouterr()}"
+        if "plugin new" in command:
+            monkeypatch.syspath_prepend(str(tmp_path / "gancli-wobbly"))
+            info = tmp_path / "gancli-wobbly" / "gancli_wobbly-0.1.0.dist-info"
+            info.mkdir()
+            (info / "METADATA").write_text("Metadata-Version: 2.1\nName: gancli-wobbly\nVersion: 0.1.0\n")
+            (info / "entry_points.txt").write_text("[gancli.architectures]\nwobbly = gancli_wobbly:Wobbly\n")
+            read.cache_clear()
+    read.cache_clear()
+
+
+def test_the_guide_names_every_check_of_an_architecture():
+    from gancli.testing.contract import ARCHITECTURE_CHECKS
+
+    for check in ARCHITECTURE_CHECKS:
+        name = "options-*" if check.id.startswith("options-") else check.id
+        assert f"`{name}`" in GUIDE or check.id == "migrate", check.id
+    assert "### `migrate`" in GUIDE
+
+
 def test_ci_runs_the_test_command_of_the_readme():
     second = re.findall(r"^    (python3 -m venv .*pytest.*)$", README, re.MULTILINE)
     assert len(second) == 1
@@ -67,7 +101,9 @@ def test_the_first_command_of_the_readme_installs_the_plugin_and_trains():
     assert "./plugins/gancli-dcgan" in first[0]
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "plugins/gancli-dcgan/README.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "plugins/README.md", "plugins/gancli-dcgan/README.md"]
+)
 def test_files_that_a_document_names_exist(document):
     text = (ROOT / document).read_text()
     named = set(re.findall(r"`((?:examples|tests|plugins|gancli)/[\w./-]+)`|\]\((?!https?:)([\w./-]+)\)", text))

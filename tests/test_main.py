@@ -39,7 +39,19 @@ print(json.dumps(found))
 NOTHING = ["", "--help", "-h", "--version"]
 COMMANDS = ["train", "sample", "runs", "runs list", "runs show", "runs rm", "arch", "arch list", "arch show"]
 COMMANDS += ["dataset", "dataset list", "dataset show", "config", "config show", "config schema", "env"]
-LISTINGS = ["runs list", "arch list", "dataset list", "arch show dense", "config show", "config schema", "train --dry-run"]
+COMMANDS += ["plugin", "plugin list", "plugin check", "plugin new"]
+LISTINGS = [
+    "runs list",
+    "arch list",
+    "plugin list",
+    "plugin list --verify",
+    "plugin new wobbly",
+    "dataset list",
+    "arch show dense",
+    "config show",
+    "config schema",
+    "train --dry-run",
+]
 COMPLETIONS = ["complete train --arch d", "complete train -s arch.d", "complete dataset show m", "complete runs show x"]
 
 

@@ -1,55 +1,25 @@
 import os
 import sys
-import textwrap
+from pathlib import Path
 
 import pytest
 
-from gancli import registry
+from gancli.distributions import canonical, read
 from gancli.errors import PluginError
+from gancli.installation import command_for_plugin
 from gancli.plugin import Architecture
-from gancli.registry import ARCHITECTURES, DATASETS, OBJECTIVES, canonical
+from gancli.registry import ARCHITECTURES, DATASETS, OBJECTIVES
 
-ARCHITECTURE = """
-    from gancli.plugin import ArchConfig, Architecture
-
-    class Good(Architecture):
-        api = 1
-        summary = "good"
-        Config = ArchConfig
-
-        def build(self, config, image, latent_dim):
-            raise NotImplementedError
-"""
+ARCHITECTURE = (Path(__file__).parent / "good_plugin.py").read_text()
 
 
 @pytest.fixture(autouse=True)
 def _forget(monkeypatch):
     """What is installed is read once per process; every test here installs something else."""
     monkeypatch.delenv("GANCLI_PLUGINS", raising=False)
-    registry._installed.cache_clear()
+    read.cache_clear()
     yield
-    registry._installed.cache_clear()
-
-
-@pytest.fixture
-def install(tmp_path, monkeypatch):
-    """``(distribution, module, source, name, group, version)``: a throw-away distribution with one plugin and one module."""
-    site = tmp_path / "site"
-    site.mkdir()
-    monkeypatch.syspath_prepend(str(site))
-    imported = set(sys.modules)
-
-    def install(dist, module, source, name="good", *, group="gancli.architectures", version="1.2", attribute="Good"):
-        (site / f"{module}.py").write_text(textwrap.dedent(source))
-        info = site / f"{dist.replace('-', '_')}-{version}.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}\nVersion: {version}\nSummary: About {dist}\n")
-        (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {module}:{attribute}\n")
-        return info
-
-    yield install
-    for name in set(sys.modules) - imported:
-        del sys.modules[name]
+    read.cache_clear()
 
 
 def refused(name, kind=ARCHITECTURES):
@@ -88,6 +58,7 @@ def test_F36_an_unknown_name_gets_the_nearest(install):
         "There is no architecture 'marvle'. Did you mean 'marvel'? Choose a known one, or install the plugin that provides it."
     )
     assert "Known: " in refused("zzz")
+    assert refused("resnet").endswith("gancli-resnet provides it; install that: " + command_for_plugin("gancli-resnet"))
     assert "There is no objective 'dense'" in refused("dense", OBJECTIVES)
 
 
@@ -120,7 +91,7 @@ def test_ctrl_c_while_a_plugin_loads_is_the_users(install):
 
 
 def test_F36_print_at_import_stays_off_stdout(install, capsys):
-    install("loud", "loud_module", "print('HELLO')\n" + textwrap.dedent(ARCHITECTURE))
+    install("loud", "loud_module", "print('HELLO')\n" + ARCHITECTURE)
     ARCHITECTURES.load("good")
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -200,6 +171,21 @@ def test_F36_damaged_metadata_break_no_other_plugin(install, file, content):
     assert "There is no architecture 'good'" in refused("good")
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "reason"),
+    [
+        ("entry_points.txt", b"\xff\xfe\x00\x01", "UnicodeDecodeError: "),
+        ("METADATA", b"Metadata-Version: 2.1\nName: damaged\n", "ValueError: METADATA has no Version"),
+    ],
+)
+def test_F36_damaged_metadata_are_reported(install, file, content, reason):
+    (install("damaged", "damaged_module") / file).write_bytes(content)
+    read.cache_clear()
+    (found,) = read()[1]
+    assert Path(found.place).name == "damaged-1.2.dist-info"
+    assert found.reason.startswith(reason)
+
+
 def test_F36_a_distribution_without_metadata_breaks_no_other_plugin(install):
     (install("damaged", "damaged_module", ARCHITECTURE) / "METADATA").unlink()
     assert "dense" in ARCHITECTURES.names()
@@ -227,6 +213,19 @@ def test_the_environment_restricts_third_parties(install, monkeypatch, allowed, 
         assert "Plugins are restricted by GANCLI_PLUGINS." in refused("a")
 
 
+def test_F36_what_made_a_model_is_found_by_its_distribution_and_nothing_else(install, monkeypatch):
+    install("one", "one_module")
+    install("two", "two_module")
+    assert ARCHITECTURES.find_maker("good", "Two", "0.9").qualified == "two/good"
+    monkeypatch.setenv("GANCLI_PLUGINS", "one")
+    with pytest.raises(PluginError) as caught:
+        ARCHITECTURES.find_maker("good", "two", "0.9")
+    assert str(caught.value) == (
+        "The architecture 'two/good' 0.9, which made this model, is switched off by GANCLI_PLUGINS. "
+        "Add two to GANCLI_PLUGINS, or unset it."
+    )
+
+
 @pytest.mark.parametrize("name", ["A_b", "a.-_b", "A--b"])
 def test_names_of_distributions_are_compared_in_one_form(name):
     assert canonical(name) == "a-b"
@@ -238,7 +237,7 @@ def test_names_of_distributions_are_compared_in_one_form(name):
 @pytest.fixture
 def file(tmp_path):
     path = tmp_path / "mine.py"
-    path.write_text(textwrap.dedent(ARCHITECTURE))
+    path.write_text(ARCHITECTURE)
     return path
 
 
@@ -260,7 +259,7 @@ def test_a_file_runs_once_and_again_when_it_has_changed(file, capsys, monkeypatc
     """Same length, same second: Python's own cache of compiled files would not notice."""
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     for answer in ("one", "two"):
-        file.write_text(f"print('{answer}')\n" + textwrap.dedent(ARCHITECTURE).replace('"good"', f'"{answer}"'))
+        file.write_text(f"print('{answer}')\n" + ARCHITECTURE.replace('"good"', f'"{answer}"'))
         os.utime(file, (0, 0))
         assert [ARCHITECTURES.load(f"{file}:Good").summary for _ in range(3)] == [answer] * 3
     captured = capsys.readouterr()
@@ -269,9 +268,7 @@ def test_a_file_runs_once_and_again_when_it_has_changed(file, capsys, monkeypatc
 
 
 def test_a_file_that_fails_is_tried_again(file):
-    file.write_text(
-        "import os\nif 'GANCLI_TEST_READY' not in os.environ: raise ValueError('not yet')\n" + textwrap.dedent(ARCHITECTURE)
-    )
+    file.write_text("import os\nif 'GANCLI_TEST_READY' not in os.environ: raise ValueError('not yet')\n" + ARCHITECTURE)
     assert "ValueError: not yet" in refused(f"{file}:Good")
     os.environ["GANCLI_TEST_READY"] = "1"
     try:

@@ -9,7 +9,7 @@ import typer
 import typer.core
 import typer.main
 
-from gancli.cli import arch, config, dataset, env, export, interpolate, quick, runs, sample, selfcheck, train
+from gancli.cli import arch, config, dataset, env, export, interpolate, plugin, quick, runs, sample, selfcheck, train
 from gancli.cli.arguments import has, normalise
 from gancli.cli.failures import report
 from gancli.cli.group import EVERYWHERE, PLAIN
@@ -29,7 +29,7 @@ Examples:
 SUBJECTS = {
     "Make": ("train", "sample", "interpolate", "export"),
     "Look": ("runs", "arch", "dataset"),
-    "Set up": ("config", "env", "selfcheck"),
+    "Set up": ("plugin", "config", "env", "selfcheck"),
 }
 LONGEST_SUMMARY = 100
 
@@ -107,6 +107,7 @@ def _assemble() -> typer.Typer:
     app.add_typer(runs.group, name="runs")
     app.add_typer(arch.group, name="arch")
     app.add_typer(dataset.group, name="dataset")
+    app.add_typer(plugin.group, name="plugin")
     app.add_typer(config.group, name="config")
     app.command("env", epilog=EVERYWHERE)(env.env)
     app.command("selfcheck", epilog=EVERYWHERE)(selfcheck.selfcheck)

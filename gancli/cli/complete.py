@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-__all__ = ["architectures", "assignments", "datasets", "objectives", "runs"]
+__all__ = ["architectures", "assignments", "datasets", "objectives", "plugins", "runs"]
 
 
 def architectures(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001  (Typer's signature)
@@ -25,6 +25,13 @@ def objectives(ctx: typer.Context, words: list[str], incomplete: str) -> list[st
     from gancli.registry import OBJECTIVES
 
     return OBJECTIVES.names()
+
+
+def plugins(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001
+    """Names of installed plugins of every kind."""
+    from gancli.describe.plugins import KINDS
+
+    return sorted({name for registry in KINDS for name in registry.names()})
 
 
 def datasets(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001

@@ -16,7 +16,7 @@ from gancli.cli.output import Output, unread_is_fine
 from gancli.cli.settings_table import show_settings
 from gancli.cli.signals import Signals
 from gancli.errors import RunError, UsageError
-from gancli.runs import RunDirectory, find_run, refuse_busy, refuse_name
+from gancli.runs import RunDirectory, find_run, refuse_busy, refuse_missing_architecture, refuse_name
 from gancli.training.events import RunStarted
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def train(
         refuse_name(runs_dir, name)
     if from_step is not None and run is None:
         raise UsageError(f"--from-step {from_step} needs a run to go on with.", "Add --resume RUN.")
+    if run is not None:
+        refuse_missing_architecture(run)
     if dry_run:
         show_settings(output, settings.resolve_upon(run) if run else settings.resolve(), as_json=json)
         return

@@ -6,7 +6,6 @@ that was a file has to be given again.
 
 from __future__ import annotations
 
-import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +17,12 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from gancli.checkpoint.loading import read_checkpoint
 from gancli.checkpoint.store import CheckpointStore
 from gancli.checkpoint.tensors import decode, read_metadata
+from gancli.distributions import canonical
 from gancli.errors import CheckpointError, ConfigError, PluginError
 from gancli.generation.facts import KEY, Facts, MadeBy, Origin, Weights, parse_facts, read_file, stored_facts
 from gancli.generation.model import Model
 from gancli.plugin import ImageSpec
-from gancli.registry import ARCHITECTURES, Entry, canonical
+from gancli.registry import ARCHITECTURES, Entry
 from gancli.runs import find_run
 from gancli.settings import validate_options
 from gancli.training.runtime import pick_device
@@ -39,7 +39,6 @@ __all__ = ["from_bytes", "load"]
 
 _MEMBER = {"ema": "ema", "raw": "generator"}
 _OF_A_RUN = ("best", "latest")
-_DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
 _LARGER, _ALWAYS_FINE = 20, 2**24
 """Both networks together may have this many times the numbers of the stored generator, and some in any case."""
 
@@ -233,11 +232,4 @@ def _find_architecture(made_by: MadeBy, given: str | None) -> Entry:
             f"The model was made by the file '{name}'.",
             "Give it again with --arch FILE.py:CLASS; it is not imported by itself.",
         )
-    wanted = f"{distribution}/{name.rpartition('/')[2]}"
-    for entry in ARCHITECTURES.entries():
-        if entry.qualified == wanted:
-            return entry
-    how = f"Install it: pip install {distribution}" if _DISTRIBUTION.fullmatch(distribution) else "Install it"
-    raise PluginError(
-        f"The model was made by the architecture '{wanted}' {made_by.version}, which is not installed.", f"{how}."
-    )
+    return ARCHITECTURES.find_maker(name, distribution, made_by.version)

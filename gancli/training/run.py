@@ -16,9 +16,9 @@ from gancli.checkpoint.lock import RunLock
 from gancli.checkpoint.snapshot import unpack
 from gancli.checkpoint.store import CheckpointStore
 from gancli.config import LENGTHS, RunConfig
+from gancli.distributions import canonical
 from gancli.errors import CheckpointError, ConfigError, RunError, StorageError
-from gancli.registry import canonical
-from gancli.runs import RunDirectory, create_run, refuse_name
+from gancli.runs import RunDirectory, create_run, refuse_missing_architecture, refuse_name
 from gancli.settings import flatten, resolve
 from gancli.storage import write_atomically
 from gancli.training.session import Session
@@ -134,9 +134,11 @@ def stored_config(run: RunDirectory) -> RunConfig:
     Raises:
         RunError: it has none.
         ConfigError: it is not valid here, for instance because it was edited.
+        PluginError: its architecture is not installed.
     """
     if not run.config_path.is_file():
         raise RunError(f"'{run.path}' has no config.json.", "Choose another run; see `gancli runs list`.")
+    refuse_missing_architecture(run)
     return resolve(files=[run.config_path], environment={}).config
 
 
@@ -180,10 +182,10 @@ def _complete_facts(checkpoint: Checkpoint) -> Mapping[str, Any]:
 def _refuse_other_training(old: Mapping[str, object], new: Mapping[str, object]) -> None:
     """Compare all that a resumed run may not change; ``old`` is what the run, or its checkpoint, was made with.
 
-    A setting that an older version did not have yet was at its default, which changes nothing.
+    A setting that is not in ``old`` is younger than the run, which behaved as its default says.
     """
     then = {**flatten(RunConfig()), **old}
-    refused = [key for key in new if new[key] != then.get(key) and not key.startswith(_FREE_KEYS)]
+    refused = [key for key in new if key in then and new[key] != then[key] and not key.startswith(_FREE_KEYS)]
     if refused:
         listed = "; ".join(f"{key}: stored {json.dumps(then.get(key))}, asked {json.dumps(new[key])}" for key in refused)
         raise ConfigError(

@@ -80,7 +80,7 @@ def test_no_arguments_print_the_concise_help(cli):
     assert "gancli --help" in result.out
 
 
-@pytest.mark.parametrize("group", ["runs", "arch", "dataset", "config"])
+@pytest.mark.parametrize("group", ["runs", "arch", "dataset", "plugin", "config"])
 def test_a_bare_group_prints_its_help(cli, group):
     assert cli(group) == cli(group, "--help")
 
@@ -278,7 +278,7 @@ def test_show_completion(cli):
 
 def test_no_command_module_needs_torch_to_be_imported():
     # What is loaded in a fresh process is checked in tests/test_main.py; this names the culprit.
-    for name in ("train", "sample", "runs", "arch", "dataset", "config", "env"):
+    for name in ("train", "sample", "runs", "arch", "dataset", "plugin", "config", "env"):
         source = Path(import_module(f"gancli.cli.{name}").__file__).read_text()
         assert "\nimport torch" not in source
         assert "\nfrom gancli.generation" not in source

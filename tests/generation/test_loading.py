@@ -10,6 +10,7 @@ from gancli.checkpoint.manifest import Manifest
 from gancli.checkpoint.tensors import decode, encode
 from gancli.errors import CheckpointError, ConfigError, PluginError, RunError, UsageError
 from gancli.generation.loading import load
+from gancli.installation import command_for_plugin
 from gancli.latents import MAX_SEED
 
 FILE_ARCHITECTURE = """
@@ -313,8 +314,8 @@ def test_F36_a_missing_plugin_is_named_with_the_command_that_installs_it(small_r
     with pytest.raises(PluginError) as caught:
         load(rewrite(small_run, tmp_path / "run", other))
     assert str(caught.value) == (
-        "The model was made by the architecture 'gancli-marvel/marvel' 2.1, which is not installed. "
-        "Install it: pip install gancli-marvel."
+        "The architecture 'gancli-marvel/marvel' 2.1, which made this model, is not installed. "
+        f"Install it: {command_for_plugin('gancli-marvel')}"
     )
 
 

@@ -1,0 +1,142 @@
+"""``gancli plugin``: what others have added, whether it keeps the contract, and how to begin one."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gancli.cli import complete
+from gancli.cli.group import EVERYWHERE, new_group
+from gancli.cli.options import Json
+from gancli.cli.output import Output
+from gancli.errors import PluginError
+
+if TYPE_CHECKING:
+    from gancli.testing import Check, Result
+
+__all__ = ["group"]
+
+group = new_group("What others have added; how to check it, and how to begin one.")
+
+MARKS = {"passed": "ok", "failed": "FAILED", "flagged": "flagged", "skipped": "skipped"}
+INDENT = " " * 9
+
+
+@group.command("list", epilog=EVERYWHERE)
+def list_(
+    context: typer.Context,
+    *,
+    verify: Annotated[bool, typer.Option("--verify", help="Import each one, to see whether it works.")] = False,
+    json: Json = False,
+) -> None:
+    """List the plugins of every kind, broken ones too.
+
+    Nothing of others is imported unless you ask for it.
+    """
+    from gancli.describe.plugins import overview
+
+    output = Output.of(context)
+    found = overview(verify=verify)
+    if json:
+        output.document(found)
+        return
+    titles = ("kind", "name", "provided by", "version", "api", "status")
+    keys = ("kind", "name", "distribution", "version", "api")
+    rows = [(*("-" if row[key] is None else row[key] for key in keys), _status(row)) for row in found]
+    output.table(titles, rows)
+
+
+def _status(row: dict[str, Any]) -> str:
+    return f"{row['status']}: {row['problem']}" if row["problem"] else row["status"]
+
+
+@group.command("check", epilog=EVERYWHERE)
+def check(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE.py:CLASS", help="The plugin.", autocompletion=complete.plugins)],
+    *,
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", metavar="architecture|objective|dataset", help="Which, if several have the name."),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("-s", "--set", metavar="KEY=VALUE", help="An option, such as -s arch.width=8.")
+    ] = None,
+    images: Annotated[
+        list[str] | None,
+        typer.Option("--image", metavar="CxHxW", help="Pictures to try, instead of 1x28x28, 3x32x32 and 3x64x64."),
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Also say why the checks that pass matter.")] = False,
+    json: Json = False,
+) -> None:
+    """Check a plugin against every rule of the contract.
+
+    Each check says why it matters and how to mend what fails. Exit code 8 if one does.
+    """
+    from gancli.describe.plugins import kind_of
+    from gancli.settings import plugin_options
+    from gancli.testing import checklist
+
+    output = Output.of(context)
+    registry = kind_of(name, kind)
+    checks = checklist(registry.group, name, plugin_options(assignments or ()), images)
+    results = []
+    for each, result in checks.results():
+        results.append((each, result))
+        if not json:
+            _show(output, each, result, explain=explain)
+    failed = [result.id for _, result in results if result.outcome == "failed"]
+    if json:
+        output.document({"name": name, "kind": registry.kind, "ok": not failed, "checks": [_row(*pair) for pair in results]})
+        raise typer.Exit(PluginError.exit_code if failed else 0)
+    if failed:
+        raise PluginError(
+            f"The {registry.kind} '{name}' fails {len(failed)} of {len(results)} checks: {', '.join(failed)}.",
+            "Each says above why it matters and how to mend it.",
+        )
+    counts = {mark: sum(result.outcome == mark for _, result in results) for mark in MARKS}
+    output.line(f"keeps the contract: {', '.join(f'{count} {mark}' for mark, count in counts.items() if count)}")
+
+
+def _show(output: Output, check: "Check[Any]", result: "Result", *, explain: bool) -> None:
+    skipped = result.outcome == "skipped"
+    output.line(f"{MARKS[result.outcome]:7}  {check.id:18}  {result.detail if skipped else check.title}")
+    if result.detail and not skipped:
+        output.line(f"{INDENT}found: {result.detail}")
+    if explain or result.outcome in {"failed", "flagged"}:
+        output.line(f"{INDENT}why: {check.why}")
+        output.line(f"{INDENT}fix: {check.fix}")
+
+
+def _row(check: "Check[Any]", result: "Result") -> dict[str, Any]:
+    return {**asdict(result), "title": check.title, "why": check.why, "fix": check.fix}
+
+
+@group.command("new", epilog=EVERYWHERE)
+def new(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What users will type, such as wobbly.")],
+    *,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Where the new folder goes.")] = Path(),
+    json: Json = False,
+) -> None:
+    """Write a new architecture as a complete distribution.
+
+    Code, tests, README and CI: it works, and its tests pass, as it is. Then replace its networks by yours.
+    """
+    from gancli.installation import command_for_folder
+    from gancli.scaffold import Plugin, create
+
+    output = Output.of(context)
+    plugin = Plugin.named(name)
+    path = create(plugin, to)
+    install = command_for_folder(f"./{path}" if path == Path(path.name) else str(path))
+    if json:
+        names = {"name": plugin.name, "distribution": plugin.distribution, "package": plugin.package, "class": plugin.title}
+        output.document({"path": str(path), **names, "files": sorted(plugin.files()), "install": install})
+        return
+    output.result(str(path))
+    output.note("next")
+    for command in (install, f"gancli plugin check {plugin.name}", f"gancli train --dataset mnist --arch {plugin.name}"):
+        output.note(f"  {command}")

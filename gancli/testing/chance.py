@@ -1,0 +1,141 @@
+"""Checks of where chance comes from: torch's default generator and nothing else."""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from typing import TYPE_CHECKING
+from unittest import mock
+
+import numpy as np
+import torch
+
+from gancli.testing.checks import Check, fail
+from gancli.testing.subject import equal, state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+    from gancli.testing.subject import ArchitectureSubject, Case
+
+__all__ = ["CHANCE", "surroundings"]
+
+_CLOCKS = ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns")
+
+
+def _same_seed_same_weights(subject: ArchitectureSubject) -> None:
+    for case in subject.smallest:
+        with surroundings(0):
+            first = _traces(case, 1)
+        with surroundings(0):
+            again = _traces(case, 1)
+        with surroundings(0):
+            other = _traces(case, 2)
+        if name := equal(first, again):
+            raise fail(f"For {case}, two builds after the same torch.manual_seed differ: {name}.")
+        if equal(first, other) is None:
+            raise fail(f"For {case}, all seeds give the same weights.")
+
+
+def _no_other_chance(subject: ArchitectureSubject) -> None:
+    for case in subject.smallest:
+        with surroundings(0):
+            first = _traces(case, 1)
+        with surroundings(1):
+            other = _traces(case, 1)
+        if name := equal(first, other):
+            raise fail(f"For {case}, {name} depends on Python's or NumPy's random numbers, or on the clock.")
+
+
+def _leaves_the_rest_alone(subject: ArchitectureSubject) -> None:
+    for case in subject.smallest:
+        with surroundings(0):
+            _traces(case, 1)  # what is imported or made once is made now
+        with surroundings(1):
+            before = _globals()
+            _traces(case, 1)
+            after = _globals()
+        changed = [name for name in before if before[name] != after[name]]
+        if changed:
+            raise fail(f"For {case}, build() or forward() changes {' and '.join(changed)}.")
+        with torch.random.fork_rng(devices=[]):
+            ends = [_end_of_chance(case, seed) for seed in (1, 2)]
+        if torch.equal(*ends):
+            raise fail(f"For {case}, build() or forward() seeds torch's default generator.")
+
+
+def _traces(case: Case, seed: int) -> dict[str, Tensor]:
+    """Weights as built, and what both networks answer in training, all after one seed."""
+    networks = case.build(seed)
+    traces = state_of(networks.generator, networks.discriminator)
+    pictures = networks.generator(*case.latents(4)).detach()
+    logits = networks.discriminator(pictures, *case.labels(4)).detach()
+    return {**traces, "a picture": pictures, "a logit": logits}
+
+
+def _end_of_chance(case: Case, seed: int) -> Tensor:
+    _traces(case, seed)
+    return torch.get_rng_state()
+
+
+def _globals() -> dict[str, object]:
+    """What belongs to the whole process."""
+    name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002  (the global state is what is looked at)
+    return {
+        "NumPy's global random state": (name, np.asarray(keys).tobytes(), *rest),
+        "Python's global random state": random.getstate(),
+        "torch's default dtype": torch.get_default_dtype(),
+        "torch's number of threads": torch.get_num_threads(),
+        "torch's grad mode": torch.is_grad_enabled(),
+        "torch's deterministic mode": torch.are_deterministic_algorithms_enabled(),
+        "torch's matmul precision": torch.get_float32_matmul_precision(),
+    }
+
+
+@contextmanager
+def surroundings(number: int) -> Iterator[None]:
+    """A world with random numbers and clocks of its own, given back as it was."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    random.seed(number)
+    np.random.seed(number)  # noqa: NPY002
+    try:
+        with ExitStack() as stack, torch.random.fork_rng(devices=[]):
+            for name in _CLOCKS:
+                ticks = count(1 + number * 10**6)
+                stack.enter_context(mock.patch.object(time, name, lambda ticks=ticks: next(ticks)))
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+
+
+CHANCE: tuple[Check[ArchitectureSubject], ...] = (
+    Check(
+        "seed",
+        "The same torch.manual_seed gives the same networks, and another seed others",
+        "A run is repeated by its seed, and three seeds are quoted to show how far results vary.",
+        "Initialise with torch.nn.init and torch's default generator; make no Generator of your own, and seed nothing.",
+        _same_seed_same_weights,
+        ("pictures", "logits"),
+    ),
+    Check(
+        "no-other-chance",
+        "Python's and NumPy's random numbers and the clock change nothing",
+        "They are neither seeded nor stored: a resumed run would not end in the same bits.",
+        "Use torch's random functions, in build() and in forward().",
+        _no_other_chance,
+        ("seed",),
+    ),
+    Check(
+        "no-side-effects",
+        "build() and forward() leave seeds, default dtype, threads and modes as they are",
+        "They belong to the whole process: to the trainer, to other plugins, and to the user's notebook.",
+        "Seed nothing and set no global option; build with explicit dtype and device arguments if you need them.",
+        _leaves_the_rest_alone,
+        ("seed",),
+    ),
+)

@@ -1,0 +1,146 @@
+"""What a check of the conformance kit is, and how a list of them is run.
+
+A check is data: what it is called, why it matters, how to mend it, and a probe that looks. The pytest class and the command
+``gancli plugin check`` run the same lists.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from gancli.errors import GancliError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+__all__ = ["Check", "Checklist", "ContractWarning", "Outcome", "Result", "fail", "flag", "skip"]
+
+Outcome = Literal["passed", "failed", "flagged", "skipped"]
+_LONGEST_DETAIL = 300
+SubjectT = TypeVar("SubjectT")
+Looked_contra = TypeVar("Looked_contra", contravariant=True)
+
+
+class ContractWarning(UserWarning):
+    """The contract is kept, and yet something deserves a look."""
+
+
+class _Verdict(Exception):  # noqa: N818  (how a probe ends, which may be in order)
+    def __init__(self, outcome: Outcome, detail: str) -> None:
+        super().__init__(detail)
+        self.outcome: Outcome = outcome
+
+
+def fail(detail: str) -> _Verdict:
+    """What a probe raises when the contract is broken; ``detail`` says where, with the value."""
+    return _Verdict("failed", detail)
+
+
+def flag(detail: str) -> _Verdict:
+    """What a probe raises when something is allowed and suspicious."""
+    return _Verdict("flagged", detail)
+
+
+def skip(reason: str) -> _Verdict:
+    """What a probe raises when there is nothing that it could look at."""
+    return _Verdict("skipped", reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a check went.
+
+    Attributes:
+        id: of the check.
+        outcome: ``failed`` breaks the contract, ``flagged`` does not.
+        detail: what is wrong, or why it was skipped; empty if it passed.
+        seconds: how long it took.
+    """
+
+    id: str
+    outcome: Outcome
+    detail: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check(Generic[Looked_contra]):
+    """One rule of the contract.
+
+    Attributes:
+        id: a short slug.
+        title: what is true when it passes.
+        why: what goes wrong for users otherwise.
+        fix: what its author has to do.
+        probe: looks, and raises :func:`fail`, :func:`flag` or :func:`skip`, or nothing. Any other exception is a failure too.
+        needs: checks without which this one says nothing; if one of them has failed, it is skipped.
+    """
+
+    id: str
+    title: str
+    why: str
+    fix: str
+    probe: Callable[[Looked_contra], None]
+    needs: tuple[str, ...] = ()
+
+    def run(self, subject: Looked_contra) -> Result:
+        """Look, once: always with the same random numbers, and without a trace in those of the caller."""
+        import torch
+
+        start = time.perf_counter()
+        outcome: Outcome = "passed"
+        detail = ""
+        try:
+            with warnings.catch_warnings(), redirect_stdout(sys.stderr), torch.random.fork_rng(devices=[]):
+                warnings.simplefilter("ignore")  # those of the code under test are its own business
+                torch.manual_seed(0)
+                self.probe(subject)
+        except _Verdict as verdict:
+            outcome, detail = verdict.outcome, str(verdict)
+        except GancliError as error:
+            outcome, detail = "failed", str(error)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (whatever the code under test may raise)
+            text = shorten(str(error), _LONGEST_DETAIL, placeholder=" ...")
+            outcome, detail = "failed", f"{type(error).__name__}: {text}".rstrip(": ")
+        return Result(self.id, outcome, detail, time.perf_counter() - start)
+
+
+@dataclass
+class Checklist(Generic[SubjectT]):
+    """Checks of one subject. Each is run at most once, after those that it needs.
+
+    Args:
+        checks: in an order in which every check comes after those that it needs.
+        subject: what is looked at.
+    """
+
+    checks: Sequence[Check[SubjectT]]
+    subject: SubjectT
+    _results: dict[str, Result] = field(default_factory=dict)
+
+    def results(self) -> Iterator[tuple[Check[Any], Result]]:
+        """Every check with its result, one by one as they come."""
+        for check in self.checks:
+            yield check, self.result(check.id)
+
+    def result(self, check_id: str) -> Result:
+        """That of one check."""
+        if check_id not in self._results:
+            check = next(check for check in self.checks if check.id == check_id)
+            self._results[check_id] = self._after_those_it_needs(check)
+        return self._results[check_id]
+
+    def _after_those_it_needs(self, check: Check[SubjectT]) -> Result:
+        for needed in check.needs:
+            before = self.result(needed)
+            if before.outcome == "failed":
+                return Result(check.id, "skipped", f"'{needed}' has to pass first.")
+            if before.outcome == "skipped":
+                return Result(check.id, "skipped", before.detail)
+        return check.run(self.subject)

@@ -1,0 +1,235 @@
+"""Checks of what an architecture says about itself, before anything is built."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from gancli.errors import ConfigError
+from gancli.plugin import API, ArchConfig, ImageSpec
+from gancli.registry import understood
+from gancli.settings import validate_options
+from gancli.testing.checks import Check, fail
+
+if TYPE_CHECKING:
+    from gancli.testing.subject import ArchitectureSubject, Subject
+
+    AnySubject = Subject[Any]
+
+__all__ = ["ANSWERS", "IDENTITY", "OPTIONS", "PREFERENCES"]
+
+_LONGEST_SUMMARY = 140
+_LIGHT_SECONDS = 120
+_ODD = (ImageSpec(1, 1, 1), ImageSpec(1, 28, 28), ImageSpec(3, 17, 31), ImageSpec(3, 64, 64, 10), ImageSpec(4, 1024, 8))
+"""Pictures about which every architecture has to have an opinion."""
+
+_PROBE = """
+import sys, traceback
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            own = [f for f in traceback.extract_stack()[:-1] if "importlib" not in f.filename]
+            print("TORCH", own[-1].filename, own[-1].lineno, sep="\\t", file=sys.stderr)
+sys.meta_path.insert(0, Watch())
+from gancli.registry import ARCHITECTURES, DATASETS, OBJECTIVES
+registry = next(each for each in (ARCHITECTURES, OBJECTIVES, DATASETS) if each.group == sys.argv[2])
+plugin = registry.load(sys.argv[1])
+if registry is ARCHITECTURES:
+    from gancli.plugin import ImageSpec
+    plugin.Config.model_json_schema()
+    plugin().supports(plugin.Config(), ImageSpec(1, 28, 28))
+"""
+
+
+def _resolves(subject: AnySubject) -> None:
+    _ = subject.imported
+
+
+def _is_light(subject: AnySubject) -> None:
+    """In a process of its own, where nothing is imported yet."""
+    command = [sys.executable, "-c", _PROBE, subject.name, subject.registry.group]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(  # noqa: S603  (ourselves)
+        command, capture_output=True, text=True, check=False, env=environment, timeout=_LIGHT_SECONDS
+    )
+    found = [line.split("\t") for line in done.stderr.splitlines() if line.startswith("TORCH\t")]
+    if found:
+        _, file, line = found[0]
+        raise fail(f"torch is imported by {file}, line {line}.")
+    if done.returncode:
+        raise fail(f"In a fresh process it fails: {(done.stderr.strip() or 'no message').splitlines()[-1]}")
+
+
+def _speaks_the_api(subject: AnySubject) -> None:
+    api = getattr(subject.imported, "api", None)
+    if not understood(api):
+        raise fail(f"api = {api!r}; this gancli speaks api {API}.")
+
+
+def _is_complete(subject: AnySubject) -> None:
+    summary = subject.plugin.summary
+    if not summary.strip() or summary != " ".join(summary.split()) or len(summary) > _LONGEST_SUMMARY:
+        raise fail(f"The summary is {summary!r:.120}, not one line of 1 to {_LONGEST_SUMMARY} characters.")
+
+
+def _describes_its_options(subject: AnySubject) -> None:
+    for name, field in subject.options_model.model_fields.items():
+        if name == "name":
+            raise fail("An option is called 'name', which is taken by the architecture's own name.")
+        if field.is_required():
+            raise fail(f"The option '{name}' has no default.")
+        if not (field.description or "").strip():
+            raise fail(f"The option '{name}' has no description.")
+
+
+def _options_go_round(subject: AnySubject) -> None:
+    config = subject.options_model
+    first = config()
+    if validate_options(subject.section, config, first.model_dump(mode="json")) != first:
+        raise fail(f"{first!r} is not what is read from its own JSON.")
+    config.model_json_schema()
+
+
+def _options_are_strict(subject: AnySubject) -> None:
+    config: type[ArchConfig] = subject.options_model
+    try:
+        config.model_validate({"no_such_option": 1})
+    except ValidationError:
+        pass
+    else:
+        raise fail("An unknown option is accepted.")
+    for name, value in config():
+        try:
+            setattr(config(), name, value)
+        except ValidationError:
+            continue
+        raise fail(f"The option '{name}' can be changed after it was validated.")
+
+
+def _defaults_are_valid(subject: AnySubject) -> None:
+    subject.resolve()
+
+
+def _migrates_today(subject: ArchitectureSubject) -> None:
+    stored = subject.plugin.Config().model_dump(mode="json")
+    migrated = subject.plugin().migrate(dict(stored), subject.entry.version)
+    try:
+        same = validate_options("arch", subject.plugin.Config, migrated) == subject.plugin.Config()
+    except (ConfigError, TypeError) as error:
+        raise fail(f"Today's own options come out as {migrated!r:.200}, which are refused: {error}") from error
+    if not same:
+        raise fail(f"Today's own options {stored} come out as {migrated!r:.200}.")
+
+
+def _gives_reasons(subject: ArchitectureSubject) -> None:
+    plugin = subject.plugin()
+    for image in (*subject.specs(), *_ODD):
+        reason = plugin.supports(subject.config, image)
+        if reason is not None and not _is_sentence(reason):
+            raise fail(f"For {image}, classes {image.classes}, supports() answers {reason!r:.200}.")
+
+
+def _is_sentence(reason: object) -> bool:
+    return isinstance(reason, str) and " " in reason.strip() and reason.rstrip().endswith((".", "!", "?"))
+
+
+IDENTITY: tuple[Check[AnySubject], ...] = (
+    Check(
+        "resolves",
+        "It is found, imported, and a plugin of its kind",
+        "Nobody can use what cannot be imported; a broken import is all that users ever see of a plugin.",
+        "Let the entry point name the class itself (`module:Class`), derive it from its base in gancli.plugin, and import "
+        "nothing that your distribution does not depend on.",
+        _resolves,
+    ),
+    Check(
+        "api",
+        "It was written for a version of the contract that is spoken here",
+        "The version tells users which of the two to update when the contract changes, instead of a traceback.",
+        f"State `api = {API}` in the class.",
+        _speaks_the_api,
+        ("resolves",),
+    ),
+    Check(
+        "complete",
+        "It has a summary of one line, and all that its kind must have",
+        "Listings and every training read them.",
+        'Give the class `summary = "..."` and what is abstract in its base (an architecture: `Config` '
+        "and `build`); `defaults`, if any, is a dict.",
+        _is_complete,
+        ("api",),
+    ),
+    Check(
+        "light",
+        "Loading and describing it imports no torch",
+        "Listings, help and completion would take seconds instead of a fraction of one, for every user who has it installed.",
+        "Import torch, and the modules that import it, inside the method that needs them, such as build().",
+        _is_light,
+        ("complete",),
+    ),
+)
+"""Of every plugin."""
+
+OPTIONS: tuple[Check[AnySubject], ...] = (
+    Check(
+        "options-described",
+        "Every option has a default and a description",
+        "They are the help text, the JSON Schema and the error messages; and `--arch NAME` alone has to work.",
+        'Write each option as `name: type = Field(default, ge=..., le=..., description="...")`.',
+        _describes_its_options,
+        ("complete",),
+    ),
+    Check(
+        "options-round-trip",
+        "Options survive being stored as JSON",
+        "config.json and every checkpoint hold them as JSON; a run could not be resumed or sampled.",
+        "Use types that JSON has: int, float, bool, str, Literal, tuples of these.",
+        _options_go_round,
+        ("options-described",),
+    ),
+    Check(
+        "options-strict",
+        "Unknown options are refused, and options do not change",
+        "A typo would silently train something else.",
+        "Leave `model_config` as ArchConfig has it (frozen, extra='forbid').",
+        _options_are_strict,
+        ("options-described",),
+    ),
+)
+"""Of every plugin that has options."""
+
+PREFERENCES: tuple[Check[AnySubject], ...] = (
+    Check(
+        "defaults",
+        "Its training defaults are known keys with allowed values",
+        "Every training with it would end in an error message about a setting that the user never made.",
+        "Use keys that `gancli config show` lists, as in {'train.learning_rate': 2e-4}.",
+        _defaults_are_valid,
+        ("complete",),
+    ),
+)
+"""Of every plugin."""
+
+ANSWERS: tuple[Check[ArchitectureSubject], ...] = (
+    Check(
+        "migrate",
+        "migrate() leaves today's options as they are",
+        "It is called for every checkpoint that is loaded, today's included.",
+        "Change only what an older version wrote, and return a dict.",
+        _migrates_today,
+        ("options-round-trip",),
+    ),
+    Check(
+        "reasons",
+        "supports() answers None or a sentence, for any size",
+        "The answer is the error message that a user gets.",
+        "Return None, or a full sentence with the value and what would be possible: 'The sides are 30x30; 28 or 32 work.'",
+        _gives_reasons,
+        ("options-round-trip",),
+    ),
+)
+"""Of architectures."""

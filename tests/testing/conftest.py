@@ -1,0 +1,40 @@
+"""Plugins that break one rule of the contract each."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gancli.testing import checklist
+
+SOUND = (Path(__file__).parent / "sound.py").read_text()
+
+
+@pytest.fixture
+def spoil(tmp_path):
+    """``(*changes)`` -> the sound architecture as ``FILE.py:CLASS``, with each ``(old, new)`` replaced."""
+
+    def spoil(*changes):
+        source = SOUND
+        for old, new in changes:
+            found = re.search(rf"^( *){re.escape(old)}", source, re.MULTILINE) if old.startswith("# ") else None
+            new = new.replace("\n", f"\n{found[1]}") if found else new  # noqa: PLW2901
+            assert source.count(old) == 1, old
+            source = source.replace(old, new)
+        path = tmp_path / "spoiled.py"
+        path.write_text(source)
+        return f"{path}:Sound"
+
+    return spoil
+
+
+@pytest.fixture
+def judge():
+    """``(name, group)`` -> what each check of the kit says, by its id; ``passed`` is left out."""
+
+    def judge(name, group="gancli.architectures", without=(), **arguments):
+        checks = checklist(group, name, **arguments)
+        results = [checks.result(check.id) for check in checks.checks if check.id not in without]
+        return {result.id: result for result in results if result.outcome != "passed"}
+
+    return judge
