@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gancli import installation
 from gancli.distributions import canonical, read
 from gancli.errors import PluginError
 from gancli.installation import command_for_plugin
@@ -58,8 +59,12 @@ def test_F36_an_unknown_name_gets_the_nearest(install):
         "There is no architecture 'marvle'. Did you mean 'marvel'? Choose a known one, or install the plugin that provides it."
     )
     assert "Known: " in refused("zzz")
-    assert refused("resnet").endswith("gancli-resnet provides it; install that: " + command_for_plugin("gancli-resnet"))
     assert "There is no objective 'dense'" in refused("dense", OBJECTIVES)
+
+
+def test_F36_one_of_the_projects_own_is_named_with_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setitem(installation._OFFICIAL, "absent", "gancli-absent")
+    assert refused("absent").endswith(f"gancli-absent provides it; install that: {command_for_plugin('gancli-absent')}")
 
 
 @pytest.mark.parametrize(
