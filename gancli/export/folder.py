@@ -112,8 +112,8 @@ def _evaluation(model: Model) -> dict[str, Any]:
             stored = json.loads(file.read(_MAX_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
-    same = isinstance(stored, dict) and stored.get("step", model.origin.step) == model.origin.step
-    return stored if same else {}
+    facts = stored.get("facts") if isinstance(stored, dict) else None
+    return stored if isinstance(facts, dict) and facts.get("digest") == model.origin.digest else {}
 
 
 def _refuse_other_contents(target: Path, *, force: bool) -> None:
