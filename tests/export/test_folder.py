@@ -136,5 +136,9 @@ def test_metrics_of_these_weights_are_in_the_card(small_run, tmp_path):
         write_folder(model, tmp_path / f"model-{there}")
         text = (tmp_path / f"model-{there}" / "README.md").read_text()
         assert ("| FD-mnist | 8.25 (8 to 8.5), 10,000 |" in text) is there
-    (run / "evaluation.json").write_text("[")
-    write_folder(model, tmp_path / "damaged")
+    for i, damaged in enumerate(
+        ("[", "[]", json.dumps({**measured, "facts": {"digest": model.origin.digest}, "figures": {"a": 3}}))
+    ):
+        (run / "evaluation.json").write_text(damaged)
+        write_folder(model, tmp_path / f"damaged-{i}")
+        assert "## Metrics" not in (tmp_path / f"damaged-{i}" / "README.md").read_text()
