@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["card"]
 
@@ -17,7 +17,7 @@ def card(facts: Mapping[str, Any], *, training: Mapping[str, Any], evaluation: M
     Args:
         facts: of :func:`gancli.export.facts.facts_of`.
         training: the settings of the run, by key; may be empty.
-        evaluation: what was measured; may be empty.
+        evaluation: the ``evaluation.json`` of the run; may be empty.
         traced: whether there is a ``generator.pt2``.
     """
     sections = [
@@ -27,8 +27,12 @@ def card(facts: Mapping[str, Any], *, training: Mapping[str, Any], evaluation: M
         _data(facts),
         _recipe(facts, training),
     ]
-    if metrics := [(name, value) for name, value in _numbers(evaluation)]:
-        sections.append("## Metrics\n\n" + _table(("metric", "value"), metrics))
+    if rows := _figures(evaluation):
+        against = f"the {evaluation.get('against')} split of {evaluation.get('dataset')}"
+        sections.append(
+            f"## Metrics\n\nOf {evaluation.get('images'):,} pictures, against {_plain(against)}, by `gancli evaluate`."
+        )
+        sections[-1] += "\n\n" + _table(("metric", "value (95 % interval), N"), rows)
     return "\n\n".join(sections) + "\n"
 
 
@@ -96,13 +100,15 @@ def _recipe(facts: Mapping[str, Any], training: Mapping[str, Any]) -> str:
     return f"## Recipe\n\nArchitecture: {_plain(made)}.\n\n" + _table(("setting", "value"), rows)
 
 
-def _numbers(measured: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Every number of a document by its path."""
-    for key, value in measured.items():
-        if isinstance(value, dict):
-            yield from _numbers(value, f"{prefix}{key}.")
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            yield f"{prefix}{key}", f"{value:.4g}" if isinstance(value, float) else f"{value:,}"
+def _figures(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Name and value of each figure of an ``evaluation.json``."""
+    rows = []
+    for name, figure in evaluation.get("figures", {}).items():
+        value, low, high = (figure.get(key) for key in ("value", "low", "high"))
+        if value is not None:
+            interval = "" if low is None or high is None else f" ({low:.4g} to {high:.4g})"
+            rows.append((name, f"{value:.4g}{interval}, {figure.get('count'):,}"))
+    return rows
 
 
 def _table(titles: tuple[str, str], rows: list[tuple[str, str]]) -> str:

@@ -100,7 +100,10 @@ def _description(model: Model, *, traced: bool) -> dict[str, bytes]:
     told = model.origin.facts.get("config", {})
     training = {key: value for key, value in told.items() if key.startswith(_SHARED)} if isinstance(told, dict) else {}
     config = {"model_type": "gan-generator", "library_name": "gancli", **facts, "range": [-1, 1], "training": training}
-    text = card(facts, training=training, evaluation=_evaluation(model), traced=traced)
+    try:
+        text = card(facts, training=training, evaluation=_evaluation(model), traced=traced)
+    except (AttributeError, TypeError, ValueError):  # figures that `gancli evaluate` did not write
+        text = card(facts, training=training, evaluation={}, traced=traced)
     return {CONFIG: (json.dumps(config, indent=2) + "\n").encode(), SAMPLES: picture.getvalue(), CARD: text.encode()}
 
 
@@ -112,8 +115,8 @@ def _evaluation(model: Model) -> dict[str, Any]:
             stored = json.loads(file.read(_MAX_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
-    same = isinstance(stored, dict) and stored.get("step", model.origin.step) == model.origin.step
-    return stored if same else {}
+    facts = stored.get("facts") if isinstance(stored, dict) else None
+    return stored if isinstance(facts, dict) and facts.get("digest") == model.origin.digest else {}
 
 
 def _refuse_other_contents(target: Path, *, force: bool) -> None:

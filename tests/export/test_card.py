@@ -82,8 +82,15 @@ def test_F22_names_stay_text(facts, place):
 
 def test_metrics_only_if_there_are_any(facts):
     assert "## Metrics" not in written(facts)
-    text = written(facts, evaluation={"fd": 8.123456, "n": 10000, "name": "x", "ok": True, "more": {"kd": 0.5}})
-    assert "| fd | 8.123 |\n| n | 10,000 |\n| more.kd | 0.5 |" in text
+    figures = {
+        "FD-mnist": {"value": 8.123456, "low": 7.5, "high": 9.0, "count": 10000},
+        "KD": {"value": 0.5, "low": None, "high": None, "count": 100},
+        "infinite": {"value": None, "low": None, "high": None, "count": 1},
+    }
+    text = written(facts, evaluation={"against": "test", "dataset": "mnist", "images": 10000, "figures": figures})
+    assert "Of 10,000 pictures, against the test split of mnist" in text
+    assert "| FD-mnist | 8.123 (7.5 to 9), 10,000 |\n| KD | 0.5, 100 |\n" in text
+    assert "infinite" not in text
 
 
 def test_an_unknown_licence_is_said(facts):

@@ -129,10 +129,16 @@ def test_metrics_of_these_weights_are_in_the_card(small_run, tmp_path):
 
     run = shutil.copytree(small_run, tmp_path / "run")
     model = load(run)
-    for step, there in ((model.origin.step, True), (model.origin.step + 1, False)):
-        (run / "evaluation.json").write_text(json.dumps({"step": step, "metrics": {"FD-mnist": {"value": 8.25}}}))
+    figures = {"FD-mnist": {"value": 8.25, "low": 8, "high": 8.5, "count": 10000}}
+    for digest, there in ((model.origin.digest, True), ("f" * 64, False)):
+        measured = {"against": "test", "dataset": "x", "images": 10000, "facts": {"digest": digest}, "figures": figures}
+        (run / "evaluation.json").write_text(json.dumps(measured))
         write_folder(model, tmp_path / f"model-{there}")
         text = (tmp_path / f"model-{there}" / "README.md").read_text()
-        assert ("| metrics.FD-mnist.value | 8.25 |" in text) is there
-    (run / "evaluation.json").write_text("[")
-    write_folder(model, tmp_path / "damaged")
+        assert ("| FD-mnist | 8.25 (8 to 8.5), 10,000 |" in text) is there
+    for i, damaged in enumerate(
+        ("[", "[]", json.dumps({**measured, "facts": {"digest": model.origin.digest}, "figures": {"a": 3}}))
+    ):
+        (run / "evaluation.json").write_text(damaged)
+        write_folder(model, tmp_path / f"damaged-{i}")
+        assert "## Metrics" not in (tmp_path / f"damaged-{i}" / "README.md").read_text()
