@@ -46,7 +46,8 @@ def write(file: BinaryIO, frames: Iterator[Pixels], film: Film) -> None:
     codec = next((name for name in _CODECS if name in av.codecs_available), None)
     if codec is None:
         raise PluginError(
-            f"This FFmpeg has none of the encoders {', '.join(_CODECS)}.", "Install the one of PyPI: pip install --force av"
+            f"This FFmpeg has none of the encoders {', '.join(_CODECS)}.",
+            "Install the one of PyPI: pip install --force-reinstall av",
         )
     options = {"movflags": "use_metadata_tags"}
     with av.open(file, "w", format="mp4", options=options) as container:
