@@ -73,7 +73,7 @@ def refuse_empty(reader: Reader) -> None:
     if not reader.items():
         raise DatasetError(
             f"{quoted(reader.path)} holds no picture.",
-            f"Pictures end in {', '.join(SUFFIXES)}; hidden names are passed over. `gancli dataset list` shows named data sets.",
+            f"Pictures end in {', '.join(SUFFIXES)}; hidden names are passed over. `gancli dataset list` shows others.",
         )
 
 

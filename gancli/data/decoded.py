@@ -120,7 +120,7 @@ class Unfinished:
             free = DISK.free_bytes(self.path)
         if free < needed:
             raise StorageError(
-                f"{total:,} decoded pictures need {needed / 1e6:,.0f} MB in '{self.path.parent}': {free / 1e6:,.0f} MB are free.",
+                f"{total:,} pictures need {needed / 1e6:,.0f} MB in '{self.path.parent}', where {free / 1e6:,.0f} MB are free.",
                 "Make room (`gancli dataset clear` empties the cache), ask for a smaller --image-size, or set GANCLI_CACHE.",
             )
 

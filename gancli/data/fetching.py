@@ -55,7 +55,7 @@ class Remote:
 class _Redirects(HTTPRedirectHandler):
     """Follows redirects, but only to http and https, and never from https to http."""
 
-    def redirect_request(self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Request | None:  # noqa: ANN401, PLR0913, PLR0917  (urllib's signature)
+    def redirect_request(self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Request | None:  # noqa: ANN401  (urllib's signature)
         """See :class:`HTTPRedirectHandler`."""
         scheme = urlsplit(newurl).scheme
         if scheme not in SCHEMES or (req.type == "https" and scheme != "https"):

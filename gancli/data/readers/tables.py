@@ -12,7 +12,6 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gancli.data.paths import quoted, visible
@@ -22,6 +21,7 @@ from gancli.errors import DatasetError, PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 __all__ = ["TableReader"]
 
@@ -127,11 +127,11 @@ class _Table:
 
 
 def _opened(path: Path) -> _Table:
-    arrow = _pyarrow()
+    pa = _pyarrow()
     try:
         if path.suffix == ".arrow":
-            rows = sum(batch.num_rows for batch in _stream(arrow, path))
-            stream = _stream(arrow, path)
+            rows = sum(batch.num_rows for batch in _stream(pa, path))
+            stream = _stream(pa, path)
             return _Table(stream.schema, rows, stream)
         import pyarrow.parquet as pq
 
@@ -141,17 +141,17 @@ def _opened(path: Path) -> _Table:
         raise _damaged(path, error) from error
 
 
-def _stream(arrow: Any, path: Path) -> Any:  # noqa: ANN401  (pyarrow is not typed)
-    return arrow.ipc.open_stream(arrow.memory_map(os.fspath(path)))
+def _stream(pa: Any, path: Path) -> Any:  # noqa: ANN401  (pyarrow is not typed)
+    return pa.ipc.open_stream(pa.memory_map(os.fspath(path)))
 
 
 def _pyarrow() -> Any:  # noqa: ANN401  (the module)
     try:
-        import pyarrow as arrow
+        import pyarrow as pa
         import pyarrow.ipc
     except ImportError as error:
         raise PluginError("Tables of pictures need pyarrow.", "Install it with: pip install 'gancli[hf]'") from error
-    return arrow
+    return pa
 
 
 def _files(path: Path, split: str) -> list[Path]:
