@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gancli.config import DataConfig
+    from gancli.data.readers.reader import Reader
     from gancli.plugin import ImageSet
 
-__all__ = ["Loaded", "dataset_defaults", "fingerprint", "load_images"]
+__all__ = ["Loaded", "collection_of", "dataset_defaults", "fingerprint", "load_images"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Loaded:
         images: the pictures.
         fingerprint: of the pictures and labels, see :func:`fingerprint`.
         licence: of the pictures, as far as it is known; else empty.
+        skipped: name and flaw of each picture of a collection that was left out.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Loaded:
     images: ImageSet
     fingerprint: str
     licence: str = ""
+    skipped: tuple[tuple[str, str], ...] = ()
 
 
 def load_images(config: DataConfig, split: str = "train", watch: Watch = unwatched) -> Loaded:
@@ -52,6 +55,19 @@ def load_images(config: DataConfig, split: str = "train", watch: Watch = unwatch
     if _is_path(config.dataset):
         return _from_path(config, split, watch)
     return _from_plugin(config, split, watch)
+
+
+def collection_of(config: DataConfig, split: str = "train") -> Reader | None:
+    """The encoded pictures that the configuration asks for, unread; None where it asks for a named data set or for arrays.
+
+    Raises:
+        DatasetError: they are missing or broken.
+    """
+    if not _is_path(config.dataset):
+        return None
+    from gancli.data.opening import collection_at
+
+    return collection_at(config.dataset, split)
 
 
 def dataset_defaults(dataset: str) -> Mapping[str, Any]:
@@ -86,19 +102,20 @@ def _is_path(value: str) -> bool:
 
 
 def _from_path(config: DataConfig, split: str, watch: Watch) -> Loaded:
-    from gancli.data.opening import collection_at, load_arrays_at
+    from gancli.data.opening import load_arrays_at
     from gancli.data.sources import slug, title
 
-    reader = collection_at(config.dataset, split)
+    reader = collection_of(config, split)
     if reader is None:
         images, path = load_arrays_at(config.dataset, config, split)
         images = _fitted(images, config, watch)
         return Loaded(title(path), str(path.resolve()), images, fingerprint(images))
     from gancli.data.collection import load_collection
 
-    images, digest = load_collection(reader, config, watch)
+    images, facts = load_collection(reader, config, watch)
+    skipped = tuple((name, flaw) for _, name, flaw in facts.skipped)
     name = slug(config.dataset) if config.dataset.startswith("hf:") else title(reader.path)
-    return Loaded(name, str(reader.path.resolve()), images, digest)
+    return Loaded(name, str(reader.path.resolve()), images, facts.fingerprint, skipped=skipped)
 
 
 def _fitted(images: ImageSet, config: DataConfig, watch: Watch) -> ImageSet:

@@ -40,8 +40,9 @@ PIXEL_KEYS = ("image_size", "channels", "fit", "alpha", "background")
 SHOWN = 3
 
 
-def load_collection(reader: Reader, config: DataConfig, watch: Watch) -> tuple[ImageSet, str]:
-    """All pictures of a collection, mapped into memory, and their fingerprint. They are decoded if that was not done before.
+def load_collection(reader: Reader, config: DataConfig, watch: Watch) -> tuple[ImageSet, Facts]:
+    """All pictures of a collection, mapped into memory, and what is known of them. They are decoded unless that was done.
+
 
     Raises:
         DatasetError: there are none, or too many are broken.
@@ -61,7 +62,7 @@ def load_collection(reader: Reader, config: DataConfig, watch: Watch) -> tuple[I
             facts = finished(target) or _make(reader, config, target, watch)
     if len(facts.skipped) > config.allow_broken * (facts.shape[0] + len(facts.skipped)):
         raise too_many_broken(reader, config, [(name, flaw) for _, name, flaw in facts.skipped])
-    return _image_set(target, facts), facts.fingerprint
+    return _image_set(target, facts), facts
 
 
 def refuse_empty(reader: Reader) -> None:
