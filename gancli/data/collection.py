@@ -17,6 +17,7 @@ from gancli.data import cache
 from gancli.data.decoded import Facts, Unfinished, finished, mapped, unfinished
 from gancli.data.fit import choose
 from gancli.data.paths import count, quoted, visible
+from gancli.data.readers.folder import inventory
 from gancli.data.readers.names import SUFFIXES
 from gancli.errors import ConfigError, DatasetError
 from gancli.plugin import ImageSet
@@ -42,7 +43,6 @@ SHOWN = 3
 
 def load_collection(reader: Reader, config: DataConfig, watch: Watch) -> tuple[ImageSet, Facts]:
     """All pictures of a collection, mapped into memory, and what is known of them. They are decoded unless that was done.
-
 
     Raises:
         DatasetError: there are none, or too many are broken.
@@ -72,8 +72,9 @@ def refuse_empty(reader: Reader) -> None:
         DatasetError: it is one.
     """
     if not reader.items():
+        held = f"{inventory(reader.path)}, but no picture" if reader.path.is_dir() else "no picture"
         raise DatasetError(
-            f"{quoted(reader.path)} holds no picture.",
+            f"{quoted(reader.path)} holds {held}.",
             f"Pictures end in {', '.join(SUFFIXES)}; hidden names are passed over. `gancli dataset list` shows others.",
         )
 

@@ -116,10 +116,17 @@ def decode(stream: BinaryIO, fit: Fit) -> NDArray[np.uint8]:
         orientation = _orientation(picture)
         turn = TURNS.get(orientation)
         target = replace(fit, height=fit.width, width=fit.height) if orientation in LYING else fit
-        if picture.format == "JPEG":
-            picture.draft(picture.mode, (DRAFT * target.width, DRAFT * target.height))
-        placed = place(_eight_bits(picture), target)
+        extent = _drafted(picture, target)
+        placed = place(_eight_bits(picture), target, extent)
         return channels_first(placed if turn is None else placed.transpose(turn))
+
+
+def _drafted(picture: Image.Image, fit: Fit) -> tuple[float, float] | None:
+    """Have a large JPEG decoded at a fraction of its size; then its true extent, in the pixels that it is decoded to."""
+    if picture.format not in {"JPEG", "MPO"}:
+        return None
+    drafted = picture.draft(picture.mode, (DRAFT * fit.width, DRAFT * fit.height))
+    return drafted and (drafted[1][2], drafted[1][3])
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:

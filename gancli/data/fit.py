@@ -121,18 +121,25 @@ def colour(name: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def place(picture: Image, fit: Fit) -> Image:
-    """The picture (L, LA, RGB or RGBA) in the size and mode of ``fit``."""
+def place(picture: Image, fit: Fit, extent: tuple[float, float] | None = None) -> Image:
+    """The picture (L, LA, RGB or RGBA) in the size and mode of ``fit``.
+
+    Args:
+        picture: decoded.
+        fit: what it is made into.
+        extent: its true width and height, where its last column and row of pixels are only partly filled.
+    """
     from PIL import Image
 
     size = fit.width, fit.height
+    whole = extent or (float(picture.width), float(picture.height))
     if fit.fit == "pad":
-        inner = _inside(picture.size, size)
-        scaled = _resized(picture, inner, _all_of(picture))
+        inner = _inside(whole, size)
+        scaled = _resized(picture, inner, (0.0, 0.0, *whole))
         canvas = Image.new("RGBA", size, (*fit.background, 0))
         canvas.paste(scaled.convert("RGBA"), ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2))
         return _as_mode(canvas, fit)
-    box = _all_of(picture) if fit.fit == "stretch" else _middle(picture.size, size)
+    box = (0.0, 0.0, *whole) if fit.fit == "stretch" else _middle(whole, size)
     return _as_mode(_resized(picture, size, box), fit)
 
 
@@ -155,16 +162,12 @@ def channels_first(picture: Image) -> NDArray[np.uint8]:
 def _resized(picture: Image, size: tuple[int, int], box: tuple[float, float, float, float]) -> Image:
     from PIL import Image
 
-    if picture.size == size and box == _all_of(picture):
+    if picture.size == size and box == (0.0, 0.0, float(picture.width), float(picture.height)):
         return picture
     return picture.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=REDUCING_GAP)
 
 
-def _all_of(picture: Image) -> tuple[float, float, float, float]:
-    return 0.0, 0.0, float(picture.width), float(picture.height)
-
-
-def _middle(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, float, float]:
+def _middle(size: tuple[float, float], target: tuple[int, int]) -> tuple[float, float, float, float]:
     """The largest box of the target's proportions in the middle of a picture."""
     (width, height), (wide, tall) = size, target
     scale = min(width / wide, height / tall)
@@ -172,7 +175,7 @@ def _middle(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, floa
     return left, top, width - left, height - top
 
 
-def _inside(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
+def _inside(size: tuple[float, float], target: tuple[int, int]) -> tuple[int, int]:
     """The largest size of the picture's proportions that fits into the target."""
     (width, height), (wide, tall) = size, target
     scale = min(wide / width, tall / height)

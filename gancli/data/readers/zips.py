@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, cast
 
@@ -33,13 +34,8 @@ class ZipReader(Reader):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._file = open_regular(path)
-        try:
-            self._archive = zipfile.ZipFile(self._file)
-            members = self._archive.infolist()
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
-            self._file.close()
-            raise DatasetError(f"{quoted(path)} is a damaged zip archive: {error}.", "Copy or download it again.") from error
+        with self._opened() as archive:
+            members = archive.infolist()
         pictures = {member.filename: member for member in members if not member.is_dir() and is_picture(member.filename)}
         self._members = [pictures[name] for name in sorted(pictures)]
 
@@ -53,33 +49,47 @@ class ZipReader(Reader):
 
     def each(self, start: int = 0) -> Iterator[Opened]:
         """See :meth:`Reader.each`."""
-        for index in range(start, len(self._members)):
-            try:
-                stream = self._open(self._members[index])
-            except Flaw as flaw:
-                yield Opened(index, None, str(flaw))
-                continue
-            with stream:
-                yield Opened(index, stream)
+        with self._opened() as archive:
+            for index in range(start, len(self._members)):
+                try:
+                    stream = _member(archive, self._members[index])
+                except Flaw as flaw:
+                    yield Opened(index, None, str(flaw))
+                    continue
+                with stream:
+                    yield Opened(index, stream)
 
     def sidecar(self) -> bytes | None:
         """See :meth:`Reader.sidecar`."""
         try:
-            with self._open(self._archive.getinfo(SIDECAR)) as stream:
+            with self._opened() as archive, _member(archive, archive.getinfo(SIDECAR)) as stream:
                 return stream.read(MAX_FILE_BYTES)
         except (KeyError, Flaw, OSError, zipfile.BadZipFile, zlib.error, EOFError):
             return None
 
-    def _open(self, member: zipfile.ZipInfo) -> BinaryIO:
-        if member.flag_bits & ENCRYPTED:
-            raise Flaw("encrypted")
-        if not member.file_size:
-            raise Flaw("empty")
-        if member.file_size > MAX_FILE_BYTES:
-            raise Flaw(f"larger than {MAX_FILE_BYTES >> 20} MiB")
-        if member.file_size > FREE_BYTES and member.file_size > MAX_RATIO * max(1, member.compress_size):
-            raise Flaw(f"said to shrink more than {MAX_RATIO} times, as no picture does")
-        try:
-            return cast("BinaryIO", self._archive.open(member))
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError) as error:
-            raise Flaw(f"damaged in the archive: {error}") from error
+    @contextmanager
+    def _opened(self) -> Iterator[zipfile.ZipFile]:
+        with open_regular(self.path) as file:
+            try:
+                archive = zipfile.ZipFile(file)
+            except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
+                problem = f"{quoted(self.path)} is a damaged zip archive: {error}."
+                raise DatasetError(problem, "Copy or download it again.") from error
+            with archive:
+                yield archive
+
+
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> BinaryIO:
+    """One member, opened; nothing of it is unpacked before it is read."""
+    if member.flag_bits & ENCRYPTED:
+        raise Flaw("encrypted")
+    if not member.file_size:
+        raise Flaw("empty")
+    if member.file_size > MAX_FILE_BYTES:
+        raise Flaw(f"larger than {MAX_FILE_BYTES >> 20} MiB")
+    if member.file_size > FREE_BYTES and member.file_size > MAX_RATIO * max(1, member.compress_size):
+        raise Flaw(f"said to shrink more than {MAX_RATIO} times, as no picture does")
+    try:
+        return cast("BinaryIO", archive.open(member))
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError) as error:
+        raise Flaw(f"damaged in the archive: {error}") from error
