@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gancli.errors import StorageError
-from gancli.storage import DISK, explained, make_directories, remove
+from gancli.storage import DISK, explained, remove
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ def folder(part: str) -> Path:
     """
     path = root() / part
     with _explained(path):
-        make_directories(path)
+        path.mkdir(parents=True, exist_ok=True)  # others may make it at the same time
     return path
 
 

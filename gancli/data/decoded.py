@@ -176,7 +176,8 @@ def finished(path: Path) -> Facts | None:
 def mapped(path: Path, shape: tuple[int, int, int, int]) -> Any:  # noqa: ANN401  (a tensor)
     """The pixels of the set at ``path`` as a tensor that the operating system reads from the disk when it is touched.
 
-    It cannot be written to. Its memory is the file's own: it can be dropped whenever the room is needed for something else.
+    It must not be written to: the memory is protected, and a write would end the process. The memory is the
+    file's own, and can be dropped whenever the room is needed for something else.
     """
     import numpy as np
     import torch

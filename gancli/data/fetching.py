@@ -153,5 +153,5 @@ def _digest(path: Path) -> str:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, HTTPError):
-        return f"HTTP {error.code}"
+        return visible(f"HTTP {error.code}, {error.reason}")
     return visible(str(error.reason if isinstance(error, URLError) else error))
