@@ -9,10 +9,26 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+
+
+SHORTEST_SIDE, LONGEST_SIDE = 4, 1024
+"""Pixels per side of the pictures that can be asked for."""
+
+
+def _size(value: object) -> str:
+    """``N`` or ``HxW``, as text; on the command line the first is a number."""
+    text = str(value)
+    sides = text.split("x")
+    if len(sides) > 2 or not all(s.isascii() and s.isdecimal() and SHORTEST_SIDE <= int(s[:9]) <= LONGEST_SIDE for s in sides):  # noqa: PLR2004
+        raise ValueError(f"a size is N or HxW, with sides from {SHORTEST_SIDE} to {LONGEST_SIDE}")
+    return text
+
+
+ImageSize = Annotated[str, BeforeValidator(_size)]
 
 
 class Section(BaseModel):
@@ -51,6 +67,24 @@ class DataConfig(Section):
 
     dataset: str = Field("mnist", min_length=1, max_length=4096, description="name of a data set, or a path")
     labels: str | None = Field(None, max_length=4096, description="path of the labels, where they are a file of their own")
+    image_size: ImageSize | None = Field(
+        None, description="pixels per side, N or HxW; none: the pictures' own, or a square that suits them"
+    )
+    channels: Literal[1, 2, 3, 4] | None = Field(
+        None, description="1 grey, 3 colour, 2 and 4 the same with alpha; none: as the pictures are"
+    )
+    fit: Literal["crop", "pad", "stretch"] = Field(
+        "crop", description="how pictures of other proportions are made to fit: cut out the middle, add a border, or distort"
+    )
+    alpha: Literal["composite", "keep"] = Field(
+        "composite", description="show transparent pictures before the background, or learn the transparency too"
+    )
+    background: str = Field(
+        "white",
+        pattern=r"^(#[0-9a-fA-F]{6}|[a-zA-Z]{3,30})$",
+        description="a colour's name or #rrggbb, behind alpha and borders",
+    )
+    allow_broken: float = Field(0.05, ge=0, le=1, description="share of the pictures that may be broken; they are left out")
 
 
 class ModelConfig(Section):

@@ -18,6 +18,13 @@ settings.load_profile("gancli")
 
 collect_ignore_glob = ["benchmarks/*"]  # programs of their own
 
+
+@pytest.fixture(autouse=True, scope="session")
+def _a_cache_of_our_own(tmp_path_factory):
+    """Decoded pictures and downloads go to a temporary place, not to the user's."""
+    os.environ["GANCLI_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 SMALL = (
     "arch.generator_widths=[32]",
     "arch.discriminator_widths=[32]",

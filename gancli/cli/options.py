@@ -63,6 +63,9 @@ class Settings:
     """What `train` and `config show` take to choose a configuration. A flag sets one key and decides nothing."""
 
     dataset: Annotated[str | None, Key("data.dataset"), _DATASET] = None
+    image_size: Annotated[Any, Key("data.image_size"), _number("--image-size", "N|HxW", "Make every picture this large.")] = (
+        None
+    )
     arch: Annotated[str | None, Key("arch.name"), _ARCH] = None
     epochs: Annotated[Any, Key("train.epochs"), _number("--epochs", "N", "How long, in passes over the pictures.")] = None
     images: Annotated[Any, Key("train.images"), _number("--images", "N", "How long, in pictures seen.")] = None

@@ -24,7 +24,7 @@ from rich.text import Text
 from gancli.console import table
 from gancli.console.plain import STOPPING
 from gancli.text import duration, printable
-from gancli.training.events import Alarm, CheckpointSaved, EpochEnded, PreviewWritten, Progress, RunEnded, RunStarted
+from gancli.training.events import Alarm, CheckpointSaved, EpochEnded, Preparing, PreviewWritten, Progress, RunEnded, RunStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,6 +90,8 @@ class LiveConsole:
     def __call__(self, event: Event) -> None:
         """Show one event, now or at the next refresh."""
         match event:
+            case Preparing():
+                self._prepare(event)
             case RunStarted():
                 self._start(event)
             case Progress():
@@ -124,6 +126,11 @@ class LiveConsole:
         columns = self._columns()
         titles = table.line([column.title for column in table.COLUMNS], columns)
         return Text(titles, style="bold", no_wrap=True, overflow="crop")
+
+    def _prepare(self, event: Preparing) -> None:
+        if self._waiting is not None:
+            of = f" of {event.total:,}" if event.total else ""
+            self._waiting.update(text=f"{event.what}: {event.done:,}{of}")
 
     def _start(self, event: RunStarted) -> None:
         if event.total_steps is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self, TextIO
 
 from gancli.console.stream import Unbreakable
 from gancli.text import printable
-from gancli.training.events import Progress, RunEnded
+from gancli.training.events import Preparing, Progress, RunEnded
 from gancli.training.lines import Lines
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class PlainConsole(QuietConsole):
 
     def __call__(self, event: Event) -> None:
         """Print the lines of ``event``; how a run ended is told by the command's own last lines."""
-        if isinstance(event, RunEnded) or (isinstance(event, Progress) and not self._is_time()):
+        if isinstance(event, RunEnded) or (isinstance(event, Progress | Preparing) and not self._is_time()):
             return
         for line in self._lines.of(event):
             self._say(line)

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gancli.data.watch import Watch, unwatched
 from gancli.errors import ConfigError, PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gancli.config import DataConfig
+    from gancli.data.readers.reader import Reader
     from gancli.plugin import ImageSet
 
-__all__ = ["Loaded", "dataset_defaults", "fingerprint", "load_images"]
+__all__ = ["Loaded", "collection_of", "dataset_defaults", "fingerprint", "load_images"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Loaded:
         images: the pictures.
         fingerprint: of the pictures and labels, see :func:`fingerprint`.
         licence: of the pictures, as far as it is known; else empty.
+        skipped: name and flaw of each picture of a collection that was left out.
     """
 
     name: str
@@ -39,10 +41,11 @@ class Loaded:
     images: ImageSet
     fingerprint: str
     licence: str = ""
+    skipped: tuple[tuple[str, str], ...] = ()
 
 
-def load_images(config: DataConfig, split: str = "train") -> Loaded:
-    """The pictures of ``split`` (``"train"`` or ``"test"``) that the configuration asks for.
+def load_images(config: DataConfig, split: str = "train", watch: Watch = unwatched) -> Loaded:
+    """The pictures of ``split`` (``"train"`` or ``"test"``) that the configuration asks for; ``watch`` is told how far it is.
 
     Raises:
         DatasetError: they are missing or broken.
@@ -50,8 +53,21 @@ def load_images(config: DataConfig, split: str = "train") -> Loaded:
         ConfigError: labels are given for a data set that has its own.
     """
     if _is_path(config.dataset):
-        return _from_path(config, split)
-    return _from_plugin(config, split)
+        return _from_path(config, split, watch)
+    return _from_plugin(config, split, watch)
+
+
+def collection_of(config: DataConfig, split: str = "train") -> Reader | None:
+    """The encoded pictures that the configuration asks for, unread; None where it asks for a named data set or for arrays.
+
+    Raises:
+        DatasetError: they are missing or broken.
+    """
+    if not _is_path(config.dataset):
+        return None
+    from gancli.data.opening import collection_at
+
+    return collection_at(config.dataset, split)
 
 
 def dataset_defaults(dataset: str) -> Mapping[str, Any]:
@@ -82,23 +98,36 @@ def _is_path(value: str) -> bool:
 
     if ".py:" in value or any(value in (entry.name, entry.qualified) for entry in DATASETS.entries()):
         return False
-    return os.sep in value or value.startswith((".", "~")) or os.path.lexists(value)
+    return os.sep in value or value.startswith((".", "~", "hf:")) or os.path.lexists(value)
 
 
-def _expanded(path: str) -> Path:
-    return Path(os.path.expanduser(path))  # noqa: PTH111  (Path.expanduser raises RuntimeError for an unknown user)
+def _from_path(config: DataConfig, split: str, watch: Watch) -> Loaded:
+    from gancli.data.opening import load_arrays_at
+    from gancli.data.sources import slug, title
+
+    reader = collection_of(config, split)
+    if reader is None:
+        images, path = load_arrays_at(config.dataset, config, split)
+        images = _fitted(images, config, watch)
+        return Loaded(title(path), str(path.resolve()), images, fingerprint(images))
+    from gancli.data.collection import load_collection
+
+    images, facts = load_collection(reader, config, watch)
+    skipped = tuple((name, flaw) for _, name, flaw in facts.skipped)
+    name = slug(config.dataset) if config.dataset.startswith("hf:") else title(reader.path)
+    return Loaded(name, str(reader.path.resolve()), images, facts.fingerprint, skipped=skipped)
 
 
-def _from_path(config: DataConfig, split: str) -> Loaded:
-    from gancli.data.sources import find_images, find_labels, load_pictures, title
+def _fitted(images: ImageSet, config: DataConfig, watch: Watch) -> ImageSet:
+    """Arrays as they are, unless another size or number of channels is asked for."""
+    if config.image_size is None and config.channels is None:
+        return images
+    from gancli.data.refit import refit
 
-    file = find_images(_expanded(config.dataset), split)
-    labels = find_labels(file) if config.labels is None else _expanded(config.labels)
-    images = load_pictures(file, labels)
-    return Loaded(title(file), str(file.resolve()), images, fingerprint(images))
+    return refit(images, config, watch)
 
 
-def _from_plugin(config: DataConfig, split: str) -> Loaded:
+def _from_plugin(config: DataConfig, split: str, watch: Watch) -> Loaded:
     from gancli.registry import DATASETS
 
     entry = DATASETS.find(config.dataset)
@@ -114,6 +143,7 @@ def _from_plugin(config: DataConfig, split: str) -> Loaded:
     if os.path.lexists(config.dataset):
         note = f"This is the data set {entry.name}; for the file or folder of that name, write ./{entry.name}."
         images = replace(images, notes=(*images.notes, note))
+    images = _fitted(images, config, watch)
     source = f"{entry.name} ({entry.distribution} {entry.version})"
     return Loaded(entry.name, source, images, fingerprint(images), plugin.licence)
 

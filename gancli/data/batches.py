@@ -28,14 +28,25 @@ class Batches:
     out. A set smaller than a batch is shown several times per step, each time in another order.
 
     Args:
-        images: uint8 ``(n, c, h, w)``, on the device of the training.
+        images: uint8 ``(n, c, h, w)``, on the device of the training, or (memory-mapped, perhaps) where there is room for them.
         labels: int64 ``(n,)`` on the same device, or None for batches without labels.
         batch_size: pictures per step, over all processes.
         seed: of the run.
         part: the share of each batch that this process takes, for instance ``slice(0, 64)``.
+        device: of the training; by default that of the images.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor | None, batch_size: int, seed: int, part: slice = WHOLE) -> None:
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor | None,
+        batch_size: int,
+        seed: int,
+        *,
+        part: slice = WHOLE,
+        device: torch.device | None = None,
+    ) -> None:
+        self._device = device or images.device
         self._tensors = (images,) if labels is None else (images, labels)
         self._batch_size = batch_size
         self._seed = seed
@@ -59,7 +70,7 @@ class Batches:
         epoch, place = divmod(step, self.steps_per_epoch)
         start = place * self._batch_size
         chosen = self._order_of(epoch)[start : start + self._batch_size][self._part]
-        pixels, *labels = (tensor.index_select(0, chosen) for tensor in self._tensors)
+        pixels, *labels = (tensor.index_select(0, chosen).to(self._device) for tensor in self._tensors)
         return normalise(pixels), tuple(labels)
 
     def _order_of(self, epoch: int) -> Tensor:

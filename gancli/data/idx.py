@@ -8,7 +8,6 @@ a lying header or a decompression bomb ends in one sentence, soon, and in bounde
 
 from __future__ import annotations
 
-import gzip
 import lzma
 import math
 import os
@@ -18,16 +17,18 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gancli.data.compression import decompressed
 from gancli.data.paths import open_regular, quoted
 from gancli.errors import DatasetError
 
 if TYPE_CHECKING:
-    from io import BufferedIOBase, BufferedReader
+    from io import BufferedIOBase
+    from typing import IO
 
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["COMPRESSIONS", "MAX_BYTES", "digest", "header", "read_idx"]
+__all__ = ["COMPRESSIONS", "MAX_BYTES", "check_plausible", "digest", "header", "payload", "read_idx"]
 
 COMPRESSIONS = ("", ".gz", ".xz")
 """How the names of plain and compressed files end. What a file is, its first bytes say."""
@@ -56,11 +57,11 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     path = Path(path)
     with open_regular(path) as raw:
         try:
-            stream = _decompressed(raw)
+            stream = decompressed(raw)
             shape = _shape(stream, path)
             size = math.prod(shape)
-            _check_plausible(size, os.fstat(raw.fileno()).st_size, path)
-            data = _payload(stream, size)
+            check_plausible(size, os.fstat(raw.fileno()).st_size, path)
+            data = payload(stream, size)
         except EOFError as error:
             raise DatasetError(f"{quoted(path)} is cut short.", "Copy or download it again.") from error
         except (OSError, zlib.error, lzma.LZMAError) as error:
@@ -86,15 +87,6 @@ def digest(array: NDArray[np.uint8]) -> str:
     state = sha256(header(array.shape))
     state.update(array.data)
     return state.hexdigest()
-
-
-def _decompressed(raw: BufferedReader) -> BufferedIOBase:
-    magic = raw.peek(6)
-    if magic.startswith(b"\x1f\x8b"):
-        return gzip.GzipFile(fileobj=raw)
-    if magic.startswith(b"\xfd7zXZ\x00"):
-        return lzma.LZMAFile(raw)
-    return raw
 
 
 def _shape(stream: BufferedIOBase, path: Path) -> tuple[int, ...]:
@@ -125,7 +117,12 @@ def _exactly(size: int, stream: BufferedIOBase) -> bytes:
     return data
 
 
-def _check_plausible(claimed: int, stored: int, path: Path) -> None:
+def check_plausible(claimed: int, stored: int, path: Path) -> None:
+    """Believe a header that claims so many bytes in a file of ``stored`` bytes, or not.
+
+    Raises:
+        DatasetError: not.
+    """
     if claimed > MAX_BYTES:
         raise DatasetError(
             f"{quoted(path)} says that it holds {claimed:,} bytes of pictures.", f"At most {MAX_BYTES:,} bytes are read."
@@ -137,7 +134,7 @@ def _check_plausible(claimed: int, stored: int, path: Path) -> None:
         )
 
 
-def _payload(stream: BufferedIOBase, size: int) -> bytearray:
+def payload(stream: IO[bytes] | BufferedIOBase, size: int) -> bytearray:
     """Everything after the header, but at most ``size`` + 1 bytes: the last one tells that there is too much."""
     data = bytearray()
     while piece := stream.read(min(CHUNK_BYTES, size + 1 - len(data))):

@@ -1,13 +1,12 @@
-"""Pictures from a user's own path: an IDX file, or a folder that holds such files under their well-known names."""
+"""IDX files at a user's own path: one file, or a folder that holds such files under their well-known names."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gancli.data.arrays import numbered_classes, without_labels
 from gancli.data.idx import COMPRESSIONS, read_idx
 from gancli.data.paths import count, quoted, unreadable, visible
 from gancli.errors import DatasetError
@@ -15,11 +14,12 @@ from gancli.plugin import ImageSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["find_images", "find_labels", "load_pictures", "title"]
+__all__ = ["find_images", "find_labels", "has_idx_name", "load_pictures", "refuse_split", "slug", "title"]
 
 IMAGES_NAME = re.compile(r"(?P<plain>(?P<stem>.*)images(?P<dot>[-.])idx[34]-ubyte)(?P<end>\.gz|\.xz)?", re.DOTALL)
 SPLIT_WORD = re.compile(r"(?<![a-z])(train|t10k|test)(?![a-z])")
@@ -33,8 +33,7 @@ def find_images(path: Path, split: str) -> Path:
     Raises:
         DatasetError: it does not exist, or the folder holds no such file, or several and none with the well-known name.
     """
-    if split not in WELL_KNOWN:
-        raise DatasetError(f"There is no split '{split}'.", f"Choose one of {', '.join(WELL_KNOWN)}.")
+    refuse_split(split)
     try:
         with os.scandir(path) as entries:
             return path / _choose(path, list(entries), split)
@@ -42,6 +41,21 @@ def find_images(path: Path, split: str) -> Path:
         return _itself(path, split)
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
+
+
+def refuse_split(split: str) -> None:
+    """Refuse a split that is neither ``train`` nor ``test``.
+
+    Raises:
+        DatasetError: it is another.
+    """
+    if split not in WELL_KNOWN:
+        raise DatasetError(f"There is no split '{split}'.", f"Choose one of {', '.join(WELL_KNOWN)}.")
+
+
+def has_idx_name(name: str) -> bool:
+    """Whether a file's name is that of pictures in IDX, such as ``train-images-idx3-ubyte.gz``."""
+    return IMAGES_NAME.fullmatch(name) is not None
 
 
 def find_labels(images: Path) -> Path | None:
@@ -64,25 +78,30 @@ def load_pictures(images: Path, labels: Path | None) -> ImageSet:
 
     pixels = torch.from_numpy(_channels_first(read_idx(images), images))
     if labels is None:
-        return ImageSet(pixels, notes=("There are no labels, so the classes cannot be learned.",))
-    numbers = torch.from_numpy(_one_each(read_idx(labels), labels, len(pixels))).long()
-    sizes = numbers.bincount().tolist()
-    return ImageSet(pixels, numbers, tuple(map(str, range(len(sizes)))), _empty_classes(sizes))
+        return without_labels(pixels)
+    numbers = _one_each(read_idx(labels), labels, len(pixels)).astype("int64")
+    return ImageSet(pixels, torch.from_numpy(numbers), *numbered_classes(numbers))
 
 
 def title(images: Path) -> str:
     """What to call the pictures in this file: by its own name if it says something, else by its folder's.
 
+    >>> from pathlib import Path
     >>> title(Path("/data/Fashion MNIST/train-images-idx3-ubyte.gz")), title(Path("emnist-letters-test-images-idx3-ubyte"))
     ('fashion-mnist', 'emnist-letters')
     """
     name = IMAGES_NAME.fullmatch(images.name)
     stem = name["stem"] if name else images.name.split(".")[0]
-    own = _slug(SPLIT_WORD.sub("", stem))
-    return own or _slug(images.absolute().parent.name) or "images"
+    own = slug(SPLIT_WORD.sub("", stem))
+    return own or slug(images.absolute().parent.name) or "images"
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
+    """A short name for run directories.
+
+    >>> slug("My Photos (2024)")
+    'my-photos-2024'
+    """
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40]
 
 
@@ -104,7 +123,7 @@ def _choose(folder: Path, entries: list[os.DirEntry[str]], split: str) -> str:
     """The name of the pictures of ``split`` in ``folder``; of several compressions, the quickest to read."""
     names = [name for entry in entries if (name := IMAGES_NAME.fullmatch(entry.name))]
     if not names:
-        raise _nothing_to_read(folder, entries)
+        raise DatasetError(f"{quoted(folder)} holds no IDX file of pictures.", "Give the path of the file itself.")
     for fits in _preferences(split):
         chosen = [name for name in names if fits(name["stem"])]
         if len({name["plain"] for name in chosen}) == 1:
@@ -126,28 +145,6 @@ def _not_one(folder: Path, split: str, names: list[re.Match[str]]) -> DatasetErr
         f"{quoted(folder)} does not hold exactly one file of {split} pictures, but {listed}.",
         "Give the path of the file itself.",
     )
-
-
-def _nothing_to_read(folder: Path, entries: list[os.DirEntry[str]]) -> DatasetError:
-    return DatasetError(
-        f"{quoted(folder)} holds {_inventory(entries)}, but no IDX file of pictures.",
-        "This version does not read folders of ordinary pictures. Give an IDX file (plain, .gz or .xz), a folder with a "
-        "train-images-idx3-ubyte in it, or the name of a data set: 'gancli dataset list' shows them.",
-    )
-
-
-def _inventory(entries: list[os.DirEntry[str]]) -> str:
-    """What a folder holds, the commonest first: ``12 .png files, 1 folder``."""
-    kinds = Counter(map(_kind, entries)).most_common()
-    parts = [count(number, kind) for kind, number in kinds[:4]]
-    rest = sum(number for _, number in kinds[4:])
-    return ", ".join([*parts, f"{rest:,} more"] if rest else parts) or "nothing"
-
-
-def _kind(entry: os.DirEntry[str]) -> str:
-    if entry.is_dir(follow_symlinks=False):
-        return "folder"
-    return f"{visible(Path(entry.name).suffix.lower()[:12])} file".lstrip()
 
 
 def _channels_first(pixels: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
@@ -178,11 +175,3 @@ def _one_each(labels: NDArray[np.uint8], path: Path, pictures: int) -> NDArray[n
             "Give one label per picture, from the same split.",
         )
     return labels
-
-
-def _empty_classes(sizes: list[int]) -> tuple[str, ...]:
-    empty = [str(label) for label, size in enumerate(sizes) if not size]
-    if not empty:
-        return ()
-    shown = ", ".join(empty[:10]) + (", ..." if len(empty) > 10 else "")  # noqa: PLR2004
-    return (f"No picture is labelled {shown}: {count(len(empty), 'class', 'classes')} of {len(sizes)} would learn nothing.",)

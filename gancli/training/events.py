@@ -1,8 +1,8 @@
 """What a training run tells whoever watches it. Plain data: no tensor, no torch.
 
-:func:`gancli.training.run.train` calls ``observe(event)`` with these, in order: one :class:`RunStarted`; then any number of
-:class:`Progress`, :class:`EpochEnded`, :class:`PreviewWritten`, :class:`CheckpointSaved` and :class:`Alarm`; then one
-:class:`RunEnded`, unless it failed.
+:func:`gancli.training.run.train` calls ``observe(event)`` with these, in order: any number of :class:`Preparing`; one
+:class:`RunStarted`; then any number of :class:`Progress`, :class:`EpochEnded`, :class:`PreviewWritten`,
+:class:`CheckpointSaved` and :class:`Alarm`; then one :class:`RunEnded`, unless it failed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,32 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Alarm", "CheckpointSaved", "EpochEnded", "Event", "PreviewWritten", "Progress", "RunEnded", "RunStarted"]
+__all__ = [
+    "Alarm",
+    "CheckpointSaved",
+    "EpochEnded",
+    "Event",
+    "Preparing",
+    "PreviewWritten",
+    "Progress",
+    "RunEnded",
+    "RunStarted",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Preparing:
+    """Something that takes a while is done to the pictures, before there is a run directory. Comes often.
+
+    Attributes:
+        what: for instance ``decoding pictures``.
+        done: how much of it is done.
+        total: of how much; 0 if that is not known.
+    """
+
+    what: str
+    done: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,4 +178,4 @@ class RunEnded:
     best: str = ""
 
 
-Event = RunStarted | Progress | EpochEnded | PreviewWritten | CheckpointSaved | Alarm | RunEnded
+Event = Preparing | RunStarted | Progress | EpochEnded | PreviewWritten | CheckpointSaved | Alarm | RunEnded

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TextIO
 
 from gancli.text import distance, duration, loss, printable, score
-from gancli.training.events import Alarm, CheckpointSaved, EpochEnded, PreviewWritten, Progress, RunEnded, RunStarted
+from gancli.training.events import Alarm, CheckpointSaved, EpochEnded, Preparing, PreviewWritten, Progress, RunEnded, RunStarted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +24,8 @@ class Lines:
     def of(self, event: Event) -> Iterator[str]:
         """The lines of ``event``: one, but more when a run starts."""
         match event:
+            case Preparing():
+                yield f"{event.what} done={event.done}{f'/{event.total}' if event.total else ''}"
             case RunStarted():
                 yield from self._started(event)
             case Progress():

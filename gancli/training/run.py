@@ -21,13 +21,15 @@ from gancli.errors import CheckpointError, ConfigError, RunError, StorageError
 from gancli.runs import RunDirectory, create_run, refuse_missing_architecture, refuse_name
 from gancli.settings import flatten, resolve
 from gancli.storage import write_atomically
+from gancli.training.events import Preparing
 from gancli.training.session import Session
-from gancli.training.setup import Game, set_up
+from gancli.training.setup import Game, advice, set_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gancli.checkpoint.loading import Checkpoint
+    from gancli.data.watch import Watch
     from gancli.training.events import Event, RunEnded
     from gancli.training.plan import Plan
 
@@ -73,10 +75,10 @@ def train(
     """
     if name is not None:
         refuse_name(runs_dir, name)
-    game = set_up(config)
+    game = set_up(config, _told(observe))
     run = create_run(runs_dir, name, game.data.name, game.arch.name.rpartition(":")[2])
     with RunLock(run.lock_path):
-        session = Session(game, run, observe, stop)
+        session = Session(game, run, observe, stop, notes=advice(game))
         try:
             session.prepare()
             write_atomically(run.config_path, _document(config))
@@ -117,7 +119,7 @@ def resume(
         checkpoint = _load_or_explain(store, run, from_step)
         facts = _complete_facts(checkpoint)
         _refuse_other_training(facts["config"], flatten(config))
-        game = set_up(config)
+        game = set_up(config, _told(observe))
         game = replace(game, plan=_continued(game.plan, facts["plan"], checkpoint.step))
         _refuse_other_data(facts, game)
         unpack(checkpoint, game.state)
@@ -140,6 +142,11 @@ def stored_config(run: RunDirectory) -> RunConfig:
         raise RunError(f"'{run.path}' has no config.json.", "Choose another run; see `gancli runs list`.")
     refuse_missing_architecture(run)
     return resolve(files=[run.config_path], environment={}).config
+
+
+def _told(observe: Callable[[Event], None]) -> Watch:
+    """Work on the pictures, as events."""
+    return lambda what, done, total: observe(Preparing(what, done, total))
 
 
 def _document(config: RunConfig) -> bytes:

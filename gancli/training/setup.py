@@ -9,6 +9,7 @@ import torch
 
 from gancli.data import Loaded, load_images
 from gancli.data.batches import Batches
+from gancli.data.watch import Watch, unwatched
 from gancli.errors import ConfigError, DatasetError, PluginError
 from gancli.plugin import ImageSpec, Networks
 from gancli.registry import ARCHITECTURES, Entry
@@ -23,7 +24,11 @@ from gancli.training.trainer import Trainer
 if TYPE_CHECKING:
     from gancli.config import RunConfig, TrainConfig
 
-__all__ = ["Game", "build_networks", "mean_image", "set_up"]
+__all__ = ["Game", "advice", "build_networks", "mean_image", "set_up"]
+
+LARGEST_FOR_DENSE = 3 * 32 * 32
+FEW_PICTURES, FEW_STEPS = 5_000, 1_000
+SUM_BYTES = 2**25
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +87,12 @@ class Game:
         return "; ".join(filter(None, (clock, self.runtime.inexactness())))
 
 
-def set_up(config: RunConfig) -> Game:
+def set_up(config: RunConfig, watch: Watch = unwatched) -> Game:
     """Load the pictures, build the networks, and put them opposite each other.
+
+    Args:
+        config: the whole configuration.
+        watch: is told how far work on the pictures is.
 
     Raises:
         GancliError: whatever is wrong with data set, architecture, objective or device.
@@ -91,16 +100,17 @@ def set_up(config: RunConfig) -> Game:
     runtime = Runtime.select(config.runtime)
     entry = ARCHITECTURES.find(config.arch.name)
     objective = load_objective(config)
-    data = load_images(config.data)
+    data = load_images(config.data, watch=watch)
     image = _image_spec(config, data)
-    images = data.images.images.to(runtime.device)
-    networks = build_networks(config, image, runtime, mean_image(images))
+    images = _near(data.images.images, runtime.device)
+    networks = build_networks(config, image, runtime, mean_image(images).to(runtime.device))
     labels = data.images.labels if image.classes else None
     batches = Batches(
         images,
-        None if labels is None else labels.to(runtime.device),
+        None if labels is None else labels.to(images.device),
         batch_size=config.train.batch_size,
         seed=config.train.seed,
+        device=runtime.device,
     )
     state = TrainingState(
         players={
@@ -118,11 +128,37 @@ def set_up(config: RunConfig) -> Game:
     return Game(config, runtime, data, image, entry, trainer, Plan.of(config.train, batches.steps_per_epoch))
 
 
+def advice(game: Game) -> tuple[str, ...]:
+    """What somebody who chose nothing might like to know."""
+    size = game.image.channels * game.image.height * game.image.width
+    notes = []
+    if game.arch.name == "dense" and size > LARGEST_FOR_DENSE:
+        notes.append(
+            f"Dense networks see no neighbourhoods, of which pictures of {game.image} are made: convolutions learn them better "
+            "and faster (--arch dcgan; `gancli arch list` shows what is installed), and a smaller --image-size is quicker."
+        )
+    count, steps = len(game.data.images.images), game.plan.total_steps
+    if count < FEW_PICTURES and steps is not None and steps < FEW_STEPS:
+        notes.append(f"{steps:,} steps are few, since there are only {count:,} pictures: --minutes 10 plays longer.")
+    return tuple(notes)
+
+
+def _near(images: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The pictures on the device if they leave half of its free memory to the networks; else where they are."""
+    if device.type == "cuda" and images.nbytes > torch.cuda.mem_get_info(device)[0] // 2:
+        return images
+    return images.to(device)
+
+
 def mean_image(images: torch.Tensor) -> torch.Tensor:
-    """Mean of uint8 ``(n, c, h, w)``, as float32 ``(c, h, w)`` in [-1, 1]. Exact sums: the order does not matter."""
+    """Mean of uint8 ``(n, c, h, w)``, as float32 ``(c, h, w)`` in [-1, 1]. Exact sums: the order does not matter.
+
+    Pictures are widened a few at a time, so that memory stays flat however many there are, and however large.
+    """
     total = torch.zeros(images.shape[1:], dtype=torch.int64, device=images.device)
-    for start in range(0, len(images), 4096):
-        total += images[start : start + 4096].sum(0, dtype=torch.int64)
+    step = max(1, SUM_BYTES // (8 * total.numel()))
+    for start in range(0, len(images), step):
+        total += images[start : start + step].sum(0, dtype=torch.int64)
     return (total.float() / len(images) - 127.5) / 127.5
 
 
@@ -136,7 +172,8 @@ def build_networks(config: RunConfig, image: ImageSpec, runtime: Runtime, mean: 
     arch, options = load_arch(config)
     reason = arch.supports(options, image)
     if reason:
-        raise ConfigError(f"The architecture '{config.arch.name}' cannot make pictures of {image}.", reason)
+        remedy = f"{reason} --image-size makes all pictures of one size."
+        raise ConfigError(f"The architecture '{config.arch.name}' cannot make pictures of {image}.", remedy)
     torch.manual_seed(address(config.train.seed, "weights"))
     networks = arch.build(options, image, config.model.latent_dim)
     moved = Networks(networks.generator.to(runtime.device), networks.discriminator.to(runtime.device))

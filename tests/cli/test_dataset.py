@@ -1,6 +1,7 @@
 import shutil
 
 import pytest
+from PIL import Image
 
 
 def test_list(cli):
@@ -44,3 +45,98 @@ def test_what_is_not_there(cli, name, code):
 
 def test_an_unknown_split(cli, pictures):
     assert cli("dataset", "show", pictures, "--split", "validation").code == 3
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """Thirty pictures in two classes, one copy, and one that is none."""
+    monkeypatch.setenv("GANCLI_CACHE", str(tmp_path / "cache"))
+    for i in range(30):
+        name = "cats" if i < 25 else "dogs"
+        (tmp_path / "photos" / name).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB" if i % 2 else "L", (20 + i, 40), 8 * i).save(tmp_path / "photos" / name / f"{i}.png")
+    shutil.copy(tmp_path / "photos/cats/3.png", tmp_path / "photos/dogs/copy.png")
+    (tmp_path / "photos/dogs/text\x1b[2J.png").write_text("text")
+    return tmp_path / "photos"
+
+
+def test_the_doctor_counts_everything(cli, photos):
+    shown = cli("dataset", "show", photos, "--json").json
+    assert (shown["kind"], shown["files"], shown["images"]) == ("folder", 32, 31)
+    assert (shown["channels"], shown["height"], shown["width"]) == (3, 32, 32)
+    assert shown["classes"] == {"cats": 25, "dogs": 6}
+    assert shown["modes"] == {"RGB": 16, "L": 15}
+    assert shown["grey"] == 15
+    assert shown["sizes"]["shorter_side"] == {"smallest": 20, "median": 34, "largest": 40}
+    assert shown["duplicates"] == [["cats/3.png", "dogs/copy.png"]]
+    (flaw,) = shown["broken"]
+    assert flaw["name"].startswith("dogs/text")
+    assert flaw["reason"].startswith("no picture in a format")
+    assert any("few" in advice for advice in shown["advice"])
+    assert any("copy" in advice for advice in shown["advice"])
+
+
+def test_the_doctor_speaks_safely_to_a_terminal(cli, photos):
+    result = cli("dataset", "show", photos)
+    assert result.code == 0
+    assert "\x1b" not in result.out
+    assert "cats/3.png" in result.out
+    assert "text\\x1b[2J.png" in result.out
+
+
+def test_what_training_would_refuse_is_shown_with_the_way_out(cli, photos):
+    for i in range(10):
+        (photos / "dogs" / f"bad{i}.png").write_text("text")
+    result = cli("dataset", "show", photos)
+    assert result.code == 0
+    assert "-s data.allow_broken=0.27" in result.out
+    refused = cli("train", "--dataset", photos, "--images", 10)
+    assert refused.code == 3
+    assert "11 pictures of 42" in refused.err
+
+
+def test_a_sheet_shows_what_a_network_would_see(cli, photos):
+    result = cli("dataset", "show", photos, "--sheet", "sheet.png", "--image-size", 16)
+    assert "sheet        sheet.png" in result.out.splitlines()
+    with Image.open("sheet.png") as sheet:
+        assert sheet.size == (6 * 18 + 2, 6 * 18 + 2)
+    assert cli("dataset", "show", photos, "--sheet", "sheet.png").code == 6
+    assert cli("dataset", "show", photos, "--sheet", "sheet.png", "--force").code == 0
+
+
+def test_the_doctor_looks_with_the_settings_of_a_training(cli, photos):
+    shown = cli("dataset", "show", photos, "-s", "data.channels=1", "-s", "data.fit=pad", "--json").json
+    assert shown["channels"] == 1
+    assert cli("dataset", "show", photos, "-s", "data.fit=squeeze").code == 2
+
+
+def test_clear_says_what_it_removed(cli, photos):
+    cli("dataset", "show", photos)
+    assert cli("dataset", "clear", "--json").json["removed"] == 1
+    assert cli("dataset", "clear").out.startswith("0 removed from")
+    assert cli("dataset", "show", photos).code == 0
+
+
+def test_train_sample_resume_on_a_folder(cli, photos, small):
+    """The whole way of a newcomer with pictures of their own; and that changed pictures are noticed."""
+    train = cli("train", "--dataset", photos, "--conditional", "--images", 64, "--image-size", "8x12", "--name", "mine", *small)
+    assert train.code == 0, train.err
+    assert "looking at pictures" in train.err
+    assert "1 broken picture left out" in train.err
+    assert cli("sample", "-n", 4, "--class", "dogs", "-o", "grid.png").code == 0
+    with Image.open("grid.png") as grid:
+        assert (grid.mode, grid.size) == ("RGB", (2 * 14 + 2, 2 * 10 + 2))
+    again = cli("train", "--resume", "mine", "--images", 96)
+    assert again.code == 0, again.err
+    assert "looking at pictures" not in again.err
+    Image.new("RGB", (9, 9)).save(photos / "cats" / "0.png")
+    changed = cli("train", "--resume", "mine", "--images", 128)
+    assert changed.code == 2
+    assert "is not the one that this run was trained on" in changed.err
+
+
+def test_resuming_with_another_size_is_another_training(cli, photos, small):
+    assert cli("train", "--dataset", photos, "--images", 32, "--image-size", 8, "--name", "mine", *small).code == 0
+    refused = cli("train", "--resume", "mine", "--image-size", 16)
+    assert refused.code == 2
+    assert "data.image_size" in refused.err

@@ -64,7 +64,7 @@ def test_a_registered_name_wins_over_a_file_of_that_name_and_says_so(tmp_path, m
     (tmp_path / "tiny").mkdir()
     *_, note = load_images(DataConfig(dataset="tiny")).images.notes
     assert note == "This is the data set tiny; for the file or folder of that name, write ./tiny."
-    with pytest.raises(DatasetError, match="holds nothing"):
+    with pytest.raises(DatasetError, match="holds nothing, but no picture"):
         load_images(DataConfig(dataset="./tiny"))
 
 
@@ -172,11 +172,11 @@ def test_the_fingerprint_tells_shapes_pixels_and_labels_apart():
 def test_names_and_defaults_cost_neither_torch_nor_numpy():
     code = (
         "import sys; from gancli.data import dataset_defaults; dataset_defaults('mnist'), dataset_defaults('./x');"
-        "import gancli.data.sources; print({'torch', 'numpy', 'PIL'} & set(sys.modules))"
+        "import gancli.data.sources, gancli.data.opening; print({'torch', 'numpy', 'PIL'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 
 
 def test_public_names():
-    assert data.__all__ == ["Loaded", "dataset_defaults", "fingerprint", "load_images"]
+    assert data.__all__ == ["Loaded", "collection_of", "dataset_defaults", "fingerprint", "load_images"]

@@ -169,7 +169,7 @@ def test_F23_no_memory_is_one_error(folder, idx_bytes, monkeypatch):
     def exhausted(*_):
         raise MemoryError
 
-    monkeypatch.setattr(idx, "_payload", exhausted)
+    monkeypatch.setattr(idx, "payload", exhausted)
     fails(folder / "large", idx_bytes(pictures((2, 2, 2))), "does not fit into memory")
 
 

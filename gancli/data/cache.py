@@ -1,0 +1,113 @@
+"""Where decoded pictures and downloads are kept: ``GANCLI_CACHE``, else ``XDG_CACHE_HOME/gancli``, else ``~/.cache/gancli``.
+
+    pictures/KEY/pixels.bin     uint8 (n, c, h, w), row by row; mapped into memory, never read as a whole
+    pictures/KEY/facts.json     written last of all: shape, labels, fingerprint, what was left out
+    pictures/.part-KEY/         unfinished: the same, with how far it is in progress.json; gone on with by the next who needs it
+    pictures/.lock-KEY          flock, held by whoever decodes
+    downloads/NAME/             files of named data sets
+
+Everything in it can be made again: ``gancli dataset clear`` removes it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gancli.errors import StorageError
+from gancli.storage import DISK, explained, remove
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["clear", "downloads", "folder", "locked", "root"]
+
+PARTS = ("pictures", "downloads")
+VARIABLE = "GANCLI_CACHE"
+
+
+def root() -> Path:
+    """The cache's folder, which may not exist yet.
+
+    Raises:
+        StorageError: nobody says where it is, and there is no home.
+    """
+    if chosen := os.environ.get(VARIABLE):
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111  (Path.expanduser raises)
+    if not os.path.isabs(base):  # noqa: PTH117  (a tilde that stayed, or a relative XDG_CACHE_HOME, which the standard forbids)
+        raise StorageError("There is no home folder to keep decoded pictures in.", f"Name a folder in {VARIABLE}.")
+    return Path(base) / "gancli"
+
+
+def folder(part: str) -> Path:
+    """``pictures`` or ``downloads``, made if it is missing.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
+    path = root() / part
+    with _explained(path):
+        path.mkdir(parents=True, exist_ok=True)  # others may make it at the same time
+    return path
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        with explained(path):
+            yield
+    except StorageError as error:
+        raise StorageError(error.problem, f"{error.remedy} {VARIABLE} names another place for the cache.") from error
+
+
+def downloads(name: str) -> Path:
+    """Where the files of a named data set are kept."""
+    return root() / "downloads" / name
+
+
+@contextmanager
+def locked(key: str) -> Iterator[None]:
+    """Within the block nobody else makes the pictures of ``key``; waits for whoever does.
+
+    Raises:
+        StorageError: the cache cannot be written to.
+    """
+    path = folder("pictures") / f".lock-{key}"
+    with _explained(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def clear() -> tuple[int, int]:
+    """Remove everything from the cache. A training that uses it goes on: what is mapped stays until it ends.
+
+    Returns:
+        the number of sets of pictures and downloads that were removed, finished or not, and their bytes.
+
+    Raises:
+        StorageError: something cannot be removed.
+    """
+    number = size = 0
+    for path in (root() / part for part in PARTS):
+        with _explained(path):
+            for name in DISK.listdir(path) if DISK.lstat(path) else []:
+                number += not name.startswith(".lock-")
+                size += _bytes(path / name)
+                remove(path / name)
+    return number, size
+
+
+def _bytes(path: Path) -> int:
+    """Of a file, or of all files below a folder, as far as they take up room."""
+    if path.is_dir() and not path.is_symlink():
+        return sum(_bytes(path / name) for name in DISK.listdir(path))
+    status = DISK.lstat(path)
+    return status.st_blocks * 512 if status else 0

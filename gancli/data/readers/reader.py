@@ -1,0 +1,106 @@
+"""The interface of all readers: a catalogue of named pictures, and their bytes, one after the other."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, BinaryIO, ClassVar
+
+from gancli.data.readers.labels import Labels, labels_from_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+__all__ = ["MAX_FILE_BYTES", "Flaw", "Item", "Opened", "Reader", "read_all"]
+
+MAX_FILE_BYTES = 256 * 2**20
+"""The largest encoded picture that is read."""
+
+
+class Flaw(Exception):  # noqa: N818  (a property of one picture, which is counted and skipped, not a failure of the program)
+    """Why one picture cannot be used, as the end of a sentence: ``truncated``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One picture of a collection, unread.
+
+    Attributes:
+        name: below the collection, with ``/`` between the parts.
+        size: encoded bytes, as far as its container says.
+        stamp: something that changes when the content does: a time, or a checksum that the container holds.
+    """
+
+    name: str
+    size: int
+    stamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One picture, ready to be read before the next is asked for; or why it is not."""
+
+    index: int
+    stream: BinaryIO | None
+    flaw: str = ""
+
+
+class Reader(ABC):
+    """A collection of pictures at ``path``.
+
+    Attributes:
+        notes: what the user should know about the catalogue, one sentence each; complete once ``items`` was called.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.notes: list[str] = []
+
+    @abstractmethod
+    def items(self) -> Sequence[Item]:
+        """The catalogue, in an order that depends on nothing but the content.
+
+        Raises:
+            DatasetError: it cannot be read.
+        """
+
+    @abstractmethod
+    def each(self, start: int = 0) -> Iterator[Opened]:
+        """The pictures in the order of the catalogue, from number ``start`` on. Each is closed when the next is opened."""
+
+    def labels(self) -> Labels | None:
+        """The class of each picture: from the collection's ``dataset.json``, else from its folders; None if there are none."""
+        labels, note = labels_from_names([item.name for item in self.items()], self.sidecar())
+        if note and note not in self.notes:
+            self.notes.append(note)
+        return labels
+
+    def sidecar(self) -> bytes | None:
+        """The content of ``dataset.json`` at the top of the collection, if there is one."""
+        return None
+
+    def stamp(self) -> str:
+        """SHA-256, in hex, that changes when a picture is added, removed, renamed or replaced (not when all are moved)."""
+        state = sha256(f"{self.kind}\n".encode())
+        for item in self.items():
+            state.update(f"{item.name}\0{item.size}\0{item.stamp}\n".encode(errors="surrogateescape"))
+        state.update(self.sidecar() or b"")
+        return state.hexdigest()
+
+
+def read_all(stream: BinaryIO) -> bytes:
+    """Everything in ``stream``.
+
+    Raises:
+        Flaw: that is nothing, or more than a picture may be.
+    """
+    data = stream.read(MAX_FILE_BYTES + 1)
+    if not data:
+        raise Flaw("empty")
+    if len(data) > MAX_FILE_BYTES:
+        raise Flaw(f"larger than {MAX_FILE_BYTES >> 20} MiB")
+    return data

@@ -1,0 +1,240 @@
+"""What all readers of collections promise, and what is particular to each."""
+
+import gzip
+import io
+import json
+import os
+import tarfile
+import time
+import zipfile
+
+import pytest
+
+from gancli.data.readers import tars
+from gancli.data.readers.folder import FolderReader
+from gancli.data.readers.tars import TarReader, is_tar
+from gancli.data.readers.zips import ZipReader
+from gancli.errors import DatasetError
+
+
+@pytest.fixture
+def tarred():
+    """``(folder, path)`` -> the path of a tar archive, compressed as its name says."""
+
+    def build(folder, path):
+        mode = {"gz": "w:gz", "xz": "w:xz", "bz2": "w:bz2"}.get(path.name.rpartition(".")[2], "w")
+        with tarfile.open(path, mode) as archive:
+            archive.add(folder, ".")
+        return path
+
+    return build
+
+
+def contents(reader, start=0):
+    names = [item.name for item in reader.items()]
+    return {names[opened.index]: opened.stream.read() if opened.stream else opened.flaw for opened in reader.each(start)}
+
+
+@pytest.fixture(params=["folder", "zip", "deflated zip", "tar", "tar.gz", "tar.xz", "tar.bz2"])
+def reader(request, photos, zipped, tarred, tmp_path):
+    (photos / ".hidden").mkdir()
+    (photos / ".hidden" / "x.png").write_bytes(b"x")
+    (photos / "Thumbs.db").write_bytes(b"x")
+    (photos / "notes.txt").write_bytes(b"x")
+    match request.param:
+        case "folder":
+            return FolderReader(photos)
+        case "zip" | "deflated zip":
+            way = zipfile.ZIP_STORED if request.param == "zip" else zipfile.ZIP_DEFLATED
+            return ZipReader(zipped(photos, tmp_path / "x.zip", way))
+        case _:
+            return TarReader(tarred(photos, tmp_path / f"x.{request.param}"))
+
+
+def test_every_reader_finds_the_pictures_and_their_classes(reader, photos):
+    found = contents(reader)
+    assert found == {
+        f"{name}/{i}.png": (photos / name / f"{i}.png").read_bytes() for name in ("red", "green", "blue") for i in range(4)
+    }
+    labels = reader.labels()
+    assert labels.names == ("blue", "green", "red")
+    assert [labels.names[n] for n in labels.numbers] == [item.name.split("/")[0] for item in reader.items()]
+
+
+def test_every_reader_can_start_in_the_middle(reader):
+    names = [item.name for item in reader.items()]
+    assert list(contents(reader, 5)) == names[5:]
+    assert contents(reader, 12) == {}
+
+
+def test_every_reader_reads_stylegan_labels(photos, zipped, tarred, tmp_path):
+    names = [item.name for item in FolderReader(photos).items()]
+    (photos / "dataset.json").write_text(json.dumps({"labels": [[name, i % 2] for i, name in enumerate(names)]}))
+    for reader in (
+        FolderReader(photos),
+        ZipReader(zipped(photos, tmp_path / "x.zip")),
+        TarReader(tarred(photos, tmp_path / "x.tar")),
+    ):
+        given = dict(zip([item.name for item in reader.items()], reader.labels().numbers, strict=True))
+        assert given == {name: i % 2 for i, name in enumerate(names)}
+
+
+def test_the_stamp_changes_with_the_content_and_not_with_the_place(photos):
+    before = FolderReader(photos).stamp()
+    moved = photos.rename(photos.with_name("elsewhere"))
+    assert FolderReader(moved).stamp() == before
+    (moved / "red" / "0.png").rename(moved / "red" / "9.png")
+    renamed = FolderReader(moved).stamp()
+    os.utime(moved / "red" / "9.png", (1, 1))
+    assert len({before, renamed, FolderReader(moved).stamp()}) == 3
+
+
+def test_F26_a_file_that_changes_after_the_catalogue_was_made_is_a_flaw(photos, picture_bytes):
+    reader = FolderReader(photos)
+    reader.items()
+    (photos / "red" / "0.png").write_bytes(picture_bytes(size=(50, 50)))
+    (photos / "red" / "1.png").unlink()
+    found = contents(reader)
+    assert found["red/0.png"] == "changed while the collection was read"
+    assert found["red/1.png"] == "does not exist"
+
+
+def test_F27_links_to_folders_are_not_followed_and_links_to_files_are(photos, picture_bytes, tmp_path):
+    (tmp_path / "outside.png").write_bytes(picture_bytes())
+    (photos / "red" / "up").symlink_to(photos)
+    (photos / "red" / "linked.png").symlink_to(tmp_path / "outside.png")
+    (photos / "red" / "loop.png").symlink_to("loop.png")
+    reader = FolderReader(photos)
+    found = contents(reader)
+    assert len(found) == 14
+    assert found["red/linked.png"] == picture_bytes()
+    assert "link" in found["red/loop.png"]
+    assert reader.notes == ["1 link to a folder was not followed."]
+
+
+def test_F27_pipes_and_sockets_are_not_touched(photos):
+    os.mkfifo(photos / "red" / "pipe.png")
+    begin = time.monotonic()
+    assert len(contents(FolderReader(photos))) == 12
+    assert time.monotonic() - begin < 5
+
+
+def test_F10_a_folder_that_cannot_be_read_is_noted(photos, monkeypatch):
+    scandir = os.scandir
+
+    def denied(path):
+        if os.fspath(path).rstrip("/").endswith("red"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    reader = FolderReader(photos)
+    assert len(reader.items()) == 8
+    assert reader.notes == ["The folder red/ cannot be read: Permission denied."]
+
+
+def zip_of(path, members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return path
+
+
+def test_F21_a_bomb_in_a_zip_is_one_flaw_and_is_not_unpacked(tmp_path, picture_bytes):
+    path = zip_of(tmp_path / "x.zip", {"bomb.png": bytes(50 * 2**20), "good.png": picture_bytes()})
+    found = contents(ZipReader(path))
+    assert found == {"bomb.png": "said to shrink more than 200 times, as no picture does", "good.png": picture_bytes()}
+
+
+def test_F21_a_member_that_lies_about_its_size_is_one_flaw(tmp_path, picture_bytes):
+    from gancli.data.fit import Fit
+    from gancli.data.pipeline import decode_all
+
+    path = zip_of(tmp_path / "x.zip", {"a.png": picture_bytes() + bytes(5_000_000), "b.png": picture_bytes()})
+    data = bytearray(path.read_bytes())
+    real = (len(picture_bytes()) + 5_000_000).to_bytes(4, "little")
+    assert data.count(real) >= 2
+    path.write_bytes(data.replace(real, (100).to_bytes(4, "little")))
+    first, second = decode_all(ZipReader(path), Fit(8, 8, 3), workers=1)
+    assert first.pixels is None
+    assert second.pixels is not None
+
+
+def test_F21_a_gzip_bomb_around_a_tar_ends_soon(tmp_path, monkeypatch):
+    monkeypatch.setattr(tars, "FREE_BYTES", 2**22)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        member = tarfile.TarInfo("zeros.bin")
+        member.size = 2**25
+        archive.addfile(member, io.BytesIO(bytes(2**25)))
+    path = tmp_path / "x.tar.gz"
+    path.write_bytes(gzip.compress(buffer.getvalue()))
+    assert is_tar(path)
+    with pytest.raises(DatasetError, match="holds more than 200 times its own size"):
+        TarReader(path).items()
+
+
+def test_F22_names_that_lead_out_of_an_archive_lead_nowhere(tmp_path, picture_bytes):
+    path = zip_of(tmp_path / "sub.zip", {"../../evil.png": picture_bytes(), "/abs.png": picture_bytes()})
+    assert set(contents(ZipReader(path)).values()) <= {picture_bytes()}
+    assert not (tmp_path.parent / "evil.png").exists()
+    assert [file.name for file in tmp_path.iterdir()] == ["sub.zip"]
+
+
+def test_F12_a_damaged_archive_is_one_error(tmp_path, photos, zipped, tarred):
+    archive = zipped(photos, tmp_path / "x.zip")
+    archive.write_bytes(archive.read_bytes()[:-40])
+    with pytest.raises(DatasetError, match="damaged zip"):
+        ZipReader(archive)
+    archive = tarred(photos, tmp_path / "x.tar.gz")
+    archive.write_bytes(archive.read_bytes()[:-200])
+    with pytest.raises(DatasetError, match="damaged tar"):
+        TarReader(archive).items()
+
+
+def test_F12_a_damaged_member_of_a_zip_is_one_flaw(tmp_path, photos, zipped):
+    from gancli.data.fit import Fit
+    from gancli.data.pipeline import decode_all
+
+    path = zipped(photos, tmp_path / "x.zip")
+    data = bytearray(path.read_bytes())
+    place = data.index(b"IDAT")
+    data[place + 6] ^= 0xFF
+    path.write_bytes(data)
+    decoded = list(decode_all(ZipReader(path), Fit(8, 8, 3)))
+    assert [d.index for d in decoded if d.pixels is None] == [0]
+    assert decoded[0].flaw
+
+
+def test_an_encrypted_member_is_one_flaw(tmp_path, picture_bytes):
+    path = zip_of(tmp_path / "x.zip", {"a.png": picture_bytes()})
+    data = bytearray(path.read_bytes())
+    data[6] |= 1
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(data)
+    assert contents(ZipReader(path)) == {"a.png": "encrypted"}
+
+
+def test_links_and_devices_in_a_tar_are_passed_over(tmp_path, picture_bytes):
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        for name, kind in (("link.png", tarfile.SYMTYPE), ("device.png", tarfile.CHRTYPE), ("pipe.png", tarfile.FIFOTYPE)):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "/etc/passwd"
+            archive.addfile(member)
+        member = tarfile.TarInfo("good.png")
+        member.size = len(picture_bytes())
+        archive.addfile(member, io.BytesIO(picture_bytes()))
+    assert contents(TarReader(tmp_path / "x.tar")) == {"good.png": picture_bytes()}
+
+
+@pytest.mark.parametrize("name", ["empty.png"])
+def test_F25_empty_members_are_flaws_everywhere(tmp_path, name, zipped, tarred):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / name).write_bytes(b"")
+    for reader in (
+        FolderReader(folder),
+        ZipReader(zipped(folder, tmp_path / "x.zip")),
+        TarReader(tarred(folder, tmp_path / "x.tar")),
+    ):
+        assert contents(reader) == {name: "empty"}

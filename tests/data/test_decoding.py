@@ -1,0 +1,229 @@
+"""Each kind of odd picture has one specified result (F25), and no bytes whatever are a bug (F24)."""
+
+import io
+import struct
+import zlib
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from gancli.data.decoding import FORMATS, decode, header, picky_pillow
+from gancli.data.fit import Fit
+from gancli.data.readers.reader import Flaw, read_all
+
+RED = (250, 10, 10)
+
+
+@pytest.fixture(autouse=True)
+def _as_in_the_pipeline():
+    with picky_pillow():
+        yield
+
+
+def saved(picture, kind="PNG", **options):
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def decoded(data, fit=None):
+    return decode(io.BytesIO(data), fit or Fit(8, 8, 3))
+
+
+def seen(data):
+    return header(io.BytesIO(data))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_is_decoded(kind):
+    options = {"lossless": True} if kind == "WEBP" else {}
+    picture = Image.new("RGB", (8, 8), RED)
+    assert abs(decoded(saved(picture, kind, **options)).astype(int) - np.reshape(RED, (3, 1, 1))).max() <= 2
+    assert (seen(saved(picture, kind, **options)).width, seen(saved(picture, kind, **options)).format) == (8, kind)
+
+
+def test_formats_beyond_the_list_are_refused_although_pillow_knows_them():
+    for kind in ("PPM", "TGA", "PCX", "ICO"):
+        with pytest.raises(Flaw, match="no picture in a format"):
+            decoded(saved(Image.new("RGB", (8, 8)), kind))
+
+
+def test_F25_text_with_a_pictures_name_is_refused():
+    with pytest.raises(Flaw, match="no picture in a format that is read"):
+        decoded(b"this is no picture")
+
+
+def test_F25_an_empty_file_is_refused():
+    with pytest.raises(Flaw, match=r"^empty$"):
+        read_all(io.BytesIO(b""))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "GIF"])
+def test_F25_a_truncated_picture_is_refused(kind):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    data = saved(noise, kind)
+    assert seen(data[: len(data) // 2]).width == 64
+    with pytest.raises(Flaw, match=r"truncated|damaged"):
+        decoded(data[: len(data) // 2])
+
+
+def test_F25_cmyk_is_converted():
+    data = saved(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=100)
+    red, green, blue = decoded(data)[:, 4, 4]
+    assert red > 230
+    assert max(green, blue) < 40
+
+
+@pytest.mark.parametrize(("deep", "expected"), [(0, 0), (65535, 255), (32768, 128), (257, 1), (128, 0), (129, 1)])
+def test_F25_sixteen_bits_are_scaled_to_eight(deep, expected):
+    data = saved(Image.fromarray(np.full((8, 8), deep, np.uint16)))
+    assert seen(data).grey
+    assert set(decoded(data, Fit(8, 8, 1)).flat) == {expected}
+
+
+def test_F25_floating_point_is_refused():
+    with pytest.raises(Flaw, match="floating-point"):
+        decoded(saved(Image.fromarray(np.ones((8, 8), np.float32)), "TIFF"))
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_F25_alpha_is_shown_before_the_background(mode):
+    clear = Image.new(mode, (8, 8), (0,) * len(mode))
+    assert set(decoded(saved(clear)).flat) == {255}
+    assert decoded(saved(clear), Fit(8, 8, 3, background=(255, 0, 9)))[:, 0, 0].tolist() == [255, 0, 9]
+
+
+def test_F25_alpha_can_be_kept():
+    half = Image.new("RGBA", (8, 8), (10, 20, 30, 128))
+    assert decoded(saved(half), Fit(8, 8, 4))[:, 0, 0].tolist() == [10, 20, 30, 128]
+    assert decoded(saved(Image.new("RGB", (8, 8), RED)), Fit(8, 8, 4))[:, 0, 0].tolist() == [*RED, 255]
+    assert decoded(saved(Image.new("LA", (8, 8), (7, 9))), Fit(8, 8, 2))[:, 0, 0].tolist() == [7, 9]
+
+
+def test_transparent_pixels_do_not_bleed_into_their_neighbours():
+    picture = Image.new("RGBA", (16, 16), (0, 0, 0, 0))
+    picture.paste((255, 255, 255, 255), (0, 0, 8, 16))
+    assert decoded(saved(picture), Fit(8, 8, 3)).min() >= 250
+
+
+def test_F25_palettes_are_converted_with_their_transparency():
+    palette = Image.new("P", (8, 8), 1)
+    palette.putpalette([0, 0, 0, *RED])
+    assert decoded(saved(palette))[:, 0, 0].tolist() == list(RED)
+    assert set(decoded(saved(palette, transparency=1)).flat) == {255}
+    assert seen(saved(palette, transparency=1)).alpha
+    assert not seen(saved(palette)).grey
+
+
+def test_a_grey_palette_is_grey():
+    for kind in ("PNG", "GIF", "BMP"):
+        palette = Image.new("P", (8, 8), 3)
+        palette.putpalette([value for i in range(256) for value in (i, i, i)])
+        assert seen(saved(palette, kind)).grey, kind
+
+
+def test_F25_an_animation_gives_its_first_frame():
+    frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, (0, 0, 255))]
+    for kind, options in (("GIF", {}), ("WEBP", {"lossless": True}), ("PNG", {}), ("TIFF", {})):
+        data = saved(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+        assert decoded(data)[:, 0, 0].tolist() == list(RED), kind
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_F25_exif_rotation_is_applied(kind, orientation):
+    upright = np.zeros((32, 48, 3), np.uint8)
+    upright[:8, :16] = 255  # a mark in the upper left corner
+    back = [
+        lambda a: a,
+        lambda a: a[:, ::-1],
+        lambda a: a[::-1, ::-1],
+        lambda a: a[::-1],
+        lambda a: a.transpose(1, 0, 2),
+        lambda a: np.rot90(a, 1),
+        lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+        lambda a: np.rot90(a, -1),
+    ]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(back[orientation - 1](upright)))
+    data = saved(
+        stored, kind, exif=exif, **({"quality": 100} if kind == "JPEG" else {"lossless": True} if kind == "WEBP" else {})
+    )
+    assert (seen(data).height, seen(data).width) == (32, 48)
+    result = decoded(data, Fit(32, 48, 1))[0]
+    assert result[2, 4] > 200
+    assert result[-3, 4] < 60
+    assert result[2, -5] < 60
+
+
+def test_F25_extreme_shapes_are_cut_and_enlarged():
+    for size in ((1, 1), (1, 10_000), (10_000, 1), (3, 5)):
+        for fit in ("crop", "pad", "stretch"):
+            result = decoded(saved(Image.new("RGB", size, RED)), Fit(8, 8, 3, fit=fit))
+            assert result.shape == (3, 8, 8)
+            assert list(RED) in result.reshape(3, -1).T.tolist(), (size, fit)
+
+
+def test_a_picture_of_the_right_size_is_not_touched():
+    noise = np.random.default_rng(0).integers(0, 256, (8, 12, 3), np.uint8)
+    assert decoded(saved(Image.fromarray(noise)), Fit(8, 12, 3)).tolist() == noise.transpose(2, 0, 1).tolist()
+
+
+def test_a_large_jpeg_is_as_good_as_one_that_was_decoded_whole():
+    rng = np.random.default_rng(0)
+    smooth = Image.fromarray(rng.integers(0, 256, (9, 9, 3), np.uint8)).resize((900, 900), Image.Resampling.BICUBIC)
+    data = saved(smooth, "JPEG", quality=95)
+    whole = np.asarray(Image.open(io.BytesIO(data)).resize((32, 32), Image.Resampling.LANCZOS)).transpose(2, 0, 1)
+    assert abs(decoded(data, Fit(32, 32, 3)).astype(int) - whole).mean() < 1.5
+
+
+def png_of(width, height):
+    """A tiny file that claims to be a huge picture."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("size", [(10_000, 10_000), (40_000, 40_000), (2**31 - 1, 1)])
+def test_F24_a_decompression_bomb_is_refused_before_it_is_decoded(size):
+    with pytest.raises(Flaw, match="more than 89,478,485 pixels"):
+        seen(png_of(*size))
+    with pytest.raises(Flaw, match="more than 89,478,485 pixels"):
+        decoded(png_of(*size))
+
+
+def test_F24_a_bomb_of_text_in_a_png_is_refused_or_passed_over():
+    text = zlib.compress(bytes(200 * 2**20))
+    body = b"zTXt" + b"key\0\0" + text
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    data = saved(Image.new("RGB", (8, 8)))
+    with suppress(Flaw):
+        assert decoded(data[:33] + chunk + data[33:]).shape == (3, 8, 8)
+
+
+SEEDS = [
+    saved(Image.new(mode, (9, 7)), kind) for kind in ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP") for mode in ("RGB", "L")
+]
+
+
+@settings(max_examples=300)
+@given(
+    st.sampled_from(SEEDS), st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=6), st.integers(0, 400)
+)
+def test_F24_no_bytes_are_a_bug(seed, changes, length):
+    data = bytearray(seed)
+    for place, value in changes:
+        data[place % len(data)] = value
+    data = bytes(data[: max(1, len(data) - length)]) if length < 100 else bytes(data)
+    with picky_pillow():
+        for attempt in (lambda: seen(data), lambda: decoded(data)):
+            with suppress(Flaw):
+                attempt()

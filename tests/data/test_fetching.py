@@ -1,0 +1,139 @@
+"""Downloads from a server on this machine (F50)."""
+
+import threading
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from gancli.data.fetching import Remote, fetch
+from gancli.errors import DownloadError
+
+CONTENT = bytes(range(256)) * 2000
+
+
+class Handler(BaseHTTPRequestHandler):
+    """What the file's address begins with says how the server behaves."""
+
+    asked = []  # noqa: RUF012
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        way = self.path.split("/")[1]
+        begin = int(self.headers.get("Range", "bytes=0-")[6:-1])
+        self.asked.append((way, begin))
+        if way == "missing":
+            self.answer(404, b"")
+        elif way == "file":
+            self.answer(302, b"", Location="file:///etc/passwd")
+        elif way == "elsewhere":
+            self.answer(302, b"", Location="/good/x.bin")
+        elif way == "wrong":
+            self.answer(200, CONTENT[:-1] + b"!")
+        elif way == "long":
+            self.answer(200, CONTENT * 3)
+        elif way == "short":
+            self.answer(200, CONTENT[:-100])
+        elif way == "cut":
+            self.answer(200, CONTENT, stop=300_000)
+        elif way == "unable" or not begin:
+            self.answer(200, CONTENT)
+        else:
+            self.answer(206, CONTENT[begin:])
+
+    def answer(self, code, body, stop=None, **headers):
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body[:stop])
+        self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def server():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def remote(server, monkeypatch):
+    monkeypatch.delenv("GANCLI_OFFLINE", raising=False)
+    Handler.asked.clear()
+    return lambda *ways: Remote("x.bin", tuple(f"{server}/{way}/" for way in ways), len(CONTENT), sha256(CONTENT).hexdigest())
+
+
+def test_a_download_is_announced_checked_and_kept(remote, tmp_path, capsys, server):
+    target = fetch(remote("good"), tmp_path / "new")
+    assert target.read_bytes() == CONTENT
+    assert capsys.readouterr().err == f"downloading {server}/good/x.bin (512,000 bytes) to {target}\n"
+    assert fetch(remote("good"), tmp_path / "new") == target
+    assert Handler.asked == [("good", 0)]
+    assert list((tmp_path / "new").iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [
+        ("wrong", "its SHA-256 is"),
+        ("long", "larger than 512,000 bytes"),
+        ("short", "it ended after 511,900 of 512,000 bytes"),
+        ("file", "file:///etc/passwd' is not allowed"),
+        ("missing", "HTTP 404"),
+    ],
+)
+def test_F50_what_is_wrong_is_refused_with_code_10_and_never_gets_the_name(remote, tmp_path, way, words):
+    with pytest.raises(DownloadError, match=words) as caught:
+        fetch(remote(way), tmp_path)
+    assert caught.value.exit_code == 10
+    assert not (tmp_path / "x.bin").exists()
+
+
+def test_F50_the_next_mirror_is_tried(remote, tmp_path):
+    assert fetch(remote("missing", "wrong", "file", "elsewhere"), tmp_path).read_bytes() == CONTENT
+
+
+def test_F50_a_cut_download_is_gone_on_with(remote, tmp_path):
+    with pytest.raises(DownloadError):
+        fetch(remote("cut"), tmp_path)
+    assert 0 < (tmp_path / "x.bin.part").stat().st_size <= 300_000
+    have = (tmp_path / "x.bin.part").stat().st_size
+    assert fetch(remote("good"), tmp_path).read_bytes() == CONTENT
+    assert Handler.asked[-1] == ("good", have)
+
+
+def test_F50_a_server_that_cannot_go_on_starts_again(remote, tmp_path):
+    (tmp_path / "x.bin.part").write_bytes(CONTENT[:1000])
+    assert fetch(remote("unable"), tmp_path).read_bytes() == CONTENT
+
+
+def test_F50_a_beginning_of_something_else_is_found_by_the_hash_and_dropped(remote, tmp_path):
+    (tmp_path / "x.bin.part").write_bytes(b"?" * 1000)
+    with pytest.raises(DownloadError, match="its SHA-256 is"):
+        fetch(remote("good"), tmp_path)
+    assert fetch(remote("good"), tmp_path).read_bytes() == CONTENT
+
+
+def test_F50_no_server_is_one_error(tmp_path, monkeypatch):
+    monkeypatch.delenv("GANCLI_OFFLINE", raising=False)
+    with pytest.raises(DownloadError, match="could not be downloaded"):
+        fetch(Remote("x.bin", ("http://127.0.0.1:9/",), 5, "0"), tmp_path)
+
+
+def test_offline_refuses_with_the_steps_by_hand(remote, tmp_path, monkeypatch):
+    monkeypatch.setenv("GANCLI_OFFLINE", "1")
+    with pytest.raises(
+        DownloadError, match=r"GANCLI_OFFLINE forbids it\. Download http.*/good/x\.bin \(512,000 bytes\) elsewhere"
+    ):
+        fetch(remote("good"), tmp_path)
+    assert Handler.asked == []
+    (tmp_path / "x.bin").write_bytes(CONTENT)
+    assert fetch(remote("good"), tmp_path).read_bytes() == CONTENT
