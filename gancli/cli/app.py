@@ -9,7 +9,7 @@ import typer
 import typer.core
 import typer.main
 
-from gancli.cli import arch, config, dataset, env, quick, runs, sample, selfcheck, train
+from gancli.cli import arch, config, dataset, env, evaluate, quick, runs, sample, selfcheck, train
 from gancli.cli.arguments import has, normalise
 from gancli.cli.failures import report
 from gancli.cli.group import EVERYWHERE, PLAIN
@@ -26,7 +26,11 @@ Examples:
   gancli arch list                    which networks there are to choose from
 """
 
-SUBJECTS = {"Make": ("train", "sample"), "Look": ("runs", "arch", "dataset"), "Set up": ("config", "env", "selfcheck")}
+SUBJECTS = {
+    "Make": ("train", "sample"),
+    "Look": ("evaluate", "runs", "arch", "dataset"),
+    "Set up": ("config", "env", "selfcheck"),
+}
 LONGEST_SUMMARY = 100
 
 EXIT_CODES = (
@@ -98,6 +102,7 @@ def _assemble() -> typer.Typer:
     app.callback()(_root)
     app.command("train", epilog=EVERYWHERE)(train.train)
     app.command("sample", epilog=EVERYWHERE)(sample.sample)
+    app.command("evaluate", epilog=EVERYWHERE)(evaluate.evaluate)
     app.add_typer(runs.group, name="runs")
     app.add_typer(arch.group, name="arch")
     app.add_typer(dataset.group, name="dataset")
