@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from gancli.generation.model import Model
     from gancli.generation.sample import Recipe
 
-__all__ = ["Pictures", "Target"]
+__all__ = ["Pictures", "Target", "whole"]
 
 DEFAULT_COUNT = 64
 
 
-def _whole(*flags: str, text: str) -> Any:  # noqa: ANN401  (a class of Typer's own)
+def whole(*flags: str, text: str) -> Any:  # noqa: ANN401  (a class of Typer's own)
+    """An option that takes a whole number."""
     return typer.Option(*flags, metavar="N", help=text, parser=_parsed)
 
 
@@ -48,8 +49,8 @@ _TARGET = typer.Option(
 class Pictures:
     """The options that say which pictures."""
 
-    count: Annotated[int | None, _whole("-n", "--count", text=f"How many; {DEFAULT_COUNT} by default.")] = None
-    seed: Annotated[int | None, _whole("--seed", text="Seed of the first, 0 by default; the others count on.")] = None
+    count: Annotated[int | None, whole("-n", "--count", text=f"How many; {DEFAULT_COUNT} by default.")] = None
+    seed: Annotated[int | None, whole("--seed", text="Seed of the first, 0 by default; the others count on.")] = None
     seeds: Annotated[str | None, _SEEDS] = None
     class_: Annotated[str | None, _CLASS] = None
     like: Annotated[Path | None, _LIKE] = None
@@ -119,7 +120,7 @@ class Target:
     """The options that say where to."""
 
     target: Annotated[str | None, _TARGET] = None
-    columns: Annotated[int | None, _whole("--columns", text="Pictures per row of a grid.")] = None
+    columns: Annotated[int | None, whole("--columns", text="Pictures per row of a grid.")] = None
     no_metadata: Annotated[bool, typer.Option("--no-metadata", help="Do not write into pictures how they were made.")] = False
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False
 

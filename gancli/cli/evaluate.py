@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 from gancli.cli import complete
+from gancli.cli.drawing import whole
 from gancli.cli.expand import expand
 from gancli.cli.options import Json
 from gancli.cli.output import Output
@@ -33,10 +34,8 @@ _PICTURES = typer.Argument(
     help="A folder of pictures, or an archive by `sample -o x.npz`, instead of a model.",
     show_default=False,
 )
-_COUNT = typer.Option(
-    "-n", "--count", metavar="N", help=f"How many pictures; {DEFAULT_COUNT:,} by default.", show_default=False
-)
-_SEED = typer.Option("--seed", metavar="N", help="Seed of the first; the others count on.")
+_COUNT = whole("-n", "--count", text=f"How many pictures; {DEFAULT_COUNT:,} by default, and all of [PICTURES].")
+_SEED = whole("--seed", text="Seed of the first, 0 by default; the others count on.")
 _DATASET = typer.Option(
     "--dataset",
     metavar="NAME|PATH",
@@ -57,7 +56,7 @@ class Asked:
     """The options that say what is measured, and against what."""
 
     count: Annotated[int | None, _COUNT] = None
-    seed: Annotated[int, _SEED] = 0
+    seed: Annotated[int | None, _SEED] = None
     dataset: Annotated[str | None, _DATASET] = None
     against: Annotated[Literal["test", "train"] | None, _AGAINST] = None
     extractor: Annotated[Literal["auto", "mnist", "random", "inception"], _EXTRACTOR] = "auto"
@@ -126,7 +125,7 @@ def _both(pictures: Path | None, asked: Asked, source: Source, output: Output) -
     facts = model.origin.facts if model else {}
     data = data_of(facts) if asked.dataset is None else DataConfig(dataset=asked.dataset)
     device = model.device if model else pick_device(source.device)
-    subject = of_model(model, asked.count or DEFAULT_COUNT, asked.seed) if model else None
+    subject = of_model(model, asked.count or DEFAULT_COUNT, asked.seed or 0) if model else None
     reference = load_reference(data, against=asked.against, extractor=asked.extractor, device=device, tell=output.note)
     if subject is not None:
         return subject, with_note(reference, None if asked.dataset else facts["dataset"].get("fingerprint"))
