@@ -26,15 +26,14 @@ __all__ = ["evaluate"]
 
 DEFAULT_COUNT = 10_000
 MOST = 1_000_000
-BESIDE = "evaluation.json"
 MOST_CLASSES_SHOWN = 50
 
 _PICTURES = typer.Argument(
-    metavar="[PICTURES]",
+    metavar="PICTURES",
     help="A folder of pictures, or an archive by `sample -o x.npz`, instead of a model.",
     show_default=False,
 )
-_COUNT = whole("-n", "--count", text=f"How many pictures; {DEFAULT_COUNT:,} by default, and all of [PICTURES].")
+_COUNT = whole("-n", "--count", text=f"How many pictures; {DEFAULT_COUNT:,} by default, and all of PICTURES.")
 _SEED = whole("--seed", text="Seed of the first, 0 by default; the others count on.")
 _DATASET = typer.Option(
     "--dataset",
@@ -135,13 +134,14 @@ def _both(pictures: Path | None, asked: Asked, source: Source, output: Output) -
 
 def _keep(subject: "Subject", document: dict[str, Any], png: bytes | None, asked: Asked, output: Output) -> dict[str, str]:
     """Write the report into the run, and the nearest training pictures where they were asked for: what is where."""
+    from gancli.runs import RunDirectory
     from gancli.storage import write_atomically
 
     if png is None:
         return {}
-    run = subject.run
-    files = [("nearest", asked.nearest or (run / "nearest.png" if run else None), png)]
-    files += [("report", run / BESIDE if run else None, (dumps(document, indent=2) + "\n").encode())]
+    run = None if subject.run is None else RunDirectory(subject.run)
+    files = [("nearest", asked.nearest or (run.path / "nearest.png" if run else None), png)]
+    files += [("report", run.evaluation_path if run else None, (dumps(document, indent=2) + "\n").encode())]
     written = {}
     for what, path, data in files:
         if path is None:

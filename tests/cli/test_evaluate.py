@@ -51,6 +51,7 @@ def test_the_last_run_is_measured_and_keeps_its_report(cli):
     assert lines[1][-1] == "50"
     kept = json.loads(Path("runs/plain/evaluation.json").read_text())
     assert kept["figures"]["FD-random"]["value"] == pytest.approx(float(lines[1][1]), rel=1e-2)
+    assert cli("runs", "show", "plain", "--json").json["evaluation"] == "runs/plain/evaluation.json"
     with Image.open("runs/plain/nearest.png") as picture:
         assert picture.size == (16 * 10 + 2, 3 * 10 + 2)
 
