@@ -116,7 +116,7 @@ def _copies(subject: Subject, reference: Reference, fake: Reading) -> tuple[dict
     some = torch.cat([batch.cpu() for batch in _first(subject, COMPARED_BY_PIXELS)])[:COMPARED_BY_PIXELS]
     by_pixels, pixel_index = pixel_neighbours(some, training.pictures)
     by_features, feature_index = (found[:, 0] for found in manifolds.nearest(fake.features, training.features))
-    png = picture(some, training.pictures, by_pixels, pixel_index, feature_index[: len(some)])
+    png = picture(some, training.pictures, by_pixels, pixel_index[:, 0], feature_index[: len(some)])
     if reference.held_out is None:
         return {}, png
     fresh = reference.reading(reference.held_out).features
@@ -124,7 +124,7 @@ def _copies(subject: Subject, reference: Reference, fake: Reading) -> tuple[dict
     fresh_by_features = manifolds.nearest(fresh, training.features)[0][:, 0]
     return {
         "copying in features": copying(by_features, fresh_by_features),
-        "copying in pixels": copying(by_pixels, pixel_neighbours(fresh_some, training.pictures)[0]),
+        "copying in pixels": copying(by_pixels[:, 0], pixel_neighbours(fresh_some, training.pictures)[0][:, 0]),
     }, png
 
 
