@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 
 from gancli.errors import PluginError
@@ -20,9 +21,15 @@ def require(extra: str, *modules: str) -> None:
     Raises:
         PluginError: one of them is not installed.
     """
-    missing = [module for module in modules if find_spec(module) is None]
+    missing = [module for module in modules if not _is_there(module)]
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         raise PluginError(
             f"{', '.join(missing)} {verb} not installed.", f"What is needed comes with the extra: {command_for_extra(extra)}"
         )
+
+
+def _is_there(module: str) -> bool:
+    if module in sys.modules:
+        return sys.modules[module] is not None
+    return find_spec(module) is not None

@@ -78,6 +78,11 @@ class RunDirectory:
         return self.path / "losses.png"
 
     @property
+    def evaluation_path(self) -> Path:
+        """``evaluation.json``, which `gancli evaluate` writes."""
+        return self.path / "evaluation.json"
+
+    @property
     def log_path(self) -> Path:
         """``log.txt``."""
         return self.path / "log.txt"

@@ -9,7 +9,21 @@ import typer
 import typer.core
 import typer.main
 
-from gancli.cli import arch, config, dataset, env, export, interpolate, plugin, quick, runs, sample, selfcheck, train
+from gancli.cli import (
+    arch,
+    config,
+    dataset,
+    env,
+    evaluate,
+    export,
+    interpolate,
+    plugin,
+    quick,
+    runs,
+    sample,
+    selfcheck,
+    train,
+)
 from gancli.cli.arguments import has, normalise
 from gancli.cli.failures import report
 from gancli.cli.group import EVERYWHERE, PLAIN
@@ -28,7 +42,7 @@ Examples:
 
 SUBJECTS = {
     "Make": ("train", "sample", "interpolate", "export"),
-    "Look": ("runs", "arch", "dataset"),
+    "Look": ("evaluate", "runs", "arch", "dataset"),
     "Set up": ("plugin", "config", "env", "selfcheck"),
 }
 LONGEST_SUMMARY = 100
@@ -104,6 +118,7 @@ def _assemble() -> typer.Typer:
     app.command("sample", epilog=EVERYWHERE)(sample.sample)
     app.command("interpolate", epilog=EVERYWHERE)(interpolate.interpolate)
     app.command("export", epilog=EVERYWHERE)(export.export)
+    app.command("evaluate", epilog=EVERYWHERE)(evaluate.evaluate)
     app.add_typer(runs.group, name="runs")
     app.add_typer(arch.group, name="arch")
     app.add_typer(dataset.group, name="dataset")

@@ -122,6 +122,7 @@ def _lines(run: dict[str, Any]) -> list[tuple[str, str]]:
         "command": shlex.join(map(str, argv)) if isinstance(argv, list) else None,
         "config": run["config"],
         "losses": run["losses"],
+        "evaluation": run["evaluation"],
         "preview": run["preview"],
         "checkpoints": " ".join(run["checkpoints"]),
     }

@@ -8,7 +8,8 @@ from typing import Any
 
 from gancli.data.fetching import refuse_offline
 from gancli.data.paths import visible
-from gancli.errors import DatasetError, DownloadError, PluginError
+from gancli.errors import DatasetError, DownloadError
+from gancli.extras import require
 
 __all__ = ["fetched"]
 
@@ -59,11 +60,10 @@ def _of_split(files: list[str], split: str) -> list[str]:
 
 
 def _hub() -> Any:  # noqa: ANN401  (the module)
-    try:
-        import huggingface_hub
-        import huggingface_hub.errors
-    except ImportError as error:
-        raise PluginError("Data sets of the hub need huggingface_hub.", "Install it with: pip install 'gancli[hf]'") from error
+    require("hf", "huggingface_hub")
+    import huggingface_hub
+    import huggingface_hub.errors
+
     return huggingface_hub
 
 

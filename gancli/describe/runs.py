@@ -52,6 +52,7 @@ def details(run: RunDirectory) -> dict[str, Any]:
         "path": str(run.path),
         "config": _existing(run.config_path),
         "losses": _existing(run.losses_path),
+        "evaluation": _existing(run.evaluation_path),
         "preview": next((str(path) for path in reversed(run.previews())), None),
         "checkpoints": sorted(path.name for path in run.checkpoints.glob("step-*")),
     }

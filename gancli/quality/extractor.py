@@ -51,8 +51,16 @@ class Extractor(nn.Module, ABC):
     name: ClassVar[str]
     """Part of the name of every figure: ``FD-mnist``."""
 
+    gamma: ClassVar[float] = 1 / TOTAL_VARIANCE
+    """Factor of the product in the kernel distance."""
+
     digest: str
     classes: int = 0
+
+    @property
+    def distances(self) -> tuple[str, str]:
+        """What the Frechet and the kernel distance in these features are called."""
+        return f"FD-{self.name}", f"KD-{self.name}"
 
     @property
     def described(self) -> str:

@@ -94,11 +94,14 @@ def radii(points: Tensor, k: int = DENSITY_NEIGHBOURS) -> Tensor:
 def nearest(queries: Tensor, points: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     """Distances of queries ``(n, d)`` to their k nearest points ``(m, d)``, ascending, and their indices: ``(n, k)`` each."""
     near, those = _centred(queries, points)
-    found = [distances.topk(k, dim=1, largest=False).indices for _, distances in _blocks(near, those)]
+    squares, size = those.square().sum(1), max(1, BLOCK_NUMBERS // len(points))
+    parts = (near[start : start + size] for start in range(0, len(near), size))
+    order = (torch.addmm(squares, part, those.T, alpha=-2) for part in parts)  # |p|^2 - 2 q.p orders as |q - p| does
+    found = [one.argmin(1, keepdim=True) if k == 1 else one.topk(k, dim=1, largest=False).indices for one in order]
     indices = torch.cat(found)
     exact = torch.stack([(queries - points[column]).double().square().sum(1).sqrt() for column in indices.T], dim=1)
-    order = exact.argsort(dim=1, stable=True)
-    return exact.gather(1, order).float(), indices.gather(1, order)
+    ascending = exact.argsort(dim=1, stable=True)
+    return exact.gather(1, ascending).float(), indices.gather(1, ascending)
 
 
 def _blocks(rows: Tensor, columns: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

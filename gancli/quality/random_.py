@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, conv2d, interpolate
 
 from gancli.latents import latents
-from gancli.quality.extractor import TOTAL_VARIANCE, Extractor, batches, read, some_of
+from gancli.quality.extractor import TOTAL_VARIANCE, Extractor, batches, some_of
 from gancli.quality.moments import Moments
 from gancli.seeds import address
 
@@ -25,23 +25,25 @@ if TYPE_CHECKING:
 __all__ = ["FEATURES", "RandomExtractor"]
 
 VERSION = 1
-FEATURES = 128
+FEATURES = 64
 LARGEST = 64
 """Pixels of the longer side of what is looked at; larger pictures are reduced to it by area."""
 
 WIDTHS = (16, 32, 64)
 CELLS = (4, 4, 2)
-"""Each layer's outputs are averaged over so many cells, squared, and the averages of all layers are mixed."""
+"""Each layer's outputs are averaged over so many cells, squared."""
 
 SMALLEST_HALVED = 8
 CALIBRATION = 2048
 
 
 class RandomExtractor(Extractor):
-    """128 features of pictures ``(n, c, h, w)``.
+    """Up to 64 features of pictures ``(n, c, h, w)``.
 
     Three layers relu(W * x), He-initialised, each followed by halving; of each layer's outputs the averages over a grid of
-    cells; of all of these 128 random combinations, moved and scaled to mean 0 and the common total variance on the data.
+    cells. Of these 1,024 averages the 64 principal components on the data, v.(x - mean) / sqrt(l + mean of the 64 l) with l the
+    variance along v: without that, brightness would be nearly all that counts. Measured on 30 sets of 2,048 digits from five
+    checkpoints, the rank correlation with FD-mnist is .80 for plain averages and .87 so.
 
     Args:
         calibration: pictures of the training data, uint8 ``(n, c, h, w)``, at least 2, on the CPU.
@@ -57,33 +59,41 @@ class RandomExtractor(Extractor):
             for i, (columns, rows) in enumerate(zip(widths, WIDTHS, strict=False))
         ]
         self.kernels = nn.ParameterList(kernels)
-        averages = sum(width * cells**2 for width, cells in zip(WIDTHS, CELLS, strict=True))
-        self.mixture = nn.Parameter(_normal((averages, FEATURES), "mixture") * averages**-0.5)
-        self.offset = nn.Parameter(torch.zeros(FEATURES))
+        self.digest = _digest([*kernels, calibration])
+        averages = torch.cat([self._averages(batch) for batch in batches(calibration)])
+        mean, components = _half_whitened(Moments.of([averages]))
+        self.mean, self.components = nn.Parameter(mean), nn.Parameter(components)
         self.requires_grad_(False)
-        self.digest = _digest([*kernels, self.mixture, calibration])
-        self._calibrate(calibration)
 
     @classmethod
     def for_data(cls, images: Tensor) -> RandomExtractor:
         """The extractor for data whose training pictures are uint8 ``(n, c, h, w)``; it looks at 2,048, always the same."""
         return cls(some_of(images, CALIBRATION).cpu())
 
-    def _calibrate(self, pictures: Tensor) -> None:
-        moments = Moments.of([read(self, batches(pictures)).features])
-        factor = (TOTAL_VARIANCE / moments.total_variance) ** 0.5 if moments.total_variance > 0 else 1.0
-        self.mixture.mul_(factor)
-        self.offset.copy_(moments.mean * factor)
-
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Features ``(n, 128)``; no classes."""
+        """Features ``(n, d)``; no classes."""
+        return (self._averages(images) - self.mean) @ self.components, None
+
+    @torch.no_grad()
+    def _averages(self, images: Tensor) -> Tensor:
         layer, averages = _reduced(images).contiguous(memory_format=torch.channels_last), []
         for kernel, cells in zip(self.kernels, CELLS, strict=True):
             layer = conv2d(layer, kernel, padding=1).relu_()
             averages.append(adaptive_avg_pool2d(layer, cells).flatten(1))
             if min(layer.shape[2:]) >= SMALLEST_HALVED:
                 layer = avg_pool2d(layer, 2)
-        return torch.cat(averages, dim=1) @ self.mixture - self.offset, None
+        return torch.cat(averages, dim=1)
+
+
+def _half_whitened(moments: Moments) -> tuple[Tensor, Tensor]:
+    """Mean ``(a,)`` and components ``(a, d)`` that give features the common total variance; at least one, if all are equal."""
+    variances, directions = torch.linalg.eigh(moments.covariance)
+    d = min(FEATURES, moments.count - 1, len(variances))
+    variances, directions = variances[-d:].clamp(min=0), directions[:, -d:]
+    components = directions / (variances + variances.mean() + 1e-12).sqrt()
+    total = float((variances / (variances + variances.mean() + 1e-12)).sum())
+    factor = (TOTAL_VARIANCE / total) ** 0.5 if total > 0 else 1.0
+    return moments.mean.float(), (components * factor).float()
 
 
 def _reduced(images: Tensor) -> Tensor:

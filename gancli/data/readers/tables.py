@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from gancli.data.paths import quoted, visible
 from gancli.data.readers.labels import MAX_CLASSES, Labels, natural
 from gancli.data.readers.reader import MAX_FILE_BYTES, Item, Opened, Reader
-from gancli.errors import DatasetError, PluginError
+from gancli.errors import DatasetError
+from gancli.extras import require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -146,11 +147,10 @@ def _stream(pa: Any, path: Path) -> Any:  # noqa: ANN401  (pyarrow is not typed)
 
 
 def _pyarrow() -> Any:  # noqa: ANN401  (the module)
-    try:
-        import pyarrow as pa
-        import pyarrow.ipc
-    except ImportError as error:
-        raise PluginError("Tables of pictures need pyarrow.", "Install it with: pip install 'gancli[hf]'") from error
+    require("hf", "pyarrow")
+    import pyarrow as pa
+    import pyarrow.ipc
+
     return pa
 
 

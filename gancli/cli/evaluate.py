@@ -1,0 +1,185 @@
+"""``gancli evaluate``: how good a model is, in figures."""
+
+import sys
+from dataclasses import dataclass
+from json import dumps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+import typer
+
+from gancli.cli import complete
+from gancli.cli.drawing import refuse_existing, whole
+from gancli.cli.expand import expand
+from gancli.cli.options import Json
+from gancli.cli.output import Output
+from gancli.cli.sources import Source
+from gancli.console.counter import Counter
+from gancli.errors import StorageError, UsageError
+
+if TYPE_CHECKING:
+    from gancli.evaluation.reference import Reference
+    from gancli.evaluation.report import Report
+    from gancli.evaluation.subject import Subject
+
+__all__ = ["evaluate"]
+
+DEFAULT_COUNT = 10_000
+MOST = 1_000_000
+MOST_CLASSES_SHOWN = 50
+
+_PICTURES = typer.Argument(
+    metavar="PICTURES",
+    help="A folder of pictures, or an archive by `sample -o x.npz`, instead of a model.",
+    show_default=False,
+)
+_COUNT = whole("-n", "--count", text=f"How many pictures; {DEFAULT_COUNT:,} by default, and all of PICTURES.")
+_SEED = whole("--seed", text="Seed of the first, 0 by default; the others count on.")
+_DATASET = typer.Option(
+    "--dataset",
+    metavar="NAME|PATH",
+    help="The real pictures; by default those that the model was trained on.",
+    autocompletion=complete.datasets,
+)
+_AGAINST = typer.Option("--against", help="The split to measure against; test if there is one.", show_default=False)
+_EXTRACTOR = typer.Option("--extractor", help="Whose features; auto: digits for MNIST, random convolutions for the rest.")
+_MODES = typer.Option("--modes", help="Only count the classes that are drawn.", show_default=False)
+_NEAREST = typer.Option(
+    "--nearest", metavar="PATH.png", help="Where to show the nearest training pictures; by default nearest.png in the run."
+)
+_FORCE = typer.Option("--force", help="Replace the file of --nearest.", show_default=False)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options that say what is measured, and against what."""
+
+    count: Annotated[int | None, _COUNT] = None
+    seed: Annotated[int | None, _SEED] = None
+    dataset: Annotated[str | None, _DATASET] = None
+    against: Annotated[Literal["test", "train"] | None, _AGAINST] = None
+    extractor: Annotated[Literal["auto", "mnist", "random", "inception"], _EXTRACTOR] = "auto"
+    modes: Annotated[bool, _MODES] = False
+    nearest: Annotated[Path | None, _NEAREST] = None
+    force: Annotated[bool, _FORCE] = False
+
+    def check(self, pictures: Path | None, source: Source) -> None:
+        """Refuse what can be refused before torch is loaded."""
+        source.check()
+        if self.count is not None and not 1 <= self.count <= MOST:
+            raise UsageError(f"-n {self.count} pictures cannot be evaluated.", f"Choose 10 to {MOST:,}.")
+        if pictures is not None and (source.run or source.checkpoint):
+            raise UsageError(f"'{pictures}' and a model exclude each other.", "Leave one of them out.")
+        if pictures is not None and (pictures / "run.json").is_file():
+            raise UsageError(f"'{pictures}' is a run.", f"Name it with --run {pictures}.")
+        if pictures is not None and self.dataset is None:
+            raise UsageError(f"'{pictures}' does not say what it imitates.", "Name the real pictures, such as --dataset mnist.")
+        if pictures is not None and not pictures.exists():
+            raise UsageError(f"'{pictures}' does not exist.", "Give a folder or an archive; --run names a run.")
+        if self.nearest is not None and self.modes:
+            raise UsageError("--modes looks for no nearest pictures.", "Leave --modes or --nearest out.")
+        if self.nearest is not None and self.nearest.suffix.lower() != ".png":
+            raise UsageError(f"--nearest {self.nearest} is no PNG.", "End it in .png.")
+        if self.nearest is not None:
+            refuse_existing(str(self.nearest), force=self.force)
+
+
+@expand
+def evaluate(
+    context: typer.Context,
+    pictures: Annotated[Path | None, _PICTURES] = None,
+    *,
+    asked: Asked,
+    source: Source,
+    json: Json = False,
+) -> None:
+    """Measure how close generated pictures come to real ones, with intervals of 95 %. Works offline."""
+    output = Output.of(context)
+    asked.check(pictures, source)
+    with Counter(sys.stderr, quiet=output.quiet) as counter:
+        from gancli.evaluation.measure import evaluate as measure
+
+        subject, reference = _both(pictures, asked, source, output)
+        report, png = measure(subject, reference, modes_only=asked.modes, progress=counter)
+    document = report.as_json()
+    written = _keep(subject, document, png, asked, output)
+    for note in report.notes:
+        output.note(note)
+    if json:
+        output.document({**document, **written})
+        return
+    _show(output, report, modes_only=asked.modes)
+    for what, path in written.items():
+        output.note(f"{what}: {path}")
+
+
+def _both(pictures: Path | None, asked: Asked, source: Source, output: Output) -> "tuple[Subject, Reference]":
+    """What is measured and what it is measured against."""
+    from gancli.config import DataConfig
+    from gancli.evaluation.reference import data_of, load_reference, with_note
+    from gancli.evaluation.subject import of_model, of_pictures
+    from gancli.training.runtime import pick_device
+
+    model = source.sampler() if pictures is None else None
+    facts = model.origin.facts if model else {}
+    data = data_of(facts) if asked.dataset is None else DataConfig(dataset=asked.dataset)
+    device = pick_device(source.device)
+    subject = of_model(model, asked.count or DEFAULT_COUNT, asked.seed or 0) if model else None
+    reference = load_reference(data, against=asked.against, extractor=asked.extractor, device=device, tell=output.note)
+    if subject is not None:
+        return subject, with_note(reference, None if asked.dataset else facts["dataset"].get("fingerprint"))
+    channels = reference.training.images.images.shape[1]
+    return of_pictures(cast("Path", pictures), channels, asked.count), reference
+
+
+def _keep(subject: "Subject", document: dict[str, Any], png: bytes | None, asked: Asked, output: Output) -> dict[str, str]:
+    """Write the report into the run, and the nearest training pictures where they were asked for: what is where."""
+    from gancli.runs import RunDirectory
+    from gancli.storage import write_atomically
+
+    if png is None:
+        return {}
+    run = None if subject.run is None else RunDirectory(subject.run)
+    files = [("nearest", asked.nearest or (run.path / "nearest.png" if run else None), png)]
+    files += [("report", run.evaluation_path if run else None, (dumps(document, indent=2) + "\n").encode())]
+    written = {}
+    for what, path, data in files:
+        if path is None:
+            continue
+        try:
+            write_atomically(path, data)
+            written[what] = str(path)
+        except StorageError as error:
+            if path == asked.nearest:
+                raise
+            output.note(f"The {what} was not kept in the run. {error}")
+    return written
+
+
+def _show(output: Output, report: "Report", *, modes_only: bool) -> None:
+    names = report.extractor
+    output.note(
+        f"{report.subject}: {report.images:,} pictures against {report.real_images:,} of {report.dataset} ({report.against})"
+    )
+    output.note(f"extractor {names['name']}, {names['digest'][:12]}; intervals of 95 %")
+    rows = [(name, figure) for name, figure in report.figures.items()]
+    if report.histogram is not None:
+        rows.append(("KL of classes", report.histogram.kl))
+    cells = [(name, _number(e.value), f"{_number(e.low)} to {_number(e.high)}", f"{e.count:,}") for name, e in rows]
+    output.table(("figure", "value", "interval", "N"), cells)
+    if report.histogram is None:
+        return
+    output.line()
+    floor = f"KL is {report.histogram.floor:.4f} for a perfect model, because N is {report.images:,}"
+    output.line(f"modes: {report.histogram.modes:,} of {len(report.class_names):,}; {floor}")
+    if len(report.class_names) <= MOST_CLASSES_SHOWN and not modes_only:
+        shares = zip(report.class_names, report.histogram.shares, strict=True)
+        output.line()
+        output.table(
+            ("class", "%", "interval"),
+            [(name, f"{100 * e.value:.1f}", f"{100 * e.low:.1f} to {100 * e.high:.1f}") for name, e in shares],
+        )
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}"

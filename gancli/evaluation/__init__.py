@@ -1,0 +1,1 @@
+"""How good a model is: draw from it, read what it drew beside real pictures, and report each figure with its uncertainty."""

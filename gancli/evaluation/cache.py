@@ -1,0 +1,92 @@
+"""What was read in real pictures, kept for the next time: ``$XDG_CACHE_HOME/gancli/readings`` (``~/.cache/gancli/readings``).
+
+A file is named after the pictures and the extractor, so that it can never be taken for another. Everything here may be deleted
+at any time; where nothing can be written, or what is there is damaged, the pictures are read again.
+"""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gancli.checkpoint.tensors import decode, encode
+from gancli.errors import GancliError
+from gancli.quality.extractor import Reading
+from gancli.storage import make_directories, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gancli.quality.extractor import Extractor
+
+__all__ = ["cached", "folder"]
+
+MOST_BYTES = 256 * 2**20
+"""Together; beyond that the files that were not read for the longest time go."""
+
+
+def folder() -> Path | None:
+    """Where readings are kept; None where there is no home."""
+    home = os.environ.get("XDG_CACHE_HOME") or ""
+    if not home.startswith(os.sep):
+        home = os.path.expanduser("~/.cache")  # noqa: PTH111  (Path.expanduser raises RuntimeError)
+    return Path(home, "gancli", "readings") if home.startswith(os.sep) else None
+
+
+def cached(extractor: Extractor, pictures: str, compute: Callable[[], Reading]) -> Reading:
+    """The reading of certain pictures.
+
+    Args:
+        extractor: who reads.
+        pictures: which pictures: their fingerprint, and whatever chose from them.
+        compute: reads them.
+    """
+    place = folder()
+    if place is None:
+        return compute()
+    path = place / f"{_key(extractor, pictures)}.safetensors"
+    found = _load(path)
+    if found is None:
+        found = compute()
+        _store(path, found)
+    return found
+
+
+def _key(extractor: Extractor, pictures: str) -> str:
+    state = sha256(f"{extractor.digest} {pictures}".encode())
+    for name, tensor in sorted(extractor.state_dict().items()):
+        state.update(name.encode())
+        state.update(tensor.cpu().contiguous().numpy().data)
+    return state.hexdigest()[:40]
+
+
+def _load(path: Path) -> Reading | None:
+    try:
+        tensors = decode(path.read_bytes(), f"'{path}'")
+        features, classes = tensors["features"], tensors.get("classes")
+        os.utime(path)
+    except (OSError, GancliError, KeyError):
+        return None
+    whole = features.ndim == 2 and len(features) and (classes is None or len(classes) == len(features))  # noqa: PLR2004
+    return Reading(features, None if classes is None else classes.long()) if whole else None
+
+
+def _store(path: Path, reading: Reading) -> None:
+    classes = {} if reading.classes is None else {"classes": reading.classes.int()}
+    try:
+        make_directories(path.parent)
+        write_atomically(path, encode({"features": reading.features, **classes}))
+        _evict(path.parent)
+    except (OSError, GancliError):
+        return
+
+
+def _evict(place: Path) -> None:
+    """Remove what is older than the newest 256 MiB, and what a killed process left."""
+    total = 0
+    for path in sorted(place.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True):
+        total += path.stat().st_size
+        if total > MOST_BYTES:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,161 @@
+"""From pictures and real pictures to figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from gancli.errors import UsageError
+from gancli.evaluation.nearest import picture, pixel_neighbours
+from gancli.evaluation.reference import MOST_REAL, MOST_TRAINING, Reference
+from gancli.evaluation.report import Report
+from gancli.evaluation.subject import Subject, refuse_other_shape
+from gancli.quality import manifolds
+from gancli.quality.classes import histogram
+from gancli.quality.copying import copying
+from gancli.quality.digits import SIZE, DigitExtractor
+from gancli.quality.distances import frechet_estimate, kernel_distance
+from gancli.quality.estimate import Estimate, proportion
+from gancli.quality.extractor import Reading, batches, read, some_of
+from gancli.quality.moments import Moments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torch import Tensor
+
+__all__ = ["FEWEST", "evaluate"]
+
+FEWEST = 10
+"""Pictures on either side, below which nothing can be said."""
+
+COMPARED_BY_PIXELS = 1000
+"""Generated and fresh pictures whose nearest training picture is looked for pixel by pixel."""
+
+
+def evaluate(
+    subject: Subject,
+    reference: Reference,
+    *,
+    modes_only: bool = False,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> tuple[Report, bytes | None]:
+    """Every figure that the extractor allows, and a PNG of the nearest training pictures.
+
+    Args:
+        subject: the pictures.
+        reference: the real ones.
+        modes_only: only count classes; there is no PNG then.
+        progress: called with (pictures read, pictures in all).
+
+    Raises:
+        UsageError: there are too few pictures, they have another shape, or classes are asked of an extractor without any.
+    """
+    real = reference.real.images.images
+    refuse_other_shape(subject, tuple(real.shape[1:]), reference.real.name)
+    for count, whose in ((subject.count, "pictures"), (len(real), f"{reference.against} pictures of the data set")):
+        if count < FEWEST:
+            raise UsageError(f"{count} {whose} are too few.", f"At least {FEWEST} are needed, and thousands are better.")
+    if modes_only and not reference.extractor.classes:
+        raise UsageError(
+            f"--modes needs an extractor that knows classes, and '{reference.extractor.name}' knows none.",
+            f"--extractor mnist knows digits: 1x{SIZE}x{SIZE}, or three as 3x{SIZE}x{SIZE}.",
+        )
+    device = next(reference.extractor.parameters()).device
+    fake = read(reference.extractor, _counted(subject, device, progress))
+    if not bool(fake.features.isfinite().all()):
+        raise UsageError(f"The pictures of {subject.title} are not finite.", "Choose another checkpoint.")
+    figures, png = ({}, None) if modes_only else _figures(subject, reference, fake)
+    if subject.asked is not None and fake.classes is not None and int(subject.asked.max()) < reference.extractor.classes:
+        figures["agreement"] = proportion(int((subject.asked == fake.classes).sum()), subject.count)
+    return _report(subject, reference, fake, figures), png
+
+
+def _counted(subject: Subject, device: torch.device, progress: Callable[[int, int], None]) -> Iterator[Tensor]:
+    done = 0
+    for batch in subject.draw():
+        yield batch.to(device)
+        done += len(batch)
+        progress(done, subject.count)
+
+
+def _figures(subject: Subject, reference: Reference, fake: Reading) -> tuple[dict[str, Estimate], bytes]:
+    extractor = reference.extractor
+    real = reference.reading(reference.real)
+    frechet, kernel = extractor.distances
+    alike = min(len(fake), len(real))
+    near = manifolds.compare(fake.features[:alike], some_of(real.features, alike))
+    figures = {
+        frechet: frechet_estimate(fake.features, Moments.of([real.features])),
+        kernel: kernel_distance(fake.features[:MOST_REAL], real.features, extractor.gamma),
+        "precision": near.precision,
+        "recall": near.recall,
+        "density": near.density,
+        "coverage": near.coverage,
+    }
+    copied, png = _copies(subject, reference, fake)
+    return figures | copied, png
+
+
+@dataclass(frozen=True, slots=True)
+class _Training:
+    """The training pictures among which copies are looked for, uint8 on the CPU, and their features."""
+
+    pictures: Tensor
+    features: Tensor
+
+
+def _copies(subject: Subject, reference: Reference, fake: Reading) -> tuple[dict[str, Estimate], bytes]:
+    """How much nearer to the training pictures than held-out ones are, by features and by pixels."""
+    training = _Training(
+        some_of(reference.training.images.images, MOST_TRAINING),
+        reference.reading(reference.training, MOST_TRAINING).features,
+    )
+    some = torch.cat([batch.cpu() for batch in _first(subject, COMPARED_BY_PIXELS)])[:COMPARED_BY_PIXELS]
+    by_pixels, pixel_index = pixel_neighbours(some, training.pictures)
+    by_features, feature_index = (found[:, 0] for found in manifolds.nearest(fake.features, training.features))
+    png = picture(some, training.pictures, by_pixels, pixel_index[:, 0], feature_index[: len(some)])
+    if reference.held_out is None:
+        return {}, png
+    fresh = reference.reading(reference.held_out).features
+    fresh_some = torch.cat(list(batches(some_of(reference.held_out.images.images, COMPARED_BY_PIXELS))))
+    fresh_by_features = manifolds.nearest(fresh, training.features)[0][:, 0]
+    return {
+        "copying in features": copying(by_features, fresh_by_features),
+        "copying in pixels": copying(by_pixels[:, 0], pixel_neighbours(fresh_some, training.pictures)[0][:, 0]),
+    }, png
+
+
+def _first(subject: Subject, n: int) -> Iterator[Tensor]:
+    """Batches with at least n pictures, or all."""
+    seen = 0
+    for batch in subject.draw():
+        yield batch
+        seen += len(batch)
+        if seen >= n:
+            return
+
+
+def _report(subject: Subject, reference: Reference, fake: Reading, figures: dict[str, Estimate]) -> Report:
+    extractor = reference.extractor
+    return Report(
+        subject=subject.title,
+        facts=subject.facts,
+        dataset=reference.real.name,
+        against=reference.against,
+        real_images=min(MOST_REAL, len(reference.real.images.images)),
+        extractor={"name": extractor.name, "digest": extractor.digest},
+        images=subject.count,
+        figures=figures,
+        class_names=_class_names(reference),
+        histogram=None if fake.classes is None else histogram(fake.classes, reference.class_shares()),
+        notes=reference.notes,
+    )
+
+
+def _class_names(reference: Reference) -> tuple[str, ...]:
+    count = reference.extractor.classes
+    digits = len(str(count - 1)) if isinstance(reference.extractor, DigitExtractor) else 0
+    return tuple(f"{index:0{digits}}" for index in range(count))

@@ -1,0 +1,61 @@
+"""What an evaluation found."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gancli.quality.classes import Histogram
+    from gancli.quality.estimate import Estimate
+
+__all__ = ["Report"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Figures, each with its interval and N, and everything that they depend on.
+
+    Attributes:
+        subject: what was evaluated, for people.
+        facts: about it: run, step, weights, seed, or the path of the pictures.
+        dataset: name of the real pictures.
+        against: their split.
+        real_images: how many of them were compared with.
+        extractor: name and digest.
+        images: how many generated pictures.
+        figures: by name, such as ``FD-mnist``.
+        class_names: of the extractor's classes.
+        histogram: of the classes; None if the extractor knows none.
+        notes: sentences that the user should read.
+    """
+
+    subject: str
+    facts: dict[str, Any]
+    dataset: str
+    against: str
+    real_images: int
+    extractor: dict[str, str]
+    images: int
+    figures: dict[str, Estimate]
+    class_names: tuple[str, ...] = ()
+    histogram: Histogram | None = None
+    notes: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """For ``--json`` and ``evaluation.json``; what is infinite is null."""
+        document = asdict(self)
+        histogram = document.pop("histogram")
+        names = document.pop("class_names")
+        if histogram is not None:
+            shares = dict(zip(names, histogram.pop("shares"), strict=True))
+            document["classes"] = {**histogram, "of": len(names), "shares": shares}
+        document["notes"] = list(self.notes)
+        return _finite(document)  # type: ignore[no-any-return]
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401  (JSON)
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    infinite = isinstance(value, float) and value - value != 0
+    return None if infinite else value
