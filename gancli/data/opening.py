@@ -23,6 +23,8 @@ SPLIT_FOLDERS = {"train": ("train", "training"), "test": ("test", "testing", "va
 """Names of sub-folders that hold one split each, the first that is there."""
 TABLE_SUFFIXES = (".parquet", ".arrow")
 HUB = "hf:"
+ARRAYS = (b"\0\0", b"\x1f\x8b", b"\xfd7zXZ", b"\x93NUMPY", b"PK\x03\x04")
+"""How files of arrays begin: IDX, plain, gzip or xz; NumPy's."""
 
 
 def collection_at(address: str, split: str) -> Reader | None:
@@ -105,6 +107,11 @@ def _file(path: Path, split: str) -> Reader | None:
         return None if is_cifar(names) else _whole(TarReader(path), split)
     if is_picture(path.name) and not start.startswith(b"\0\0\x08"):
         raise DatasetError(f"{quoted(path)} is one picture.", "Give the folder that it lies in, or an archive.")
+    if not start.startswith(ARRAYS):
+        raise DatasetError(
+            f"{quoted(path)} is nothing that is read: it starts with the bytes {start[:4].hex(' ')}.",
+            "Give a folder, zip or tar of pictures, or a file of them in IDX, .npy, .npz or Parquet.",
+        )
     return None
 
 

@@ -129,7 +129,7 @@ def test_train_sample_resume_on_a_folder(cli, photos, small):
     again = cli("train", "--resume", "mine", "--images", 96)
     assert again.code == 0, again.err
     assert "looking at pictures" not in again.err
-    Image.new("RGB", (9, 9)).save(photos / "cats" / "0.png")
+    Image.new("RGB", (9, 9), "red").save(photos / "cats" / "0.png")
     changed = cli("train", "--resume", "mine", "--images", 128)
     assert changed.code == 2
     assert "is not the one that this run was trained on" in changed.err

@@ -274,3 +274,9 @@ def test_facts_are_json(photos):
     loaded(photos)
     (facts,) = (cache.root() / "pictures").glob("*/facts.json")
     assert json.loads(facts.read_text())["shape"] == [12, 3, 10, 12]
+
+
+def test_F25_a_file_of_anything_else_says_what_would_be_right(tmp_path):
+    (tmp_path / "x").write_bytes(b"%PDF-1.7 and so on")
+    with pytest.raises(DatasetError, match=r"it starts with the bytes 25 50 44 46\. Give a folder, zip or tar"):
+        loaded(tmp_path / "x")
