@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from gancli.training.events import Alarm, CheckpointSaved, EpochEnded, PreviewWritten, Progress, RunEnded, RunStarted
+from gancli.training.events import Alarm, CheckpointSaved, EpochEnded, Preparing, PreviewWritten, Progress, RunEnded, RunStarted
 
 RUN = Path("runs/a-run")
 METRICS = {"d_loss": 1.25, "g_loss": 0.5, "real_score": 0.61, "fake_score": 0.42}
@@ -33,6 +33,7 @@ class Events:
         total_seconds=None,
         notes=("Note.",),
     )
+    preparing = Preparing("decoding pictures", 1200, 5000)
     saved = CheckpointSaved(10, RUN / "checkpoints/step-000000010")
     preview = PreviewWritten(10, RUN / "samples/000010.png")
     alarm = Alarm("collapse", 10, "All pictures look alike. Try a larger batch.")

@@ -49,6 +49,10 @@ def test_the_first_sign_of_life(rich):
         assert "loading torch" in printed(console)
 
 
+def test_work_on_the_pictures_is_shown_before_the_table(rich, clock, events):
+    assert "decoding pictures: 1,200 of 5,000" in shown(fed(rich(), clock, events.preparing))
+
+
 def test_the_table(rich, clock, events):
     live = fed(rich(), clock, events.started, events.progress(), events.epoch(), events.preview, events.progress(15, 2))
     clock.seconds += 1

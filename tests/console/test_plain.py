@@ -93,3 +93,10 @@ def test_quiet_shows_nothing(capfd, events):
         console.stopping()
         console.abandon()
     assert capfd.readouterr() == ("", "")
+
+
+def test_work_on_the_pictures_is_one_line_a_second(console, stream, clock, events):
+    for seconds in (0.0, 0.5, 0.6):
+        clock.seconds += seconds
+        console(events.preparing)
+    assert lines(stream) == ["decoding pictures done=1200/5000"] * 2

@@ -106,3 +106,8 @@ def test_the_pictures_themselves_are_left_alone():
 def test_steps_count_from_zero():
     with pytest.raises(IndexError, match="not -1"):
         Batches(numbered(20), None, 8, seed=0)[-1]
+
+
+def test_batches_go_to_the_device_of_the_training_wherever_the_pictures_are():
+    real, (chosen,) = Batches(numbered(20), torch.arange(20), 4, 0, device=torch.device("meta"))[0]
+    assert (real.device.type, chosen.device.type) == ("meta", "meta")

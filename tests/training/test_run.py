@@ -433,3 +433,23 @@ def test_the_configuration_is_complete(configure, tmp_path):
     stored = json.loads(start(configure(), tmp_path).config_path.read_text())
     assert stored["arch"]["dropout"] == 0.3
     assert stored["objective"]["r1_gamma"] == 0.3
+
+
+def test_a_run_from_before_a_setting_existed_had_its_default(configure):
+    from gancli.settings import flatten
+    from gancli.training.run import _refuse_other_training
+
+    new = flatten(configure())
+    old = {key: value for key, value in new.items() if key not in {"data.fit", "data.image_size"}}
+    _refuse_other_training(old, new)
+    with pytest.raises(ConfigError, match=r'data\.fit: stored "crop", asked "pad"'):
+        _refuse_other_training(old, {**new, "data.fit": "pad"})
+
+
+def test_advice_is_given_where_a_newcomer_needs_it(configure):
+    from gancli.training.setup import advice, set_up
+
+    few = advice(set_up(configure()))
+    assert few == ("27 steps are few, since there are only 300 pictures: --minutes 10 plays longer.",)
+    large = advice(set_up(configure("data.image_size=40x40", "data.channels=3")))
+    assert "--arch dcgan" in large[0]
