@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -16,7 +17,6 @@ SHORTER = {
     "--minutes 2": "--minutes 0.005",
     "-n 100000": "-n 300",
     "-n 1000": "-n 20",
-    "path/to/idx-files": "idx",
     "--resume RUN": "--resume",
 }
 
@@ -28,11 +28,14 @@ def commands(text):
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch, small_pictures):
+def place(tmp_path, monkeypatch):
     """A working directory with what the README's commands name, where a training is short."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "examples", "examples", ignore=shutil.ignore_patterns("*.png", "*.svg"))
-    shutil.copytree(small_pictures, "idx")
+    for i in range(12):
+        Path("my-photos", "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 36 + i), (20 * i, 99, 200)).save(Path("my-photos", "ab"[i % 2], f"{i}.png"))
+    shutil.make_archive("faces", "zip", "my-photos")
     monkeypatch.setenv("GANCLI_TRAIN__IMAGES", "256")
     for name in ("GANCLI_RUN", "GANCLI_PLUGINS"):
         monkeypatch.delenv(name, raising=False)
@@ -98,11 +101,19 @@ def test_ci_runs_the_test_command_of_the_readme():
 def test_the_first_command_of_the_readme_installs_the_plugin_and_trains():
     first = re.findall(r"^    (python3 -m venv .*gancli train --dataset mnist)$", README, re.MULTILINE)
     assert len(first) == 1
-    assert "./plugins/gancli-dcgan" in first[0]
+    assert "./plugins/gancli-dcgan ./plugins/gancli-resnet" in first[0]
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "plugins/README.md", "plugins/gancli-dcgan/README.md"]
+    "document",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "plugins/README.md",
+        "plugins/gancli-dcgan/README.md",
+        "plugins/gancli-resnet/README.md",
+    ],
 )
 def test_files_that_a_document_names_exist(document):
     text = (ROOT / document).read_text()

@@ -5,6 +5,7 @@
     pictures/.part-KEY/         unfinished: the same, with how far it is in progress.json; gone on with by the next who needs it
     pictures/.lock-KEY          flock, held by whoever decodes
     downloads/NAME/             files of named data sets
+    readings/                   features of real pictures, see gancli.evaluation.cache
 
 Everything in it can be made again: ``gancli dataset clear`` removes it.
 """
@@ -23,9 +24,10 @@ from gancli.storage import DISK, explained, remove
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["clear", "downloads", "folder", "locked", "root"]
+__all__ = ["READINGS", "clear", "downloads", "folder", "locked", "root"]
 
-PARTS = ("pictures", "downloads")
+READINGS = "readings"
+PARTS = ("pictures", "downloads", READINGS)
 VARIABLE = "GANCLI_CACHE"
 
 

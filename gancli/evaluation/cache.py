@@ -1,4 +1,4 @@
-"""What was read in real pictures, kept for the next time: ``$XDG_CACHE_HOME/gancli/readings`` (``~/.cache/gancli/readings``).
+"""What was read in real pictures, kept for the next time, beside the decoded pictures in the cache.
 
 A file is named after the pictures and the extractor, so that it can never be taken for another. Everything here may be deleted
 at any time; where nothing can be written, or what is there is damaged, the pictures are read again.
@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import os
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gancli.checkpoint.tensors import decode, encode
+from gancli.data.cache import READINGS, root
 from gancli.errors import GancliError
 from gancli.quality.extractor import Reading
 from gancli.storage import make_directories, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from gancli.quality.extractor import Extractor
 
@@ -28,11 +29,11 @@ MOST_BYTES = 256 * 2**20
 
 
 def folder() -> Path | None:
-    """Where readings are kept; None where there is no home."""
-    home = os.environ.get("XDG_CACHE_HOME") or ""
-    if not home.startswith(os.sep):
-        home = os.path.expanduser("~/.cache")  # noqa: PTH111  (Path.expanduser raises RuntimeError)
-    return Path(home, "gancli", "readings") if home.startswith(os.sep) else None
+    """Where readings are kept: in the cache, see :mod:`gancli.data.cache`; None where there is no place for one."""
+    try:
+        return root() / READINGS
+    except GancliError:
+        return None
 
 
 def cached(extractor: Extractor, pictures: str, compute: Callable[[], Reading]) -> Reading:

@@ -16,7 +16,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _own_cache(cache, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setenv("GANCLI_CACHE", str(cache))
 
 
 @pytest.fixture

@@ -4,5 +4,5 @@ import pytest
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     """A cache of its own, empty."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "gancli" / "readings"
+    monkeypatch.setenv("GANCLI_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "readings"

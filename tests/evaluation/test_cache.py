@@ -58,12 +58,13 @@ def test_F12_damaged_files_are_read_again_and_replaced(extractor, counted, cache
 
 def test_F09_a_place_that_cannot_be_written_to_is_no_failure(extractor, counted, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("GANCLI_CACHE", str(tmp_path / "file"))
     assert len(cached(extractor, "a", counted)) == 3
 
 
 def test_F52_no_home_is_no_failure(extractor, counted, monkeypatch):
-    monkeypatch.delenv("XDG_CACHE_HOME")
+    for name in ("GANCLI_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     assert len(cached(extractor, "a", counted)) == 3
 
