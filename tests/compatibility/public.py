@@ -53,7 +53,7 @@ def _members(name, kind):
     yield from (f"    {name}.{field}: {text}" for field, text in fields if not field.startswith("_"))
     if issubclass(kind, BaseException) and "exit_code" in vars(kind):
         yield f"    {name}.exit_code = {kind.exit_code}"
-    for member, value in sorted(vars(kind).items()):
+    for member, value in sorted(_own_and_inherited(kind).items()):
         if member.startswith(("_", "test_", "model_")):
             continue
         if isinstance(value, property):
@@ -63,6 +63,12 @@ def _members(name, kind):
     for member in sorted(vars(kind).get("__annotations__", {})):
         if not member.startswith("_") and member not in dict(fields):
             yield f"    {name}.{member}: {kind.__annotations__[member]}"
+
+
+def _own_and_inherited(kind):
+    """The members that gancli gives a class, and not Python, Pydantic or torch."""
+    classes = [one for one in reversed(kind.__mro__) if one.__module__.startswith("gancli")]
+    return {name: value for one in classes for name, value in vars(one).items()}
 
 
 if __name__ == "__main__":
