@@ -1,6 +1,7 @@
 """Make the README's pictures: `python examples/readme/make.py` trains with the defaults and writes beside this file.
 
 grid.png     what `gancli sample -n 64` draws afterwards
+walk.gif     what `gancli interpolate --grid 2x8 --keyframes 3 --scale 2` makes of it
 losses.png   the plot of the run
 table.svg    the live table as it stood at the end, exported by Rich
 """
@@ -17,12 +18,17 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 
 from gancli.console.live import LiveConsole
+from gancli.generation.animation import Request as Film
+from gancli.generation.animation import write as write_film
 from gancli.generation.loading import load
 from gancli.generation.sample import Request, write
+from gancli.generation.tour import Tour
+from gancli.generation.walk import Walk
 from gancli.settings import resolve
 from gancli.training.run import train
 
 HERE = Path(__file__).resolve().parent
+ROWS, COLUMNS = 2, 8
 
 
 def main() -> None:
@@ -36,7 +42,10 @@ def main() -> None:
         recorder.print("$ gancli train --dataset mnist")
         recorder.print(live)
         recorder.save_svg(str(HERE / "table.svg"), title="gancli")
-        write(load(ended.run), Request(range(64), str(HERE / "grid.png")))
+        model = load(ended.run)
+        write(model, Request(range(64), str(HERE / "grid.png")))
+        walk = Walk(range(3 * ROWS * COLUMNS), cells=ROWS * COLUMNS)
+        write_film(Tour(model, walk), Film(str(HERE / "walk.gif"), COLUMNS, scale=2))
         shutil.copy(ended.run / "losses.png", HERE / "losses.png")
 
 

@@ -29,7 +29,23 @@ KILLS_PER_RUN = 5
 ARCHITECTURES = {
     "dense": ["arch.name=dense", "arch.generator_widths=[64,64]", "arch.discriminator_widths=[64]", "arch.dropout=0.3"],
     "dcgan": ["arch.name=dcgan", "arch.channels=4", "arch.max_channels=16"],
+    "resnet": ["arch.name=resnet", "arch.channels=2", "arch.max_channels=8", "arch.group_size=4"],
 }
+
+
+class Quick:
+    """Stands in for the probe of the quality, which would take most of the time: any figure of the pictures will do."""
+
+    column, count = "fd_quick", 8
+
+    @classmethod
+    def for_data(cls, name, images, device):  # noqa: ARG003  (the probe's signature)
+        """One for any data."""
+        return cls()
+
+    def measure(self, batches):
+        """How bright they are."""
+        return {self.column: float(sum(batch.sum() for batch in batches))}
 
 
 def write_pictures(folder: Path) -> None:
@@ -42,8 +58,9 @@ def write_pictures(folder: Path) -> None:
 def configuration(folder: Path, arch: str):
     """A run of 5 epochs of 9 steps that saves at every second step."""
     common = ["train.epochs=5", "train.batch_size=32", "checkpoint.every_steps=2", "log.every_steps=3", "log.previews=4"]
+    best = ["log.quality_every_images=1", "checkpoint.keep=1"]  # measured at every epoch; the best one is kept besides
     place = [f"data.dataset={folder}", "runtime.device=cpu", "runtime.threads=1"]
-    return resolve(assignments=[*ARCHITECTURES[arch], *common, *place], environment={}).config
+    return resolve(assignments=[*ARCHITECTURES[arch], *common, *best, *place], environment={}).config
 
 
 def in_child(work) -> int:
@@ -66,7 +83,10 @@ def wait(pid: int) -> int:
 
 def go_on(config, run: RunDirectory):
     """What a child does: begin, or resume if there is something to resume."""
+    from gancli.training import spectator
     from gancli.training.run import resume, train
+
+    spectator.Probe = Quick
 
     if CheckpointStore(run.checkpoints).latest() is not None:
         return lambda: resume(run)
@@ -99,6 +119,9 @@ def compare(reference: RunDirectory, run: RunDirectory) -> list[str]:
     wrong = []
     if stores[0].state_digest != stores[1].state_digest:
         wrong.append("the state differs")
+    kept = [(store.steps(), store.best()) for store in map(CheckpointStore, (reference.checkpoints, run.checkpoints))]
+    if kept[0] != kept[1]:
+        wrong.append(f"other checkpoints are kept: {kept[0]}, {kept[1]}")
     if reference.metrics_path.read_bytes() != run.metrics_path.read_bytes():
         wrong.append("the rows of metrics differ")
     litter = [path.name for path in run.path.rglob("*") if path.name.startswith((TEMPORARY, ".trash-"))]

@@ -118,3 +118,34 @@ def test_F46_what_is_unfinished_is_never_seen(tmp_path, save):
     assert store.steps() == [1]
     assert store.latest() == 1
     assert store.load().step == 1
+
+
+@pytest.mark.slow
+def test_F46_F47_sampling_exporting_and_showing_beside_a_training(tmp_path, small_pictures):
+    """The commands themselves, in a loop, while another process saves at every step and keeps the newest and the best."""
+    from gancli.describe.runs import details
+    from gancli.export.formats import FORMATS, Options, export
+    from gancli.generation.loading import load
+    from gancli.runs import RunDirectory
+
+    settings = ["arch.generator_widths=[16]", "checkpoint.every_steps=1", "checkpoint.keep=1", "log.quality_every_images=1"]
+    small = [f"data.dataset={small_pictures}", "train.batch_size=32", "train.images=960", "runtime.threads=1", *settings]
+    options = [word for assignment in small for word in ("-s", assignment)]
+    command = [sys.executable, "-m", "gancli", "train", "-q", "--runs-dir", tmp_path, "--name", "beside", *options]
+    run, seen = RunDirectory(tmp_path / "beside"), set()
+    with subprocess.Popen(command) as training:
+        try:
+            while training.poll() is None:
+                if not CheckpointStore(run.checkpoints).steps():
+                    time.sleep(0.01)
+                    continue
+                for which in ("best", "latest"):
+                    model = load(run.path, checkpoint=which)
+                    assert model.sample(2).isfinite().all()
+                    seen.add(model.origin.step)
+                export(model, tmp_path / "generator.safetensors", FORMATS[".safetensors"], Options())
+                assert details(run)["name"] == "beside"
+        finally:
+            training.kill()
+    assert training.returncode == 0
+    assert len(seen) > 2
