@@ -16,19 +16,28 @@ from gancli.seeds import address
 from gancli.settings import flatten, load_arch, load_objective
 from gancli.training.augmentation import augmentation_for
 from gancli.training.plan import Plan
-from gancli.training.runtime import Runtime
+from gancli.training.processes import ALONE
+from gancli.training.runtime import Runtime, memory_errors_explained
+from gancli.training.shares import Shares
 from gancli.training.state import Average, Player, TrainingState
 from gancli.training.trainer import Trainer
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from gancli.config import RunConfig, TrainConfig
+    from gancli.training.processes import Processes
 
 __all__ = ["Game", "build_networks", "mean_image", "set_up"]
 
 
 @dataclass(frozen=True, slots=True)
 class Game:
-    """Everything that a training needs, before its first step."""
+    """Everything that a training needs.
+
+    Attributes:
+        divided_anew: where the run went on in another number of processes, one clause each.
+    """
 
     config: RunConfig
     runtime: Runtime
@@ -37,11 +46,28 @@ class Game:
     arch: Entry
     trainer: Trainer
     plan: Plan
+    divided_anew: tuple[str, ...] = ()
 
     @property
     def state(self) -> TrainingState:
         """What changes."""
         return self.trainer.state
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the plan is fulfilled."""
+        return self.plan.is_done(self.state.step, self.state.elapsed_seconds)
+
+    def step(self) -> dict[str, Tensor]:
+        """Play one step at the fraction of the run that is done; see :meth:`.Trainer.step`.
+
+        Raises:
+            MemoryExhaustedError: the device is out of memory.
+        """
+        state, plan = self.state, self.plan
+        fraction = plan.fraction(state.step, state.elapsed_seconds)
+        with memory_errors_explained():
+            return self.trainer.step(fraction, plan.ramp(state.step), settled=plan.settled)
 
     def parameters(self) -> dict[str, int]:
         """Number of parameters of each player."""
@@ -74,21 +100,27 @@ class Game:
             "config": flatten(self.config),
             "plan": {"total_steps": self.plan.total_steps, "extended_at": self.plan.extended_at},
             "inexact": self._inexactness(),
+            "divided_anew": list(self.divided_anew),
             "best": self.state.counters()["best"],
         }
 
     def _inexactness(self) -> str:
         clock = "the length is given in minutes, so that the schedule follows the clock" if self.plan.total_seconds else ""
-        return "; ".join(filter(None, (clock, self.runtime.inexactness())))
+        return "; ".join(filter(None, (clock, self.runtime.inexactness(), *self.divided_anew)))
 
 
-def set_up(config: RunConfig) -> Game:
+def set_up(config: RunConfig, processes: Processes = ALONE) -> Game:
     """Load the pictures, build the networks, and put them opposite each other.
+
+    Args:
+        config: the whole configuration.
+        processes: in which the game is played; each sets up the same one.
 
     Raises:
         GancliError: whatever is wrong with data set, architecture, objective or device.
     """
-    runtime = Runtime.select(config.runtime)
+    runtime = Runtime.select(config.runtime, processes)
+    shares = Shares(config.train.batch_size, config.train.accumulate, processes)
     entry = ARCHITECTURES.find(config.arch.name)
     objective = load_objective(config)
     data = load_images(config.data)
@@ -101,6 +133,7 @@ def set_up(config: RunConfig) -> Game:
         None if labels is None else labels.to(runtime.device),
         batch_size=config.train.batch_size,
         seed=config.train.seed,
+        part=shares.part,
     )
     state = TrainingState(
         players={

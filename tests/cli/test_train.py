@@ -35,8 +35,10 @@ class Engine:
         observe(Progress(4, 1, 0.5, {"d_loss": 1.25, "g_loss": 0.5}, 100.0, 3.0))
         self.during()
         observe(CheckpointSaved(4, self.run / "checkpoints/step-000000004"))
-        status = "stopped" if stop() else "done"
-        return RunEnded(self.run, status, 8, 2.0, 65.0, self.run / "checkpoints/step-000000008", self.run / "samples/8.png")
+        signal = stop()
+        status = "stopped" if signal else "done"
+        places = self.run / "checkpoints/step-000000008", self.run / "samples/8.png"
+        return RunEnded(self.run, status, 8, 2.0, 65.0, *places, signal=signal)
 
 
 @pytest.fixture
@@ -95,6 +97,8 @@ def test_json_is_one_document(cli):
         "checkpoint": "runs/a-run/checkpoints/step-000000008",
         "preview": "runs/a-run/samples/8.png",
         "arch": "",
+        "best": "",
+        "signal": 0,
     }
 
 
