@@ -16,7 +16,7 @@ from gancli.cli.output import Output, unread_is_fine
 from gancli.cli.settings_table import show_settings
 from gancli.cli.signals import Signals
 from gancli.errors import RunError, UsageError
-from gancli.runs import RunDirectory, find_run, refuse_busy, refuse_name
+from gancli.runs import RunDirectory, find_run, refuse_busy, refuse_name, remove_run
 from gancli.training.events import RunStarted
 from gancli.training.processes import joined
 
@@ -99,11 +99,21 @@ def _run_to_resume(resume: str | None, name: str | None, runs_dir: Path) -> RunD
         return None
     if resume == AUTO:
         with suppress(RunError):
-            return find_run(name, runs_dir)
+            return _begun(find_run(name, runs_dir))
         return None
     if name is not None:
         raise UsageError(f"--name {name} is for a new run, and --resume goes on with an old one.", "Leave one of them out.")
     return find_run(resume or None, runs_dir)
+
+
+def _begun(run: RunDirectory) -> RunDirectory | None:
+    """The run, unless it was lost before its first save: then what is left of it makes room for a new one."""
+    from gancli.checkpoint.store import CheckpointStore
+
+    if CheckpointStore(run.checkpoints).steps():
+        return run
+    remove_run(run)
+    return None
 
 
 def _start_new(config: "RunConfig", runs_dir: Path, name: str | None, **watch: Any) -> "RunEnded":  # noqa: ANN401

@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from secrets import token_hex
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gancli import errors
@@ -25,12 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from torch import Tensor
-    from torch.distributed import ProcessGroup
+    from torch.distributed import ProcessGroup, Store  # type: ignore[attr-defined]  # torch does export Store
 
 __all__ = ["ALONE", "OneProcess", "Processes", "SeveralProcesses", "joined"]
 
 START_SECONDS = 600
 """How long the processes wait for each other until all have loaded their pictures."""
+
+STORE_SECONDS = 5
+"""How long the launcher may take to store a sentence, or to tell one."""
 
 _FAILURE = "failure"
 _RESUME = "Start the training again with --resume: the last checkpoint is intact."
@@ -143,14 +149,20 @@ class SeveralProcesses:
         self._on_gpus = torch.cuda.is_available() and distributed.is_nccl_available()
         timeout = timedelta(seconds=START_SECONDS)
         self._group: ProcessGroup | None = None
-        self._store, self.rank, self.world = next(rendezvous("env://", timeout=timeout))
-        distributed.init_process_group(
-            "cpu:gloo,cuda:nccl" if self._on_gpus else "gloo",
-            store=self._store,
-            rank=self.rank,
-            world_size=self.world,
-            timeout=timeout,
-        )
+        try:
+            store, self.rank, self.world = next(rendezvous("env://", timeout=timeout))
+            name = _common_name(store, self.rank, self.world)
+            self._store: Store = distributed.PrefixStore(name, store)  # type: ignore[attr-defined]  # torch does export it
+            distributed.init_process_group(
+                "cpu:gloo,cuda:nccl" if self._on_gpus else "gloo",
+                store=self._store,
+                rank=self.rank,
+                world_size=self.world,
+                timeout=timeout,
+            )
+        except RuntimeError as error:
+            problem = f"The processes have not found each other ({_first_line(error)})."
+            raise PeerLostError(problem, "Start them again.") from error
 
     @property
     def leads(self) -> bool:
@@ -211,8 +223,8 @@ class SeveralProcesses:
             told = error.as_json()
         else:
             told = {"kind": PeerLostError.__name__, "problem": f"{type(error).__name__}: {error}.", "remedy": _RESUME}
-        with suppress(RuntimeError):
-            self._store.compare_set(_FAILURE, "", json.dumps({**told, "rank": self.rank}))
+        words = json.dumps({**told, "rank": self.rank})
+        _briefly(lambda: self._store.compare_set(_FAILURE, "", words))
 
     def leave(self, *, in_order: bool) -> None:
         """Close the connections. After a failure between GPUs that is left to the end of the process: NCCL might wait."""
@@ -244,14 +256,60 @@ class SeveralProcesses:
 
     def _loss(self, error: RuntimeError) -> GancliError:
         told: dict[str, Any] = {}
-        with suppress(RuntimeError, ValueError):
+
+        def look() -> None:
             if self._store.check([_FAILURE]):
-                told = json.loads(self._store.get(_FAILURE))
+                told.update(json.loads(self._store.get(_FAILURE)))
+
+        _briefly(look)
         kind = getattr(errors, str(told.get("kind")), None)
         if isinstance(kind, type) and issubclass(kind, GancliError):
             return kind(f"Process {told['rank']} of {self.world} has ended: {told['problem']}", str(told["remedy"]))
-        seen = str(error).partition("]")[2].partition(". ")[0].strip() or str(error).splitlines()[0]
-        return PeerLostError(f"One of the {self.world} processes is gone ({seen}).", _RESUME)
+        return PeerLostError(f"One of the {self.world} processes is gone ({_first_line(error)}).", _RESUME)
+
+
+def _first_line(error: RuntimeError) -> str:
+    """What went wrong, without the place in gloo's source where it was seen."""
+    line = (str(error).splitlines() or [""])[0]
+    return line.partition("] ")[2].partition(". ")[0] or line
+
+
+def _common_name(store: Store, rank: int, world: int) -> str:
+    """A name that just these processes agree on, under which they write what they tell each other.
+
+    The launcher's store outlives them: it still holds what processes wrote that it has started again since, and how often it
+    has done so is counted differently on each machine. So each one introduces itself under a name of its own, process 0
+    answers every name that it sees with its own, and has met the living when they confirm.
+    """
+    mine = token_hex(8)
+    if rank:
+        store.set(f"introduction/{rank}", mine)
+        name = store.get(f"answer/{mine}").decode()
+        store.set(f"confirmation/{name}/{rank}", "")
+        return name
+    missing, deadline = set(range(1, world)), time.monotonic() + START_SECONDS
+    while missing and time.monotonic() < deadline:
+        for peer in tuple(missing):
+            if store.check([f"confirmation/{mine}/{peer}"]):
+                missing.remove(peer)
+            elif store.check([f"introduction/{peer}"]):
+                store.set(f"answer/{store.get(f'introduction/{peer}').decode()}", mine)
+        time.sleep(0.01)
+    if missing:
+        raise PeerLostError(f"{len(missing)} of {world} processes have not started in {START_SECONDS} s.", "Start them again.")
+    return mine
+
+
+def _briefly(work: Callable[[], object]) -> None:
+    """Do what may fail, or never return if the launcher's machine is gone: then it is given up."""
+
+    def try_it() -> None:
+        with suppress(RuntimeError):
+            work()
+
+    thread = Thread(target=try_it, daemon=True)
+    thread.start()
+    thread.join(STORE_SECONDS)
 
 
 @contextmanager

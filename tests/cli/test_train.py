@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -50,9 +51,9 @@ def engine(monkeypatch):
 
 @pytest.fixture
 def stored():
-    """A run directory with a configuration."""
-    RUN.mkdir(parents=True)
-    (RUN / "checkpoints").mkdir()
+    """A run directory with a configuration and something like a checkpoint."""
+    (RUN / "checkpoints/step-000000004").mkdir(parents=True)
+    (RUN / "checkpoints/step-000000004/manifest.json").touch()
     (RUN / "config.json").write_text(json.dumps({"train": {"epochs": 2, "seed": 5}, "data": {"dataset": "mnist"}}))
     (RUN.parent / ".latest").write_text("a-run\n")
     return RUN
@@ -181,6 +182,14 @@ def test_resume_ignores_the_environment(cli, engine, monkeypatch):
 def test_resume_auto_starts_where_there_is_nothing(cli, engine):
     assert cli("train", "--resume", "auto").code == 0
     assert engine.calls[0]["what"] == "train"
+
+
+def test_resume_auto_begins_anew_what_was_lost_before_its_first_save(cli, engine, stored):
+    shutil.rmtree(stored / "checkpoints/step-000000004")
+    (stored / "run.lock").touch()
+    assert cli("train", "--resume", "auto", "--name", "a-run").code == 0
+    assert [call["what"] for call in engine.calls] == ["train"]
+    assert not (stored / "config.json").exists()
 
 
 @pytest.mark.usefixtures("stored")
