@@ -16,7 +16,7 @@ from gancli.runs import RunDirectory
 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run")
 ON_LOOPBACK = ("--nproc-per-node", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0")
-PATIENCE_SECONDS = 240
+PATIENCE_SECONDS = 120
 SIGTERM_GRACE_SECONDS = 30  # after which torchrun kills
 
 
@@ -163,3 +163,41 @@ def test_F55_a_cut_cable_ends_both_hosts_in_time(on_two_hosts, words):
     for one in both:
         one.until("error: One of the 2 processes is gone")
     assert time.monotonic() - begin < 60
+
+
+SLURM = Path(__file__).parents[2] / "examples/several-machines/slurm.sh"
+STAND_INS = {
+    "srun": 'exec "$@"',
+    "scontrol": '[ "$1" = show ] && echo 127.0.0.1 || echo "$@" >> requeued',
+    "torchrun": f'exec {sys.executable} -m torch.distributed.run "$@"',
+}
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the launcher in /proc")
+def test_the_slurm_script_goes_on_after_a_pre_emption(words, tmp_path):
+    """Slurm sends SIGTERM, queues the job again and runs the same script under the same number."""
+    for name, line in STAND_INS.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    job = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "a", "SLURM_NNODES": "1", "SLURM_GPUS_ON_NODE": "1"}
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"}
+    command = ["bash", str(SLURM), *map(str, words("checkpoint.every_steps=1000", steps=300))]
+    log = tmp_path / "log"
+
+    def attempt():
+        with log.open("wb") as stream:
+            return subprocess.Popen(command, cwd=tmp_path, env={**os.environ, **job, **path}, stderr=stream)
+
+    first = attempt()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while "ended step=9 " not in log.read_text():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)
+    launcher = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()[-1]
+    os.kill(int(launcher), signal.SIGTERM)
+    assert first.wait(PATIENCE_SECONDS)
+    assert (tmp_path / "requeued").read_text() == "requeue 7\n"
+    assert attempt().wait(PATIENCE_SECONDS) == 0, log.read_text()
+    info = RunDirectory(tmp_path / "runs/job-7").info()
+    assert (info["status"], info["step"], len(info["sessions"])) == ("done", 300, 2)
+    assert (tmp_path / "requeued").read_text() == "requeue 7\n"
