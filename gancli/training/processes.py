@@ -22,7 +22,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gancli import errors
-from gancli.errors import ConfigError, GancliError, PeerLostError, UsageError
+from gancli.errors import ConfigError, GancliError, PeerLostError, Stopped, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -147,14 +147,16 @@ class SeveralProcesses:
 
         self.place, self.neighbours = int(environment["LOCAL_RANK"]), int(environment["LOCAL_WORLD_SIZE"])
         self._on_gpus = torch.cuda.is_available() and distributed.is_nccl_available()
+        self._backend = "cpu:gloo,cuda:nccl" if self._on_gpus else "gloo"
         timeout = timedelta(seconds=START_SECONDS)
         self._group: ProcessGroup | None = None
         try:
-            store, self.rank, self.world = next(rendezvous("env://", timeout=timeout))
+            store, rank, world = next(rendezvous("env://", timeout=timeout))
+            self.rank, self.world = int(rank), int(world)
             name = _common_name(store, self.rank, self.world)
             self._store: Store = distributed.PrefixStore(name, store)  # type: ignore[attr-defined]  # torch does export it
             distributed.init_process_group(
-                "cpu:gloo,cuda:nccl" if self._on_gpus else "gloo",
+                self._backend,
                 store=self._store,
                 rank=self.rank,
                 world_size=self.world,
@@ -167,7 +169,7 @@ class SeveralProcesses:
     @property
     def leads(self) -> bool:
         """Whether this is process 0."""
-        return bool(self.rank == 0)
+        return self.rank == 0
 
     def sum(self, tensors: Sequence[Tensor]) -> None:
         """Add up each tensor over all processes, in place: one flat all-reduce."""
@@ -215,7 +217,7 @@ class SeveralProcesses:
         from torch import distributed
 
         with self._watched():
-            self._group = distributed.new_group(timeout=timedelta(seconds=seconds))
+            self._group = distributed.new_group(timeout=timedelta(seconds=seconds), backend=self._backend)
 
     def tell_failure(self, error: BaseException) -> None:
         """Leave word of why this process goes, unless another one has; best effort, since the launcher may be gone too."""
@@ -263,7 +265,7 @@ class SeveralProcesses:
 
         _briefly(look)
         kind = getattr(errors, str(told.get("kind")), None)
-        if isinstance(kind, type) and issubclass(kind, GancliError):
+        if isinstance(kind, type) and issubclass(kind, GancliError) and kind is not Stopped:
             return kind(f"Process {told['rank']} of {self.world} has ended: {told['problem']}", str(told["remedy"]))
         return PeerLostError(f"One of the {self.world} processes is gone ({_first_line(error)}).", _RESUME)
 

@@ -39,7 +39,6 @@ __all__ = ["resume", "stored_config", "train"]
 _FREE_KEYS = (*LENGTHS, "train.accumulate", "runtime.", "checkpoint.", "log.")
 """Keys, or beginnings of keys, that a resumed run may change; into how many shares a batch is divided is looked at apart."""
 
-
 _EXACT_SHARES = 2
 """Two shares add up to the same bits whoever adds them; more than two, in another order, do not."""
 
@@ -248,9 +247,9 @@ def _refuse_other_data(facts: Mapping[str, Any], game: Game) -> None:
 
 def _drift(facts: Mapping[str, Any], game: Game) -> tuple[str, ...]:
     """Sentences about what is not as it was, and so may change the last bits."""
-    then, now = facts["environment"], game.runtime.describe()
-    then = {"processes": 1, **then}
+    then, now = facts["environment"], {key: value for key, value in game.runtime.describe().items() if key != "processes"}
     changed = [f"{key} was {then.get(key)!r}, is {now[key]!r}" for key in now if then.get(key) != now[key]]
+    changed += game.divided_anew[len(facts.get("divided_anew", ())) :]
     arch = facts["arch"]
     if arch["version"] != game.arch.version:
         changed.append(f"{canonical(arch['distribution'])} was {arch['version']}, is {game.arch.version}")
