@@ -101,6 +101,9 @@ class TrainConfig(Section):
     images: int | None = Field(None, ge=1, le=10**12, description="length of the run in real images seen")
     minutes: float | None = Field(None, gt=0, le=10**6, description="length of the run in minutes of training")
     batch_size: int = Field(128, ge=1, le=65536, description="real images per step, over all processes")
+    accumulate: int = Field(
+        1, ge=1, le=65536, description="micro-batches per step and process: less memory, batch statistics per micro-batch"
+    )
     seed: Seed = Field(0, description="seed of weights, order, latents and dropout")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam's step size, both players")
     discriminator_learning_rate: float | None = Field(
@@ -150,6 +153,12 @@ class RuntimeConfig(Section):
     )
     threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; none: one per core")
     deterministic: bool = Field(False, description="on a GPU: only algorithms whose result is the same every time")
+    peer_timeout_seconds: float = Field(
+        300, ge=1, le=86400, description="under torchrun: how long a process may not answer before all others give up"
+    )
+    allow_other_processes: bool = Field(
+        False, description="resume with another number of processes, though the last bits will differ"
+    )
 
 
 class CheckpointConfig(Section):

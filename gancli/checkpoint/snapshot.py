@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gancli.checkpoint.store import Checkpoint
     from gancli.training.state import TrainingState
 
-__all__ = ["pack", "unpack"]
+__all__ = ["pack", "unpack", "unpack_files"]
 
 _STATE = "state.json"
 
@@ -49,13 +49,21 @@ def unpack(checkpoint: Checkpoint, state: TrainingState) -> None:
     Raises:
         CheckpointError: it belongs to another model.
     """
+    unpack_files(checkpoint.files, state, f"the checkpoint '{checkpoint.path}'")
+    state.elapsed_seconds = float(checkpoint.manifest.facts.get("elapsed_seconds", 0.0))
+
+
+def unpack_files(files: Mapping[str, bytes], state: TrainingState, what: str) -> None:
+    """The inverse of :func:`pack`; ``what`` names the files' origin.
+
+    Raises:
+        CheckpointError: they belong to another model.
+    """
     names = state.tensors().keys()
     try:
-        tensors = {name: decode(checkpoint.files[f"{name}.safetensors"], f"{name}.safetensors") for name in names}
-        counters = parse_object(checkpoint.files[_STATE], f"'{checkpoint.path / _STATE}'")
-        state.restore(tensors, counters)
-        state.elapsed_seconds = float(checkpoint.manifest.facts.get("elapsed_seconds", 0.0))
+        tensors = {name: decode(files[f"{name}.safetensors"], f"{name}.safetensors") for name in names}
+        state.restore(tensors, parse_object(files[_STATE], f"'{_STATE}' of {what}"))
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"The checkpoint '{checkpoint.path}' lacks a part: {error}.", "It was written by something else; choose another."
+            f"A part is missing in {what}: {error}.", "It was written by something else; choose another."
         ) from error

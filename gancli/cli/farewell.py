@@ -1,8 +1,10 @@
 """The last lines of a training: what was done, where it is, and commands for what comes next, which work when pasted."""
 
+import os
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 HOME = Path("runs")
 """Where runs are looked for if nothing else is said."""
 
-__all__ = ["farewell", "free_name", "program"]
+__all__ = ["farewell", "free_name", "launched", "program"]
 
 
 def farewell(output: Output, ended: "RunEnded") -> None:
@@ -37,8 +39,18 @@ def _next(ended: "RunEnded") -> list[list[str]]:
     again = ["--arch", ended.arch] if ".py:" in ended.arch else []  # a file is never imported by itself
     sample = [gancli, "sample", "-n", "64", "-o", free_name("grid.png"), *([] if at_home else ["--run", run]), *again]
     if ended.status == "stopped":
-        return [[gancli, "train", "--resume", run], sample]
+        return [[*launched(os.environ), "train", "--resume", run], sample]
     return [sample, [gancli, "runs", "show", run]]
+
+
+def launched(environment: Mapping[str, str]) -> list[str]:
+    """How as many processes as now are started again: with another number a run does not go on."""
+    world, here = (int(environment.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    if world == 1:
+        return [program()]
+    meeting = ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"{environment['MASTER_ADDR']}:29400"]
+    machines = [] if world == here else ["--nnodes", str(world // here), *meeting]
+    return ["torchrun", *machines, "--nproc-per-node", str(here), "-m", "gancli"]
 
 
 def program() -> str:

@@ -33,14 +33,22 @@ class Signals:
         announce: called at the first signal; must be safe in a handler.
         abandon: called before the process ends at once, at the second Ctrl-C; must be safe in a handler.
         clock: seconds that never go back.
+        lasting: after the block SIGTERM is ignored: one of several processes is about to end with a code of its own, and a
+            launcher that has seen another one end hurries it.
     """
 
     def __init__(
-        self, announce: Callable[[], None], abandon: Callable[[], None], clock: Callable[[], float] = time.monotonic
+        self,
+        announce: Callable[[], None],
+        abandon: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        lasting: bool = False,
     ) -> None:
         self._announce = announce
         self._abandon = abandon
         self._clock = clock
+        self._lasting = lasting
         self._number = 0
         self._since = 0.0
         self._deferred = False
@@ -55,7 +63,7 @@ class Signals:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Put the former handlers back."""
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if self._lasting and number == signal.SIGTERM else handler)
 
     def defer(self) -> None:
         """From now on a signal waits for the end of the step."""

@@ -16,14 +16,16 @@ from gancli.cli.output import Output, unread_is_fine
 from gancli.cli.settings_table import show_settings
 from gancli.cli.signals import Signals
 from gancli.errors import RunError, UsageError
-from gancli.runs import RunDirectory, find_run, refuse_busy, refuse_missing_architecture, refuse_name
+from gancli.runs import RunDirectory, find_run, refuse_busy, refuse_missing_architecture, refuse_name, remove_run
 from gancli.training.events import RunStarted
+from gancli.training.processes import joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gancli.config import RunConfig
     from gancli.training.events import Event, RunEnded
+    from gancli.training.processes import Processes
 
 __all__ = ["train"]
 
@@ -53,32 +55,45 @@ def train(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print each setting and where it comes from.")] = False,
     json: Json = False,
 ) -> None:
-    """Train a model on pictures, in a new run directory."""
+    """Train a model on pictures, in a new run directory.
+
+    Under torchrun the batch is divided among its processes: torchrun --nproc-per-node 2 -m gancli train ...
+    """
     output = Output.of(context)
-    run = _run_to_resume(resume, name, runs_dir)
-    if run is None and name is not None:
-        refuse_name(runs_dir, name)
-    if from_step is not None and run is None:
-        raise UsageError(f"--from-step {from_step} needs a run to go on with.", "Add --resume RUN.")
-    if run is not None:
-        refuse_missing_architecture(run)
-    if dry_run:
-        show_settings(output, settings.resolve_upon(run) if run else settings.resolve(), as_json=json)
-        return
-    if run is None:
-        start = partial(_start_new, settings.resolve().config, runs_dir, name)
-    else:
-        refuse_busy(run)
-        start = partial(_go_on, run, settings.changes(run), from_step)
-    ended, stopped_by = _watched(output, start)
+    with joined() as processes:
+        if not processes.leads:
+            ended = None if dry_run else _watched(Output(quiet=True), _follow, processes)
+        else:
+            run = _run_to_resume(resume, name, runs_dir)
+            if run is None and name is not None:
+                refuse_name(runs_dir, name)
+            if from_step is not None and run is None:
+                raise UsageError(f"--from-step {from_step} needs a run to go on with.", "Add --resume RUN.")
+            if run is not None:
+                refuse_missing_architecture(run)
+            if dry_run:
+                show_settings(output, settings.resolve_upon(run) if run else settings.resolve(), as_json=json)
+                return
+            if run is None:
+                start = partial(_start_new, settings.resolve().config, runs_dir, name, argv=output.argv)
+            else:
+                refuse_busy(run)
+                start = partial(_go_on, run, settings.changes(run), from_step, argv=output.argv)
+            ended = _watched(output, start, processes)
+    if ended and processes.leads:
+        _conclude(output, ended, as_json=json)
+    if ended and ended.signal:
+        raise typer.Exit(128 + ended.signal)
+
+
+def _conclude(output: Output, ended: "RunEnded", *, as_json: bool) -> None:
+    """Say where the run is."""
     with unread_is_fine():
-        if json:
+        if as_json:
             output.document({key: str(value) if isinstance(value, Path) else value for key, value in asdict(ended).items()})
         else:
             output.result(str(ended.run))
     farewell(output, ended)
-    if stopped_by:
-        raise typer.Exit(128 + stopped_by)
 
 
 def _run_to_resume(resume: str | None, name: str | None, runs_dir: Path) -> RunDirectory | None:
@@ -86,11 +101,21 @@ def _run_to_resume(resume: str | None, name: str | None, runs_dir: Path) -> RunD
         return None
     if resume == AUTO:
         with suppress(RunError):
-            return find_run(name, runs_dir)
+            return _begun(find_run(name, runs_dir))
         return None
     if name is not None:
         raise UsageError(f"--name {name} is for a new run, and --resume goes on with an old one.", "Leave one of them out.")
     return find_run(resume or None, runs_dir)
+
+
+def _begun(run: RunDirectory) -> RunDirectory | None:
+    """The run, unless it was lost before its first save: then what is left of it makes room for a new one."""
+    from gancli.checkpoint.store import CheckpointStore
+
+    if CheckpointStore(run.checkpoints).steps():
+        return run
+    remove_run(run)
+    return None
 
 
 def _start_new(config: "RunConfig", runs_dir: Path, name: str | None, **watch: Any) -> "RunEnded":  # noqa: ANN401
@@ -105,10 +130,16 @@ def _go_on(run: RunDirectory, changes: dict[str, object], from_step: int | None,
     return resume(run, changes=changes, from_step=from_step, **watch)
 
 
-def _watched(output: Output, start: "Callable[..., RunEnded]") -> "tuple[RunEnded, int]":
-    """Train with the progress on stderr, to the end or to a signal: its number, or 0."""
+def _follow(**watch: Any) -> "RunEnded":  # noqa: ANN401
+    from gancli.training.following import follow
+
+    return follow(**watch)
+
+
+def _watched(output: Output, start: "Callable[..., RunEnded]", processes: "Processes") -> "RunEnded":
+    """Train with the progress on stderr, to the end or to a signal."""
     console = output.console()
-    signals = Signals(console.stopping, console.abandon)
+    signals = Signals(console.stopping, console.abandon, lasting=processes.world > 1)
 
     def observe(event: "Event") -> None:
         if isinstance(event, RunStarted):
@@ -116,5 +147,4 @@ def _watched(output: Output, start: "Callable[..., RunEnded]") -> "tuple[RunEnde
         console(event)
 
     with signals, console:
-        ended = start(observe=observe, stop=signals.stop, argv=output.argv)
-    return ended, signals.stop() if ended.status == "stopped" else 0
+        return start(processes=processes, observe=observe, stop=signals.stop)

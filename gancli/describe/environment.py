@@ -17,6 +17,9 @@ PACKAGES = ("torch", "numpy", "pillow", "safetensors", "pydantic", "typer", "ric
 CPU_FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
 """What decides about the speed of float32 and bfloat16 products."""
 
+LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
+"""Variables that decide among how many processes a training is divided, and how they find each other."""
+
 
 def environment() -> dict[str, Any]:
     """Versions, system, devices, plugins, paths and variables."""
@@ -32,7 +35,9 @@ def environment() -> dict[str, Any]:
             "gancli": str(Path(gancli.__file__).parent),
             "working directory": str(Path.cwd()),
         },
-        "variables": {name: value for name, value in sorted(os.environ.items()) if name.startswith("GANCLI_")},
+        "variables": {
+            name: value for name, value in sorted(os.environ.items()) if name.startswith("GANCLI_") or name in LAUNCHER
+        },
     }
 
 
@@ -78,4 +83,14 @@ def _torch() -> dict[str, Any]:
         "mps": torch.backends.mps.is_available(),
         "cpu capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
+        "several processes": _collectives(),
     }
+
+
+def _collectives() -> list[str]:
+    """What connects the processes of a training: gloo on CPUs, nccl between GPUs."""
+    from torch import distributed
+
+    if not distributed.is_available():
+        return []
+    return [name for name in ("gloo", "nccl") if distributed.is_backend_available(name)]

@@ -8,7 +8,8 @@ adversarial networks with limited data"): every 4 steps
 
     p <- p + sign(r - target) 4 batch / adapt_images,   r = E[sign(D(x))]
 
-All random numbers of a turn come from the address (seed, turn, step).
+All random numbers of a turn come from the address (seed, turn, step), for all pictures of the batch; a share takes those of its
+own pictures.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
     from gancli.config import AugmentConfig
+    from gancli.training.shares import Share
 
     Network = Callable[..., Tensor]
     Change = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -35,6 +37,8 @@ INTERVAL_STEPS = 4
 MOST = 0.8
 """Largest p: above it the changes begin to leak into what G draws (Karras et al., 2020, appendix)."""
 
+_SIGN = "real_sign"
+
 SHIFT = 0.125
 """Largest translation, as a share of the side."""
 
@@ -42,23 +46,30 @@ SHIFT = 0.125
 class Augments(Protocol):
     """What the trainer asks of an augmentation."""
 
-    def before(self, network: nn.Module, turn: str, step: int) -> Network:
-        """``network`` behind the changes of this turn of this step."""
+    def before(self, network: nn.Module, turn: str, step: int, share: Share) -> Network:
+        """``network`` behind the changes of this share of this turn of this step."""
 
-    def adapt(self, real_logits: Tensor, step: int) -> dict[str, Tensor]:
-        """Take in how D judges the real pictures; returns what is to be reported."""
+    def observe(self, real_logits: Tensor) -> dict[str, Tensor]:
+        """What is to be averaged over the shares of how D judges the real pictures, logits ``(n,)``."""
+
+    def adapt(self, report: dict[str, Tensor], batch_size: int, step: int) -> dict[str, Tensor]:
+        """Take in the means of what was observed; returns the report, with what is to be told instead of them."""
 
 
 class NoAugmentation:
     """The pictures as they are."""
 
-    def before(self, network: nn.Module, turn: str, step: int) -> Network:  # noqa: ARG002  (the null object)
+    def before(self, network: nn.Module, turn: str, step: int, share: Share) -> Network:  # noqa: ARG002  (the null object)
         """The network itself."""
         return network
 
-    def adapt(self, real_logits: Tensor, step: int) -> dict[str, Tensor]:  # noqa: ARG002  (the null object)
-        """Nothing changes."""
+    def observe(self, real_logits: Tensor) -> dict[str, Tensor]:  # noqa: ARG002  (the null object)
+        """Nothing."""
         return {}
+
+    def adapt(self, report: dict[str, Tensor], batch_size: int, step: int) -> dict[str, Tensor]:  # noqa: ARG002  (likewise)
+        """Nothing changes."""
+        return report
 
 
 class Augmentation:
@@ -80,29 +91,38 @@ class Augmentation:
         state["strength"] = torch.tensor(config.strength or 0.0, device=device)
         state["signs"] = torch.tensor(0.0, device=device)
 
-    def before(self, network: nn.Module, turn: str, step: int) -> Network:
-        """``network`` behind the changes of this turn of this step."""
+    def before(self, network: nn.Module, turn: str, step: int, share: Share) -> Network:
+        """``network`` behind the changes of this share of this turn of this step."""
         generator = generator_at(self._seed, f"augmentation of the {turn}'s turn", step)
-        return lambda images, *labels: network(self.change(images, generator), *labels)
+        return lambda images, *labels: network(self.change(images, generator, share), *labels)
 
-    def change(self, images: Tensor, generator: Generator) -> Tensor:
-        """Change float images ``(n, c, h, w)`` in [-1, 1], each picture on its own; in float32, differentiable."""
+    def change(self, images: Tensor, generator: Generator, share: Share) -> Tensor:
+        """Change float images ``(n, c, h, w)`` in [-1, 1], each picture on its own; in float32, differentiable.
+
+        They are the pictures of a share, or several such sets in one batch (real and generated ones).
+        """
         strength = self._state["strength"]
+        sets = len(images) // (share.rows.stop - share.rows.start)
         for change in self._changes:
-            chance = torch.rand(len(images), 4, generator=generator).to(images.device)
+            chance = torch.rand(sets, share.batch_size, 4, generator=generator)[:, share.rows].reshape(-1, 4).to(images.device)
             images = change(images, chance[:, 0] < strength, chance[:, 1:])
         return images
 
-    def adapt(self, real_logits: Tensor, step: int) -> dict[str, Tensor]:
-        """Take in how D judges the real pictures, logits ``(n,)``; nothing waits for the device."""
+    def observe(self, real_logits: Tensor) -> dict[str, Tensor]:
+        """E[sign(D(x))]."""
+        return {_SIGN: real_logits.detach().sign().mean()}
+
+    def adapt(self, report: dict[str, Tensor], batch_size: int, step: int) -> dict[str, Tensor]:
+        """Move p if it is time to; nothing waits for the device."""
+        sign = report.pop(_SIGN)
         if self._adapts:
             signs, strength = self._state["signs"], self._state["strength"]
-            signs += real_logits.detach().sign().mean() / INTERVAL_STEPS
+            signs += sign / INTERVAL_STEPS
             if (step + 1) % INTERVAL_STEPS == 0:
-                pace = INTERVAL_STEPS * len(real_logits) / self._adapt_images
+                pace = INTERVAL_STEPS * batch_size / self._adapt_images
                 strength.add_((signs - self._target).sign() * pace).clamp_(0, MOST)
                 signs.zero_()
-        return {"augmentation": self._state["strength"].clone()}
+        return {**report, "augmentation": self._state["strength"].clone()}
 
 
 def augmentation_for(

@@ -165,6 +165,7 @@ class RunEnded:
         preview: the newest preview, if there is one.
         arch: the architecture as it was asked for.
         best: which checkpoint is the best so far, for instance ``step 7,020, fd_mnist 7.41``; empty if none was measured.
+        signal: number of the signal that asked to stop, in whichever process it came; 0 if the run is done.
     """
 
     run: Path
@@ -176,6 +177,7 @@ class RunEnded:
     preview: Path | None = None
     arch: str = ""
     best: str = ""
+    signal: int = 0
 
 
 Event = Preparing | RunStarted | Progress | EpochEnded | PreviewWritten | CheckpointSaved | Alarm | RunEnded

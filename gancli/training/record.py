@@ -81,6 +81,7 @@ class Record:
             "device": str(game.runtime.device),
             "precision": game.runtime.precision,
             "threads": torch.get_num_threads(),
+            "processes": game.runtime.processes.world,
         }
 
     def _progress(self) -> Mapping[str, Any]:

@@ -22,8 +22,10 @@ from gancli.runs import RunDirectory, create_run, refuse_missing_architecture, r
 from gancli.settings import flatten, resolve
 from gancli.storage import write_atomically
 from gancli.training.events import Preparing
+from gancli.training.following import hand_out, set_up_together
+from gancli.training.processes import ALONE
 from gancli.training.session import Session
-from gancli.training.setup import Game, advice, set_up
+from gancli.training.setup import advice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,11 +34,16 @@ if TYPE_CHECKING:
     from gancli.data.watch import Watch
     from gancli.training.events import Event, RunEnded
     from gancli.training.plan import Plan
+    from gancli.training.processes import Processes
+    from gancli.training.setup import Game
 
 __all__ = ["resume", "stored_config", "train"]
 
-_FREE_KEYS = (*LENGTHS, "runtime.", "checkpoint.", "log.")
-"""Keys, or beginnings of keys, that a resumed run may change."""
+_FREE_KEYS = (*LENGTHS, "train.accumulate", "runtime.", "checkpoint.", "log.")
+"""Keys, or beginnings of keys, that a resumed run may change; into how many shares a batch is divided is looked at apart."""
+
+_EXACT_SHARES = 2
+"""Two shares add up to the same bits whoever adds them; more than two, in another order, do not."""
 
 
 def _ignore(event: Event) -> None:
@@ -56,6 +63,7 @@ def train(
     observe: Callable[[Event], None] = _ignore,
     stop: Callable[[], int] = _never,
     argv: Sequence[str] = (),
+    processes: Processes = ALONE,
 ) -> RunEnded:
     """Train a new run.
 
@@ -66,6 +74,7 @@ def train(
         observe: is told what happens, see :mod:`gancli.training.events`.
         stop: asked after every step; when it returns a signal's number, the run is saved and ends.
         argv: the command line, for the record.
+        processes: all that take part; the others call :func:`gancli.training.following.follow`.
 
     Returns:
         how it ended: ``status`` is ``done`` or ``stopped``.
@@ -75,7 +84,7 @@ def train(
     """
     if name is not None:
         refuse_name(runs_dir, name)
-    game = set_up(config, _told(observe))
+    game = set_up_together(config, processes, _told(observe))
     run = create_run(runs_dir, name, game.data.name, game.arch.name.rpartition(":")[2])
     with RunLock(run.lock_path):
         session = Session(game, run, observe, stop, notes=advice(game))
@@ -85,6 +94,7 @@ def train(
         except StorageError:
             shutil.rmtree(run.path, ignore_errors=True)  # nothing has happened in it yet
             raise
+        hand_out(game, run)
         return session.play(argv)
 
 
@@ -96,6 +106,7 @@ def resume(
     observe: Callable[[Event], None] = _ignore,
     stop: Callable[[], int] = _never,
     argv: Sequence[str] = (),
+    processes: Processes = ALONE,
 ) -> RunEnded:
     """Go on with a run from its newest checkpoint, as if it had never stopped.
 
@@ -107,9 +118,11 @@ def resume(
         observe: see :func:`train`.
         stop: see :func:`train`.
         argv: the command line, for the record.
+        processes: see :func:`train`.
 
     Raises:
-        ConfigError: a change would make it another model; all differences are listed.
+        ConfigError: a change would make it another model; all differences are listed. Or the batches were divided among
+            another number of processes.
         RunError: there is no checkpoint to go on from.
         CheckpointError: the newest one is corrupt, or belongs to another model or data set.
     """
@@ -119,14 +132,16 @@ def resume(
         checkpoint = _load_or_explain(store, run, from_step)
         facts = _complete_facts(checkpoint)
         _refuse_other_training(facts["config"], flatten(config))
-        game = set_up(config, _told(observe))
-        game = replace(game, plan=_continued(game.plan, facts["plan"], checkpoint.step))
+        divided_anew = _divisions(facts, config, processes, checkpoint.step)
+        game = set_up_together(config, processes, _told(observe))
+        game = replace(game, plan=_continued(game.plan, facts["plan"], checkpoint.step), divided_anew=divided_anew)
         _refuse_other_data(facts, game)
         unpack(checkpoint, game.state)
         store.discard([step for step in store.steps() if step > checkpoint.step])
         write_atomically(run.config_path, _document(config))
         session = Session(game, run, observe, stop, notes=_drift(facts, game))
         session.prepare()
+        hand_out(game, run)
         return session.play(argv)
 
 
@@ -201,6 +216,23 @@ def _refuse_other_training(old: Mapping[str, object], new: Mapping[str, object])
         )
 
 
+def _divisions(facts: Mapping[str, Any], config: RunConfig, processes: Processes, step: int) -> tuple[str, ...]:
+    """Where the batches were divided anew so far, this time included; the same bits, as far as there are two shares."""
+    before = facts["environment"].get("processes", 1), facts["config"].get("train.accumulate", 1)
+    now = processes.world, config.train.accumulate
+    earlier = tuple(facts.get("divided_anew", ()))
+    if before == now or before[0] * before[1] == now[0] * now[1] == _EXACT_SHARES:
+        return earlier
+    then, today = (f"{world} processes x train.accumulate={accumulate}" for world, accumulate in (before, now))
+    if not config.runtime.allow_other_processes:
+        raise ConfigError(
+            f"The batches of this run are divided among {then}, not {today}: the result would differ in its last bits, "
+            "and with batch normalisation in more.",
+            "Start as many as before, or accept that with -s runtime.allow_other_processes=true.",
+        )
+    return (*earlier, f"from step {step} on {today}, not {then}")
+
+
 def _continued(plan: Plan, stored: Mapping[str, Any], step: int) -> Plan:
     """The plan of a resumed run: made longer (or shorter) now, or when it was, or never."""
     longer = stored["total_steps"] != plan.total_steps
@@ -225,8 +257,9 @@ def _refuse_other_data(facts: Mapping[str, Any], game: Game) -> None:
 
 def _drift(facts: Mapping[str, Any], game: Game) -> tuple[str, ...]:
     """Sentences about what is not as it was, and so may change the last bits."""
-    then, now = facts["environment"], game.runtime.describe()
+    then, now = facts["environment"], {key: value for key, value in game.runtime.describe().items() if key != "processes"}
     changed = [f"{key} was {then.get(key)!r}, is {now[key]!r}" for key in now if then.get(key) != now[key]]
+    changed += game.divided_anew[len(facts.get("divided_anew", ())) :]
     arch = facts["arch"]
     if arch["version"] != game.arch.version:
         changed.append(f"{canonical(arch['distribution'])} was {arch['version']}, is {game.arch.version}")

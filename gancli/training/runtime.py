@@ -1,4 +1,4 @@
-"""Where a training runs: device, precision, threads. The algorithm asks for nothing else.
+"""Where a training runs: device, precision, threads, processes. The algorithm asks for nothing else.
 
 bf16 means bfloat16 matrix products under autocast with float32 weights; there is no float16 and no loss scaling
 (float16 with gradient penalties is known to fail).
@@ -7,6 +7,7 @@ bf16 means bfloat16 matrix products under autocast with float32 weights; there i
 from __future__ import annotations
 
 import platform
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -15,11 +16,15 @@ import torch
 
 from gancli.errors import ConfigError, MemoryExhaustedError
 from gancli.seeds import address
+from gancli.training.processes import ALONE, refuse_shared_device
 
 if TYPE_CHECKING:
-    from gancli.config import RuntimeConfig
+    from collections.abc import Iterator
 
-__all__ = ["Runtime", "cpu_has_fast_bf16", "pick_device", "translate_memory_error"]
+    from gancli.config import RuntimeConfig
+    from gancli.training.processes import Processes
+
+__all__ = ["Runtime", "cpu_has_fast_bf16", "memory_errors_explained", "pick_device", "translate_memory_error"]
 
 
 def cpu_has_fast_bf16() -> bool:
@@ -58,6 +63,22 @@ def pick_device(wanted: str) -> torch.device:
     return device
 
 
+def _own_device(wanted: str, processes: Processes) -> torch.device:
+    """The device of one of several processes: its own GPU, by its number on the machine, or the CPU."""
+    chosen_by_number = ":" in wanted
+    device = pick_device("cpu" if wanted == "auto" and not torch.cuda.is_available() else wanted)
+    if device.type == "mps" or (chosen_by_number and processes.neighbours > 1):
+        raise ConfigError(
+            f"{processes.world} processes cannot all run on '{wanted}'.",
+            "Choose --device cuda, with a GPU for each process of a machine, or --device cpu.",
+        )
+    if device.type == "cuda":
+        refuse_shared_device(processes, torch.cuda.device_count())
+        device = device if chosen_by_number else torch.device("cuda", processes.place)
+        torch.cuda.set_device(device)
+    return device
+
+
 def _pick_bf16(precision: str, device: torch.device) -> bool:
     if precision == "auto":
         return torch.cuda.is_bf16_supported() if device.type == "cuda" else device.type == "cpu" and cpu_has_fast_bf16()
@@ -68,29 +89,31 @@ def _pick_bf16(precision: str, device: torch.device) -> bool:
 
 @dataclass(frozen=True)
 class Runtime:
-    """One process on one device.
+    """One process on one device, alone or among others.
 
     Attributes:
         device: where networks and pictures live.
         bf16: whether matrix products run in bfloat16.
+        processes: who takes part in the training.
     """
 
     device: torch.device
     bf16: bool = False
+    processes: Processes = ALONE
 
     @classmethod
-    def select(cls, config: RuntimeConfig) -> Self:
+    def select(cls, config: RuntimeConfig, processes: Processes = ALONE) -> Self:
         """The runtime that the configuration asks for, on this machine; sets torch's threads and determinism.
 
         Raises:
             ConfigError: the device or precision is not available here.
         """
-        device = pick_device(config.device)
+        device = pick_device(config.device) if processes.world == 1 else _own_device(config.device, processes)
         if config.threads:
             torch.set_num_threads(config.threads)
         torch.use_deterministic_algorithms(config.deterministic)
         torch.backends.cudnn.benchmark = not config.deterministic
-        return cls(device, _pick_bf16(config.precision, device))
+        return cls(device, _pick_bf16(config.precision, device), processes)
 
     @property
     def precision(self) -> str:
@@ -101,9 +124,9 @@ class Runtime:
         """A context in which matrix products run in bfloat16, if this runtime does that at all."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled and self.bf16)
 
-    def seed_networks(self, seed: int, step: int) -> None:
-        """Set torch's default generators, on which dropout and the like draw, to the address of this step."""
-        torch.manual_seed(address(seed, "networks", step))
+    def seed_networks(self, seed: int, turn: str, step: int, share: int = 0) -> None:
+        """Set torch's default generators, on which dropout and the like draw, to the address of this share of this turn."""
+        torch.manual_seed(address(address(seed, f"networks of the {turn}'s turn", step), "share", share))
 
     def describe(self) -> dict[str, Any]:
         """What the bits of a result may depend on."""
@@ -113,6 +136,7 @@ class Runtime:
             "device_name": torch.cuda.get_device_name(self.device) if cuda else platform.processor() or platform.machine(),
             "precision": self.precision,
             "threads": torch.get_num_threads(),
+            "processes": self.processes.world,
             "deterministic": torch.are_deterministic_algorithms_enabled(),
             "torch": str(torch.__version__),
             "python": platform.python_version(),
@@ -134,3 +158,15 @@ def translate_memory_error(error: RuntimeError | MemoryError) -> MemoryExhausted
             f"Out of memory: {text}", "Choose a smaller --batch-size, a narrower architecture, or another --device."
         )
     return None
+
+
+@contextmanager
+def memory_errors_explained() -> Iterator[None]:
+    """Within the block "out of memory" is a sentence for the user."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        explained = translate_memory_error(error)
+        if explained is None:
+            raise
+        raise explained from error

@@ -1,4 +1,4 @@
-"""One process's share of a run: play the game, and write down what happens.
+"""One process's share of a run, that of process 0: play the game, and write down what happens.
 
 Order of things that a reader may rely on: rows of metrics are durable before the checkpoint that covers them; a checkpoint
 is announced only after it is durable; a signal is asked about between steps, never acted on inside one.
@@ -7,7 +7,6 @@ is announced only after it is durable; a signal is asked about between steps, ne
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -18,7 +17,6 @@ from gancli.checkpoint.store import CheckpointStore
 from gancli.errors import DivergedError
 from gancli.runs import mark_latest
 from gancli.storage import explain, explained, remove_leftovers, write_atomically
-from gancli.text import distance
 from gancli.training.alarms import signs_of_trouble
 from gancli.training.events import (
     Alarm,
@@ -27,23 +25,23 @@ from gancli.training.events import (
     Event,
     PreviewWritten,
     Progress,
-    RunEnded,
-    RunStarted,
 )
+from gancli.training.following import play_on
 from gancli.training.lines import Log
 from gancli.training.metrics import MetricsLog, plot_losses, read_rows
 from gancli.training.plan import SHORT_EPOCH_STEPS
 from gancli.training.record import Record
-from gancli.training.runtime import translate_memory_error
 from gancli.training.spectator import Spectator
+from gancli.training.summary import run_ended, run_started
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor
 
     from gancli.runs import RunDirectory
+    from gancli.training.events import RunEnded
     from gancli.training.setup import Game
 
 __all__ = ["Session"]
@@ -53,7 +51,7 @@ PLOT_SHARE = 0.02
 
 
 class Session:
-    """One process's share of a run: plays the game, and writes down what happens."""
+    """Process 0's share of a run: plays the game, and writes down what happens."""
 
     def __init__(
         self,
@@ -97,16 +95,16 @@ class Session:
         rows = MetricsLog(self.run.metrics_path, self.game.state.step)
         with self._log_file() as log, rows as self.metrics, self.record.of_failure():
             self._log = Log(log)
-            self._say(self._start_event())
-            state, plan = self.game.state, self.game.plan
+            self._say(run_started(self.game, self.run, self.notes))
             signal_number = 0
-            while not signal_number and not plan.is_done(state.step, state.elapsed_seconds):
+            while not signal_number and not self.game.is_over:
                 self._one_step()
-                signal_number = self.stop()
+                signal_number = play_on(self.game, self.stop())
             status = "stopped" if signal_number else "done"
             self._finish(status)
             self.record.end(status)
-            ended = self._end_event(status)
+            self.game.runtime.processes.agree(0, 0.0)
+            ended = run_ended(self.game, self.run, signal_number, self.preview)
             self._say(ended)
         return ended
 
@@ -118,9 +116,7 @@ class Session:
 
     def _one_step(self) -> None:
         game, state, plan = self.game, self.game.state, self.game.plan
-        with _memory_errors_explained():
-            fraction = plan.fraction(state.step, state.elapsed_seconds)
-            report = game.trainer.step(fraction, plan.ramp(state.step), settled=plan.settled)
+        report = game.step()
         for meter in state.meters.values():
             meter.add(report)
         state.elapsed_seconds = self._clock() - self._started
@@ -258,40 +254,3 @@ class Session:
             return self.run.log_path.open("a", encoding="utf-8")
         except OSError as error:
             raise explain(error, self.run.log_path) from error
-
-    def _start_event(self) -> RunStarted:
-        game = self.game
-        shape = tuple(game.data.images.images.shape)
-        return RunStarted(
-            run=self.run.path,
-            dataset=f"{shape[0]:,} images {game.image}, {game.data.source}",
-            arch=game.arch.name,
-            parameters=game.parameters(),
-            device=str(game.runtime.device),
-            precision=game.runtime.precision,
-            step=game.state.step,
-            steps_per_epoch=game.plan.steps_per_epoch,
-            total_steps=game.plan.total_steps,
-            total_seconds=game.plan.total_seconds,
-            notes=(*game.notes, *self.notes),
-            elapsed_seconds=game.state.elapsed_seconds,
-        )
-
-    def _end_event(self, status: str) -> RunEnded:
-        state, plan = self.game.state, self.game.plan
-        checkpoint = self.run.checkpoints / f"step-{state.step:09d}"
-        epochs = state.step / plan.steps_per_epoch
-        arch = self.game.config.arch.name
-        best = "" if state.best is None else f"step {state.best.step:,}, {state.best.figure} {distance(state.best.value)}"
-        return RunEnded(self.run.path, status, state.step, epochs, state.elapsed_seconds, checkpoint, self.preview, arch, best)
-
-
-@contextmanager
-def _memory_errors_explained() -> Iterator[None]:
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        explained = translate_memory_error(error)
-        if explained is None:
-            raise
-        raise explained from error

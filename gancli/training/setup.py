@@ -17,12 +17,17 @@ from gancli.seeds import address
 from gancli.settings import flatten, load_arch, load_objective
 from gancli.training.augmentation import augmentation_for
 from gancli.training.plan import Plan
-from gancli.training.runtime import Runtime
+from gancli.training.processes import ALONE
+from gancli.training.runtime import Runtime, memory_errors_explained
+from gancli.training.shares import Shares
 from gancli.training.state import Average, Player, TrainingState
 from gancli.training.trainer import Trainer
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from gancli.config import RunConfig, TrainConfig
+    from gancli.training.processes import Processes
 
 __all__ = ["Game", "advice", "build_networks", "mean_image", "set_up"]
 
@@ -33,7 +38,11 @@ SUM_BYTES = 2**25
 
 @dataclass(frozen=True, slots=True)
 class Game:
-    """Everything that a training needs, before its first step."""
+    """Everything that a training needs.
+
+    Attributes:
+        divided_anew: where the run went on in another number of processes, one clause each.
+    """
 
     config: RunConfig
     runtime: Runtime
@@ -42,11 +51,28 @@ class Game:
     arch: Entry
     trainer: Trainer
     plan: Plan
+    divided_anew: tuple[str, ...] = ()
 
     @property
     def state(self) -> TrainingState:
         """What changes."""
         return self.trainer.state
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the plan is fulfilled."""
+        return self.plan.is_done(self.state.step, self.state.elapsed_seconds)
+
+    def step(self) -> dict[str, Tensor]:
+        """Play one step at the fraction of the run that is done; see :meth:`.Trainer.step`.
+
+        Raises:
+            MemoryExhaustedError: the device is out of memory.
+        """
+        state, plan = self.state, self.plan
+        fraction = plan.fraction(state.step, state.elapsed_seconds)
+        with memory_errors_explained():
+            return self.trainer.step(fraction, plan.ramp(state.step), settled=plan.settled)
 
     def parameters(self) -> dict[str, int]:
         """Number of parameters of each player."""
@@ -79,25 +105,28 @@ class Game:
             "config": flatten(self.config),
             "plan": {"total_steps": self.plan.total_steps, "extended_at": self.plan.extended_at},
             "inexact": self._inexactness(),
+            "divided_anew": list(self.divided_anew),
             "best": self.state.counters()["best"],
         }
 
     def _inexactness(self) -> str:
         clock = "the length is given in minutes, so that the schedule follows the clock" if self.plan.total_seconds else ""
-        return "; ".join(filter(None, (clock, self.runtime.inexactness())))
+        return "; ".join(filter(None, (clock, self.runtime.inexactness(), *self.divided_anew)))
 
 
-def set_up(config: RunConfig, watch: Watch = unwatched) -> Game:
+def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwatched) -> Game:
     """Load the pictures, build the networks, and put them opposite each other.
 
     Args:
         config: the whole configuration.
+        processes: in which the game is played; each sets up the same one.
         watch: is told how far work on the pictures is.
 
     Raises:
         GancliError: whatever is wrong with data set, architecture, objective or device.
     """
-    runtime = Runtime.select(config.runtime)
+    runtime = Runtime.select(config.runtime, processes)
+    shares = Shares(config.train.batch_size, config.train.accumulate, processes)
     entry = ARCHITECTURES.find(config.arch.name)
     objective = load_objective(config)
     data = load_images(config.data, watch=watch)
@@ -110,6 +139,7 @@ def set_up(config: RunConfig, watch: Watch = unwatched) -> Game:
         None if labels is None else labels.to(images.device),
         batch_size=config.train.batch_size,
         seed=config.train.seed,
+        part=shares.part,
         device=runtime.device,
     )
     state = TrainingState(

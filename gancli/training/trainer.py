@@ -6,8 +6,11 @@ One step (Goodfellow et al., 2014, algorithm 1, with one discriminator update pe
 2. D is frozen: gradients flow through it, not into it. G learns to fool it, on fresh noise.
 3. The averaged copy of G moves.
 
-The noise of step k, and whatever the networks themselves draw in it, is addressed by (seed, purpose, k), so that a step
-depends on nothing but the state before it.
+Each turn is played on every share of the batch (:mod:`.shares`: one, unless memory or several processes ask for more); their
+gradients add up to that of the mean loss before the optimiser moves.
+
+The noise of step k is addressed by (seed, purpose, k) for the whole batch, whatever the networks themselves draw by the share
+as well, so that a step depends on nothing but the state before it.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from gancli.objectives.penalties import penalties_of
 from gancli.seeds import normal_at
 from gancli.training.augmentation import NoAugmentation
 from gancli.training.schedules import ema_decay, rates_at
+from gancli.training.shares import Shares
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,10 +36,12 @@ if TYPE_CHECKING:
     from gancli.plugin import Objective, Penalty
     from gancli.training.augmentation import Augments
     from gancli.training.runtime import Runtime
+    from gancli.training.shares import Share
     from gancli.training.state import Player, TrainingState
 
     Critic = Callable[[Tensor], Tensor]
     Network = Callable[..., Tensor]
+    Report = dict[str, Tensor]
 
 __all__ = ["Trainer"]
 
@@ -46,9 +52,9 @@ class Trainer:
     Args:
         state: the players; changed in place.
         objective: what they want.
-        batches: the real pictures of every step.
-        runtime: where it runs.
-        rules: step sizes, averaging and seed.
+        batches: the real pictures of every step, those that this process takes.
+        runtime: where it runs, and in how many processes.
+        rules: batch size and its division, step sizes, averaging and seed.
         latent_dim: dimensions of z.
         augmentation: what happens to pictures on their way to D; by default nothing.
     """
@@ -71,6 +77,7 @@ class Trainer:
         self.rules = rules
         self.latent_dim = latent_dim
         self.augmentation = augmentation or NoAugmentation()
+        self.shares = Shares(rules.batch_size, rules.accumulate, runtime.processes)
         self.penalties = penalties_of(objective)
         self.generator: Player = state.players["generator"]
         self.discriminator: Player = state.players["discriminator"]
@@ -92,54 +99,80 @@ class Trainer:
         rates = rates_at(self.rules, fraction, ramp, settled=settled)
         for name, player in self.state.players.items():
             player.set_rates(rates.learning_rate[name], rates.betas)
-        self.runtime.seed_networks(self.rules.seed, self.state.step)
         real, labels = self.batches[self.state.step]
         report = self._discriminator_turn(real, labels, rates.penalty) | self._generator_turn(real, labels)
         self.state.step += 1
-        self.state.images_seen += len(real)
-        self._average(len(real))
+        self.state.images_seen += self.rules.batch_size
+        self._average(self.rules.batch_size)
         return report
 
-    def _discriminator_turn(self, real: Tensor, labels: tuple[Tensor, ...], strength: float = 1.0) -> dict[str, Tensor]:
-        penalties = self._due_penalties()
+    def _discriminator_turn(self, real: Tensor, labels: tuple[Tensor, ...], strength: float = 1.0) -> Report:
+        penalties, z = self._due_penalties(), self._latents("discriminator")
+
+        def play(share: Share) -> tuple[Tensor, Report]:
+            return self._discriminator_loss(share, real, labels, z, penalties, strength)
+
+        report = self._turn("discriminator", self.discriminator, play)
+        return self.augmentation.adapt(report, self.rules.batch_size, self.state.step)
+
+    def _discriminator_loss(
+        self, share: Share, real: Tensor, labels: tuple[Tensor, ...], z: Tensor, penalties: tuple[Penalty, ...], strength: float
+    ) -> tuple[Tensor, Report]:
+        real, z, labels = real[share.here].detach(), z[share.here], tuple(y[share.here] for y in labels)
         with torch.no_grad(), self.runtime.autocast():
-            fake = self.generator.network(self._latents("discriminator", len(real)), *labels).float()
+            fake = self.generator.network(z, *labels).float()
         with self.runtime.autocast(enabled=not penalties):  # second derivatives are taken in float32
             real.requires_grad_(bool(penalties))
             fake.requires_grad_(bool(penalties))
-            network = self.augmentation.before(self.discriminator.network, "discriminator", self.state.step)
+            network = self.augmentation.before(self.discriminator.network, "discriminator", self.state.step, share)
             real_logits, fake_logits = self._judge(network, real, fake, labels)
         loss = d_loss = self.objective.discriminator_loss(real_logits, fake_logits).mean()
-        report = {"d_loss": d_loss.detach(), **_scores(real_logits, fake_logits)}
+        report = {"d_loss": d_loss.detach(), **_scores(real_logits, fake_logits), **self.augmentation.observe(real_logits)}
         for penalty in penalties:
             critic = _bind(network, labels)
             value = penalty.value(critic, real, real_logits, fake, fake_logits).mean()
             loss = loss + strength * self.objective.penalty_interval_steps * penalty.weight * value
             report[penalty.name] = value.detach()
-        self._update(self.discriminator, loss)
-        return report | self.augmentation.adapt(real_logits, self.state.step)
+        return loss, report
 
-    def _generator_turn(self, real: Tensor, labels: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        with _frozen(self.discriminator.network), self.runtime.autocast():
-            critic = _bind(self.augmentation.before(self.discriminator.network, "generator", self.state.step), labels)
-            fake = self.generator.network(self._latents("generator", len(real)), *labels)
+    def _generator_turn(self, real: Tensor, labels: tuple[Tensor, ...]) -> Report:
+        z = self._latents("generator")
+        with _frozen(self.discriminator.network):
+            return self._turn("generator", self.generator, lambda share: self._generator_loss(share, real, labels, z))
+
+    def _generator_loss(self, share: Share, real: Tensor, labels: tuple[Tensor, ...], z: Tensor) -> tuple[Tensor, Report]:
+        real, z, labels = real[share.here].detach(), z[share.here], tuple(y[share.here] for y in labels)
+        with self.runtime.autocast():
+            network = self.augmentation.before(self.discriminator.network, "generator", self.state.step, share)
+            critic = _bind(network, labels)
+            fake = self.generator.network(z, *labels)
             fake_logits = critic(fake).float()
-            real_logits = self._reference(critic, real.detach())
+            real_logits = self._reference(critic, real)
         loss = self.objective.generator_loss(fake_logits, real_logits).mean()
-        self._update(self.generator, loss)
-        return {"g_loss": loss.detach()}
+        return loss, {"g_loss": loss.detach()}
+
+    def _turn(self, turn: str, player: Player, play: Callable[[Share], tuple[Tensor, Report]]) -> Report:
+        """One update of ``player``, on the mean of the losses that ``play`` finds on every share; the means of its reports."""
+        player.optimizer.zero_grad(set_to_none=True)
+        tally = self.shares.tally(other.network for other in self.state.players.values())
+        for share in self.shares:
+            self.runtime.seed_networks(self.rules.seed, turn, self.state.step, share.index)
+            tally.rewind()
+            loss, report = play(share)
+            (loss / self.shares.count).backward()  # type: ignore[no-untyped-call]
+            tally.add(report)
+        means = tally.means(player.network)
+        player.optimizer.step()
+        return means
 
     def _due_penalties(self) -> tuple[Penalty, ...]:
         return () if self.state.step % self.objective.penalty_interval_steps else self.penalties
 
-    def _latents(self, purpose: str, n: int) -> Tensor:
-        z = normal_at((n, self.latent_dim), self.rules.seed, f"latents of the {purpose}'s turn", self.state.step)
-        return z.to(self.runtime.device, non_blocking=True)
-
-    def _update(self, player: Player, loss: Tensor) -> None:
-        player.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        player.optimizer.step()
+    def _latents(self, purpose: str) -> Tensor:
+        """Noise for the pictures of this process, drawn for the whole batch."""
+        shape = self.rules.batch_size, self.latent_dim
+        z = normal_at(shape, self.rules.seed, f"latents of the {purpose}'s turn", self.state.step)
+        return z[self.shares.part].to(self.runtime.device, non_blocking=True)
 
     def _average(self, batch_size: int) -> None:
         decay = ema_decay(

@@ -21,6 +21,13 @@ def test_text(cli):
     assert "architecture dense" in out
 
 
+def test_what_several_processes_need_is_reported(cli, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    found = cli("env", "--json").json
+    assert "gloo" in found["torch"]["several processes"]
+    assert found["variables"]["WORLD_SIZE"] == "2"
+
+
 def test_F36_a_broken_plugin_is_reported(cli, monkeypatch):
     broken = Entry("broken", "gancli.architectures", "no_such_module:Nothing", "someone", "1.0")
     monkeypatch.setattr(ARCHITECTURES, "entries", lambda: [broken])

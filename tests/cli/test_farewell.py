@@ -1,7 +1,7 @@
 import shlex
 from pathlib import Path
 
-from gancli.cli.farewell import farewell, free_name
+from gancli.cli.farewell import farewell, free_name, launched, program
 from gancli.cli.output import Output
 from gancli.training.events import RunEnded
 
@@ -38,3 +38,12 @@ def test_a_model_of_a_file_gets_the_file_again(capsys):
     ended = RunEnded(run, "done", 8, 2.0, 65.0, run / "checkpoints/step-000000008", arch="./my arch.py:Mine")
     sample, _ = (shlex.split(line) for line in said(capsys, ended))
     assert sample[-2:] == ["--arch", "./my arch.py:Mine"]
+
+
+def test_several_processes_are_told_how_to_start_as_many_again():
+    two = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "localhost"}
+    assert " ".join(launched(two)) == "torchrun --nproc-per-node 2 -m gancli"
+    eight = {"WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4", "MASTER_ADDR": "first"}
+    meeting = "--nnodes 2 --rdzv-backend c10d --rdzv-endpoint first:29400"
+    assert " ".join(launched(eight)) == f"torchrun {meeting} --nproc-per-node 4 -m gancli"
+    assert launched({}) == [program()]

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -35,8 +36,10 @@ class Engine:
         observe(Progress(4, 1, 0.5, {"d_loss": 1.25, "g_loss": 0.5}, 100.0, 3.0))
         self.during()
         observe(CheckpointSaved(4, self.run / "checkpoints/step-000000004"))
-        status = "stopped" if stop() else "done"
-        return RunEnded(self.run, status, 8, 2.0, 65.0, self.run / "checkpoints/step-000000008", self.run / "samples/8.png")
+        signal = stop()
+        status = "stopped" if signal else "done"
+        places = self.run / "checkpoints/step-000000008", self.run / "samples/8.png"
+        return RunEnded(self.run, status, 8, 2.0, 65.0, *places, signal=signal)
 
 
 @pytest.fixture
@@ -48,9 +51,9 @@ def engine(monkeypatch):
 
 @pytest.fixture
 def stored():
-    """A run directory with a configuration."""
-    RUN.mkdir(parents=True)
-    (RUN / "checkpoints").mkdir()
+    """A run directory with a configuration and something like a checkpoint."""
+    (RUN / "checkpoints/step-000000004").mkdir(parents=True)
+    (RUN / "checkpoints/step-000000004/manifest.json").touch()
     (RUN / "config.json").write_text(json.dumps({"train": {"epochs": 2, "seed": 5}, "data": {"dataset": "mnist"}}))
     (RUN.parent / ".latest").write_text("a-run\n")
     return RUN
@@ -96,6 +99,7 @@ def test_json_is_one_document(cli):
         "preview": "runs/a-run/samples/8.png",
         "arch": "",
         "best": "",
+        "signal": 0,
     }
 
 
@@ -178,6 +182,14 @@ def test_resume_ignores_the_environment(cli, engine, monkeypatch):
 def test_resume_auto_starts_where_there_is_nothing(cli, engine):
     assert cli("train", "--resume", "auto").code == 0
     assert engine.calls[0]["what"] == "train"
+
+
+def test_resume_auto_begins_anew_what_was_lost_before_its_first_save(cli, engine, stored):
+    shutil.rmtree(stored / "checkpoints/step-000000004")
+    (stored / "run.lock").touch()
+    assert cli("train", "--resume", "auto", "--name", "a-run").code == 0
+    assert [call["what"] for call in engine.calls] == ["train"]
+    assert not (stored / "config.json").exists()
 
 
 @pytest.mark.usefixtures("stored")

@@ -3,6 +3,7 @@ import torch
 
 from gancli.config import AugmentConfig
 from gancli.training.augmentation import CHANGES, MOST, Augmentation, NoAugmentation, augmentation_for
+from gancli.training.shares import Shares
 
 EVERYTHING = tuple(CHANGES)
 
@@ -16,8 +17,13 @@ def pictures(n=64, channels=3, height=12, width=16):
     return torch.rand(n, channels, height, width, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
+def whole(images):
+    """The share that a batch is if it is not divided."""
+    return next(iter(Shares(len(images))))
+
+
 def changed(images, *, changes=EVERYTHING, strength=0.5, step=0, turn="generator"):
-    return augmentation(changes, strength)[0].before(lambda x: x, turn, step)(images)
+    return augmentation(changes, strength)[0].before(lambda x: x, turn, step, whole(images))(images)
 
 
 @pytest.mark.parametrize("kind", EVERYTHING)
@@ -50,7 +56,7 @@ def test_gradients_reach_the_pictures_twice(kind):
 
     def change(x):
         generator.manual_seed(3)
-        return augmentation((kind,), 0.9)[0].change(x, generator)
+        return augmentation((kind,), 0.9)[0].change(x, generator, whole(x))
 
     assert torch.autograd.gradcheck(change, (images,), fast_mode=True)
     assert torch.autograd.gradgradcheck(change, (images,), fast_mode=True)
@@ -61,6 +67,21 @@ def test_the_changes_are_addressed_by_turn_and_step():
     assert torch.equal(changed(images, step=3), changed(images, step=3))
     assert not torch.equal(changed(images, step=3), changed(images, step=4))
     assert not torch.equal(changed(images, turn="discriminator"), changed(images, turn="generator"))
+
+
+@pytest.mark.parametrize("kind", EVERYTHING)
+@pytest.mark.parametrize("sets", [1, 2])
+def test_a_share_is_changed_as_in_the_whole_batch(kind, sets):
+    """Also where a batch is made of two sets, the real and the generated pictures."""
+    images = torch.stack([pictures(12, 3) * (k + 1) / sets for k in range(sets)])
+    augment = augmentation((kind,), 0.9)[0]
+
+    def change(share, rows):
+        return augment.before(lambda x: x, "generator", 5, share)(images[:, rows].flatten(0, 1)).unflatten(0, (sets, -1))
+
+    together = change(whole(images[0]), slice(None))
+    for share in Shares(12, 3):
+        assert torch.equal(change(share, share.rows), together[:, share.rows])
 
 
 def test_the_global_generator_is_left_alone():
@@ -96,7 +117,7 @@ def test_a_grey_picture_stays_grey_whatever_its_colours_do():
 
 def feed(augment, logit, steps, batch=100):
     for step in range(steps):
-        augment.adapt(torch.full((batch,), float(logit)), step)
+        augment.adapt(augment.observe(torch.full((batch,), float(logit))), batch, step)
 
 
 def test_the_strength_rises_while_d_is_sure_and_falls_when_it_is_not():

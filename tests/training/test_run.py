@@ -249,6 +249,31 @@ def test_F58_a_changed_environment_is_noted(configure, tmp_path, stop_after):
     assert any("precision was 'fp32', is 'bf16'" in note for note in notes)
 
 
+def test_F58_another_number_of_threads_is_noted(configure, tmp_path, stop_after):
+    run = start(configure("runtime.threads=1"), tmp_path, stop=stop_after(3))
+    notes = []
+    try:
+        resume(run, changes={"runtime.threads": 2}, observe=lambda e: notes.extend(getattr(e, "notes", ())), stop=stop_after(1))
+    finally:
+        torch.set_num_threads(1)
+    assert any("threads was 1, is 2" in note for note in notes)
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (4, 2), (2, 1)])
+def test_F57_a_batch_divided_otherwise_is_refused_or_noted_and_recorded(configure, tmp_path, stop_after, before, after):
+    run = start(configure(f"train.accumulate={before}"), tmp_path, stop=stop_after(3))
+    with pytest.raises(ConfigError, match=rf"accumulate={before}, not 1 processes x train.accumulate={after}"):
+        resume(run, changes={"train.accumulate": after})
+    notes = []
+    changes = {"train.accumulate": after, "runtime.allow_other_processes": True}
+    resume(run, changes=changes, observe=lambda e: notes.extend(getattr(e, "notes", ())), stop=stop_after(1))
+    assert any(f"from step 3 on 1 processes x train.accumulate={after}" in note for note in notes)
+    notes.clear()
+    resume(run, observe=lambda e: notes.extend(getattr(e, "notes", ())))
+    assert not any("may differ" in note for note in notes)
+    assert "from step 3 on" in CheckpointStore(run.checkpoints).load(names=()).manifest.facts["inexact"]
+
+
 def test_F45_a_second_training_is_refused(configure, tmp_path, stop_after):
     run = start(configure(), tmp_path, stop=stop_after(3))
     with RunLock(run.lock_path), pytest.raises(RunBusyError):

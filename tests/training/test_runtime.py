@@ -47,11 +47,11 @@ def test_autocast_multiplies_in_bfloat16_only_when_asked_for():
 def test_the_networks_seed_has_an_address():
     runtime = Runtime(torch.device("cpu"))
     drawn = []
-    for step in (3, 4, 3):
-        runtime.seed_networks(0, step)
-        drawn.append(torch.rand(4))
-    assert torch.equal(drawn[0], drawn[2])
-    assert not torch.equal(drawn[0], drawn[1])
+    for turn, step, share in (("a", 3, 0), ("a", 3, 0), ("b", 3, 0), ("a", 4, 0), ("a", 3, 1)):
+        runtime.seed_networks(0, turn, step, share)
+        drawn.append(tuple(torch.rand(4).tolist()))
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn)) == 4
 
 
 def test_F44_out_of_memory_becomes_advice():

@@ -38,9 +38,9 @@ def test_the_generators_turn_leaves_the_discriminator_alone(make_game, weights_o
 
 def test_the_turns_see_different_noise_and_steps_too(make_game):
     game = make_game()
-    drawn = [game.trainer._latents(turn, 4) for turn in ("discriminator", "generator")]
+    drawn = [game.trainer._latents(turn) for turn in ("discriminator", "generator")]
     game.state.step = 1
-    drawn.append(game.trainer._latents("generator", 4))
+    drawn.append(game.trainer._latents("generator"))
     assert not torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[1], drawn[2])
 
