@@ -49,7 +49,7 @@ def test_the_sound_one_passes_every_check(spoil, judge):
 
 HARMLESS = {
     "a layer norm before the last layer bounds the features, not the logits": [
-        ("# FEATURES", "features = nn.functional.layer_norm(features, features.shape[1:])"),
+        ("# FEATURES", "features = 0.05 * nn.functional.layer_norm(features, features.shape[1:])"),
     ],
     "large activations magnify rounding": [("# HIDDEN", "hidden = hidden * 1e4 + 1e4 - 1e4")],
 }
