@@ -81,6 +81,8 @@ def check(
     output = Output.of(context)
     registry = kind_of(name, kind)
     checks = checklist(registry.group, name, plugin_options(assignments or ()), images)
+    if checks.result("resolves").outcome == "passed":
+        checks.subject.refuse_wrong_use()
     results = []
     for each, result in checks.results():
         results.append((each, result))

@@ -153,6 +153,9 @@ def _broken_promise(images: ImageSet) -> str | None:
     import torch
 
     pixels, labels = images.images, images.labels
+    parts: tuple[object, ...] = (pixels, labels)
+    if foreign := {type(part).__name__ for part in parts if not isinstance(part, torch.Tensor | None)}:
+        return f"{foreign.pop()}, not torch.Tensor"
     if pixels.dtype != torch.uint8 or pixels.ndim != 4 or not pixels.numel():  # noqa: PLR2004
         return f"pictures of type {pixels.dtype} and shape {tuple(pixels.shape)}, not uint8 (n, c, h, w)"
     if labels is None:

@@ -46,7 +46,7 @@ def _pictures_are_bytes(subject: DatasetSubject) -> None:
     images = subject.loaded.images
     if not isinstance(images, torch.Tensor) or images.dtype != torch.uint8 or images.dim() != 4:  # noqa: PLR2004  (n, c, h, w)
         shown = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, torch.Tensor) else type(images).__name__
-        raise fail(f"The pictures are {shown}, not uint8 (n, c, h, w).")
+        raise fail(f"The pictures are {shown}, not a torch.Tensor, uint8 (n, c, h, w).")
     if not len(images) or images.shape[1] > _MOST_CHANNELS or not images.is_contiguous():
         raise fail(f"The pictures are {tuple(images.shape)}, contiguous: {images.is_contiguous()}.")
 
@@ -57,6 +57,8 @@ def _labels_have_names(subject: DatasetSubject) -> None:
         if names:
             raise fail(f"There are {len(names)} names of classes and no labels.")
         return
+    if not isinstance(labels, torch.Tensor):
+        raise fail(f"The labels are {type(labels).__name__}, not a torch.Tensor, int64 (n,).")
     if labels.dtype != torch.int64 or labels.shape != (len(subject.loaded.images),):
         raise fail(f"The labels are {labels.dtype} {tuple(labels.shape)}, not int64 ({len(subject.loaded.images)},).")
     if len(set(names)) != len(names) or not all(isinstance(name, str) and name for name in names):
@@ -97,7 +99,7 @@ DATASET_CHECKS: tuple[Check[DatasetSubject], ...] = (
         "bytes",
         "Pictures are uint8 (n, c, h, w), contiguous, at least one",
         "They stay bytes in memory and are normalised on the device.",
-        "Convert once: images.to(torch.uint8).contiguous().",
+        "Convert once: images.to(torch.uint8).contiguous(), or torch.from_numpy(images) of an array of bytes.",
         _pictures_are_bytes,
         ("loads",),
     ),

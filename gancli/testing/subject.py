@@ -13,7 +13,7 @@ from gancli.describe.networks import parse_image
 from gancli.plugin import Architecture, ImageSpec, Networks
 from gancli.registry import ARCHITECTURES, Entry, PluginT, Registry
 from gancli.settings import resolve, validate_options
-from gancli.testing.checks import skip
+from gancli.testing.checks import fail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,6 +125,15 @@ class Subject(Generic[PluginT]):
         """Its options, as a command makes them from what was given."""
         return validate_options(self.section, self.options_model, self.options)
 
+    def refuse_wrong_use(self) -> None:
+        """Raise for options that are given and are not allowed.
+
+        Raises:
+            ConfigError: an option is unknown or not allowed.
+        """
+        if self.options:
+            _ = self.config
+
     def resolve(self) -> RunConfig:
         """The configuration of a training that chooses it, with the options that are tried.
 
@@ -158,6 +167,16 @@ class ArchitectureSubject(Subject[Architecture[Any]]):
         """The architecture's ``Config``."""
         return self.plugin.Config
 
+    def refuse_wrong_use(self) -> None:
+        """Raise for options and pictures that are given and are wrong.
+
+        Raises:
+            ConfigError: an option is unknown or not allowed.
+            UsageError: a shape is none.
+        """
+        self.specs()
+        super().refuse_wrong_use()
+
     def specs(self) -> list[ImageSpec]:
         """The pictures to try, each without and with classes."""
         plain = [parse_image(text) for text in self.images]
@@ -168,12 +187,14 @@ class ArchitectureSubject(Subject[Architecture[Any]]):
         """What of these is supported.
 
         Raises:
-            skip: nothing is.
+            fail: nothing is, so that there is nothing to keep the contract.
         """
         plugin = self.plugin()
-        found = [Case(plugin, self.config, image) for image in self.specs() if plugin.supports(self.config, image) is None]
+        answers = [(image, plugin.supports(self.config, image)) for image in self.specs()]
+        found = [Case(plugin, self.config, image) for image, reason in answers if reason is None]
         if not found:
-            raise skip(f"It supports none of {', '.join(self.images)}; name others (--image, or `images` of the test class).")
+            tried = ", ".join(self.images)
+            raise fail(f"It supports none of {tried} ({answers[0][1]}). Name others: --image, or `images` of the test class.")
         return found
 
     @property

@@ -98,9 +98,11 @@ def test_a_file_is_checked_with_the_options_and_pictures_that_are_given(cli, tmp
     outcomes = {each["id"]: each["outcome"] for each in found.json["checks"]}
     assert (found.code, found.json["ok"]) == (0, True), found.out
     assert outcomes["builds"] == "passed"
-    unsupported = check(cli, f"{path}:Sound", "--image", "1x7x7", "--json").json["checks"]
-    skipped = {each["id"]: each["detail"] for each in unsupported if each["outcome"] == "skipped"}
-    assert skipped["builds"] == "It supports none of 1x7x7; name others (--image, or `images` of the test class)."
+    unsupported = check(cli, f"{path}:Sound", "--image", "1x7x7", "--json")
+    assert unsupported.code == 8, "what was never built keeps no contract"
+    failed = {each["id"]: each["detail"] for each in unsupported.json["checks"] if each["outcome"] == "failed"}
+    assert list(failed) == ["builds"]
+    assert failed["builds"].startswith("It supports none of 1x7x7 (")
 
 
 @pytest.mark.parametrize(
@@ -111,8 +113,9 @@ def test_a_file_is_checked_with_the_options_and_pictures_that_are_given(cli, tmp
         (["hinge", "--kind", "objectiv"], 2, "There is no kind of plugin 'objectiv'. Did you mean 'objective'?"),
         (["./none.py:X"], 8, "fails 1 of "),
         (["hinge", "-s", "train.epochs=3"], 2, "'train.epochs' is no option of a plugin."),
-        (["hinge", "-s", "objective.gama=3"], 8, "fails"),
-        (["dense", "--image", "big"], 8, "fails"),
+        (["hinge", "-s", "objective.gama=3"], 2, "Unknown key 'objective.gama'."),
+        (["dense", "-s", "arch.dropout=two"], 2, 'arch.dropout = "two" is not allowed'),
+        (["dense", "--image", "big"], 2, "'big' is no shape of a picture."),
         ([""], 8, "There is no plugin ''."),
     ],
 )

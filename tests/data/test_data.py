@@ -139,6 +139,8 @@ PIXELS = torch.zeros(4, 1, 3, 5, dtype=torch.uint8)
     ("broken", "words"),
     [
         (ImageSet(PIXELS.float()), "pictures of type torch.float32"),
+        (ImageSet(PIXELS.numpy()), "ndarray, not torch.Tensor"),
+        (ImageSet(PIXELS, np.zeros(4, np.int64), ("a",)), "ndarray, not torch.Tensor"),
         (ImageSet(PIXELS[0]), r"shape \(1, 3, 5\), not uint8 \(n, c, h, w\)"),
         (ImageSet(PIXELS[:0]), r"shape \(0, 1, 3, 5\)"),
         (ImageSet(PIXELS, torch.zeros(4), ("a",)), "labels of type torch.float32"),

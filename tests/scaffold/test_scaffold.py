@@ -53,7 +53,9 @@ def test_every_file_is_what_its_name_says(written):
     for file in written.rglob("*.py"):
         ast.parse(file.read_text())
     assert "wobbly" in (written / "README.md").read_text()
-    assert "gancli-wobbly authors" in (written / "LICENSE").read_text()
+    licence = (written / "LICENSE").read_text()
+    assert "gancli-wobbly authors" in licence
+    assert "MNIST" not in licence, "that is of gancli's own files"
     assert "${{ matrix.python }}" in (written / ".github/workflows/test.yml").read_text()
     assert not [path for path in written.rglob("*") if path.is_file() and "$title" in path.read_text()]
 

@@ -47,6 +47,20 @@ def test_the_sound_one_passes_every_check(spoil, judge):
     assert judge(spoil()) == {}
 
 
+HARMLESS = {
+    "a layer norm before the last layer bounds the features, not the logits": [
+        ("# FEATURES", "features = 0.05 * nn.functional.layer_norm(features, features.shape[1:])"),
+    ],
+    "large activations magnify rounding": [("# HIDDEN", "hidden = hidden * 1e4 + 1e4 - 1e4")],
+}
+
+
+@pytest.mark.parametrize("what", HARMLESS)
+def test_what_looks_like_a_fault_and_is_none(spoil, judge, what):
+    checks = {each.id for each in ARCHITECTURE_CHECKS} - {"free-logits", "batch-independent"}
+    assert judge(spoil(*HARMLESS[what]), without=checks) == {}
+
+
 def test_what_onnx_lacks_is_found(spoil, judge):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

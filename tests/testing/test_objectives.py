@@ -93,6 +93,15 @@ def test_each_data_set_fails_exactly_its_check(install, judge, check):
     assert told == [check] * bool(check)
 
 
+@pytest.mark.parametrize("part", ["images", "labels"])
+def test_an_array_of_numpy_is_told_from_a_tensor(install, judge, part):
+    source = DATASET.replace("        return ImageSet(", f"        {part} = {part}.numpy()\n        return ImageSet(")
+    install("odd", "odd_dataset", source, group="gancli.datasets")
+    check = {"images": "bytes", "labels": "classes"}[part]
+    found = judge("good", "gancli.datasets")[check]
+    assert (found.outcome, "torch.Tensor" in found.detail) == ("failed", True), found
+
+
 @pytest.mark.parametrize("name", ["hinge", "least-squares", "non-saturating", "relativistic", "wasserstein"])
 def test_the_built_in_objectives_keep_the_contract(judge, name):
     assert judge(name, "gancli.objectives") == {}
