@@ -133,7 +133,7 @@ def new(
     output = Output.of(context)
     plugin = Plugin.named(name)
     path = create(plugin, to)
-    install = command_for_folder(f"./{path}" if path == Path(path.name) else str(path))
+    install = command_for_folder(f"{f'./{path}' if path == Path(path.name) else path}[test]")
     if json:
         names = {"name": plugin.name, "distribution": plugin.distribution, "package": plugin.package, "class": plugin.title}
         output.document({"path": str(path), **names, "files": sorted(plugin.files()), "install": install})

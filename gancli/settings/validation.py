@@ -41,7 +41,8 @@ def _explain(section: str, model: type[BaseModel], error: ValidationError, origi
         )
     if first["type"] == "extra_forbidden":
         return ConfigError(f"Unknown key '{path}'{origin}.", did_you_mean(path, (f"{section}.{k}" for k in model.model_fields)))
-    problem = f"{path} = {shown(first['input'])}{origin} is not allowed: {_reason(first['msg'])}."
+    example = ", such as [2, 3]" if first["type"] in {"tuple_type", "list_type"} else ""
+    problem = f"{path} = {shown(first['input'])}{origin} is not allowed: {_reason(first['msg'])}{example}."
     return ConfigError(problem, f"{_meaning(key, model)}{more}")
 
 

@@ -137,7 +137,7 @@ def test_new_writes_the_path_and_what_to_do_next(cli):
     result = cli("plugin", "new", "wobbly")
     assert (result.code, result.out) == (0, "gancli-wobbly\n")
     assert "  gancli plugin check wobbly\n" in result.err
-    assert " -e ./gancli-wobbly\n" in result.err
+    assert " -e './gancli-wobbly[test]'\n" in result.err
 
 
 def test_new_json(cli, tmp_path):
