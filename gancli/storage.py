@@ -162,11 +162,11 @@ def refuse_missing_parent(target: Path) -> None:
     """Say so before anything is computed.
 
     Raises:
-        StorageError: the directory that ``target`` is to be written into is not there.
+        StorageError: the directory that ``target`` is to be written into is not there, or is a file.
     """
     with explained(target.parent):
-        if not target.parent.is_dir():
-            raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+        if not stat.S_ISDIR(target.parent.stat().st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, "Not a directory")
 
 
 def write_file(path: Path, data: bytes, storage: Storage = DISK, *, durable: bool) -> None:

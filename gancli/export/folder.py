@@ -21,6 +21,7 @@ from gancli.errors import ExportError, StorageError
 from gancli.export.card import card
 from gancli.export.facts import facts_of
 from gancli.export.formats import FORMATS, Options, verified
+from gancli.generation.facts import SHARED
 from gancli.images import grid, save_png, to_bytes
 from gancli.storage import DISK, TEMPORARY, TRASH, explained, refuse_missing_parent, remove, write_file
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["CARD", "CONFIG", "SAMPLES", "Folder", "write_folder"]
 
 CARD, CONFIG, SAMPLES = "README.md", "config.json", "samples.png"
-_SAFETENSORS, _PT2 = "generator.safetensors", "generator.pt2"
+_SAFETENSORS, _PT2 = SHARED, "generator.pt2"
 _OURS = frozenset((CARD, CONFIG, SAMPLES, _SAFETENSORS, _PT2))
 _SHARED = ("arch.", "model.", "objective.", "train.")
 """The settings that made the model; the others name this machine's files and devices."""

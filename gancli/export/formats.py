@@ -123,9 +123,13 @@ def choose(target: Path, name: str | None, options: Options) -> Format:
     if suffix not in FORMATS:
         asked = f"--format {name}" if name else f"'{target}'"
         raise UsageError(f"{asked} is no kind of export that is known.", did_you_mean(suffix, FORMATS))
+    said = target.suffix.lower()
+    if said in FORMATS and said != suffix:
+        raise UsageError(f"--format {name} and the name '{target}' contradict each other.", "Leave --format out, or rename.")
     row = FORMATS[suffix]
-    for option in ("opset", "uint8"):
-        if getattr(options, option) and option not in row.encodes:
+    given = {"opset": options.opset is not None, "uint8": options.uint8}
+    for option, is_given in given.items():
+        if is_given and option not in row.encodes:
             raise UsageError(f"--{option} means nothing for {suffix}.", "It is for .onnx; leave it out.")
     require(row.extra, *row.packages)
     return row

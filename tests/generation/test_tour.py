@@ -27,6 +27,11 @@ def test_frames_are_pictures_one_after_the_other(model):
     assert all(frame.dtype == torch.float32 and frame.abs().max() <= 1 for frame in frames)
 
 
+def test_a_class_that_is_named_twice_is_kept(conditional):
+    twice, once = (torch.cat(list(conditional.interpolate(5, labels=labels, cells=2))) for labels in ([2, 2], 2))
+    torch.testing.assert_close(twice, once, rtol=0, atol=0)
+
+
 def test_by_default_there_are_60_through_six_keyframes(model):
     frames = torch.cat(list(model.interpolate()))
     assert len(frames) == 60
