@@ -92,7 +92,7 @@ def _file(wanted: Wanted, target: Path, source: StoredModel) -> "Told":
     model = source.load()
     written = export(model, target, row, options)
     agreement = _agreement(written.difference, written.tolerance)
-    notes = [f"exported {told(model)}, {written.size / 1e6:,.1f} MB", *model.origin.notes, agreement]
+    notes = [f"exported {told(model)}, {written.size / 1e6:,.1f} MB", *model.origin.notes, *written.notes, agreement]
     document = {
         "path": str(target),
         "bytes": written.size,
