@@ -11,6 +11,7 @@ from gancli.cli.drawing import named, refuse_existing, whole
 from gancli.cli.expand import expand
 from gancli.cli.options import Json
 from gancli.cli.output import Output
+from gancli.cli.signals import interrupting
 from gancli.cli.sources import StoredModel, told
 from gancli.console.counter import Counter
 from gancli.errors import StorageError, UsageError
@@ -74,7 +75,7 @@ def export(context: typer.Context, *, wanted: Wanted, source: StoredModel, json:
     output = Output.of(context)
     source.check()
     target = wanted.check()
-    with Counter(sys.stderr, quiet=output.quiet):
+    with interrupting(), Counter(sys.stderr, quiet=output.quiet):
         document, notes = (_folder if wanted.folder else _file)(wanted, target, source)
     for note in notes:
         output.note(note)

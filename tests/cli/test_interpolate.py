@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -187,3 +189,20 @@ def test_sample_truncates_and_says_so(cli, tmp_path):
     assert path.read_bytes() != (tmp_path / "c.png").read_bytes()
     cli("sample", "--like", path, "--truncation", "1", "-o", tmp_path / "d.png")
     assert read_metadata(tmp_path / "d.png")["truncation"] == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_F30_F32_a_walk_that_is_ended_leaves_nothing_behind(cli, target, monkeypatch, number):
+    from gancli.generation.tour import Tour
+
+    before, draw = signal.getsignal(number), Tour.at
+
+    def at(self, indices):
+        os.kill(os.getpid(), number)
+        yield from draw(self, indices)
+
+    monkeypatch.setattr(Tour, "at", at)
+    result = cli("interpolate", "--frames", "4", "-o", target)
+    assert (result.code, result.err) == (128 + number, f"stopped: Interrupted by {number.name}.\n")
+    assert list(target.parent.iterdir()) == []
+    assert signal.getsignal(number) == before
