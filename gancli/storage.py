@@ -35,6 +35,10 @@ TRASH = ".trash-"
 """How the name of everything half removed begins."""
 
 
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+"""Of renameat2(2): paths are relative to the working directory; swap."""
+
+
 class Storage:
     """The primitive operations. Each fails by :class:`OSError` and by nothing else."""
 
@@ -74,6 +78,22 @@ class Storage:
     def rename(self, source: Path, target: Path) -> None:
         """Give a file or directory another name, atomically; a file that had the name is replaced."""
         source.replace(target)
+
+    def exchange(self, one: Path, other: Path) -> bool:
+        """Let two names change places, atomically, so that both are there at every moment; False where that is not possible."""
+        import ctypes
+
+        try:
+            renameat2 = ctypes.CDLL(None, use_errno=True).renameat2  # Linux only, and missing from Python
+        except (AttributeError, OSError):
+            return False
+        here = ctypes.c_int(_AT_FDCWD)
+        if not renameat2(here, os.fsencode(one), here, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)):
+            return True
+        number = ctypes.get_errno()
+        if number not in {errno.EINVAL, errno.ENOSYS}:  # which say that this file system or kernel cannot
+            raise OSError(number, os.strerror(number))
+        return False
 
     def unlink(self, path: Path) -> None:
         """Remove a name that is not a directory's; of a symbolic link the link, never what it points to."""
@@ -162,11 +182,11 @@ def refuse_missing_parent(target: Path) -> None:
     """Say so before anything is computed.
 
     Raises:
-        StorageError: the directory that ``target`` is to be written into is not there.
+        StorageError: the directory that ``target`` is to be written into is not there, or is a file.
     """
     with explained(target.parent):
-        if not target.parent.is_dir():
-            raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+        if not stat.S_ISDIR(target.parent.stat().st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, "Not a directory")
 
 
 def write_file(path: Path, data: bytes, storage: Storage = DISK, *, durable: bool) -> None:

@@ -1,5 +1,6 @@
 """Which pictures to draw: seeds, classes, and where they go."""
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from gancli.generation.sampler import Sampler
     from gancli.images import Images
 
-__all__ = ["Pictures", "Target", "Truncation", "class_number", "refuse_existing", "whole"]
+__all__ = ["Pictures", "Target", "Truncation", "class_number", "named", "refuse_existing", "whole"]
 
 DEFAULT_COUNT = 64
 
@@ -34,10 +35,25 @@ def _parsed(text: str) -> int:
         raise typer.BadParameter(f"'{text}' is not a whole number.") from None
 
 
+def _real(text: str) -> float:
+    """A number, or an error that names what was typed."""
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is not a number.") from None
+
+
+def named(text: str) -> str:
+    """A target that was typed, or an error: an empty one is a shell variable that is not set."""
+    if not text:
+        raise typer.BadParameter("the name is empty.")
+    return text
+
+
 _SEEDS = typer.Option("--seeds", metavar="LIST", help="The seed of each picture, such as 0-63,99.")
 _CLASS = typer.Option("--class", metavar="K", help="The class of all pictures, by number or name (conditional models).")
 _TRUNCATION = typer.Option(
-    "--truncation", metavar="X", help="Latents of at most X: 2 is weak, 0.5 gives typical pictures only."
+    "--truncation", metavar="X", help="Latents of at most X: 2 is weak, 0.5 gives typical pictures only.", parser=_real
 )
 Truncation = Annotated[float | None, _TRUNCATION]
 _LIKE = typer.Option("--like", metavar="PICTURE.png", help="Draw this picture, made by gancli, again.")
@@ -47,6 +63,7 @@ _TARGET = typer.Option(
     metavar="TARGET",
     help="A grid (.png), a folder (folder/), an archive of arrays (.npz), or - for a PNG on stdout. "
     "By default grid.png, or the next free name.",
+    parser=named,
 )
 
 
@@ -163,11 +180,17 @@ class Target:
         return target
 
 
-def refuse_existing(target: str, *, force: bool) -> None:
-    """Replace no file unless that is wanted.
+def refuse_existing(target: str | Path, *, force: bool, folders: bool = False) -> None:
+    """Replace no file unless that is wanted, nor a link to what is not there now.
+
+    Args:
+        target: what is to be written.
+        force: whether it may be replaced.
+        folders: whether a folder counts too, instead of being what to write into.
 
     Raises:
         StorageError: there is such a file already.
     """
-    if Path(target).is_file() and not force:
+    there = os.path.lexists(target) and (folders or not Path(target).is_dir())
+    if there and not force:
         raise StorageError(f"'{target}' is already there.", "Choose another name, or replace it with --force.")

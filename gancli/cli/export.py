@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gancli.cli.drawing import named, refuse_existing, whole
 from gancli.cli.expand import expand
 from gancli.cli.options import Json
 from gancli.cli.output import Output
+from gancli.cli.signals import interrupting
 from gancli.cli.sources import StoredModel, told
 from gancli.console.counter import Counter
 from gancli.errors import StorageError, UsageError
@@ -19,11 +21,18 @@ if TYPE_CHECKING:
 
 __all__ = ["export"]
 
-_TARGET = typer.Option("-o", "--output", metavar="FILE", help="What to write; its suffix says the format.")
-_FOLDER = typer.Option("--to-folder", metavar="DIR", help="Write a folder to share instead: weights, facts, card, pictures.")
+
+def _path(text: str) -> Path:
+    return Path(named(text))
+
+
+_TARGET = typer.Option("-o", "--output", metavar="FILE", help="What to write; its suffix says the format.", parser=_path)
+_FOLDER = typer.Option(
+    "--to-folder", metavar="DIR", help="Write a folder to share instead: weights, facts, card, pictures.", parser=_path
+)
 _FORMAT = typer.Option("--format", metavar="NAME", help="onnx, safetensors, pt2 or html, if the suffix does not say it.")
 _UINT8 = typer.Option("--uint8", help="For .onnx: bytes in three channels, as torch-fidelity takes them.")
-_OPSET = typer.Option("--opset", metavar="N", help="For .onnx: version of the operations; 18 by default.")
+_OPSET = whole("--opset", text="For .onnx: version of the operations; 18 by default.")
 _FORCE = typer.Option("--force", help="Replace what is there.")
 
 
@@ -42,7 +51,7 @@ class Wanted:
         """The one target, if it can be one.
 
         Raises:
-            UsageError: there is none, or there are two, or options that mean nothing for a folder.
+            UsageError: there is none, or there are two, or it is no file, or options mean nothing for a folder.
             StorageError: it is already there.
         """
         if self.target and self.folder:
@@ -50,15 +59,13 @@ class Wanted:
         target = self.target or self.folder
         if target is None:
             raise UsageError("Where to is not said.", "Give for instance -o generator.onnx, or --to-folder model/.")
-        if self.folder and (self.format or self.uint8 or self.opset):
+        if str(target) == "-":
+            raise UsageError("-o - means standard output, and an export is a file.", "Give for instance -o generator.onnx.")
+        if self.folder and (self.format or self.uint8 or self.opset is not None):
             raise UsageError("--to-folder has no --format, --uint8 or --opset.", "Leave them out, or give -o FILE.")
-        if target.exists() and (not self.force or (self.target and target.is_dir())):
-            remedy = (
-                "Choose another name."
-                if self.target and target.is_dir()
-                else "Choose another name, or replace it with --force."
-            )
-            raise StorageError(f"'{target}' is already there.", remedy)
+        if self.target and target.is_dir():
+            raise StorageError(f"'{target}' is already there.", "Choose another name.")
+        refuse_existing(target, force=self.force, folders=True)
         return target
 
 
@@ -68,7 +75,7 @@ def export(context: typer.Context, *, wanted: Wanted, source: StoredModel, json:
     output = Output.of(context)
     source.check()
     target = wanted.check()
-    with Counter(sys.stderr, quiet=output.quiet):
+    with interrupting(), Counter(sys.stderr, quiet=output.quiet):
         document, notes = (_folder if wanted.folder else _file)(wanted, target, source)
     for note in notes:
         output.note(note)
@@ -86,7 +93,7 @@ def _file(wanted: Wanted, target: Path, source: StoredModel) -> "Told":
     model = source.load()
     written = export(model, target, row, options)
     agreement = _agreement(written.difference, written.tolerance)
-    notes = [f"exported {told(model)}, {written.size / 1e6:,.1f} MB", *model.origin.notes, agreement]
+    notes = [f"exported {told(model)}, {written.size / 1e6:,.1f} MB", *model.origin.notes, *written.notes, agreement]
     document = {
         "path": str(target),
         "bytes": written.size,

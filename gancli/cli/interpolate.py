@@ -7,6 +7,7 @@ import typer
 from gancli.cli.expand import expand
 from gancli.cli.options import Json
 from gancli.cli.output import Output
+from gancli.cli.signals import interrupting
 from gancli.cli.sources import Source, told
 from gancli.cli.walking import Route, Screen
 from gancli.console.counter import Counter
@@ -23,7 +24,7 @@ def interpolate(context: typer.Context, *, route: Route, screen: Screen, source:
     source.check()
     route.check()
     request = screen.request(route.columns)
-    with Counter(sys.stderr, quiet=output.quiet) as counter:
+    with interrupting(), Counter(sys.stderr, quiet=output.quiet) as counter:
         model = source.load()
         from gancli.generation.animation import write
         from gancli.generation.sample import format_seeds

@@ -8,6 +8,7 @@ from gancli.cli.drawing import Pictures, Target
 from gancli.cli.expand import expand
 from gancli.cli.options import Json
 from gancli.cli.output import Output
+from gancli.cli.signals import interrupting
 from gancli.cli.sources import Source, told
 from gancli.console.counter import Counter
 
@@ -23,7 +24,7 @@ def sample(context: typer.Context, *, pictures: Pictures, where: Target, source:
     recipe = pictures.recipe()
     seeds = pictures.seed_list(recipe)
     truncation = pictures.threshold(recipe)
-    with Counter(sys.stderr, quiet=output.quiet) as counter:
+    with interrupting(), Counter(sys.stderr, quiet=output.quiet) as counter:
         model = source.sampler(recipe)
         from gancli.generation.sample import Request, write
 

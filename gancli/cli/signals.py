@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Self
 
-__all__ = ["Interrupted", "Signals"]
+__all__ = ["Interrupted", "Signals", "interrupting"]
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ECHO_SECONDS = 0.5
@@ -82,3 +82,8 @@ class Signals:
         elif number == signal.SIGINT and self._clock() - self._since > ECHO_SECONDS:
             self._abandon()
             os._exit(128 + number)
+
+
+def interrupting() -> Signals:
+    """Within the block SIGTERM and SIGHUP interrupt as Ctrl-C does, so that nothing unfinished is left on the disk."""
+    return Signals(lambda: None, lambda: None)

@@ -75,7 +75,7 @@ class StoredModel:
 
     def _stored_weights(self, recipe: "Recipe | None") -> Literal["ema", "raw"] | None:
         """Those that made the picture; a file has only one kind."""
-        if recipe is None or (self.checkpoint or "").endswith(".safetensors"):
+        if recipe is None or (self.checkpoint or "").lower().endswith(".safetensors"):
             return None
         return "raw" if recipe.weights == "raw" else "ema"
 
@@ -120,7 +120,7 @@ class Source(StoredModel):
 
     @property
     def _is_onnx(self) -> bool:
-        return (self.checkpoint or "").endswith(".onnx")
+        return (self.checkpoint or "").lower().endswith(".onnx")
 
 
 def _check_device(device: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from gancli.cli.drawing import Truncation, class_number, refuse_existing, whole
+from gancli.cli.drawing import Truncation, class_number, named, refuse_existing, whole
 from gancli.cli.farewell import free_name
 from gancli.errors import StorageError, UsageError
 
@@ -42,6 +42,7 @@ _TARGET = typer.Option(
     metavar="TARGET",
     help="A film (.gif, .webp, .apng; .mp4 with the extra 'video'), a strip of all frames (.png), or numbered frames "
     "(folder/). By default walk.gif, or the next free name.",
+    parser=named,
 )
 _FPS = typer.Option(
     "--fps",
@@ -49,6 +50,7 @@ _FPS = typer.Option(
     help="Frames per second, such as 20, 12.5 or 30000/1001. GIF counts 1/100 s and takes at most 50; where X does not "
     "divide 100 its frames differ by 1/100 s, and X holds on average.",
 )
+_RATE = re.compile(r"[-+]?\d{1,9}(\.\d{0,9}|/\d{1,9})?")
 _RANGE = re.compile(r"(\d{1,9})-(\d{1,9})")
 
 
@@ -170,6 +172,9 @@ def _fraction(text: str) -> "Fraction":
     from fractions import Fraction
 
     try:
-        return Fraction(text).limit_denominator(100_000)
+        if not _RATE.fullmatch(text):
+            raise ValueError(text)  # noqa: TRY301  (such as 1e999999999, which takes minutes to write out)
+        given = Fraction(text)
+        return given.limit_denominator(100_000) or given  # which is not 0
     except (ValueError, ZeroDivisionError):
         raise UsageError(f"--fps {text} is not a number.", "Write for instance 20, 12.5 or 30000/1001.") from None

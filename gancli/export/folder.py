@@ -21,6 +21,7 @@ from gancli.errors import ExportError, StorageError
 from gancli.export.card import card
 from gancli.export.facts import facts_of
 from gancli.export.formats import FORMATS, Options, verified
+from gancli.generation.facts import SHARED
 from gancli.images import grid, save_png, to_bytes
 from gancli.storage import DISK, TEMPORARY, TRASH, explained, refuse_missing_parent, remove, write_file
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["CARD", "CONFIG", "SAMPLES", "Folder", "write_folder"]
 
 CARD, CONFIG, SAMPLES = "README.md", "config.json", "samples.png"
-_SAFETENSORS, _PT2 = "generator.safetensors", "generator.pt2"
+_SAFETENSORS, _PT2 = SHARED, "generator.pt2"
 _OURS = frozenset((CARD, CONFIG, SAMPLES, _SAFETENSORS, _PT2))
 _SHARED = ("arch.", "model.", "objective.", "train.")
 """The settings that made the model; the others name this machine's files and devices."""
@@ -131,21 +132,30 @@ def _refuse_other_contents(target: Path, *, force: bool) -> None:
 
 
 def _write_whole(target: Path, contents: dict[str, bytes]) -> None:
-    """Beside the target, then in its place; what was there is moved away first and removed last."""
-    scratch, old = (target.with_name(f"{prefix}{token_hex(8)}") for prefix in (TEMPORARY, TRASH))
+    """Beside the target, then in its place."""
+    scratch = target.with_name(f"{TEMPORARY}{token_hex(8)}")
     with explained(target):
         try:
             DISK.mkdir(scratch)
             for name, data in contents.items():
                 write_file(scratch / name, data, durable=True)
             DISK.fsync_dir(scratch)
-            if target.exists():
-                DISK.rename(target, old)
+            _put_in_place(scratch, target)
+        finally:
+            remove(scratch)  # what is left of it: nothing, what failed, or the old folder
+        DISK.fsync_dir(target.parent)
+
+
+def _put_in_place(scratch: Path, target: Path) -> None:
+    """At every moment there is the old folder or the new one; where the system cannot swap them, at all moments but one."""
+    if not target.exists():
+        DISK.rename(scratch, target)
+    elif not DISK.exchange(scratch, target):
+        old = target.with_name(f"{TRASH}{token_hex(8)}")
+        DISK.rename(target, old)
+        try:
             DISK.rename(scratch, target)
         except BaseException:
-            if old.exists() and not target.exists():
-                DISK.rename(old, target)
-            remove(scratch)
+            DISK.rename(old, target)
             raise
         remove(old)
-        DISK.fsync_dir(target.parent)

@@ -58,6 +58,7 @@ class Format:
         extra: the extra of gancli that installs what it needs, if it needs anything.
         packages: these packages.
         tolerance: largest difference to the generator, in [-1, 1].
+        handy_bytes: beyond which it is no pleasure to use, if there is such a size.
         encodes: the options that ``encode`` takes.
         reloads: the options that ``reload`` takes.
     """
@@ -67,6 +68,7 @@ class Format:
     extra: str = ""
     packages: tuple[str, ...] = ()
     tolerance: float = FP32_TOLERANCE
+    handy_bytes: int | None = None
     encodes: tuple[str, ...] = ()
     reloads: tuple[str, ...] = ()
 
@@ -83,7 +85,12 @@ FORMATS = {
         module="gancli.export.safetensors", summary="the weights alone, to share and to load again", reloads=("arch",)
     ),
     ".pt2": Format(module="gancli.export.pt2", summary="for PyTorch without gancli (torch.export.load)"),
-    ".html": Format(module="gancli.export.html", summary="a page that draws in any browser", tolerance=FP16_TOLERANCE),
+    ".html": Format(
+        module="gancli.export.html",
+        summary="a page that draws in any browser",
+        tolerance=FP16_TOLERANCE,
+        handy_bytes=8_000_000,
+    ),
 }
 
 
@@ -96,12 +103,14 @@ class Exported:
         size: its bytes.
         difference: largest difference to the generator, in [-1, 1].
         tolerance: the difference that would have been allowed.
+        notes: sentences that the user should read.
     """
 
     path: Path
     size: int
     difference: float
     tolerance: float
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +132,13 @@ def choose(target: Path, name: str | None, options: Options) -> Format:
     if suffix not in FORMATS:
         asked = f"--format {name}" if name else f"'{target}'"
         raise UsageError(f"{asked} is no kind of export that is known.", did_you_mean(suffix, FORMATS))
+    said = target.suffix.lower()
+    if said in FORMATS and said != suffix:
+        raise UsageError(f"--format {name} and the name '{target}' contradict each other.", "Leave --format out, or rename.")
     row = FORMATS[suffix]
-    for option in ("opset", "uint8"):
-        if getattr(options, option) and option not in row.encodes:
+    given = {"opset": options.opset is not None, "uint8": options.uint8}
+    for option, is_given in given.items():
+        if is_given and option not in row.encodes:
             raise UsageError(f"--{option} means nothing for {suffix}.", "It is for .onnx; leave it out.")
     require(row.extra, *row.packages)
     return row
@@ -145,7 +158,15 @@ def export(model: Model, target: Path, row: Format, options: Options) -> Exporte
     with replacing(target) as scratch:
         write_file(scratch, data, durable=True)
         difference = _compared(model, scratch.read_bytes(), row, options)
-    return Exported(target, len(data), difference, _tolerance(row, options))
+    return Exported(target, len(data), difference, _tolerance(row, options), _notes(len(data), row))
+
+
+def _notes(size: int, row: Format) -> tuple[str, ...]:
+    if row.handy_bytes is None or size <= row.handy_bytes:
+        return ()
+    return (
+        f"{size / 1e6:,.1f} MB is large for a page: it opens and draws slowly. A model with fewer weights, or .onnx, does not.",
+    )
 
 
 def verified(model: Model, row: Format, options: Options) -> Verified:

@@ -241,6 +241,7 @@ def _write_strip(target: Path, canvases: Iterator[Pixels], told: dict[str, Any])
 def _write_folder(folder: Path, total: int, canvases: Iterator[Pixels], told: dict[str, Any]) -> None:
     """``frame0000.png``, ...: first all of them in a folder of their own, then in the place of an earlier walk's."""
     digits = max(4, len(str(total - 1)))
+    made = not folder.exists()
     with storage.explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         scratch = folder / f"{storage.TEMPORARY}{token_hex(8)}"
@@ -254,6 +255,8 @@ def _write_folder(folder: Path, total: int, canvases: Iterator[Pixels], told: di
                 new.rename(folder / new.name)
         finally:
             storage.remove(scratch)
+            if made and not any(folder.iterdir()):  # nothing came of it
+                folder.rmdir()
 
 
 def _png(pixels: Pixels, told: dict[str, Any]) -> bytes:

@@ -19,10 +19,13 @@ from gancli.errors import CheckpointError, RunError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["KEY", "Facts", "MadeBy", "Origin", "Weights", "parse_facts", "read_file", "stored_facts"]
+__all__ = ["KEY", "SHARED", "Facts", "MadeBy", "Origin", "Weights", "parse_facts", "read_file", "stored_facts"]
 
 KEY = "gancli"
 """Where the metadata of a file hold the facts."""
+
+SHARED = "generator.safetensors"
+"""The file with the weights in a folder that is made to be shared."""
 
 MAX_FILE_BYTES = 2**31
 """Size of the largest file that is read: what a protocol buffer can have."""

@@ -15,11 +15,12 @@ import torch
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from gancli.checkpoint.loading import read_checkpoint
+from gancli.checkpoint.manifest import MANIFEST
 from gancli.checkpoint.store import CheckpointStore
 from gancli.checkpoint.tensors import decode, read_metadata
 from gancli.distributions import canonical
 from gancli.errors import CheckpointError, ConfigError, PluginError
-from gancli.generation.facts import KEY, Facts, MadeBy, Origin, Weights, parse_facts, read_file, stored_facts
+from gancli.generation.facts import KEY, SHARED, Facts, MadeBy, Origin, Weights, parse_facts, read_file, stored_facts
 from gancli.generation.model import Model
 from gancli.plugin import ImageSpec
 from gancli.registry import ARCHITECTURES, Entry
@@ -70,8 +71,9 @@ def load(
 
     Args:
         source: name or path of a run; by default ``$GANCLI_RUN``, else the run that saved last.
-        checkpoint: ``best`` or ``latest`` of the run; or, instead of a run, the path of a checkpoint directory or of a
-            ``.safetensors`` file. By default the best, by the quality figure of the training.
+        checkpoint: ``best`` or ``latest`` of the run; or, instead of a run, the path of a checkpoint directory, of a
+            ``.safetensors`` file, or of a folder that ``gancli export --to-folder`` wrote. By default the best, by the
+            quality figure of the training.
         step: which checkpoint of the run, instead of the best.
         weights: ``ema``, the averaged generator, or ``raw``, the one that was trained; by default ``ema``, or what a file
             holds.
@@ -85,12 +87,8 @@ def load(
         PluginError: the architecture that made it is not here.
     """
     where = pick_device(device)
-    path = None if checkpoint is None or checkpoint in _OF_A_RUN else Path(checkpoint)
-    if path and path.suffix == ".onnx":
-        raise CheckpointError(
-            f"'{path}' is an export, which PyTorch does not run.", "Draw from it with `gancli sample`, or give a run."
-        )
-    if path and path.suffix == ".safetensors":
+    path = None if checkpoint is None or checkpoint in _OF_A_RUN else _weights_of(Path(checkpoint))
+    if path and path.suffix.lower() == ".safetensors":
         stored = _parse_file(read_file(path), path, weights)
     elif path:
         stored = _read_checkpoint(path, weights or "ema")
@@ -98,6 +96,26 @@ def load(
         which = checkpoint or "best" if step is None else step
         stored = _read_run(source, which, weights or "ema", Path(runs_dir))
     return _interpret(stored, where, arch)
+
+
+def _weights_of(path: Path) -> Path:
+    """The path itself, or, of a folder that was made to be shared, the file with the weights.
+
+    Raises:
+        CheckpointError: it is a file of a kind that PyTorch does not draw from.
+    """
+    if (path / SHARED).is_file() and not (path / MANIFEST).exists():
+        return path / SHARED
+    if path.suffix.lower() == ".onnx":
+        raise CheckpointError(
+            f"'{path}' is an export, which PyTorch does not run.", "Draw from it with `gancli sample`, or give a run."
+        )
+    if path.is_file() and path.suffix.lower() != ".safetensors":
+        raise CheckpointError(
+            f"'{path}' is no file that a model is loaded from.",
+            "Give a .safetensors or .onnx file, a folder that `gancli export --to-folder` wrote, a checkpoint, or a run.",
+        )
+    return path
 
 
 def _read_run(source: str | Path | None, which: int | str | Path, weights: Weights, runs_dir: Path) -> _Stored:

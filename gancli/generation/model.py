@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from gancli.errors import UsageError
 from gancli.generation.sampler import BATCH_SIZE, Sampler
-from gancli.generation.tour import Tour
-from gancli.generation.walk import Walk
 from gancli.latents import latents
 
 if TYPE_CHECKING:
@@ -82,8 +81,8 @@ class Model(Sampler["Tensor"]):
             seeds = range(seed, seed + count)
         elif n is not None and n != len(seeds):
             raise UsageError(f"n = {n}, but there are {len(seeds)} seeds.", "Give one of the two.")
-        if isinstance(labels, int):
-            labels = [labels] * len(seeds)
+        if labels is not None:
+            labels = _listed(labels) * (1 if np.ndim(labels) else len(seeds))
         return torch.cat(list(self.batches(seeds, labels, batch_size, truncation)))
 
     def _drawn(
@@ -123,8 +122,11 @@ class Model(Sampler["Tensor"]):
         Raises:
             UsageError: at once, if anything is out of range.
         """
-        seeds = range(keyframes * max(1, cells)) if isinstance(keyframes, int) else keyframes
-        passed = [labels] if isinstance(labels, int) else labels
+        from gancli.generation.tour import Tour
+        from gancli.generation.walk import Walk
+
+        seeds = _listed(keyframes) if np.ndim(keyframes) else range(_listed(keyframes)[0] * max(1, cells))
+        passed = labels if labels is None else _listed(labels)
         return iter(Tour(self, Walk(seeds, frames, cells, passed, method, loop, truncation)))
 
     @torch.no_grad()  # not inference mode, whose tensors nobody could train a classifier on
@@ -133,3 +135,9 @@ class Model(Sampler["Tensor"]):
         conditions = () if labels is None else (labels.to(self.device),)
         images: Tensor = self.generator(z.to(self.device), *conditions)
         return images.float()
+
+
+def _listed(numbers: Sequence[int] | int) -> list[int]:
+    """One whole number, or a list, array or tensor of them, as Python's own."""
+    listed: list[int] = np.atleast_1d(np.asarray(numbers)).tolist()
+    return listed

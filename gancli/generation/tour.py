@@ -91,7 +91,7 @@ class Tour:
     def _constant(self, n: int) -> tuple[Tensor, ...]:
         if not self.model.image.classes:
             return ()
-        own = self._labels * self.walk.cells if self._labels else self.model.classes(self.walk.cells)
+        own = self._labels[:1] * self.walk.cells if self._labels else self.model.classes(self.walk.cells)
         return (torch.tensor(own).repeat(n // self.walk.cells),)
 
 

@@ -227,7 +227,7 @@ class Walk:
                 f"{len(self.seeds):,} seeds cannot be the keyframes of {self.cells:,} walks in step.",
                 f"Give as many for each of them, at most {MAX_KEYFRAMES:,} in all.",
             )
-        if self.keyframes == 1 and len(self.labels or ()) < 2:  # noqa: PLR2004  (from one to another)
+        if self._stands_still():
             raise UsageError("A walk from one seed to itself stands still.", "Give at least 2 keyframes, or 2 classes.")
         if min(self.seeds) < 0 or max(self.seeds) > MAX_SEED:
             out = f"The seeds {min(self.seeds)} to {max(self.seeds)} are out of range."
@@ -238,6 +238,11 @@ class Walk:
     def keyframes(self) -> int:
         """Of each cell."""
         return len(self.seeds) // self.cells
+
+    def _stands_still(self) -> bool:
+        """Whether every cell keeps its first seed, and its class."""
+        one_class = len(set(self.labels or ())) < 2  # noqa: PLR2004  (from one to another)
+        return one_class and all(seed == self.seeds[i % self.cells] for i, seed in enumerate(self.seeds))
 
     def paths(self, latent_dim: int) -> list[Path]:
         """The way of each cell."""

@@ -113,9 +113,16 @@ def test_a_folder(cli, tmp_path):
         (["-o", "a.pt2", "--uint8"], 2, "--uint8 means nothing for .pt2"),
         (["-o", "a.safetensors", "--opset", "18"], 2, "--opset means nothing"),
         (["-o", "a.onnx", "--opset", "3"], 2, "--opset 3 cannot be written"),
-        (["-o", "a.onnx", "--opset", "x"], 2, "--opset"),
+        (["-o", "a.onnx", "--opset", "x"], 2, "'x' is not a whole number"),
+        (["-o", "a.pt2", "--opset", "0"], 2, "--opset means nothing"),
+        (["-o", "a.pt2", "--format", "html"], 2, "contradict each other"),
+        (["-o", "-", "--format", "html"], 2, "an export is a file"),
+        (["-o", ""], 2, "the name is empty"),
+        (["--to-folder", ""], 2, "the name is empty"),
         (["--to-folder", "b", "--uint8"], 2, "--to-folder has no"),
+        (["--to-folder", "b", "--opset", "0"], 2, "--to-folder has no"),
         (["-o", "no/such/place/a.pt2"], 6, "no/such/place"),
+        (["-o", "runs/.latest/a.pt2"], 6, "is a file where a directory is needed"),
         (["-o", "runs"], 6, "'runs' is already there. Choose another name."),
         (["--to-folder", "runs"], 6, "'runs' is already there"),
         (["--to-folder", "runs", "--force"], 6, "holds other things"),
@@ -170,4 +177,33 @@ def test_a_pt2_is_no_checkpoint(cli, target):
     assert cli("export", "-o", path).code == 0
     result = cli("sample", "--checkpoint", path, "-o", target.with_suffix(".png"))
     assert result.code == 4
-    assert "is a file" in result.err
+    assert "is no file that a model is loaded from" in result.err
+
+
+def test_F49_a_link_to_nothing_is_replaced_only_by_force(cli, target):
+    target.symlink_to(target.with_name("gone"))
+    assert cli("export", "-o", target).code == 6
+    assert target.is_symlink()
+    assert cli("export", "-o", target, "--force").code == 0
+
+
+@pytest.mark.parametrize("name", ["G.ONNX", "G.SafeTensors"])
+def test_a_suffix_may_be_in_capitals(cli, tmp_path, name):
+    assert cli("export", "-o", tmp_path / name).code == 0
+    assert cli("sample", "-n", "1", "--checkpoint", tmp_path / name, "-o", tmp_path / "a.png").code == 0
+
+
+def test_a_folder_to_share_is_a_checkpoint(cli, tmp_path):
+    cli("export", "--run", "classes", "--weights", "raw", "--to-folder", tmp_path / "model")
+    result = cli("sample", "-n", "2", "--checkpoint", tmp_path / "model", "-o", tmp_path / "a.npz")
+    assert (result.code, result.err) == (0, "drawn by classes, step 8, raw weights\n")
+    cli("sample", "-n", "2", "--run", "classes", "--weights", "raw", "-o", tmp_path / "b.npz")
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_a_file_that_no_model_is_loaded_from_is_named(cli, tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text("<html>")
+    result = cli("sample", "--checkpoint", page, "-o", tmp_path / "a.png")
+    assert result.code == 4
+    assert "is no file that a model is loaded from. Give a .safetensors" in result.err

@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -121,21 +123,27 @@ def test_the_first_frame_is_what_sample_draws(cli, tmp_path):
         (["--fps", "fast"], 2, "--fps fast is not a number"),
         (["--fps", "1/0"], 2, "--fps 1/0 is not a number"),
         (["--fps", "nan"], 2, "--fps nan is not a number"),
+        (["--fps", "1e999999999"], 2, "--fps 1e999999999 is not a number"),
+        (["--fps", "0.000001"], 2, "1e-06 frames per second"),
         (["--fps", "60"], 2, "60 frames per second"),
         (["--scale", "0"], 2, "0 times"),
         (["--scale", "99999999"], 2, "64 megapixels"),
         (["--truncation", "0"], 2, "truncated at 0"),
         (["--truncation", "nan"], 2, "truncated at nan"),
+        (["--truncation", "x"], 2, "'x' is not a number"),
         (["--class", "1"], 2, "knows no classes"),
         (["--class", "1,2"], 2, "knows no classes"),
         (["--run", "classes", "--class", "0-9"], 2, "Give 0 to 2"),
         (["--run", "classes", "--class", "0,,1"], 2, "no such class"),
+        (["--run", "classes", "--class", "2,2"], 2, "stands still"),
         (["--run", "classes", "--class", ",".join(["0-2"] * 400)], 2, "more than 1,000 classes"),
         (["--run", "nowhere"], 4, "no run 'nowhere'"),
         (["--device", "abacus"], 2, "abacus"),
         (["-o", "walk.bmp"], 2, "walk.bmp"),
+        (["-o", ""], 2, "the name is empty"),
         (["-o", "-"], 2, "'-' is no kind"),
         (["-o", "no/such/place/walk.gif"], 6, "no/such/place"),
+        (["-o", "runs/.latest/walk.gif"], 6, "A part of 'runs/.latest' is a file"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_no_file(cli, words, code, words_of_error):
@@ -181,3 +189,20 @@ def test_sample_truncates_and_says_so(cli, tmp_path):
     assert path.read_bytes() != (tmp_path / "c.png").read_bytes()
     cli("sample", "--like", path, "--truncation", "1", "-o", tmp_path / "d.png")
     assert read_metadata(tmp_path / "d.png")["truncation"] == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_F30_F32_a_walk_that_is_ended_leaves_nothing_behind(cli, target, monkeypatch, number):
+    from gancli.generation.tour import Tour
+
+    before, draw = signal.getsignal(number), Tour.at
+
+    def at(self, indices):
+        os.kill(os.getpid(), number)
+        yield from draw(self, indices)
+
+    monkeypatch.setattr(Tour, "at", at)
+    result = cli("interpolate", "--frames", "4", "-o", target)
+    assert (result.code, result.err) == (128 + number, f"stopped: Interrupted by {number.name}.\n")
+    assert list(target.parent.iterdir()) == []
+    assert signal.getsignal(number) == before

@@ -1,6 +1,8 @@
+import errno
 import json
 import re
 import resource
+import sys
 from contextlib import contextmanager
 
 import pytest
@@ -10,6 +12,7 @@ from PIL import Image
 from gancli.errors import StorageError
 from gancli.export.folder import write_folder
 from gancli.generation.loading import load
+from gancli.storage import DISK
 
 FILES = ["README.md", "config.json", "generator.pt2", "generator.safetensors", "samples.png"]
 
@@ -100,6 +103,52 @@ def test_F49_a_folder_that_is_there_is_replaced_only_by_force(models, tmp_path):
     assert (target / "samples.png").read_bytes() == b"old"
     write_folder(models["small"], target, force=True)
     assert (target / "samples.png").read_bytes() != b"old"
+    assert names(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize("swaps", [True, False])
+def test_F49_replacing_a_folder_leaves_no_moment_without_one(models, tmp_path, monkeypatch, swaps):
+    target, moments = tmp_path / "model", []
+    write_folder(models["small"], target)
+    (target / "samples.png").write_bytes(b"old")
+
+    def watched(name):
+        operation = getattr(DISK, name)
+
+        def watch(*arguments):
+            result = operation(*arguments)
+            moments.append((name, (target / "samples.png").is_file()))
+            return result
+
+        return watch
+
+    for name in ("rename", "exchange"):
+        monkeypatch.setattr(DISK, name, watched(name))
+    if not swaps:
+        monkeypatch.setattr(DISK, "exchange", lambda *_: False)
+    elif not sys.platform.startswith("linux"):
+        pytest.skip("only Linux swaps two names")
+    write_folder(models["small"], target, force=True)
+    assert moments == ([("exchange", True)] if swaps else [("rename", False), ("rename", True)])
+    assert (target / "samples.png").read_bytes() != b"old"
+    assert names(tmp_path) == ["model"]
+
+
+def test_F49_what_cannot_be_put_in_place_leaves_the_old_folder(models, tmp_path, monkeypatch):
+    target, rename = tmp_path / "model", DISK.rename
+    write_folder(models["small"], target)
+    (target / "samples.png").write_bytes(b"old")
+
+    def fail(source, to):
+        if source.name.startswith(".tmp-"):
+            raise OSError(errno.EIO, "Input/output error")
+        rename(source, to)
+
+    monkeypatch.setattr(DISK, "exchange", lambda *_: False)
+    monkeypatch.setattr(DISK, "rename", fail)
+    with pytest.raises(StorageError, match="The disk failed"):
+        write_folder(models["small"], target, force=True)
+    assert (target / "samples.png").read_bytes() == b"old"
     assert names(tmp_path) == ["model"]
 
 

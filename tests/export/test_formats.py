@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from gancli.errors import ExportError, PluginError, StorageError, UsageError
-from gancli.export import formats
+from gancli.export import formats, write
 from gancli.export.formats import FORMATS, FP32_TOLERANCE, Options, choose, export, verified
+from gancli.generation.loading import load
 from gancli.latents import latents
 
 SUFFIXES = (".onnx", ".safetensors", ".pt2")
@@ -39,6 +40,27 @@ def test_an_export_is_one_file_and_tells_its_difference(models, tmp_path):
     written = export(models["small"], target, FORMATS[".safetensors"], Options())
     assert (written.path, written.size, written.difference) == (target, target.stat().st_size, 0)
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_library_call_writes_a_file_and_replaces_one_only_by_force(models, tmp_path):
+    target = tmp_path / "generator.safetensors"
+    assert write(models["small"], str(target)).path == target
+    before = target.stat().st_ino
+    with pytest.raises(StorageError, match="already there"):
+        write(models["small"], target)
+    with pytest.raises(StorageError, match="already there"):
+        write(models["small"], tmp_path, kind="pt2", force=True)
+    assert target.stat().st_ino == before
+    write(models["small"], target, force=True)
+    assert load(checkpoint=target).sample(2).equal(models["small"].sample(2))
+
+
+def test_a_large_page_says_so(models, tmp_path):
+    row = FORMATS[".html"]
+    assert export(models["small"], tmp_path / "a.html", row, Options()).notes == ()
+    small = dataclasses.replace(row, handy_bytes=1000)
+    (note,) = export(models["small"], tmp_path / "b.html", small, Options()).notes
+    assert "MB is large for a page" in note
 
 
 @pytest.mark.parametrize(

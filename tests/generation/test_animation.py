@@ -302,6 +302,15 @@ def test_a_failure_while_drawing_keeps_what_was_there(tour, target):
         write(tour(frames=600, fails_at=2), Request(target))
 
 
+def test_a_folder_that_was_made_for_nothing_is_removed(tour, tmp_path):
+    with pytest.raises(RuntimeError, match="drawing failed"):
+        write(tour(fails_at=1), Request(f"{tmp_path}/new/"))
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(RuntimeError, match="drawing failed"):
+        write(tour(fails_at=1), Request(f"{tmp_path}/mine/"))
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
 def test_ctrl_c_keeps_what_was_there(tour, target):
     def interrupt(done, _total):
         if done == 5:

@@ -27,6 +27,21 @@ def test_frames_are_pictures_one_after_the_other(model):
     assert all(frame.dtype == torch.float32 and frame.abs().max() <= 1 for frame in frames)
 
 
+@pytest.mark.parametrize("kind", [np.array, torch.tensor])
+def test_seeds_and_classes_may_be_arrays(conditional, kind):
+    lists = list(conditional.interpolate(4, keyframes=[3, 1, 4], labels=[0, 2]))
+    arrays = list(conditional.interpolate(4, keyframes=kind([3, 1, 4]), labels=kind([0, 2])))
+    torch.testing.assert_close(torch.cat(arrays), torch.cat(lists), rtol=0, atol=0)
+    assert conditional.sample(2, labels=np.int64(1)).equal(conditional.sample(2, labels=1))
+    first = next(conditional.interpolate(4, keyframes=np.int64(2), labels=np.int64(1)))
+    torch.testing.assert_close(first, conditional.sample(1, labels=1))
+
+
+def test_a_class_that_is_named_twice_is_kept(conditional):
+    twice, once = (torch.cat(list(conditional.interpolate(5, labels=labels, cells=2))) for labels in ([2, 2], 2))
+    torch.testing.assert_close(twice, once, rtol=0, atol=0)
+
+
 def test_by_default_there_are_60_through_six_keyframes(model):
     frames = torch.cat(list(model.interpolate()))
     assert len(frames) == 60

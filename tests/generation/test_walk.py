@@ -190,6 +190,8 @@ def test_classes_are_passed_at_equal_distances_in_time(loop):
         ({"seeds": [1, MAX_SEED + 1]}, "out of range"),
         ({"seeds": [3]}, "stands still"),
         ({"seeds": [3], "labels": [1]}, "stands still"),
+        ({"seeds": [3], "labels": [1, 1]}, "stands still"),
+        ({"seeds": [3, 4, 3, 4], "cells": 2}, "stands still"),
         ({"truncation": 0.0}, "truncated at 0.0"),
     ],
 )

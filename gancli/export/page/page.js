@@ -21,6 +21,8 @@ const state = {
 };
 
 const count = () => Number(find("count").value);
+const truncation = () => Number(find("truncation").value || Infinity);
+const latentOf = (seed) => Latents.latent(seed, facts.latent_dim, truncation());
 const labelOf = (i) => (find("class").value === "" ? i % classes : Number(find("class").value));
 const titleOf = (seed, label) => `Seed ${seed}${classes ? `, class ${facts.classes[label]}` : ""}`;
 const say = (text) => { find("status").textContent = text; };
@@ -55,7 +57,7 @@ async function drawGrid() {
   while (images.length < n) {
     const first = images.length, size = Math.min(share, n - first), before = performance.now();
     const z = new Float32Array(size * facts.latent_dim), labels = Int32Array.from({ length: size }, (_, i) => labelOf(first + i));
-    for (let i = 0; i < size; i++) z.set(Latents.latent(state.seed + BigInt(first + i), facts.latent_dim), i * facts.latent_dim);
+    for (let i = 0; i < size; i++) z.set(latentOf(state.seed + BigInt(first + i)), i * facts.latent_dim);
     const numbers = await Drawing.draw(z, labels);
     if (mine !== state.request) return;
     for (let i = 0; i < size; i++) {
@@ -109,7 +111,7 @@ function choose(i, aloud = true) {
   find("grid").setAttribute("aria-activedescendant", cells[i].id);
   state.target = state.seed + BigInt(i);
   state.label = classes ? labelOf(i) : 0;
-  state.z = Latents.latent(state.target, facts.latent_dim);
+  state.z = latentOf(state.target);
   state.changed = false;
   if (aloud) say(titleOf(state.target, state.label));
   if (state.playing) walk.aim();
@@ -138,6 +140,7 @@ function describe() {
   find("picture").setAttribute("aria-label", said);
   const words = ["gancli sample", `--run ${shellWord(facts.run)}`, `--seed ${state.target}`, "-n 1"];
   if (classes) words.push(`--class ${state.label}`);
+  if (find("truncation").value) words.push(`--truncation ${truncation()}`);
   find("command").replaceChildren(...words.flatMap((word) => [" ", element("span", word)]).slice(1));
   find("reset").disabled = !state.changed;
   showSliders();
@@ -193,7 +196,7 @@ const walk = {
   aim() {
     this.from = state.z;
     state.target = state.target === LAST_SEED ? 0n : state.target + 1n;
-    this.to = Latents.latent(state.target, facts.latent_dim);
+    this.to = latentOf(state.target);
     this.t = 0;
   },
 
@@ -290,6 +293,7 @@ function connect() {
     drawPicture();
     drawGrid().catch(fail);
   });
+  find("truncation").addEventListener("change", show);
   find("previous").addEventListener("click", () => setSeed(state.seed - BigInt(count())));
   find("next").addEventListener("click", () => setSeed(state.seed + BigInt(count())));
   find("random").addEventListener("click", randomSeed);
