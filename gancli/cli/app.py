@@ -107,8 +107,17 @@ def _root(
     version: Annotated[bool, _VERSION] = False,  # noqa: ARG001  (its callback has done it)
 ) -> None:
     context.obj = Output(argv=context.obj or (), quiet=quiet, color=not no_color)
+    if quiet:
+        _silence_log()
     if context.invoked_subcommand is None:
         put(sys.stdout, quick.concise(context.get_help()))
+
+
+def _silence_log() -> None:
+    """What the library logs, such as that it downloads something, is a note like any other."""
+    import logging
+
+    logging.getLogger("gancli").setLevel(logging.ERROR)
 
 
 def _assemble() -> typer.Typer:

@@ -1,6 +1,7 @@
 """Downloads: announced, resumable, checked against a pinned hash, and atomic. The one module that opens a connection.
 
-    announce   URL, size and target, on stderr, before the first byte
+    announce   URL, size and target, as a warning of the logger of this module, before the first byte; unless told otherwise,
+               `logging` writes warnings to stderr
     resume     NAME.part is gone on with by a range request, if the server can
     check      size while it comes, SHA-256 when it is complete; what is wrong is removed, and the next mirror is tried
     rename     the file has its name only when it is right
@@ -10,8 +11,8 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import sys
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["Remote", "fetch", "refuse_offline"]
+
+_LOG = logging.getLogger(__name__)
 
 VARIABLE = "GANCLI_OFFLINE"
 CHUNK_BYTES = 2**18
@@ -91,7 +94,7 @@ def fetch(remote: Remote, folder: Path) -> Path:
     failures = []
     for mirror in remote.mirrors:
         address = f"{mirror}{remote.name}"
-        sys.stderr.write(f"downloading {address} ({remote.size:,} bytes) to {visible(str(target))}\n")
+        _LOG.warning("downloading %s (%s bytes) to %s", address, f"{remote.size:,}", visible(str(target)))
         try:
             _download(address, remote, target)
         except (URLError, OSError, ValueError) as error:

@@ -16,6 +16,10 @@ __all__ = ["diversity", "signs_of_trouble"]
 _WON = 0.98
 _COLLAPSED = 0.25
 
+EARLIEST_STEP = 100
+"""Before it, nothing is wrong yet: an untrained generator draws nearly one picture, and an epoch of a small data set is over
+after a few steps."""
+
 
 def spread(images: Tensor) -> float:
     """Mean Euclidean distance between two different images of ``(n, c, h, w)``, n > 1."""
@@ -35,8 +39,10 @@ def diversity(fake: Tensor, real: Tensor) -> float:
     return spread(fake) / reference if reference and len(fake) > 1 else 1.0
 
 
-def signs_of_trouble(metrics: Mapping[str, float]) -> Iterator[tuple[str, str]]:
-    """(name, message) of every alarm that the means over an epoch give cause for."""
+def signs_of_trouble(metrics: Mapping[str, float], step: int) -> Iterator[tuple[str, str]]:
+    """(name, message) of every alarm that the means over an epoch that ended at ``step`` give cause for."""
+    if step < EARLIEST_STEP:
+        return
     real_score, fake_score = metrics["real_score"], metrics["fake_score"]
     if real_score > _WON and fake_score < 1 - _WON:
         yield (

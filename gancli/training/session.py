@@ -155,9 +155,10 @@ class Session:
         if quality:
             state.consider(self.spectator.figure, quality[self.spectator.figure])
         self.metrics.append({**self._row("epoch"), **means})
-        rate, seconds = self._rate("epoch"), state.elapsed_seconds
-        self._say(EpochEnded(epoch, plan.epochs, state.step, means, rate, seconds, self.spectator.figure))
-        for name, message in signs_of_trouble(means):
+        if quality or plan.ends_epoch_past(state.step, SHORT_EPOCH_STEPS):
+            rate, seconds = self._rate("epoch"), state.elapsed_seconds
+            self._say(EpochEnded(epoch, plan.epochs, state.step, means, rate, seconds, self.spectator.figure))
+        for name, message in signs_of_trouble(means, state.step):
             if name not in state.alarms:
                 state.alarms.append(name)
                 self.metrics.append({**self._row("alarm"), "alarm": name, "message": message})

@@ -9,6 +9,7 @@ import torch
 
 from gancli.data.batches import normalise
 from gancli.latents import latents
+from gancli.quality.extractor import some_of
 from gancli.quality.probe import Probe
 from gancli.training.alarms import diversity
 
@@ -39,8 +40,8 @@ class Spectator:
     def __init__(self, game: Game) -> None:
         self._game = game
         real = game.data.images.images
-        count = min(game.config.log.previews, 64, len(real))
-        self._some_real = normalise(real[:count].to(game.runtime.device))
+        some = some_of(real, min(game.config.log.previews, 64))  # from all over: the first of a folder are of one class
+        self._some_real = normalise(some.to(game.runtime.device))
 
     def previews(self) -> Tensor:
         """What it makes of latents that are always the same, those of the first seeds: ``(n, c, h, w)`` in [-1, 1]."""

@@ -3,6 +3,8 @@ import shutil
 import pytest
 from PIL import Image
 
+from gancli.data.relatives import Kmnist
+
 
 def test_list(cli):
     assert any(line.split()[:2] == ["mnist", "gancli"] for line in cli("dataset", "list").out.splitlines())
@@ -140,3 +142,15 @@ def test_resuming_with_another_size_is_another_training(cli, photos, small):
     refused = cli("train", "--resume", "mine", "--image-size", 16)
     assert refused.code == 2
     assert "data.image_size" in refused.err
+
+
+@pytest.mark.parametrize(("words", "announced"), [([], 1), (["-q"], 0)])
+def test_a_download_is_announced_unless_quiet(cli, monkeypatch, caplog, tmp_path, words, announced):
+    caplog.set_level("WARNING", "gancli")  # puts back afterwards what -q sets
+    monkeypatch.delenv("GANCLI_OFFLINE", raising=False)
+    monkeypatch.setattr(Kmnist, "places", lambda _: iter(()))
+    monkeypatch.setattr(Kmnist, "mirrors", ("http://127.0.0.1:9/",))
+    monkeypatch.setenv("GANCLI_CACHE", str(tmp_path / "cache"))
+    refused = cli(*words, "dataset", "show", "kmnist")
+    assert refused.code == 10
+    assert len(caplog.messages) == announced

@@ -71,10 +71,11 @@ def remote(server, monkeypatch):
     return lambda *ways: Remote("x.bin", tuple(f"{server}/{way}/" for way in ways), len(CONTENT), sha256(CONTENT).hexdigest())
 
 
-def test_a_download_is_announced_checked_and_kept(remote, tmp_path, capsys, server):
+def test_a_download_is_announced_checked_and_kept(remote, tmp_path, caplog, server):
+    caplog.set_level("WARNING", "gancli")
     target = fetch(remote("good"), tmp_path / "new")
     assert target.read_bytes() == CONTENT
-    assert capsys.readouterr().err == f"downloading {server}/good/x.bin (512,000 bytes) to {target}\n"
+    assert caplog.messages == [f"downloading {server}/good/x.bin (512,000 bytes) to {target}"]
     assert fetch(remote("good"), tmp_path / "new") == target
     assert Handler.asked == [("good", 0)]
     assert list((tmp_path / "new").iterdir()) == [target]

@@ -1,12 +1,12 @@
 import torch
 
-from gancli.training.alarms import diversity, signs_of_trouble, spread
+from gancli.training.alarms import EARLIEST_STEP, diversity, signs_of_trouble, spread
 
 healthy = {"real_score": 0.6, "fake_score": 0.4, "diversity": 1.0}
 
 
-def names(**changes):
-    return [name for name, _ in signs_of_trouble({**healthy, **changes})]
+def names(step=EARLIEST_STEP, **changes):
+    return [name for name, _ in signs_of_trouble({**healthy, **changes}, step)]
 
 
 def test_a_healthy_epoch_raises_no_alarm():
@@ -21,8 +21,12 @@ def test_F35_a_collapse_is_seen():
     assert names(diversity=0.05) == ["collapse"]
 
 
+def test_a_generator_that_has_hardly_begun_is_not_called_collapsed():
+    assert names(step=17, diversity=0.05) == []
+
+
 def test_F35_alarms_say_what_to_try():
-    for _, message in signs_of_trouble({"real_score": 1.0, "fake_score": 0.0, "diversity": 0.0}):
+    for _, message in signs_of_trouble({"real_score": 1.0, "fake_score": 0.0, "diversity": 0.0}, EARLIEST_STEP):
         assert "Try" in message
         assert "-s objective." in message
 
