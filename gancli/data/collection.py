@@ -72,7 +72,8 @@ def refuse_empty(reader: Reader) -> None:
         DatasetError: it is one.
     """
     if not reader.items():
-        held = f"{inventory(reader.path)}, but no picture" if reader.path.is_dir() else "no picture"
+        inside = inventory(reader.path) if reader.path.is_dir() else ""
+        held = "nothing" if inside == "nothing" else f"{inside}, but no picture" if inside else "no picture"
         raise DatasetError(
             f"{quoted(reader.path)} holds {held}.",
             f"Pictures end in {', '.join(SUFFIXES)}; hidden names are passed over. `gancli dataset list` shows others.",
@@ -89,9 +90,10 @@ def too_many_broken(reader: Reader, config: DataConfig, broken: Sequence[tuple[s
     else:
         share = min(1.0, len(broken) / total + 0.01)
         remedy = f"`gancli dataset show` lists all of them; -s data.allow_broken={share:.2f} trains without them."
+    allowed = f", more than {config.allow_broken:.0%}" if len(broken) < total else ""
     return DatasetError(
         f"{count(len(broken), 'picture')} of {total:,} in {quoted(reader.path)} "
-        f"{'is' if len(broken) == 1 else 'are'} broken, more than {config.allow_broken:.0%} ({listed}{more}).",
+        f"{'is' if len(broken) == 1 else 'are'} broken{allowed} ({listed}{more}).",
         remedy,
     )
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gancli.data.fetching import refuse_offline
 from gancli.data.paths import visible
 from gancli.errors import DatasetError, DownloadError
 from gancli.extras import require
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["fetched"]
 
@@ -31,22 +35,29 @@ def fetched(name: str, split: str) -> Path:
         f"hf:{visible(name)}",
         f"Download the Parquet files of https://huggingface.co/datasets/{visible(name)} elsewhere and give their folder.",
     )
-    try:
+    with _explained(hub, name):
         names = hub.HfApi().list_repo_files(name, repo_type="dataset", revision=CONVERTED)
-        chosen = _of_split([file for file in names if file.endswith(".parquet")], split)
-        if not chosen:
-            raise DatasetError(
-                f"hf:{visible(name)} has no {split} split.", f"It has {', '.join(sorted(map(visible, names))[:10])}."
-            )
-        sys.stderr.write(f"downloading {len(chosen)} files of https://huggingface.co/datasets/{visible(name)}\n")
+    chosen = _of_split([file for file in names if file.endswith(".parquet")], split)
+    if not chosen:
+        raise DatasetError(
+            f"hf:{visible(name)} has no {split} split.", f"It has {', '.join(sorted(map(visible, names))[:10])}."
+        )
+    sys.stderr.write(f"downloading {len(chosen)} files of https://huggingface.co/datasets/{visible(name)}\n")
+    with _explained(hub, name):
         paths = [Path(hub.hf_hub_download(name, file, repo_type="dataset", revision=CONVERTED)) for file in chosen]
+    return paths[0].parent
+
+
+@contextmanager
+def _explained(hub: Any, name: str) -> Iterator[None]:  # noqa: ANN401  (the module)
+    try:
+        yield
     except (hub.errors.RepositoryNotFoundError, hub.errors.HFValidationError) as error:
         raise DatasetError(f"There is no data set '{visible(name)}' on the hub.", "Write it as hf:OWNER/NAME.") from error
-    except (hub.errors.HfHubHTTPError, OSError) as error:
+    except Exception as error:  # the hub's HTTP library has changed before, and its errors have no common base
         raise DownloadError(
             f"hf:{visible(name)} could not be downloaded: {_first_line(error)}.", "Check the network."
         ) from error
-    return paths[0].parent
 
 
 def _of_split(files: list[str], split: str) -> list[str]:

@@ -151,7 +151,9 @@ def _advice(spec: ImageSpec, number: int, classes: Mapping[str, int]) -> list[st
     """What is worth knowing about any set."""
     advice = []
     if number < FEW_PICTURES:
-        advice.append(f"{count(number, 'picture')} are few: a GAN that sees them often learns them by heart. More help more.")
+        advice.append(
+            f"{count(number, 'picture')} {'is' if number == 1 else 'are'} few: a GAN learns them by heart. More help more."
+        )
     full = [size for size in classes.values() if size]
     if full and max(full) > IMBALANCE * min(full):
         advice.append(f"Classes are uneven: the largest has {max(full):,} pictures, the smallest {min(full):,}.")
@@ -177,7 +179,7 @@ def _advice_on_files(
             f"Half of the pictures are smaller than {size[0]}x{size[1]} and would be enlarged: choose a smaller size."
         )
     if (long := collected["sizes"]["elongated"]) and config.fit == "crop":
-        advice.append(f"{count(long, 'picture')} lose more than half to the crop; -s data.fit=pad keeps all of each.")
+        advice.append(f"The crop takes more than half of {count(long, 'picture')}; -s data.fit=pad keeps all of each.")
     if repeated := sum(len(names) - 1 for names in collected["duplicates"]):
         first = collected["duplicates"][0]
         advice.append(

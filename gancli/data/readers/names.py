@@ -15,9 +15,9 @@ def is_litter(part: str) -> bool:
     """Whether a file or folder of this name belongs to the operating system, or is hidden.
 
     >>> [is_litter(part) for part in (".git", "._cat.png", "__MACOSX", "cat.png", "..")]
-    [True, True, True, False, True]
+    [True, True, True, False, False]
     """
-    return part.startswith(".") or part.lower() in LITTER
+    return (part.startswith(".") and part != "..") or part.lower() in LITTER
 
 
 def is_picture(name: str) -> bool:

@@ -176,7 +176,7 @@ def test_F21_a_gzip_bomb_around_a_tar_ends_soon(tmp_path, monkeypatch):
 
 def test_F22_names_that_lead_out_of_an_archive_lead_nowhere(tmp_path, picture_bytes):
     path = zip_of(tmp_path / "sub.zip", {"../../evil.png": picture_bytes(), "/abs.png": picture_bytes()})
-    assert set(contents(ZipReader(path)).values()) <= {picture_bytes()}
+    assert contents(ZipReader(path)) == {"../../evil.png": picture_bytes(), "/abs.png": picture_bytes()}
     assert not (tmp_path.parent / "evil.png").exists()
     assert [file.name for file in tmp_path.iterdir()] == ["sub.zip"]
 

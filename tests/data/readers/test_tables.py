@@ -104,6 +104,8 @@ class FakeHub:
             raise self.errors.RepositoryNotFoundError
         if name == "no/net":
             raise self.errors.HfHubHTTPError("503 busy\nmore")
+        if name == "no/name":
+            raise LookupError("an error of whatever library the hub uses to ask")
         return sorted(str(file.relative_to(self.folder)) for file in self.folder.rglob("*.parquet"))
 
     def hf_hub_download(self, _, file, **__):
@@ -131,7 +133,7 @@ def test_a_data_set_of_the_hub_by_name(capsys):
 
 
 @pytest.mark.usefixtures("hub")
-@pytest.mark.parametrize(("name", "error"), [("no/body", DatasetError), ("no/net", DownloadError)])
+@pytest.mark.parametrize(("name", "error"), [("no/body", DatasetError), ("no/net", DownloadError), ("no/name", DownloadError)])
 def test_F50_a_hub_that_does_not_answer_is_one_error(name, error):
     with pytest.raises(error) as caught:
         load_images(DataConfig(dataset=f"hf:{name}"))
