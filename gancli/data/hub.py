@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["fetched"]
+
+_LOG = logging.getLogger(__name__)
 
 CONVERTED = "refs/convert/parquet"
 """The branch on which the hub keeps every data set as Parquet, whatever its authors uploaded."""
@@ -42,7 +44,7 @@ def fetched(name: str, split: str) -> Path:
         raise DatasetError(
             f"hf:{visible(name)} has no {split} split.", f"It has {', '.join(sorted(map(visible, names))[:10])}."
         )
-    sys.stderr.write(f"downloading {len(chosen)} files of https://huggingface.co/datasets/{visible(name)}\n")
+    _LOG.warning("downloading %d files of https://huggingface.co/datasets/%s", len(chosen), visible(name))
     with _explained(hub, name):
         paths = [Path(hub.hf_hub_download(name, file, repo_type="dataset", revision=CONVERTED)) for file in chosen]
     return paths[0].parent

@@ -124,11 +124,11 @@ def hub(monkeypatch, tmp_path, table):
 
 
 @pytest.mark.usefixtures("hub")
-def test_a_data_set_of_the_hub_by_name(capsys):
+def test_a_data_set_of_the_hub_by_name(caplog):
     data = load_images(DataConfig(dataset="hf:owner/My_Set"))
     assert data.name == "hf-owner-my-set"
     assert data.images.images.shape == (5, 3, 10, 12)
-    assert "huggingface.co/datasets/owner/My_Set" in capsys.readouterr().err
+    assert "huggingface.co/datasets/owner/My_Set" in caplog.text
     assert "default" in data.source
 
 
