@@ -16,6 +16,7 @@ from gancli.checkpoint.lock import RunLock
 from gancli.checkpoint.snapshot import unpack
 from gancli.checkpoint.store import CheckpointStore
 from gancli.config import LENGTHS, RunConfig
+from gancli.data.paths import count
 from gancli.distributions import canonical
 from gancli.errors import CheckpointError, ConfigError, RunError, StorageError
 from gancli.runs import RunDirectory, create_run, refuse_missing_architecture, refuse_name
@@ -223,7 +224,9 @@ def _divisions(facts: Mapping[str, Any], config: RunConfig, processes: Processes
     earlier = tuple(facts.get("divided_anew", ()))
     if before == now or before[0] * before[1] == now[0] * now[1] == _EXACT_SHARES:
         return earlier
-    then, today = (f"{world} processes x train.accumulate={accumulate}" for world, accumulate in (before, now))
+    then, today = (
+        f"{count(world, 'process', 'processes')} x train.accumulate={accumulate}" for world, accumulate in (before, now)
+    )
     if not config.runtime.allow_other_processes:
         raise ConfigError(
             f"The batches of this run are divided among {then}, not {today}: the result would differ in its last bits, "

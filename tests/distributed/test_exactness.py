@@ -102,13 +102,13 @@ def test_F57_another_number_of_processes_is_refused_or_recorded(train_in, words,
     longer = ("--resume", "whole", *folder, "-s", "train.images=256")
     refused = train_in(*longer, name="refused")
     assert refused.codes() == {0: 2, 1: 2}
-    reason = "divided among 1 processes x train.accumulate=1, not 2 processes x train.accumulate=1"
+    reason = "divided among 1 process x train.accumulate=1, not 2 processes x train.accumulate=1"
     assert reason in refused.text(0)
     assert refused.text(1).startswith("error: Process 0 of 2 has ended: The batches of this run")
     allowed = train_in(*longer, "-s", "runtime.allow_other_processes=true", name="allowed")
     assert allowed.codes() == {0: 0, 1: 0}, allowed.text(0) + allowed.text(1)
     assert run(["-q", "train", *longer[:-1], "train.images=320", "-s", "train.accumulate=2"]) == 0  # exact from here on
     facts = CheckpointStore(tmp_path / "whole/checkpoints").load(names=()).manifest.facts
-    assert facts["inexact"] == "from step 4 on 2 processes x train.accumulate=1, not 1 processes x train.accumulate=1"
+    assert facts["inexact"] == "from step 4 on 2 processes x train.accumulate=1, not 1 process x train.accumulate=1"
     assert facts["environment"]["processes"] == 1
     capsys.readouterr()

@@ -269,12 +269,12 @@ def test_F58_another_number_of_threads_is_noted(configure, tmp_path, stop_after)
 @pytest.mark.parametrize(("before", "after"), [(1, 2), (4, 2), (2, 1)])
 def test_F57_a_batch_divided_otherwise_is_refused_or_noted_and_recorded(configure, tmp_path, stop_after, before, after):
     run = start(configure(f"train.accumulate={before}"), tmp_path, stop=stop_after(3))
-    with pytest.raises(ConfigError, match=rf"accumulate={before}, not 1 processes x train.accumulate={after}"):
+    with pytest.raises(ConfigError, match=rf"accumulate={before}, not 1 process x train.accumulate={after}"):
         resume(run, changes={"train.accumulate": after})
     notes = []
     changes = {"train.accumulate": after, "runtime.allow_other_processes": True}
     resume(run, changes=changes, observe=lambda e: notes.extend(getattr(e, "notes", ())), stop=stop_after(1))
-    assert any(f"from step 3 on 1 processes x train.accumulate={after}" in note for note in notes)
+    assert any(f"from step 3 on 1 process x train.accumulate={after}" in note for note in notes)
     notes.clear()
     resume(run, observe=lambda e: notes.extend(getattr(e, "notes", ())))
     assert not any("may differ" in note for note in notes)
