@@ -171,7 +171,7 @@ def _middle(size: tuple[float, float], target: tuple[int, int]) -> tuple[float, 
     """The largest box of the target's proportions in the middle of a picture."""
     (width, height), (wide, tall) = size, target
     scale = min(width / wide, height / tall)
-    left, top = (width - wide * scale) / 2, (height - tall * scale) / 2
+    left, top = max(0.0, (width - wide * scale) / 2), max(0.0, (height - tall * scale) / 2)  # rounding may go below 0
     return left, top, width - left, height - top
 
 

@@ -85,6 +85,7 @@ class Session:
         """
         for directory in (self.run.path, self.run.samples):
             with explained(directory):
+                directory.mkdir(exist_ok=True)  # an archive or a version control may have dropped an empty one
                 remove_leftovers(directory)
         self.store.prepare(self._checkpoint_bytes())
 

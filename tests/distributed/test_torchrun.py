@@ -181,7 +181,7 @@ def test_the_slurm_script_goes_on_after_a_pre_emption(words, tmp_path):
         (tmp_path / name).chmod(0o755)
     job = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "a", "SLURM_NNODES": "1", "SLURM_GPUS_ON_NODE": "1"}
     path = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"}
-    command = ["bash", str(SLURM), *map(str, words("checkpoint.every_steps=1000", steps=300))]
+    command = ["bash", str(SLURM), *map(str, words("checkpoint.every_steps=1000", steps=1200))]
     log = tmp_path / "log"
 
     def attempt():
@@ -190,7 +190,7 @@ def test_the_slurm_script_goes_on_after_a_pre_emption(words, tmp_path):
 
     first = attempt()
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while "ended step=9 " not in log.read_text():
+    while "ended step=108 " not in log.read_text():
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.02)
     launcher = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()[-1]
@@ -199,5 +199,5 @@ def test_the_slurm_script_goes_on_after_a_pre_emption(words, tmp_path):
     assert (tmp_path / "requeued").read_text() == "requeue 7\n"
     assert attempt().wait(PATIENCE_SECONDS) == 0, log.read_text()
     info = RunDirectory(tmp_path / "runs/job-7").info()
-    assert (info["status"], info["step"], len(info["sessions"])) == ("done", 300, 2)
+    assert (info["status"], info["step"], len(info["sessions"])) == ("done", 1200, 2)
     assert (tmp_path / "requeued").read_text() == "requeue 7\n"

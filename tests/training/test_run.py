@@ -1,4 +1,5 @@
 import json
+import shutil
 from itertools import pairwise
 
 import pytest
@@ -217,6 +218,13 @@ def test_F06_too_little_room_leaves_no_directory_behind(configure, tmp_path, mon
 def test_the_way_in_which_the_length_is_given_may_change(configure, tmp_path):
     run = start(configure(), tmp_path)
     assert resume(run, changes={"train.images": 32 * 30}).step == 30
+
+
+def test_a_run_whose_previews_were_deleted_goes_on(configure, tmp_path, stop_after):
+    run = start(configure(), tmp_path, stop=stop_after(5))
+    shutil.rmtree(run.samples)
+    assert resume(run).step == 27
+    assert run.previews()
 
 
 def test_resuming_a_finished_run_changes_nothing(configure, tmp_path):
