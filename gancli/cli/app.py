@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -108,16 +108,19 @@ def _root(
 ) -> None:
     context.obj = Output(argv=context.obj or (), quiet=quiet, color=not no_color)
     if quiet:
-        _silence_log()
+        context.call_on_close(_silence_log())
     if context.invoked_subcommand is None:
         put(sys.stdout, quick.concise(context.get_help()))
 
 
-def _silence_log() -> None:
-    """What the library logs, such as that it downloads something, is a note like any other."""
+def _silence_log() -> Callable[[], None]:
+    """What the library logs, such as that it downloads something, is a note like any other. Returns what undoes it."""
     import logging
 
-    logging.getLogger("gancli").setLevel(logging.ERROR)
+    log = logging.getLogger("gancli")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    return lambda: log.setLevel(before)
 
 
 def _assemble() -> typer.Typer:
