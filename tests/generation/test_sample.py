@@ -296,15 +296,12 @@ def test_an_archive_does_not_grow_in_memory(tmp_path):
 
     if not Path("/proc/self/statm").exists():
         pytest.skip("memory is measured by /proc")
-    sizes = []
-    write(
-        made_up(ImageSpec(1, 64, 64)),
-        Request(range(16_000), str(tmp_path / "a.npz")),
-        lambda *_: sizes.append(resident_bytes()),
-    )
-    assert len(sizes) == 63
-    assert (tmp_path / "a.npz").stat().st_size > 65_000_000
-    assert max(sizes) - sizes[2] < 20_000_000
+    sizes, drawer = [], made_up(ImageSpec(1, 64, 64))
+    write(drawer, Request(range(4_000), str(tmp_path / "warm.npz")))  # what the allocator keeps, it has by now
+    write(drawer, Request(range(48_000), str(tmp_path / "a.npz")), lambda *_: sizes.append(resident_bytes()))
+    assert len(sizes) == 188
+    assert (tmp_path / "a.npz").stat().st_size > 195_000_000
+    assert max(sizes) - sizes[2] < 50_000_000  # a quarter of what was written
 
 
 # -- failures --
