@@ -23,7 +23,7 @@ def _size(value: object) -> str:
     """``N`` or ``HxW``, as text; on the command line the first is a number."""
     text = str(value)
     sides = text.split("x")
-    if len(sides) > 2 or not all(s.isascii() and s.isdecimal() and SHORTEST_SIDE <= int(s[:9]) <= LONGEST_SIDE for s in sides):  # noqa: PLR2004
+    if len(sides) > 2 or not all(s.isascii() and s.isdecimal() and SHORTEST_SIDE <= int(s[:9]) <= LONGEST_SIDE for s in sides):  # noqa: PLR2004  (height and width)
         raise ValueError(f"a size is N or HxW, with sides from {SHORTEST_SIDE} to {LONGEST_SIDE}")
     return text
 

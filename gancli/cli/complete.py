@@ -27,7 +27,7 @@ def objectives(ctx: typer.Context, words: list[str], incomplete: str) -> list[st
     return OBJECTIVES.names()
 
 
-def plugins(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001
+def plugins(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001  (Typer's signature)
     """Names of installed plugins of every kind."""
     from gancli.describe.plugins import KINDS
 

@@ -130,7 +130,7 @@ def _go_on(run: RunDirectory, changes: dict[str, object], from_step: int | None,
     return resume(run, changes=changes, from_step=from_step, **watch)
 
 
-def _follow(**watch: Any) -> "RunEnded":  # noqa: ANN401
+def _follow(**watch: Any) -> "RunEnded":  # noqa: ANN401  (observe and stop)
     from gancli.training.following import follow
 
     return follow(**watch)

@@ -70,7 +70,7 @@ def _load(path: Path) -> Reading | None:
         os.utime(path)
     except (OSError, GancliError, KeyError):
         return None
-    whole = features.ndim == 2 and len(features) and (classes is None or len(classes) == len(features))  # noqa: PLR2004
+    whole = features.ndim == 2 and len(features) and (classes is None or len(classes) == len(features))  # noqa: PLR2004  (rows of features)
     return Reading(features, None if classes is None else classes.long()) if whole else None
 
 

@@ -51,7 +51,7 @@ class Moments:
                 total, squares = torch.zeros_like(origin), features.new_zeros(len(origin), len(origin))
             centred = features - origin
             count, total, squares = count + len(centred), total + centred.sum(0), squares + centred.T @ centred
-        if origin is None or total is None or squares is None or count < 2:  # noqa: PLR2004
+        if origin is None or total is None or squares is None or count < 2:  # noqa: PLR2004  (one has no covariance)
             raise ValueError(f"{count} samples have no covariance.")
         shift = total / count
         covariance = (squares - count * torch.outer(shift, shift)) / (count - 1)

@@ -68,7 +68,7 @@ class Probe:
             images: the training pictures, uint8 ``(n, c, h, w)``, on any device; at most 10,000 are looked at.
             device: where pictures will be drawn.
         """
-        if len(images) < 2:  # noqa: PLR2004
+        if len(images) < 2:  # noqa: PLR2004  (one has no covariance)
             return None
         chosen = some_of(images, MOST_REAL)
         extractor = extractor_for(name, images)
