@@ -23,6 +23,7 @@ import torch
 from gancli.objectives.penalties import penalties_of
 from gancli.seeds import normal_at
 from gancli.training.augmentation import NoAugmentation
+from gancli.training.mixed_precision import MixedPrecision
 from gancli.training.schedules import ema_decay, rates_at
 from gancli.training.shares import Shares
 
@@ -77,6 +78,7 @@ class Trainer:
         self.rules = rules
         self.latent_dim = latent_dim
         self.augmentation = augmentation or NoAugmentation()
+        self.mixed_precision = MixedPrecision(runtime, [player.network for player in state.players.values()])
         self.shares = Shares(rules.batch_size, rules.accumulate, runtime.processes)
         self.penalties = penalties_of(objective)
         self.generator: Player = state.players["generator"]
@@ -119,9 +121,9 @@ class Trainer:
         self, share: Share, real: Tensor, labels: tuple[Tensor, ...], z: Tensor, penalties: tuple[Penalty, ...], strength: float
     ) -> tuple[Tensor, Report]:
         real, z, labels = real[share.here].detach(), z[share.here], tuple(y[share.here] for y in labels)
-        with torch.no_grad(), self.runtime.autocast():
+        with torch.no_grad(), self.mixed_precision():
             fake = self.generator.network(z, *labels).float()
-        with self.runtime.autocast(enabled=not penalties):  # second derivatives are taken in float32
+        with self.mixed_precision(enabled=not penalties):  # second derivatives are taken in float32
             real.requires_grad_(bool(penalties))
             fake.requires_grad_(bool(penalties))
             network = self.augmentation.before(self.discriminator.network, "discriminator", self.state.step, share)
@@ -142,7 +144,7 @@ class Trainer:
 
     def _generator_loss(self, share: Share, real: Tensor, labels: tuple[Tensor, ...], z: Tensor) -> tuple[Tensor, Report]:
         real, z, labels = real[share.here].detach(), z[share.here], tuple(y[share.here] for y in labels)
-        with self.runtime.autocast():
+        with self.mixed_precision():
             network = self.augmentation.before(self.discriminator.network, "generator", self.state.step, share)
             critic = _bind(network, labels)
             fake = self.generator.network(z, *labels)
@@ -163,6 +165,7 @@ class Trainer:
             tally.add(report)
         means = tally.means(player.network)
         player.optimizer.step()
+        self.mixed_precision.expire(player.network)
         return means
 
     def _due_penalties(self) -> tuple[Penalty, ...]:

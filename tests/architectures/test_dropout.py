@@ -1,0 +1,57 @@
+import pytest
+import torch
+
+from gancli.architectures.dropout import Dropout
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("p", [0.0, 0.3, 0.9])
+def test_units_are_dropped_with_their_probability_and_the_mean_stays(p, dtype):
+    torch.manual_seed(0)
+    x = torch.ones(1000, 1001, dtype=dtype)
+    y = Dropout(p)(x)
+    assert (y.dtype, y.shape) == (x.dtype, x.shape)
+    assert (y == 0).float().mean().item() == pytest.approx(p, abs=4 * (p * (1 - p) / x.numel()) ** 0.5 + 1e-5)
+    assert set(y.unique().tolist()) <= {0.0, torch.tensor(1 / (1 - p), dtype=dtype).item(), y.max().item()}
+    assert y.max().item() == pytest.approx(1 / (1 - p), rel=1e-2 if dtype == torch.bfloat16 else 1e-4)
+
+
+def test_units_and_samples_are_independent():
+    torch.manual_seed(0)
+    kept = (Dropout(0.5)(torch.ones(20000, 9)) != 0).double()
+    correlations = torch.corrcoef(kept.T)[~torch.eye(9, dtype=torch.bool)]
+    assert correlations.abs().max() < 5 / 20000**0.5
+    along = torch.corrcoef(torch.stack([kept.flatten()[:-1], kept.flatten()[1:]]))[0, 1]
+    assert abs(along) < 5 / kept.numel() ** 0.5
+
+
+def test_masks_follow_torchs_seed():
+    x = torch.ones(5, 7)
+    drawn = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        drawn.append(Dropout(0.5)(x))
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+
+
+def test_nothing_is_dropped_in_evaluation():
+    x = torch.randn(4, 3)
+    assert torch.equal(Dropout(0.5).eval()(x), x)
+
+
+def test_gradients_of_both_orders_pass_where_units_are_kept():
+    torch.manual_seed(0)
+    x = torch.randn(6, 5, dtype=torch.float64, requires_grad=True)
+
+    def dropped(x):
+        torch.manual_seed(3)  # the same mask at every evaluation
+        return Dropout(0.4)(x).pow(3)
+
+    assert torch.autograd.gradcheck(dropped, (x,))
+    assert torch.autograd.gradgradcheck(dropped, (x,))
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (1,), (3, 1, 1), (2, 3, 4, 5)])
+def test_any_shape_goes(shape):
+    assert Dropout(0.5)(torch.ones(shape)).shape == shape
