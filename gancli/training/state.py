@@ -191,19 +191,24 @@ class TrainingState:
                     yield f"{player_name}/{name}/{slot}", value
 
     def _restore_moments(self, player_name: str, player: Player, moments: Mapping[str, Tensor]) -> None:
-        names = [name for name, _ in player.network.named_parameters()]
-        state: dict[int, dict[str, Tensor]] = {index: {} for index in range(len(names))}
-        index_of = {name: index for index, name in enumerate(names)}
+        parameters = dict(player.network.named_parameters())
+        index_of = {name: index for index, name in enumerate(parameters)}
+        state: dict[int, dict[str, Tensor]] = {index: {} for index in index_of.values()}
         for key, value in moments.items():
             owner, _, rest = key.partition("/")
             name, _, slot = rest.rpartition("/")
             if owner == player_name:
                 if name not in index_of:
                     raise CheckpointError(f"The optimiser's '{key}' belongs to no parameter of this model.", _FOREIGN)
-                state[index_of[name]][slot] = value.clone()
+                state[index_of[name]][slot] = _laid_out_like(parameters[name], value)
         groups = player.optimizer.state_dict()["param_groups"]
         kept = {index: slots for index, slots in state.items() if slots}
         player.optimizer.load_state_dict({"state": kept, "param_groups": groups})
+
+
+def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
+    """A copy of ``value``; fused optimisers take the order in memory to be that of the parameter (channels last, say)."""
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value) if value.shape == parameter.shape else value.clone()
 
 
 _FOREIGN = "The checkpoint belongs to another model; give the configuration that it was made with."

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from gancli.errors import CheckpointError
-from gancli.training.state import Meter, load_strictly
+from gancli.training.state import Meter, Player, load_strictly
 
 
 def copies(tensors):
@@ -25,6 +25,33 @@ def test_a_restored_state_plays_on_exactly(make_game):
         assert all(torch.equal(value, second[group][name]) for name, value in members.items()), group
     assert one.state.counters() == two.state.counters()
     assert one.state.meters["epoch"].means() == two.state.meters["epoch"].means()
+
+
+def test_moments_come_back_in_the_layout_of_their_parameter(make_game):
+    """Fused optimisers go through memory, and would update the wrong weights."""
+
+    def conv_player():
+        torch.manual_seed(0)
+        network = torch.nn.Conv2d(3, 4, 2).to(memory_format=torch.channels_last)
+        return Player(network, torch.optim.Adam(network.parameters(), lr=0.1, fused=True))
+
+    def play(player, step):
+        player.network(torch.randn(1, 3, 2, 2, generator=torch.Generator().manual_seed(step))).sum().backward()
+        player.optimizer.step()
+        player.optimizer.zero_grad()
+
+    states = []
+    for _ in range(2):
+        state = make_game().state
+        state.players["generator"] = conv_player()
+        states.append(state)
+    one, two = states
+    play(one.players["generator"], 0)
+    stored = {group: {name: value.contiguous() for name, value in tensors.items()} for group, tensors in one.tensors().items()}
+    two.restore(stored, one.counters())
+    for state in states:
+        play(state.players["generator"], 1)
+    assert torch.equal(one.players["generator"].network.weight, two.players["generator"].network.weight)
 
 
 def test_moments_are_keyed_by_player_and_parameter(make_game):
