@@ -126,7 +126,12 @@ class Runtime:
 
     def seed_networks(self, seed: int, turn: str, step: int, share: int = 0) -> None:
         """Set torch's default generators, on which dropout and the like draw, to the address of this share of this turn."""
-        torch.manual_seed(address(address(seed, f"networks of the {turn}'s turn", step), "share", share))
+        number = address(address(seed, f"networks of the {turn}'s turn", step), "share", share)
+        torch.default_generator.manual_seed(number)  # torch.manual_seed notes the stack for every backend that is not in use
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed_all(number)
+        elif self.device.type == "mps":
+            torch.mps.manual_seed(number)
 
     def describe(self) -> dict[str, Any]:
         """What the bits of a result may depend on."""
