@@ -1,6 +1,6 @@
 """``gancli arch``: the networks there are to choose from."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,6 +9,9 @@ from gancli.cli.group import EVERYWHERE, new_group
 from gancli.cli.options import Json
 from gancli.cli.output import Output
 from gancli.cli.plugins_table import show_plugins
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["group"]
 
@@ -34,6 +37,16 @@ def show(
     image: Annotated[
         str, typer.Option("--image", metavar="CxHxW", help="With --build: for pictures of this shape.")
     ] = "1x28x28",
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-s",
+            "--set",
+            metavar="KEY=VALUE",
+            help="Build with an option, such as -s arch.channels=64.",
+            autocompletion=complete.assignments,
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show an architecture's options, with what they mean and may be."""
@@ -41,8 +54,9 @@ def show(
 
     output = Output.of(context)
     described = plugins.architecture(name)
+    build = build or bool(assignments)
     if build:
-        described |= _networks(name, image)
+        described |= _networks(name, image, assignments or ())
     if json:
         output.document(described)
         return
@@ -54,11 +68,11 @@ def show(
         _show_layers(output, described)
 
 
-def _networks(name: str, image: str) -> dict[str, Any]:
+def _networks(name: str, image: str, assignments: "Sequence[str]") -> dict[str, Any]:
     from gancli.describe.networks import networks, parse_image
     from gancli.settings import resolve
 
-    return networks(resolve(flags={"arch.name": name}).config, parse_image(image))
+    return networks(resolve(flags={"arch.name": name}, assignments=assignments).config, parse_image(image))
 
 
 def _show_layers(output: Output, described: dict[str, Any]) -> None:

@@ -39,6 +39,14 @@ def test_build_for_another_shape(cli):
     assert 3 * 8 * 8 in [width for layer in shown["layers"] for width in layer["shape"]]
 
 
+def test_build_with_options(cli):
+    narrow = cli("arch", "show", "dense", "-s", "arch.generator_widths=[8]").out
+    assert "generator: 7,864 parameters" in narrow  # 100-8-784
+    result = cli("arch", "show", "dense", "--build", "-s", "arch.widths=[8]")
+    assert result.code == 2
+    assert "generator_widths" in result.err
+
+
 @pytest.mark.parametrize("image", ["28x28", "9x28x28", "1x0x3", "axbxc"])
 def test_a_wrong_shape(cli, image):
     result = cli("arch", "show", "dense", "--build", "--image", image)
