@@ -1,16 +1,16 @@
 """The dense pair: multi-layer perceptrons, the architecture of the original experiments on digits.
 
-With the default options and 1x28x28 pictures the generator is 100-256-512-1024-784 (1,486,352 parameters) and the
+With the default options and 1x28x28 pictures the generator is 64-256-512-1024-784 (1,477,136 parameters) and the
 discriminator 784-1024-512-256-1 (1,460,225 parameters). This module is light; the networks are in ``dense_networks``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from gancli.plugin import ArchConfig, Architecture, Networks
+from gancli.plugin import ArchConfig, Architecture, Defaults, Networks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,6 +49,7 @@ class Dense(Architecture[DenseConfig]):
     api = 1
     summary = "Multi-layer perceptrons (Goodfellow et al., 2014)"
     Config = DenseConfig
+    defaults: ClassVar[Defaults] = {"model.latent_dim": 64, "train.learning_rate": 1.4e-3}
 
     def build(self, config: DenseConfig, image: ImageSpec, latent_dim: int) -> Networks:
         """Both perceptrons, freshly initialised."""

@@ -36,7 +36,7 @@ class Mnist(Dataset):
     api = 1
     summary = "Handwritten digits in grey, 28x28: 60,000 to train, 10,000 to test (LeCun & Cortes, 1998); in the package"
     licence = "CC BY-SA 3.0, Yann LeCun and Corinna Cortes; derived from NIST's data sets"
-    defaults: ClassVar[Mapping[str, Any]] = {"train.epochs": 15}
+    defaults: ClassVar[Mapping[str, Any]] = {"train.epochs": 20}
 
     def load(self, split: str = "train") -> ImageSet:
         """The digits of ``split`` in their canonical order: images ``(n, 1, 28, 28)``, labels 0 to 9.

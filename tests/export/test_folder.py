@@ -49,7 +49,7 @@ def test_the_weights_are_the_models(folder, models):
 
 def test_the_config_says_what_the_model_is_and_how_it_was_trained(folder):
     config = json.loads((folder / "config.json").read_text())
-    assert (config["latent_dim"], config["range"], len(config["classes"])) == (100, [-1, 1], 10)
+    assert (config["latent_dim"], config["range"], len(config["classes"])) == (64, [-1, 1], 10)
     assert config["arch"]["options"]["generator_widths"] == [256, 512, 1024]
     assert config["training"]["train.images"] == 256
     assert not [key for key in config["training"] if key.startswith(("data.", "runtime."))], "paths and devices of this machine"
