@@ -28,6 +28,7 @@ from gancli.cli.arguments import has, normalise
 from gancli.cli.failures import report
 from gancli.cli.group import EVERYWHERE, PLAIN
 from gancli.cli.output import Output, put, settle
+from gancli.training.joining import follows
 
 __all__ = ["EXIT_CODES", "command", "run"]
 
@@ -154,7 +155,7 @@ def run(argv: Sequence[str]) -> int:
         return CLOSED_PIPE
     except BaseException as error:  # noqa: BLE001  (this is the one place where everything ends)
         debug = has(argv, "--debug") or bool(os.environ.get("GANCLI_DEBUG"))
-        return report(error, debug=debug, as_json=has(argv, "--json"))
+        return report(error, debug=debug, as_json=has(argv, "--json") and not follows())
     finally:
         settle(sys.stdout, sys.stderr)
 

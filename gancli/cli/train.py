@@ -10,6 +10,7 @@ import typer
 
 from gancli.cli import complete
 from gancli.cli.expand import expand
+from gancli.cli.failures import explain
 from gancli.cli.farewell import farewell
 from gancli.cli.options import Json, RunsDir, Settings
 from gancli.cli.output import Output, unread_is_fine
@@ -18,7 +19,7 @@ from gancli.cli.signals import Signals
 from gancli.errors import RunError, UsageError
 from gancli.runs import RunDirectory, find_run, refuse_busy, refuse_missing_architecture, refuse_name, remove_run
 from gancli.training.events import RunStarted
-from gancli.training.processes import joined
+from gancli.training.joining import joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,9 +61,12 @@ def train(
     Under torchrun the batch is divided among its processes: torchrun --nproc-per-node 2 -m gancli train ...
     """
     output = Output.of(context)
-    with joined() as processes:
+    with joined(explain) as processes:
         if not processes.leads:
-            ended = None if dry_run else _watched(Output(quiet=True), _follow, processes)
+            if dry_run:
+                processes.agree(0, 0.0)  # or process 0 might find this one gone before it has met it
+                return
+            ended = _watched(Output(quiet=True), _follow, processes)
         else:
             run = _run_to_resume(resume, name, runs_dir)
             if run is None and name is not None:
@@ -73,6 +77,7 @@ def train(
                 refuse_missing_architecture(run)
             if dry_run:
                 show_settings(output, settings.resolve_upon(run) if run else settings.resolve(), as_json=json)
+                processes.agree(0, 0.0)
                 return
             if run is None:
                 start = partial(_start_new, settings.resolve().config, runs_dir, name, argv=output.argv)
@@ -80,9 +85,9 @@ def train(
                 refuse_busy(run)
                 start = partial(_go_on, run, settings.changes(run), from_step, argv=output.argv)
             ended = _watched(output, start, processes)
-    if ended and processes.leads:
+    if processes.leads:
         _conclude(output, ended, as_json=json)
-    if ended and ended.signal:
+    if ended.signal:
         raise typer.Exit(128 + ended.signal)
 
 

@@ -3,9 +3,9 @@
 ====  =========================================  ==========================================
       process 0 (:mod:`.run`, :mod:`.session`)   each other one (:func:`follow`)
 ====  =========================================  ==========================================
-1     tells the configuration                    hears it
+1     tells the configuration, and versions      hears it; compares its own
 2     loads pictures, builds networks            likewise
-3     tells the fingerprint of its pictures      compares it with its own
+3     tells fingerprint, plugins, device         compares them with its own
 4     agrees that all are ready                  agrees
 5     makes or opens the run directory
 6     sends the state                            takes it over
@@ -25,15 +25,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
+import gancli
 from gancli.checkpoint.snapshot import pack, unpack_files
 from gancli.config import RunConfig
-from gancli.errors import DatasetError
+from gancli.errors import ConfigError, DatasetError
+from gancli.registry import OBJECTIVES
 from gancli.runs import RunDirectory
 from gancli.training.setup import set_up
 from gancli.training.summary import run_ended, run_started
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from gancli.data.watch import Watch
     from gancli.training.events import Event, RunEnded
@@ -49,9 +53,9 @@ def set_up_together(config: RunConfig, processes: Processes, watch: Watch) -> Ga
     Raises:
         GancliError: whatever is wrong with it, here or in another process.
     """
-    processes.tell({"config": config.model_dump(mode="json")})
+    processes.tell({"config": config.model_dump(mode="json"), "versions": _versions()})
     game = set_up(config, processes, watch)
-    processes.tell({"fingerprint": game.data.fingerprint})
+    processes.tell({"fingerprint": game.data.fingerprint, "equipment": _equipment(game)})
     _ready(game)
     return game
 
@@ -81,8 +85,12 @@ def follow(*, processes: Processes, observe: Callable[[Event], None], stop: Call
     Raises:
         GancliError: something is wrong here, or another process has failed; all end with the same exit code.
     """
-    game = set_up(RunConfig.model_validate(processes.hear()["config"]), processes)
-    _refuse_other_pictures(game, processes.hear()["fingerprint"])
+    told = processes.hear()
+    _refuse_other_equipment(_versions(), told["versions"], processes)
+    game = set_up(RunConfig.model_validate(told["config"]), processes)
+    told = processes.hear()
+    _refuse_other_pictures(game, told["fingerprint"])
+    _refuse_other_equipment(_equipment(game), told["equipment"], processes)
     _ready(game)
     told = processes.hear()
     game = replace(game, plan=replace(game.plan, extended_at=told["extended_at"]))
@@ -110,4 +118,28 @@ def _refuse_other_pictures(game: Game, fingerprint: str) -> None:
             f"The data set '{game.data.name}' is not the same in every process "
             f"(fingerprint {game.data.fingerprint[:12]}, not {fingerprint[:12]}).",
             "Give every machine the same pictures under that name.",
+        )
+
+
+def _versions() -> dict[str, str]:
+    """What has to be the same before a configuration means the same."""
+    return {"gancli": gancli.__version__, "torch": str(torch.__version__)}
+
+
+def _equipment(game: Game) -> dict[str, str]:
+    """What each process finds on its own machine: plugins, and what `auto` has chosen."""
+    plugins = {"arch": game.arch, "objective": OBJECTIVES.find(game.config.objective.name)}
+    return {
+        **{f"{kind} {entry.name}": f"{entry.distribution} {entry.version}".strip() for kind, entry in plugins.items()},
+        "device": game.runtime.device.type,
+        "precision": game.runtime.precision,
+    }
+
+
+def _refuse_other_equipment(ours: Mapping[str, str], theirs: Mapping[str, str], processes: Processes) -> None:
+    other = [f"{name}: {value}, not {theirs.get(name)}" for name, value in ours.items() if value != theirs.get(name)]
+    if other:
+        raise ConfigError(
+            f"Process {processes.rank} would play with something else than process 0 ({'; '.join(other)}).",
+            "Install the same everywhere, and choose --device and --precision instead of leaving them to each machine.",
         )

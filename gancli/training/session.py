@@ -248,7 +248,8 @@ class Session:
         }
 
     def _say(self, event: Event) -> None:
-        self._log(event)
+        with explained(self.run.log_path):
+            self._log(event)
         self._observe(event)
 
     def _log_file(self) -> TextIO:

@@ -21,10 +21,10 @@ def play(assignments: list[str]) -> None:
     import torch
 
     from gancli.settings import resolve
-    from gancli.training.processes import joined
+    from gancli.training.joining import joined
     from gancli.training.setup import set_up
 
-    with joined() as processes:
+    with joined(lambda _: None) as processes:
         game = set_up(resolve(assignments=assignments, environment={}).config, processes)
         networks = [player.network for player in game.state.players.values()]
         buffers = sum(b.numel() for network in networks for b in network.buffers() if b.is_floating_point())

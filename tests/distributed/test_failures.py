@@ -1,6 +1,8 @@
 """One process fails, dies or hangs: all end, in time, with the code that says why; what was saved stays saved."""
 
+import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -9,9 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 
+import gancli
 from gancli.checkpoint.store import CheckpointStore
 from gancli.runs import RunDirectory
 from gancli.storage import Storage
+from gancli.training import runtime
+from gancli.training.lines import Log
+from gancli.training.session import Session
 from gancli.training.trainer import Trainer
 
 ENDLESS = 10**6
@@ -56,7 +62,50 @@ def test_F55_a_process_that_hangs_is_given_up_in_time(train_in, words, victim):
     assert saved(team).newest_intact()
 
 
-def test_F56_a_full_disk_under_process_0_ends_all_with_6(train_in, words):
+def test_F55_a_launcher_that_is_gone_stops_all_in_order(train_in, words):
+    """Nobody could stop them any more, and whoever starts the training again would find its run busy."""
+
+    def orphan(rank):
+        honest = Trainer.step
+
+        def step(self, *schedule, **settled):
+            if rank == 1 and self.state.step == 14:
+                os.getppid = lambda: 1
+            return honest(self, *schedule, **settled)
+
+        Trainer.step = step
+
+    team = train_in(*words(steps=ENDLESS), "--name", "r", before=orphan)
+    assert team.codes() == {0: 129, 1: 129}
+    assert saved(team).newest_intact() == 15
+    assert RunDirectory(team.folder(0) / "runs/r").info()["status"] == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value", "said"),
+    [
+        (gancli, "__version__", "0.0.1", r"gancli: 0\.0\.1, not "),
+        (runtime, "cpu_has_fast_bf16", lambda: True, r"precision: bf16, not fp32"),
+    ],
+)
+def test_what_differs_between_machines_is_refused_before_anything_is_made(train_in, words, module, name, value, said):
+    """Each process would play another game, and the sum would be neither's."""
+
+    def change(rank):
+        runtime.cpu_has_fast_bf16 = lambda: False
+        if rank == 1:
+            setattr(module, name, value)
+
+    team = train_in(*words("runtime.precision=auto"), "--name", "r", before=change)
+    assert team.codes() == {0: 2, 1: 2}
+    assert re.search(rf"Process 1 would play with something else than process 0 \({said}", team.text(0)), team.text(0)
+    assert not (team.folder(0) / "runs").exists()
+
+
+@pytest.mark.parametrize(("kind", "name", "steps"), [(Storage, "rename", 10), (Log, "__call__", 10), (Session, "_plot", 20)])
+def test_F56_a_full_disk_under_process_0_ends_all_with_6(train_in, words, kind, name, steps):
+    """Whether that is noticed where it is expected, in the log, or where nothing is known about files."""
+
     def fill(rank):
         def full(*_):
             raise OSError(28, "No space left on device")
@@ -66,7 +115,7 @@ def test_F56_a_full_disk_under_process_0_ends_all_with_6(train_in, words):
 
             def step(self, *schedule, **settled):
                 if self.state.step == 15:
-                    Storage.rename = full
+                    setattr(kind, name, full)
                 return honest(self, *schedule, **settled)
 
             Trainer.step = step
@@ -76,7 +125,7 @@ def test_F56_a_full_disk_under_process_0_ends_all_with_6(train_in, words):
     assert "Make room" in team.text(0)
     assert team.text(1).startswith("error: Process 0 of 2 has ended:")
     assert "Make room" in team.text(1)
-    assert saved(team).newest_intact() == 10
+    assert saved(team).newest_intact() >= steps
 
 
 @pytest.mark.parametrize("rank", [0, 1])
@@ -135,9 +184,11 @@ def test_the_run_directory_may_be_taken_and_all_say_so(train_in, words):
 
 
 def test_a_batch_that_cannot_be_divided_says_which_can(train_in, words):
-    team = train_in(*words("train.batch_size=33"), "--name", "r")
+    team = train_in(*words("train.batch_size=33"), "--name", "r", "--json")
     assert team.codes() == {0: 2, 1: 2}
-    assert "Choose --batch-size 32 or 34" in team.text(0)
+    assert "Choose --batch-size 32 or 34" in json.loads(team.text(0, "out"))["error"]["remedy"]
+    assert team.text(1, "out") == ""
+    assert "Choose --batch-size 32 or 34" in team.text(1)
     assert not (team.folder(0) / "runs").exists()
 
 

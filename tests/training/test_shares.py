@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from gancli.errors import ConfigError, UsageError
-from gancli.training.processes import ALONE, OneProcess, joined
+from gancli.errors import ConfigError
+from gancli.training.processes import OneProcess
 from gancli.training.shares import Shares
 
 
@@ -105,21 +105,3 @@ def test_dropout_differs_between_shares_and_repeats(make_game, monkeypatch):
     monkeypatch.setattr(type(game.trainer.runtime), "seed_networks", lambda _self, *where: seen.append(where))
     game.trainer.step(0.0)
     assert seen == [(0, turn, 0, share) for turn in ("discriminator", "generator") for share in (0, 1)]
-
-
-def test_without_a_launcher_one_process_is_alone():
-    with joined({}) as processes:
-        assert processes is ALONE
-        assert processes.leads
-        assert processes.agree(15, 2.5) == (15, 2.5)
-    with joined({"WORLD_SIZE": "1", "RANK": "0"}) as processes:
-        assert processes is ALONE
-
-
-def test_half_an_environment_is_refused_with_a_way_on():
-
-    with (
-        pytest.raises(UsageError, match=r"WORLD_SIZE=2 .* RANK, .*MASTER_PORT is not set.*torchrun"),
-        joined({"WORLD_SIZE": "2"}),
-    ):
-        pass
