@@ -1,4 +1,5 @@
 import shutil
+import zipfile
 
 import pytest
 from PIL import Image
@@ -76,6 +77,19 @@ def test_the_doctor_counts_everything(cli, photos):
     assert flaw["reason"].startswith("no picture in a format")
     assert any("few" in advice for advice in shown["advice"])
     assert any("copy" in advice for advice in shown["advice"])
+
+
+def test_F12_copies_are_looked_for_in_a_zip_with_damaged_members(cli, photos, tmp_path):
+    data = (photos / "cats" / "3.png").read_bytes()
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for name in ("a.png", "b.png", "c.png"):
+            archive.writestr(name, data)
+    damaged = bytearray((tmp_path / "x.zip").read_bytes())
+    damaged[damaged.index(b"IDAT") + 6] ^= 0xFF
+    (tmp_path / "x.zip").write_bytes(damaged)
+    shown = cli("dataset", "show", tmp_path / "x.zip", "--json").json
+    assert shown["duplicates"] == [["b.png", "c.png"]]
+    assert [flaw["name"] for flaw in shown["broken"]] == ["a.png"]
 
 
 def test_the_doctor_speaks_safely_to_a_terminal(cli, photos):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar
 from gancli.data.paths import count, open_regular, unreadable, visible
 from gancli.data.readers.labels import SIDECAR
 from gancli.data.readers.names import is_litter, is_picture
-from gancli.data.readers.reader import MAX_FILE_BYTES, Flaw, Item, Opened, Reader
+from gancli.data.readers.reader import MAX_FILE_BYTES, Flaw, Item, Opened, Reader, in_turn
 from gancli.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -36,14 +36,7 @@ class FolderReader(Reader):
 
     def each(self, start: int = 0) -> Iterator[Opened]:
         """See :meth:`Reader.each`."""
-        for index in range(start, len(self._items)):
-            try:
-                stream = self._open(self._items[index])
-            except Flaw as flaw:
-                yield Opened(index, None, str(flaw))
-                continue
-            with stream:
-                yield Opened(index, stream)
+        return in_turn(range(start, len(self._items)), lambda index: self._open(self._items[index]))
 
     def sidecar(self) -> bytes | None:
         """See :meth:`Reader.sidecar`."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, BinaryIO, ClassVar
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
 
 from gancli.data.readers.labels import Labels, labels_from_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["MAX_FILE_BYTES", "Flaw", "Item", "Opened", "Reader", "read_all"]
+__all__ = ["MAX_FILE_BYTES", "Flaw", "Item", "Opened", "Reader", "in_turn", "read_all", "reading"]
+
+T = TypeVar("T")
 
 MAX_FILE_BYTES = 256 * 2**20
 """The largest encoded picture that is read."""
@@ -104,3 +106,29 @@ def read_all(stream: BinaryIO) -> bytes:
     if len(data) > MAX_FILE_BYTES:
         raise Flaw(f"larger than {MAX_FILE_BYTES >> 20} MiB")
     return data
+
+
+def in_turn(indices: range, open_: Callable[[int], BinaryIO]) -> Iterator[Opened]:
+    """Pictures that can be opened one by one; each is closed when the next is opened."""
+    for index in indices:
+        try:
+            stream = open_(index)
+        except Flaw as flaw:
+            yield Opened(index, None, str(flaw))
+            continue
+        with stream:
+            yield Opened(index, stream)
+
+
+def reading(opened: Opened, read: Callable[[BinaryIO], T]) -> T | str:
+    """What ``read`` makes of a picture's stream, or what is wrong with the picture: a container's stream raises anything."""
+    if opened.stream is None:
+        return opened.flaw
+    try:
+        return read(opened.stream)
+    except Flaw as flaw:
+        return str(flaw)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  (whatever the archive's compression raises)
+        return f"unreadable: {error}"

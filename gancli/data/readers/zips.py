@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar, cast
 from gancli.data.paths import open_regular, quoted
 from gancli.data.readers.labels import SIDECAR
 from gancli.data.readers.names import is_picture
-from gancli.data.readers.reader import MAX_FILE_BYTES, Flaw, Item, Opened, Reader
+from gancli.data.readers.reader import MAX_FILE_BYTES, Flaw, Item, Opened, Reader, in_turn
 from gancli.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -50,14 +50,7 @@ class ZipReader(Reader):
     def each(self, start: int = 0) -> Iterator[Opened]:
         """See :meth:`Reader.each`."""
         with self._opened() as archive:
-            for index in range(start, len(self._members)):
-                try:
-                    stream = _member(archive, self._members[index])
-                except Flaw as flaw:
-                    yield Opened(index, None, str(flaw))
-                    continue
-                with stream:
-                    yield Opened(index, stream)
+            yield from in_turn(range(start, len(self._members)), lambda index: _member(archive, self._members[index]))
 
     def sidecar(self) -> bytes | None:
         """See :meth:`Reader.sidecar`."""
