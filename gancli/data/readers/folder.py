@@ -38,10 +38,10 @@ class FolderReader(Reader):
         """See :meth:`Reader.each`."""
         return in_turn(range(start, len(self._items)), lambda index: self._open(self._items[index]))
 
-    def sidecar(self) -> bytes | None:
+    def sidecar(self, top: str) -> bytes | None:
         """See :meth:`Reader.sidecar`."""
         try:
-            with open_regular(self.path / SIDECAR) as file:
+            with open_regular(self.path / top / SIDECAR) as file:
                 return file.read(MAX_FILE_BYTES)
         except DatasetError:
             return None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
 
-from gancli.data.readers.labels import Labels, labels_from_names
+from gancli.data.readers.labels import Labels, labels_from_names, sidecar_folders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -76,21 +77,30 @@ class Reader(ABC):
 
     def labels(self) -> Labels | None:
         """The class of each picture: from the collection's ``dataset.json``, else from its folders; None if there are none."""
-        labels, note = labels_from_names([item.name for item in self.items()], self.sidecar())
+        top, sidecar = self._found_sidecar
+        labels, note = labels_from_names([item.name for item in self.items()], sidecar, top)
         if note and note not in self.notes:
             self.notes.append(note)
         return labels
 
-    def sidecar(self) -> bytes | None:
-        """The content of ``dataset.json`` at the top of the collection, if there is one."""
+    def sidecar(self, top: str) -> bytes | None:  # noqa: ARG002  (for subclasses)
+        """The content of ``dataset.json`` in the folder ``top`` (empty, or with a ``/`` at its end), if it is there."""
         return None
+
+    @cached_property
+    def _found_sidecar(self) -> tuple[str, bytes | None]:
+        """The folder and the content of the uppermost ``dataset.json``."""
+        for top in sidecar_folders([item.name for item in self.items()]):
+            if (content := self.sidecar(top)) is not None:
+                return top, content
+        return "", None
 
     def stamp(self) -> str:
         """SHA-256, in hex, that changes when a picture is added, removed, renamed or replaced (not when all are moved)."""
         state = sha256(f"{self.kind}\n".encode())
         for item in self.items():
             state.update(f"{item.name}\0{item.size}\0{item.stamp}\n".encode(errors="surrogateescape"))
-        state.update(self.sidecar() or b"")
+        state.update(self._found_sidecar[1] or b"")
         return state.hexdigest()
 
 

@@ -29,6 +29,7 @@ __all__ = ["TarReader", "is_tar", "tar_members"]
 MAX_RATIO = 200
 FREE_BYTES = 2**28
 """Up to here any ratio of compression is believed."""
+MAX_SIDECARS = 4
 DRAIN_BYTES = 2**20
 MAGIC_AT, MAGIC = 257, b"ustar"
 
@@ -47,7 +48,7 @@ class TarReader(Reader):
 
     @cached_property
     def _items(self) -> tuple[Item, ...]:
-        self._sidecar: bytes | None = None
+        self._sidecars: dict[str, bytes] = {}
         found = []
         passed_over = 0
         for archive, member in tar_members(self.path):
@@ -55,9 +56,9 @@ class TarReader(Reader):
                 found.append(Item(_name(member), member.size, str(member.mtime)))
             elif not member.isdir() and is_picture(member.name):
                 passed_over += 1
-            elif _name(member) == SIDECAR and member.size <= MAX_FILE_BYTES:
+            elif member.isreg() and _is_sidecar(member) and len(self._sidecars) < MAX_SIDECARS:
                 file = archive.extractfile(member)
-                self._sidecar = None if file is None else file.read()
+                self._sidecars[_name(member)] = b"" if file is None else file.read()
         if passed_over:
             self.notes.append(
                 f"{count(passed_over, 'link, device or sparse file', 'links, devices or sparse files')} passed over."
@@ -75,9 +76,9 @@ class TarReader(Reader):
                 continue
             yield _opened(index, archive, member)
 
-    def sidecar(self) -> bytes | None:
+    def sidecar(self, top: str) -> bytes | None:
         """See :meth:`Reader.sidecar`."""
-        return self._sidecar if self._items else None
+        return self._sidecars.get(top + SIDECAR) if self._items else None
 
     def stamp(self) -> str:
         """Of the archive's size and time: its names are known only after all of it was read."""
@@ -125,6 +126,10 @@ def _opened(index: int, archive: tarfile.TarFile, member: tarfile.TarInfo) -> Op
 
 def _name(member: tarfile.TarInfo) -> str:
     return member.name.removeprefix("./")
+
+
+def _is_sidecar(member: tarfile.TarInfo) -> bool:
+    return _name(member).rpartition("/")[2] == SIDECAR and member.size <= MAX_FILE_BYTES
 
 
 def _is_wanted(member: tarfile.TarInfo) -> bool:

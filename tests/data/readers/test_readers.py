@@ -275,3 +275,30 @@ def test_F25_empty_members_are_flaws_everywhere(tmp_path, name, zipped, tarred):
         TarReader(tarred(folder, tmp_path / "x.tar")),
     ):
         assert contents(reader) == {name: "empty"}
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
+def test_labels_of_a_set_that_was_packed_with_its_folder(tmp_path, picture_bytes, zipped, tarred, kind):
+    folder = tmp_path / "outer"
+    for i in range(4):
+        (folder / "faces" / f"0000{i // 2}").mkdir(parents=True, exist_ok=True)
+        (folder / "faces" / f"0000{i // 2}" / f"{i}.png").write_bytes(picture_bytes())
+    pairs = [[f"0000{i // 2}/{i}.png", i % 2] for i in range(4)]
+    (folder / "faces" / "dataset.json").write_text(json.dumps({"labels": pairs}))
+    readers = {
+        "folder": lambda: FolderReader(folder),
+        "zip": lambda: ZipReader(zipped(folder, tmp_path / "x.zip")),
+        "tar": lambda: TarReader(tarred(folder, tmp_path / "x.tar")),
+    }
+    assert readers[kind]().labels().numbers == (0, 1, 0, 1)
+
+
+def test_a_zip_with_backslashes_from_windows_has_folders(tmp_path, picture_bytes):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for name in ("cats\\1.png", "dogs\\1.png", "__MACOSX\\1.png"):
+            member = zipfile.ZipInfo(name)
+            member.create_system = 0
+            archive.writestr(member, picture_bytes())
+    reader = ZipReader(tmp_path / "x.zip")
+    assert reader.labels().names == ("cats", "dogs")
+    assert contents(reader) == {"cats/1.png": picture_bytes(), "dogs/1.png": picture_bytes()}
