@@ -15,7 +15,7 @@ from gancli.data.compression import decompressed
 from gancli.data.paths import count, open_regular, quoted
 from gancli.data.readers.labels import SIDECAR
 from gancli.data.readers.names import is_picture
-from gancli.data.readers.reader import MAX_FILE_BYTES, Item, Opened, Reader
+from gancli.data.readers.reader import MAX_FILE_BYTES, Item, Opened, Reader, sampled
 from gancli.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -81,10 +81,10 @@ class TarReader(Reader):
         return self._sidecars.get(top + SIDECAR) if self._items else None
 
     def stamp(self) -> str:
-        """Of the archive's size and time: its names are known only after all of it was read."""
+        """Of the archive's time and a sample of its bytes: its names are known only after all of it was read."""
         with open_regular(self.path) as raw:
-            status = os.fstat(raw.fileno())
-        return sha256(f"{self.kind}\n{status.st_size}\n{status.st_mtime_ns}".encode()).hexdigest()
+            time = os.fstat(raw.fileno()).st_mtime_ns
+        return sha256(f"{self.kind}\n{time}\n".encode() + sampled(self.path)).hexdigest()
 
 
 def tar_members(path: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
