@@ -52,7 +52,10 @@ class TableReader(Reader):
     def __init__(self, path: Path, split: str) -> None:
         super().__init__(path)
         self._files = _files(path, split)
-        self._columns = _columns(_opened(self._files[0]), self._files[0])
+        try:
+            self._columns = _columns(_opened(self._files[0]), self._files[0])
+        except UnicodeDecodeError as error:  # a name in the schema, which is decoded when it is looked at
+            raise _damaged(self._files[0], error) from error
 
     def items(self) -> Sequence[Item]:
         """See :meth:`Reader.items`; rows have numbers for names."""
