@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gancli.data.readers.reader import Reader
     from gancli.plugin import ImageSet
 
-__all__ = ["collection_at", "load_arrays_at"]
+__all__ = ["collection_at", "is_numpy", "load_arrays_at"]
 
 SPLIT_FOLDERS = {"train": ("train", "training"), "test": ("test", "testing", "val", "valid", "validation")}
 """Names of sub-folders that hold one split each, the first that is there."""
@@ -61,7 +61,7 @@ def load_arrays_at(address: str, config: DataConfig, split: str) -> tuple[ImageS
     if path.is_dir():
         if not any(map(has_idx_name, _names(path))):
             return load_cifar(path, split), path
-    elif _is_numpy(path):
+    elif is_numpy(path):
         return load_arrays(path, split), path
     elif is_tar(path):
         return load_cifar(path, split), path
@@ -75,7 +75,7 @@ def _folder(path: Path, split: str) -> Reader | None:
     from gancli.data.readers.folder import FolderReader
 
     names = _names(path)
-    if not any(map(is_picture, names)):
+    if not any(map(is_picture, names)):  # beside which anything else is none of the data
         if any(map(has_idx_name, names)) or is_cifar(names):
             return None
         if _holds_tables(path, names):
@@ -144,7 +144,12 @@ def _tables(path: Path, split: str) -> Reader:
     return TableReader(path, split)
 
 
-def _is_numpy(path: Path) -> bool:
+def is_numpy(path: Path) -> bool:
+    """Whether a file is NumPy's: ``.npy`` by its first bytes, ``.npz``, which is a zip archive, by its name too.
+
+    Raises:
+        DatasetError: it cannot be read.
+    """
     with open_regular(path) as file:
         start = file.peek(6)[:6]
     return start == b"\x93NUMPY" or (start.startswith(b"PK\x03\x04") and path.suffix.lower() == ".npz")

@@ -11,6 +11,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from gancli.data.decoding import Header, decode, header, picky_pillow
@@ -42,8 +43,8 @@ class Decoded:
     flaw: str = ""
 
 
-def survey(reader: Reader, watch: Watch) -> list[Header | str]:
-    """For each picture its header, or what is wrong with it. No pixel is decoded.
+def survey(reader: Reader, watch: Watch, most: int | None = None) -> list[Header | str]:
+    """For each picture, or the first so many, its header, or what is wrong with it. No pixel is decoded.
 
     Raises:
         DatasetError: the collection itself cannot be read.
@@ -51,7 +52,7 @@ def survey(reader: Reader, watch: Watch) -> list[Header | str]:
     total = len(reader.items())
     found: list[Header | str] = []
     with picky_pillow():
-        for opened in reader.each():
+        for opened in islice(reader.each(), most):
             found.append(reading(opened, header))
             watch("looking at pictures", len(found), total)
     return found

@@ -118,6 +118,7 @@ def test_a_sheet_shows_what_a_network_would_see(cli, photos):
         assert sheet.size == (6 * 18 + 2, 6 * 18 + 2)
     assert cli("dataset", "show", photos, "--sheet", "sheet.png").code == 6
     assert cli("dataset", "show", photos, "--sheet", "sheet.png", "--force").code == 0
+    assert cli("dataset", "show", photos, "--sheet", "sheet.jpg").code == 2
 
 
 def test_the_doctor_looks_with_the_settings_of_a_training(cli, photos):
