@@ -12,7 +12,7 @@ from gancli.cli.options import Json
 from gancli.cli.output import Output
 from gancli.cli.plugins_table import show_plugins
 from gancli.console.counter import Counter
-from gancli.errors import StorageError
+from gancli.errors import StorageError, UsageError
 
 __all__ = ["group"]
 
@@ -44,6 +44,8 @@ def show(
     from gancli.settings import resolve
 
     output = Output.of(context)
+    if sheet is not None and sheet.suffix.lower() != ".png":
+        raise UsageError(f"--sheet {sheet}: a sheet is a PNG.", "Give it a name that ends in .png.")
     if sheet is not None and sheet.exists() and not force:
         raise StorageError(f"'{sheet}' is already there.", "Choose another name, or replace it with --force.")
     flags = {"data.dataset": dataset, **({} if image_size is None else {"data.image_size": image_size})}

@@ -128,6 +128,7 @@ def _fitted(images: ImageSet, config: DataConfig, watch: Watch) -> ImageSet:
 
 
 def _from_plugin(config: DataConfig, split: str, watch: Watch) -> Loaded:
+    from gancli.data.sources import refuse_split
     from gancli.registry import DATASETS
 
     entry = DATASETS.find(config.dataset)
@@ -136,6 +137,7 @@ def _from_plugin(config: DataConfig, split: str, watch: Watch) -> Loaded:
             f"data.labels is '{config.labels}', but the data set '{entry.name}' has labels of its own.",
             "Leave data.labels out.",
         )
+    refuse_split(split)
     plugin = DATASETS.load_entry(entry)
     images = plugin().load(split)
     if (broken := _broken_promise(images)) is not None:
@@ -144,7 +146,7 @@ def _from_plugin(config: DataConfig, split: str, watch: Watch) -> Loaded:
         note = f"This is the data set {entry.name}; for the file or folder of that name, write ./{entry.name}."
         images = replace(images, notes=(*images.notes, note))
     images = _fitted(images, config, watch)
-    source = f"{entry.name} ({entry.distribution} {entry.version})"
+    source = f"{entry.name} ({f'{entry.distribution} {entry.version}'.strip()})"
     return Loaded(entry.name, source, images, fingerprint(images), plugin.licence)
 
 

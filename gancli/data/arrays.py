@@ -9,6 +9,7 @@ import math
 import os
 import zipfile
 import zlib
+from tokenize import TokenError
 from typing import IO, TYPE_CHECKING, Any
 
 from gancli.data.idx import check_plausible, payload
@@ -46,15 +47,17 @@ def load_arrays(path: Path, split: str) -> ImageSet:
         raise DatasetError(f"{quoted(path)} is one array, without a test split.", "Give an .npz with test_images in it.")
     pixels, labels = _from_npz(path, split) if archive else (_from_npy(path), None)
     images = torch.from_numpy(_pictures(pixels, path))
+    doubt = _doubt(pixels.shape, images.shape)
     if labels is None:
-        return without_labels(images)
+        return without_labels(images, doubt)
     numbers = _one_each(labels, len(images), path)
-    return ImageSet(images, torch.from_numpy(numbers), *numbered_classes(numbers))
+    names, notes = numbered_classes(numbers)
+    return ImageSet(images, torch.from_numpy(numbers), names, (*doubt, *notes))
 
 
-def without_labels(images: Any) -> ImageSet:  # noqa: ANN401  (a tensor)
+def without_labels(images: Any, notes: tuple[str, ...] = ()) -> ImageSet:  # noqa: ANN401  (a tensor)
     """A set of pictures alone."""
-    return ImageSet(images, notes=("There are no labels, so the classes cannot be learned.",))
+    return ImageSet(images, notes=(*notes, "There are no labels, so the classes cannot be learned."))
 
 
 def numbered_classes(numbers: NDArray[np.int64], names: tuple[str, ...] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -111,7 +114,11 @@ def _array(stream: IO[bytes], size: int, stored: int, path: Path) -> NDArray[Any
 
     version = npy.read_magic(stream)
     read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, fortran, dtype = read_header(stream)
+    try:
+        shape, fortran, dtype = read_header(stream)
+        shape = tuple(map(int, shape))
+    except (SyntaxError, TypeError, RecursionError, MemoryError, TokenError) as error:  # of hostile headers, in Python's parser
+        raise ValueError(error) from error
     if dtype.hasobject or dtype.kind not in "uib":
         raise DatasetError(
             f"{quoted(path)} holds an array of {visible(str(dtype))}.", "Pictures are uint8 (0 to 255), labels whole numbers."
@@ -146,6 +153,14 @@ def _pictures(pixels: NDArray[Any], path: Path) -> NDArray[np.uint8]:
         f"{quoted(path)} holds an array {' x '.join(map(str, pixels.shape))}, which are no pictures.",
         f"Pictures are (n, h, w), (n, h, w, c) or (n, c, h, w), with 1 to {MAX_CHANNELS} channels.",
     )
+
+
+def _doubt(shape: tuple[int, ...], images: tuple[int, ...]) -> tuple[str, ...]:
+    """A note where an array could have its channels first or last."""
+    if len(shape) < len(images) or shape[1] > MAX_CHANNELS or shape[3] > MAX_CHANNELS:
+        return ()
+    taken = f"pictures of {shape[1]}x{shape[2]} with {count(shape[3], 'channel')}"
+    return (f"An array {' x '.join(map(str, shape))} is taken as {taken}: channels come last where both could be meant.",)
 
 
 def _one_each(labels: NDArray[Any], pictures: int, path: Path) -> NDArray[np.int64]:

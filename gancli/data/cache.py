@@ -24,11 +24,12 @@ from gancli.storage import DISK, explained, remove
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["READINGS", "clear", "downloads", "folder", "locked", "root"]
+__all__ = ["READINGS", "UNFINISHED", "clear", "downloads", "folder", "locked", "root"]
 
 READINGS = "readings"
 PARTS = ("pictures", "downloads", READINGS)
 VARIABLE = "GANCLI_CACHE"
+UNFINISHED, LOCK = ".part-", ".lock-"
 
 
 def root() -> Path:
@@ -78,18 +79,33 @@ def locked(key: str) -> Iterator[None]:
     Raises:
         StorageError: the cache cannot be written to.
     """
-    path = folder("pictures") / f".lock-{key}"
+    path = folder("pictures") / f"{LOCK}{key}"
     with _explained(path):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = _flocked(path, fcntl.LOCK_EX)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
 
 
+def _flocked(path: Path, how: int) -> int:
+    """The lock file at ``path``, made if need be, and held; not one that was removed while it was waited for."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, how)
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):  # noqa: PTH116  (one kind of call for both)
+                return descriptor
+        except FileNotFoundError:
+            pass
+        except OSError:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
 def clear() -> tuple[int, int]:
-    """Remove everything from the cache. A training that uses it goes on: what is mapped stays until it ends.
+    """Remove everything from the cache but what is being made. A training that uses it goes on: what is mapped stays.
 
     Returns:
         the number of sets of pictures and downloads that were removed, finished or not, and their bytes.
@@ -100,11 +116,32 @@ def clear() -> tuple[int, int]:
     number = size = 0
     for path in (root() / part for part in PARTS):
         with _explained(path):
-            for name in DISK.listdir(path) if DISK.lstat(path) else []:
-                number += not name.startswith(".lock-")
-                size += _bytes(path / name)
-                remove(path / name)
+            names = sorted(DISK.listdir(path) if DISK.lstat(path) else [], reverse=True)
+            for name in names:  # an unfinished set comes before its lock
+                with _nobody_makes(path, name) as free:
+                    if free:
+                        number += not name.startswith(LOCK)
+                        size += _bytes(path / name)
+                        remove(path / name)
     return number, size
+
+
+@contextmanager
+def _nobody_makes(path: Path, name: str) -> Iterator[bool]:
+    """Whether this part of the cache belongs to no process that makes it at the moment, and none begins within the block."""
+    key = next((name.removeprefix(begin) for begin in (LOCK, UNFINISHED) if name.startswith(begin)), None)
+    if key is None:
+        yield True
+        return
+    try:
+        descriptor = _flocked(path / f"{LOCK}{key}", fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        os.close(descriptor)
 
 
 def _bytes(path: Path) -> int:

@@ -29,16 +29,23 @@ MAX_BYTES = 2**28
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Which files hold a split, how many labels come before each picture (the last one counts), and where the names are."""
+    """Which files hold a split, how many labels come before each picture (the last one counts), and where the names are.
+
+    Attributes:
+        classes: how many there are.
+        batches: how many files the training split has.
+    """
 
     train: str
     test: str
     labels: int
     names: str
+    classes: int
+    batches: int
 
 
-TEN = Layout(r"data_batch_[1-5]\.bin", r"test_batch\.bin", 1, "batches.meta.txt")
-HUNDRED = Layout(r"train\.bin", r"test\.bin", 2, "fine_label_names.txt")
+TEN = Layout(r"data_batch_[1-5]\.bin", r"test_batch\.bin", 1, "batches.meta.txt", classes=10, batches=5)
+HUNDRED = Layout(r"train\.bin", r"test\.bin", 2, "fine_label_names.txt", classes=100, batches=1)
 
 
 def is_cifar(names: Collection[str]) -> bool:
@@ -70,9 +77,17 @@ def load_cifar(path: Path, split: str) -> ImageSet:
         )
     rows = np.frombuffer(data, np.uint8).reshape(-1, width)
     numbers = rows[:, layout.labels - 1].astype(np.int64)
+    if numbers.max() >= layout.classes:
+        raise DatasetError(
+            f"{', '.join(chosen)} in {quoted(path)} hold the label {numbers.max()}, of {layout.classes} classes.",
+            "Copy or download it again.",
+        )
     images = torch.from_numpy(rows[:, layout.labels :].reshape(-1, 3, SIDE, SIDE).copy())
     names = tuple(files.get(layout.names, b"").decode(errors="replace").split())
-    return ImageSet(images, torch.from_numpy(numbers), *numbered_classes(numbers, names))
+    known, notes = numbered_classes(numbers, names)
+    if split == "train" and len(chosen) < layout.batches:
+        notes = (f"Only {len(chosen)} of {layout.batches} batches are there: {', '.join(chosen)}.", *notes)
+    return ImageSet(images, torch.from_numpy(numbers), known, notes)
 
 
 def _layout(names: Collection[str]) -> Layout | None:

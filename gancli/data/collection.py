@@ -7,6 +7,7 @@ settings that change pixels, and of Pillow's version. Another time, another name
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from dataclasses import replace
 from hashlib import sha256
@@ -14,6 +15,7 @@ from statistics import median_high
 from typing import TYPE_CHECKING
 
 from gancli.data import cache
+from gancli.data.arrays import numbered_classes
 from gancli.data.decoded import Facts, Unfinished, finished, mapped, unfinished
 from gancli.data.fit import choose
 from gancli.data.paths import count, quoted, visible
@@ -35,10 +37,12 @@ if TYPE_CHECKING:
 
 __all__ = ["load_collection", "refuse_empty", "too_many_broken"]
 
-FORMAT = 1
+FORMAT = 2
 """Version of what is kept; a change makes all sets anew."""
 PIXEL_KEYS = ("image_size", "channels", "fit", "alpha", "background")
 SHOWN = 3
+CHECKED_BYTES = 2**30
+"""Up to here (a second's work) all bytes of a kept set are compared with its fingerprint whenever it is used."""
 
 
 def load_collection(reader: Reader, config: DataConfig, watch: Watch) -> tuple[ImageSet, Facts]:
@@ -56,10 +60,10 @@ def load_collection(reader: Reader, config: DataConfig, watch: Watch) -> tuple[I
     refuse_empty(reader)
     key = _key(reader, config)
     target = cache.folder("pictures") / key
-    facts = finished(target)
+    facts = _kept(target)
     if facts is None:
         with cache.locked(key):
-            facts = finished(target) or _make(reader, config, target, watch)
+            facts = _kept(target) or _make(reader, config, target, watch)
     if len(facts.skipped) > config.allow_broken * (facts.shape[0] + len(facts.skipped)):
         raise too_many_broken(reader, config, [(name, flaw) for _, name, flaw in facts.skipped])
     return _image_set(target, facts), facts
@@ -106,20 +110,33 @@ def _key(reader: Reader, config: DataConfig) -> str:
     return sha256(text.encode()).hexdigest()[:32]
 
 
+def _kept(target: Path) -> Facts | None:
+    """The facts of a set that is there and whole; what was damaged is made anew."""
+    from gancli.data import fingerprint
+
+    facts = finished(target)
+    if facts is None or math.prod(facts.shape) > CHECKED_BYTES:
+        return facts
+    return facts if fingerprint(_image_set(target, facts)) == facts.fingerprint else None
+
+
 def _make(reader: Reader, config: DataConfig, target: Path, watch: Watch) -> Facts:
-    """Decode everything, and give it the name ``target``. For the holder of the lock."""
+    """Decode everything, and give it the name ``target``. For the holder of the lock.
+
+    Nothing ends early because many pictures are broken: how many there are is what the user has to know, and to allow.
+    """
     from gancli.data.pipeline import survey
 
     seen = survey(reader, watch)
     headers = [header for header in seen if not isinstance(header, str)]
-    if len(seen) - len(headers) > config.allow_broken * len(seen) or not headers:
+    if not headers:
         names = [item.name for item in reader.items()]
         raise too_many_broken(
             reader, config, [(name, flaw) for name, flaw in zip(names, seen, strict=True) if isinstance(flaw, str)]
         )
     labels = reader.labels()
     fit = choose(headers, config)
-    rows = unfinished(target.with_name(f".part-{target.name}"), (fit.channels, fit.height, fit.width))
+    rows = unfinished(target.with_name(f"{cache.UNFINISHED}{target.name}"), (fit.channels, fit.height, fit.width))
     rows.refuse_full_disk(len(seen))
     with rows.writing():
         _decode(reader, config, fit, rows, watch)
@@ -136,8 +153,6 @@ def _decode(reader: Reader, config: DataConfig, fit: Fit, rows: Unfinished, watc
     for decoded in decode_all(reader, fit, rows.done):
         if decoded.pixels is None:
             rows.skip(items[decoded.index].name, decoded.flaw)
-            if len(rows.skipped) > config.allow_broken * len(items):
-                raise too_many_broken(reader, config, [(name, flaw) for _, name, flaw in rows.skipped])
         else:
             rows.append(decoded.pixels)
         watch("decoding pictures", rows.done, len(items))
@@ -151,8 +166,15 @@ def _facts(rows: Unfinished, labels: Labels | None, notes: tuple[str, ...]) -> F
     left_out = {index for index, _, _ in rows.skipped}
     numbers = None if labels is None else tuple(n for index, n in enumerate(labels.numbers) if index not in left_out)
     names = labels.names if labels else ()
+    notes = (*notes, *_classes_without_pictures(numbers, names))
     facts = Facts((rows.rows, *rows.row_shape), numbers, names, notes, tuple(rows.skipped), "")
     return replace(facts, fingerprint=fingerprint(_image_set(rows.path, facts)))
+
+
+def _classes_without_pictures(numbers: Sequence[int] | None, names: tuple[str, ...]) -> tuple[str, ...]:
+    import numpy as np
+
+    return () if numbers is None else numbered_classes(np.array(numbers), names)[1]
 
 
 def _image_set(path: Path, facts: Facts) -> ImageSet:

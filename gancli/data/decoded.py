@@ -14,13 +14,14 @@ import time
 import warnings
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from gancli.errors import StorageError
 from gancli.storage import DISK, explained, remove, write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import numpy as np
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Facts", "Unfinished", "finished", "mapped", "unfinished"]
 
+DIGEST = "sha256"
 PIXELS, FACTS, PROGRESS = "pixels.bin", "facts.json", "progress.json"
 SYNC_SECONDS = 3.0
 """At most this much work is lost when the process is killed."""
@@ -102,7 +104,8 @@ class Unfinished:
 
     def finish(self, target: Path, facts: Facts) -> None:
         """Give the set its name, durably."""
-        write_atomically(self.path / FACTS, json.dumps(asdict(facts)).encode(), durable=True)
+        document = asdict(facts)
+        write_atomically(self.path / FACTS, json.dumps({**document, DIGEST: _digest(document)}).encode(), durable=True)
         with explained(target):
             DISK.unlink(self.path / PROGRESS)
             remove(target)
@@ -159,6 +162,8 @@ def finished(path: Path) -> Facts | None:
     """The facts of the finished set at ``path``; None if there is none, or if it was damaged."""
     try:
         state = _document(path / FACTS)
+        if state.pop(DIGEST) != _digest(state):
+            return None
         one, two, three, four = state["shape"]
         facts = Facts(
             (one, two, three, four),
@@ -187,6 +192,10 @@ def mapped(path: Path, shape: tuple[int, int, int, int]) -> Any:  # noqa: ANN401
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(pixels)
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(document).encode()).hexdigest()
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ What becomes of the odd ones:
 ====================================  ==================================================================
 grey, colour, 1 bit, palette          as they are seen; a palette's transparency is alpha
 16 bits per channel                   scaled to 8: round(255 x / 65535)
+32 bits per channel                   the same if no value is beyond 16 bits; else refused, as floating point is
 CMYK, YCbCr, Lab                      converted to red, green, blue
 alpha                                 shown before a background, or kept (see :mod:`gancli.data.fit`)
 rotated by EXIF                       turned as a viewer would
@@ -55,6 +56,7 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What to do with a picture of each EXIF orientation but 1."""
+DEEPEST = 65_535
 DRAFT = 2
 """A JPEG may be decoded at an eighth, a quarter or half its size, as long as that is this many times the final size."""
 
@@ -136,7 +138,9 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     if picture.mode == "F":
         raise Flaw("floating-point pixels, whose range is not known")
     if picture.mode == "I" or picture.mode.startswith("I;16"):
-        deep = np.asarray(picture).astype(np.int64).clip(0, 65535)
+        deep = np.asarray(picture).astype(np.int64)
+        if deep.min() < 0 or deep.max() > DEEPEST:
+            raise Flaw(f"pixels from {deep.min():,} to {deep.max():,}, of which no range is known")
         return Image.fromarray(((deep + 128) // 257).astype(np.uint8))
     if "transparency" in picture.info:
         return picture.convert("LA" if picture.mode in {"1", "L"} else "RGBA")

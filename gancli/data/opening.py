@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from gancli.data.readers.reader import Reader
     from gancli.plugin import ImageSet
 
-__all__ = ["collection_at", "load_arrays_at"]
+__all__ = ["collection_at", "is_numpy", "load_arrays_at"]
 
 SPLIT_FOLDERS = {"train": ("train", "training"), "test": ("test", "testing", "val", "valid", "validation")}
 """Names of sub-folders that hold one split each, the first that is there."""
-TABLE_SUFFIXES = (".parquet", ".arrow")
+SAVED = "dataset_dict.json"
+"""Beside the folders of the splits that Hugging Face's library has saved."""
+ZIPS = (b"PK\x03\x04", b"PK\x05\x06")
+"""How zip archives begin, those of nothing too."""
 HUB = "hf:"
 ARRAYS = (b"\0\0", b"\x1f\x8b", b"\xfd7zXZ", b"\x93NUMPY", b"PK\x03\x04")
 """How files of arrays begin: IDX, plain, gzip or xz; NumPy's."""
@@ -58,7 +61,7 @@ def load_arrays_at(address: str, config: DataConfig, split: str) -> tuple[ImageS
     if path.is_dir():
         if not any(map(has_idx_name, _names(path))):
             return load_cifar(path, split), path
-    elif _is_numpy(path):
+    elif is_numpy(path):
         return load_arrays(path, split), path
     elif is_tar(path):
         return load_cifar(path, split), path
@@ -72,11 +75,22 @@ def _folder(path: Path, split: str) -> Reader | None:
     from gancli.data.readers.folder import FolderReader
 
     names = _names(path)
-    if any(map(has_idx_name, names)) or is_cifar(names):
-        return None
-    if any(name.endswith(TABLE_SUFFIXES) or name == "dataset_dict.json" for name in names):
-        return _tables(path, split)
+    if not any(map(is_picture, names)):  # beside which anything else is none of the data
+        if any(map(has_idx_name, names)) or is_cifar(names):
+            return None
+        if _holds_tables(path, names):
+            return _tables(path, split)
     return FolderReader(_split_folder(path, names, split))
+
+
+def _holds_tables(path: Path, names: list[str]) -> bool:
+    """Whether a folder without pictures of its own is a data set of tables, which may lie in folders of theirs."""
+    from gancli.data.readers.tables import is_table
+
+    if SAVED in names or any(map(is_table, names)):
+        return True
+    below = [name for folder in names if (path / folder).is_dir() for name in _names_if_readable(path / folder)]
+    return any(map(is_table, below)) and not any(map(is_picture, below))
 
 
 def _split_folder(path: Path, names: list[str], split: str) -> Path:
@@ -93,14 +107,15 @@ def _split_folder(path: Path, names: list[str], split: str) -> Path:
 
 def _file(path: Path, split: str) -> Reader | None:
     from gancli.data.cifar import is_cifar
+    from gancli.data.readers.tables import ARROW_FILE, ARROW_STREAM, PARQUET, is_table
     from gancli.data.readers.tars import TarReader, is_tar, tar_members
     from gancli.data.readers.zips import ZipReader
 
     with open_regular(path) as file:
         start = file.peek(8)[:8]
-    if start.startswith((b"PAR1", b"ARROW1")):
+    if start.startswith((PARQUET, ARROW_FILE)) or (is_table(path.name) and start.startswith(ARROW_STREAM)):
         return _tables(path, split)
-    if start.startswith(b"PK\x03\x04") and path.suffix.lower() != ".npz":
+    if start.startswith(ZIPS) and path.suffix.lower() != ".npz":
         return _whole(ZipReader(path), split)
     if is_tar(path):
         names = [member.name.rpartition("/")[2] for _, member in tar_members(path) if member.name.endswith(".bin")]
@@ -129,7 +144,12 @@ def _tables(path: Path, split: str) -> Reader:
     return TableReader(path, split)
 
 
-def _is_numpy(path: Path) -> bool:
+def is_numpy(path: Path) -> bool:
+    """Whether a file is NumPy's: ``.npy`` by its first bytes, ``.npz``, which is a zip archive, by its name too.
+
+    Raises:
+        DatasetError: it cannot be read.
+    """
     with open_regular(path) as file:
         start = file.peek(6)[:6]
     return start == b"\x93NUMPY" or (start.startswith(b"PK\x03\x04") and path.suffix.lower() == ".npz")
@@ -147,6 +167,13 @@ def _names(path: Path) -> list[str]:
         return sorted(os.listdir(path))  # noqa: PTH208  (names, not paths)
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def _names_if_readable(path: Path) -> list[str]:
+    try:
+        return _names(path)
+    except DatasetError:
+        return []
 
 
 def _expanded(path: str) -> Path:

@@ -11,10 +11,11 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from gancli.data.decoding import Header, decode, header, picky_pillow
-from gancli.data.readers.reader import Flaw, read_all
+from gancli.data.readers.reader import Flaw, read_all, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gancli.data.fit import Fit
-    from gancli.data.readers.reader import Opened, Reader
+    from gancli.data.readers.reader import Reader
     from gancli.data.watch import Watch
 
 __all__ = ["Decoded", "decode_all", "survey"]
@@ -42,8 +43,8 @@ class Decoded:
     flaw: str = ""
 
 
-def survey(reader: Reader, watch: Watch) -> list[Header | str]:
-    """For each picture its header, or what is wrong with it. No pixel is decoded.
+def survey(reader: Reader, watch: Watch, most: int | None = None) -> list[Header | str]:
+    """For each picture, or the first so many, its header, or what is wrong with it. No pixel is decoded.
 
     Raises:
         DatasetError: the collection itself cannot be read.
@@ -51,8 +52,8 @@ def survey(reader: Reader, watch: Watch) -> list[Header | str]:
     total = len(reader.items())
     found: list[Header | str] = []
     with picky_pillow():
-        for opened in reader.each():
-            found.append(_header(opened))
+        for opened in islice(reader.each(), most):
+            found.append(reading(opened, header))
             watch("looking at pictures", len(found), total)
     return found
 
@@ -89,21 +90,12 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _header(opened: Opened) -> Header | str:
-    if opened.stream is None:
-        return opened.flaw
-    try:
-        return header(opened.stream)
-    except Flaw as flaw:
-        return str(flaw)
-
-
 def _chunks(reader: Reader, start: int) -> Iterator[list[tuple[int, bytes | str]]]:
     """Encoded pictures, or why they cannot be read, a handful at a time."""
     chunk: list[tuple[int, bytes | str]] = []
     size = 0
     for opened in reader.each(start):
-        data = _read(opened)
+        data = reading(opened, read_all)
         chunk.append((opened.index, data))
         size += len(data)
         if len(chunk) == CHUNK_PICTURES or size > CHUNK_BYTES:
@@ -111,19 +103,6 @@ def _chunks(reader: Reader, start: int) -> Iterator[list[tuple[int, bytes | str]
             chunk, size = [], 0
     if chunk:
         yield chunk
-
-
-def _read(opened: Opened) -> bytes | str:
-    if opened.stream is None:
-        return opened.flaw
-    try:
-        return read_all(opened.stream)
-    except Flaw as flaw:
-        return str(flaw)
-    except MemoryError:
-        raise
-    except Exception as error:  # noqa: BLE001  (an archive's stream raises whatever its compression does)
-        return f"unreadable: {error}"
 
 
 def _decode_chunk(chunk: list[tuple[int, bytes | str]], fit: Fit) -> list[Decoded]:

@@ -8,6 +8,7 @@ from statistics import median_high
 from typing import TYPE_CHECKING, Any
 
 from gancli.data.paths import count, visible
+from gancli.data.readers.reader import read_all, reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -137,8 +138,8 @@ def _duplicates(reader: Reader, watch: Watch) -> list[list[str]]:
     groups: dict[str, list[str]] = {}
     for opened in reader.each():
         item = items[opened.index]
-        if alike[_likeness(reader, item)] > 1 and opened.stream is not None:
-            groups.setdefault(sha256(opened.stream.read()).hexdigest(), []).append(item.name)
+        if alike[_likeness(reader, item)] > 1 and isinstance(data := reading(opened, read_all), bytes):
+            groups.setdefault(sha256(data).hexdigest(), []).append(item.name)
         watch("comparing pictures", opened.index + 1, len(items))
     return [names for names in groups.values() if len(names) > 1]
 

@@ -121,7 +121,7 @@ def kind_of(name: str, kind: str | None = None) -> Registry[Any]:
     """The kind of plugin that ``name`` is.
 
     Args:
-        name: of an entry point, ``dist/name``, or ``FILE.py:CLASS``, which is an architecture.
+        name: of an entry point, ``dist/name``, or ``FILE.py:CLASS``, which is an architecture unless another kind is said.
         kind: as the user has said it; needed when plugins of several kinds have the name.
 
     Raises:
@@ -132,7 +132,7 @@ def kind_of(name: str, kind: str | None = None) -> Registry[Any]:
     if kind is not None and kind not in kinds:
         raise UsageError(f"There is no kind of plugin '{kind}'.", did_you_mean(kind, kinds))
     if ".py:" in name:
-        return ARCHITECTURES
+        return kinds[kind or ARCHITECTURES.kind]
     wanted = {text: registry for text, registry in kinds.items() if kind in {None, text}}
     having = {
         text: registry

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import warnings
-import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from PIL import Image
 
-from gancli.errors import DatasetError, UsageError
+from gancli.data.untouched import pictures_at
+from gancli.errors import UsageError
 from gancli.quality.extractor import batches as in_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from numpy.typing import NDArray
     from torch import Tensor
 
     from gancli.generation.sampler import Sampler
     from gancli.images import Images
 
 __all__ = ["Subject", "of_model", "of_pictures"]
-
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
-MAX_ARCHIVE_BYTES = 8 * 2**30
-MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +75,17 @@ def _run_of(checkpoint: Path) -> Path | None:
 
 
 def of_pictures(path: Path, channels: int, n: int | None = None) -> Subject:
-    """The first ``n`` pictures, by default all, of a folder of picture files or of an archive by ``gancli sample -o x.npz``.
+    """The first ``n`` pictures, by default all, at a path: of any kind that can be trained on, and all of one size.
 
     Args:
-        path: the folder or archive.
-        channels: of the real pictures, to which those of a folder are converted.
+        path: a folder, archive or table of pictures, or an archive by ``gancli sample -o x.npz``.
+        channels: of the real pictures, to which encoded ones are converted.
         n: how many.
 
     Raises:
         DatasetError: there are none, or they cannot be read.
     """
-    pictures = _folder(path, channels, n) if path.is_dir() else _archive(path, n)
+    pictures = pictures_at(path, channels, n)
     return Subject(
         title=str(path),
         shape=(pictures.shape[1], pictures.shape[2], pictures.shape[3]),
@@ -103,53 +95,6 @@ def of_pictures(path: Path, channels: int, n: int | None = None) -> Subject:
         facts={"pictures": str(path)},
         run=None,
     )
-
-
-def _folder(path: Path, channels: int, n: int | None) -> Tensor:
-    Image.init()
-    endings = {ending for ending, kind in Image.EXTENSION.items() if kind in FORMATS}
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in endings and not file.name.startswith("."))[:n]
-    if not files:
-        raise DatasetError(f"'{path}' holds no pictures.", f"Give a folder of {', '.join(sorted(endings))} files.")
-    first = _picture(files[0], channels)
-    pictures = np.empty((len(files), *first.shape), np.uint8)
-    for index, file in enumerate(files):
-        pixels = _picture(file, channels)
-        if pixels.shape != first.shape:
-            sizes = " and ".join(f"{one.shape[1]}x{one.shape[0]}" for one in (first, pixels))
-            raise DatasetError(f"'{path}' holds pictures of {sizes} ('{file.name}').", "Give pictures of one size.")
-        pictures[index] = pixels
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous()
-
-
-def _picture(file: Path, channels: int) -> NDArray[np.uint8]:
-    """uint8 ``(h, w, c)``."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file, formats=FORMATS) as picture:
-                pixels = np.asarray(picture.convert(MODES[channels]))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise DatasetError(f"'{file}' cannot be read as a picture: {error}.", "Replace or remove it.") from error
-    return pixels[:, :, np.newaxis] if pixels.ndim == 2 else pixels  # noqa: PLR2004  (grey)
-
-
-def _archive(path: Path, n: int | None) -> Tensor:
-    remedy = "Give a folder of pictures, or an archive by `gancli sample -o images.npz`."
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = archive.getinfo("images.npy").file_size
-            if size > MAX_ARCHIVE_BYTES:
-                raise DatasetError(f"'{path}' would unpack to {size:,} bytes.", f"At most {MAX_ARCHIVE_BYTES:,} are read.")
-            with archive.open("images.npy") as member:
-                pixels = np.lib.format.read_array(member, allow_pickle=False)
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
-        raise DatasetError(f"'{path}' cannot be read as an archive of pictures: {error}.", remedy) from error
-    if pixels.dtype != np.uint8 or pixels.ndim not in {3, 4} or not pixels.size:
-        found = f"{pixels.dtype} {tuple(pixels.shape)}"
-        raise DatasetError(f"'{path}' holds {found}, not uint8 (n, h, w) or (n, h, w, c).", remedy)
-    tensor = torch.from_numpy(pixels[:n])
-    return tensor.unsqueeze(1) if pixels.ndim == 3 else tensor.permute(0, 3, 1, 2).contiguous()  # noqa: PLR2004  (grey)
 
 
 def refuse_other_shape(subject: Subject, shape: tuple[int, ...], dataset: str) -> None:

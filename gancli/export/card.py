@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from gancli.data.paths import visible
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -118,4 +120,5 @@ def _table(titles: tuple[str, str], rows: list[tuple[str, str]]) -> str:
 
 def _plain(text: object) -> str:
     """Text of a run that stays text in Markdown: one line, no markup."""
-    return "".join(f"\\{c}" if c in "\\`*_[]<>|#" else c for c in " ".join(str(text).split()))
+    shown = visible(" ".join(str(text).split()))
+    return "".join(f"\\{c}" if c in "\\`*_[]<>|#" else c for c in shown)

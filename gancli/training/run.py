@@ -91,7 +91,7 @@ def train(
         session = Session(game, run, observe, stop, notes=advice(game))
         try:
             session.prepare()
-            write_atomically(run.config_path, _document(config))
+            write_atomically(run.config_path, _document(game.config))
         except StorageError:
             shutil.rmtree(run.path, ignore_errors=True)  # nothing has happened in it yet
             raise

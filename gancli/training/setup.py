@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gancli.data import Loaded, load_images
 from gancli.data.batches import Batches
+from gancli.data.paths import count
 from gancli.data.watch import Watch, unwatched
 from gancli.errors import ConfigError, DatasetError, PluginError
 from gancli.plugin import ImageSpec, Networks
@@ -20,6 +20,7 @@ from gancli.training.plan import Plan
 from gancli.training.processes import ALONE
 from gancli.training.runtime import Runtime, memory_errors_explained
 from gancli.training.shares import Shares
+from gancli.training.sizing import load_suited
 from gancli.training.state import Average, Player, TrainingState
 from gancli.training.trainer import Trainer
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gancli.config import RunConfig, TrainConfig
+    from gancli.data import Loaded
     from gancli.training.processes import Processes
 
 __all__ = ["Game", "advice", "build_networks", "mean_image", "set_up"]
@@ -82,11 +84,12 @@ class Game:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know about how the pictures are used."""
-        augment, count = self.config.augment, len(self.data.images.images)
+        augment, number = self.config.augment, len(self.data.images.images)
         if not self.state.augmentation or augment.mode == "on":
             return self.data.images.notes
         changes = f"{', '.join(augment.changes)}; -s augment.mode=off switches it off"
-        return (*self.data.images.notes, f"{count:,} pictures are few: the discriminator sees them augmented ({changes}).")
+        are = f"{count(number, 'picture')} {'is' if number == 1 else 'are'} few"
+        return (*self.data.images.notes, f"{are}: the discriminator sees them augmented ({changes}).")
 
     def facts(self) -> dict[str, Any]:
         """What must be known to use or resume a checkpoint of this game, as JSON."""
@@ -129,7 +132,7 @@ def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwat
     shares = Shares(config.train.batch_size, config.train.accumulate, processes)
     entry = ARCHITECTURES.find(config.arch.name)
     objective = load_objective(config)
-    data = load_images(config.data, watch=watch)
+    config, data = load_suited(config, watch)
     image = _image_spec(config, data)
     images = _near(data.images.images, runtime.device)
     networks = build_networks(config, image, runtime, mean_image(images).to(runtime.device))
@@ -167,9 +170,12 @@ def advice(game: Game) -> tuple[str, ...]:
             f"Dense networks see no neighbourhoods, of which pictures of {game.image} are made: convolutions learn them better "
             "and faster (--arch dcgan; `gancli arch list` shows what is installed), and a smaller --image-size is quicker."
         )
-    count, steps = len(game.data.images.images), game.plan.total_steps
-    if count < FEW_PICTURES and steps is not None and steps < FEW_STEPS:
-        notes.append(f"{steps:,} steps are few, since there are only {count:,} pictures: --minutes 10 plays longer.")
+    number, steps = len(game.data.images.images), game.plan.total_steps
+    if number < FEW_PICTURES and steps is not None and steps < FEW_STEPS:
+        notes.append(
+            f"{count(steps, 'step')} {'is' if steps == 1 else 'are'} few, since there "
+            f"{'is' if number == 1 else 'are'} only {count(number, 'picture')}: --minutes 10 plays longer."
+        )
     return tuple(notes)
 
 
@@ -238,7 +244,7 @@ def _image_spec(config: RunConfig, data: Loaded) -> ImageSpec:
     if config.model.conditional and not data.images.class_names:
         raise DatasetError(
             f"'{data.name}' has no labels, which a conditional model learns.",
-            "Give labels (-s data.labels=PATH), or leave out --conditional.",
+            "Classes are sub-folders of pictures, or labels of IDX files (-s data.labels=PATH); or leave out --conditional.",
         )
     return data.images.spec(conditional=config.model.conditional)
 

@@ -1,4 +1,5 @@
 import shutil
+import zipfile
 
 import pytest
 from PIL import Image
@@ -78,6 +79,19 @@ def test_the_doctor_counts_everything(cli, photos):
     assert any("copy" in advice for advice in shown["advice"])
 
 
+def test_F12_copies_are_looked_for_in_a_zip_with_damaged_members(cli, photos, tmp_path):
+    data = (photos / "cats" / "3.png").read_bytes()
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for name in ("a.png", "b.png", "c.png"):
+            archive.writestr(name, data)
+    damaged = bytearray((tmp_path / "x.zip").read_bytes())
+    damaged[damaged.index(b"IDAT") + 6] ^= 0xFF
+    (tmp_path / "x.zip").write_bytes(damaged)
+    shown = cli("dataset", "show", tmp_path / "x.zip", "--json").json
+    assert shown["duplicates"] == [["b.png", "c.png"]]
+    assert [flaw["name"] for flaw in shown["broken"]] == ["a.png"]
+
+
 def test_the_doctor_speaks_safely_to_a_terminal(cli, photos):
     result = cli("dataset", "show", photos)
     assert result.code == 0
@@ -104,6 +118,7 @@ def test_a_sheet_shows_what_a_network_would_see(cli, photos):
         assert sheet.size == (6 * 18 + 2, 6 * 18 + 2)
     assert cli("dataset", "show", photos, "--sheet", "sheet.png").code == 6
     assert cli("dataset", "show", photos, "--sheet", "sheet.png", "--force").code == 0
+    assert cli("dataset", "show", photos, "--sheet", "sheet.jpg").code == 2
 
 
 def test_the_doctor_looks_with_the_settings_of_a_training(cli, photos):

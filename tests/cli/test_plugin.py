@@ -231,3 +231,14 @@ def test_F36_print_at_import_stays_off_stdout(cli, install):
     result = cli("arch", "show", "good", "--json")
     assert result.json["summary"] == "good"
     assert "HELLO" in result.err
+
+
+def test_a_file_may_hold_a_data_set(cli):
+    mine = f"{ROOT / 'examples' / 'my_data.py'}:Rings"
+    checked = cli("plugin", "check", mine, "--kind", "dataset", "--json").json
+    assert (checked["kind"], checked["ok"]) == ("data set", True)
+    shown = cli("dataset", "show", mine, "--json").json
+    assert (shown["images"], shown["classes"]["small"], shown["licence"]) == (3000, 1000, "CC0-1.0")
+    assert "( " not in shown["source"]
+    refused = cli("dataset", "show", mine, "--split", "nope")
+    assert (refused.code, "There is no split 'nope'" in refused.err) == (3, True)

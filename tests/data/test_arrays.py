@@ -83,6 +83,27 @@ def test_F20_a_header_that_lies_is_refused_before_anything_is_allocated(tmp_path
         loaded(tmp_path / "x.npy")
 
 
+@pytest.mark.parametrize("text", ["(" * 5000, "{'shape': ", "__import__('os').abort()", "1e999999", "[" * 90, "'" * 3])
+def test_F20_a_header_that_is_no_header_is_one_error(tmp_path, text):
+    (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode() + bytes(500))
+    with pytest.raises(DatasetError, match="damaged or no file of arrays"):
+        loaded(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize("shape", ["(True, 4, 5)", "('a', 4, 5)", "(2.0, 4, 5)", "None", "5"])
+def test_F20_a_shape_that_is_no_shape_is_one_error(tmp_path, shape):
+    (tmp_path / "x.npy").write_bytes(npy(shape, bytes(500)))
+    with pytest.raises(DatasetError):
+        loaded(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize(("shape", "doubtful"), [((4, 3, 6, 3), True), ((4, 3, 6, 5), False), ((4, 6, 5, 3), False)])
+def test_channels_first_or_last_is_said_where_both_could_be_meant(tmp_path, shape, doubtful):
+    np.save(tmp_path / "x.npy", np.zeros(shape, np.uint8))
+    notes = loaded(tmp_path / "x.npy").notes
+    assert any("taken as pictures of 3x6 with 3 channels" in note for note in notes) == doubtful
+
+
 def test_F21_a_bomb_in_an_archive_is_refused(tmp_path):
     buffer = io.BytesIO()
     with (

@@ -57,3 +57,18 @@ def test_F12_half_a_row_is_one_error(ten):
     (ten / "data_batch_2.bin").write_bytes(b"x" * 100)
     with pytest.raises(DatasetError, match="no whole number of rows of 3,073"):
         loaded(ten)
+
+
+def test_F13_a_label_beyond_the_classes_is_one_error(ten):
+    table = rows(5, 1)
+    table[2, 0] = 200
+    (ten / "data_batch_2.bin").write_bytes(table.tobytes())
+    with pytest.raises(DatasetError, match="hold the label 200, of 10 classes"):
+        loaded(ten)
+
+
+def test_a_missing_batch_is_noted(ten):
+    (ten / "data_batch_4.bin").unlink()
+    data = loaded(ten)
+    assert data.images.shape[0] == 115 - 24
+    assert any(note.startswith("Only 4 of 5 batches are there: data_batch_1.bin,") for note in data.notes)

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import shutil
+import tarfile
 
 import numpy as np
 import pytest
@@ -54,6 +56,53 @@ def test_another_setting_or_another_file_is_another_set(photos, picture_bytes):
     assert decodings(photos) == 13
 
 
+@pytest.mark.parametrize("kind", ["folder", "tar"])
+def test_F26_other_pictures_of_the_same_names_sizes_and_times_are_another_set(picture_bytes, kind, tmp_path):
+    def picture(colour):
+        folder = tmp_path / colour
+        folder.mkdir()
+        (folder / "x.bmp").write_bytes(picture_bytes("BMP", colour=colour))
+        os.utime(folder / "x.bmp", ns=(0, 0))
+        if kind == "folder":
+            return folder
+        with tarfile.open(tmp_path / f"{colour}.tar", "w") as archive:
+            archive.add(folder / "x.bmp", "x.bmp")
+        os.utime(tmp_path / f"{colour}.tar", ns=(0, 0))
+        return tmp_path / f"{colour}.tar"
+
+    red, blue = picture("red"), picture("blue")
+    assert loaded(red).images.images[0, :, 0, 0].tolist() == [255, 0, 0]
+    assert loaded(blue).images.images[0, :, 0, 0].tolist() == [0, 0, 255]
+
+
+def test_F45_what_another_process_makes_is_not_cleared_away(photos):
+    found = []
+
+    def clear_while_decoding(what, done, _):
+        if (what, done) == ("decoding pictures", 7):
+            found.append(cache.clear())
+
+    assert loaded(photos, clear_while_decoding).images.images.shape[0] == 12
+    assert found == [(0, 0)]
+    assert decodings(photos) == 0
+
+
+def test_a_lock_that_was_cleared_away_while_it_was_waited_for_is_no_lock(monkeypatch):
+    flock, path = cache.fcntl.flock, cache.folder("pictures") / ".lock-key"
+    calls = []
+
+    def slow(descriptor, how):
+        flock(descriptor, how)
+        if not calls:
+            path.unlink()
+        calls.append(how)
+
+    monkeypatch.setattr(cache.fcntl, "flock", slow)
+    with cache.locked("key"):
+        assert len(calls) == 2
+        assert path.exists()
+
+
 def test_clearing_removes_all_and_it_is_made_again(photos):
     before = loaded(photos)
     removed, size = cache.clear()
@@ -102,6 +151,27 @@ def test_F12_a_damaged_set_is_made_again(photos, name, content):
     assert loaded(photos).fingerprint == whole
 
 
+@pytest.mark.parametrize("place", [0, 5, -1])
+def test_F13_a_flipped_bit_in_a_kept_set_makes_it_anew(photos, place):
+    whole = loaded(photos).fingerprint
+    (kept,) = [path for path in (cache.root() / "pictures").iterdir() if path.is_dir()]
+    data = bytearray((kept / "pixels.bin").read_bytes())
+    data[place] ^= 1
+    (kept / "pixels.bin").write_bytes(data)
+    assert decodings(photos) == 12
+    assert loaded(photos).fingerprint == whole
+
+
+@pytest.mark.parametrize(("old", "new"), [('"red"', '"rad"'), ("[0, 0,", "[0, 1,"), ('"notes": []', '"notes": [""]')])
+def test_F13_a_changed_fact_of_a_kept_set_makes_it_anew(photos, old, new):
+    loaded(photos)
+    (facts,) = (cache.root() / "pictures").glob("*/facts.json")
+    assert old in facts.read_text()
+    facts.write_text(facts.read_text().replace(old, new, 1))
+    assert decodings(photos) == 12
+    assert loaded(photos).images.class_names == ("blue", "green", "red")
+
+
 def test_F06_too_little_room_is_known_beforehand(photos, monkeypatch):
     monkeypatch.setattr("gancli.storage.Storage.free_bytes", lambda *_: 2**20)
     with pytest.raises(StorageError, match=r"12 pictures need 67 MB .* where 1 MB are free.*GANCLI_CACHE"):
@@ -146,6 +216,29 @@ def test_F25_more_than_5_percent_broken_are_an_error_unless_allowed(photos):
     assert len(loaded(photos, allow_broken=0.21).images.images) == 12
     with pytest.raises(DatasetError, match="more than 5%"):  # although what was decoded is kept
         loaded(photos)
+
+
+def test_F25_the_share_that_the_error_names_is_enough_whatever_is_wrong_with_the_pictures(photos):
+    from PIL import Image
+
+    broken(photos, 3)
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    for i in range(5):  # their headers are whole
+        Image.fromarray(noise).save(photos / "red" / f"cut{i}.png")
+        data = (photos / "red" / f"cut{i}.png").read_bytes()
+        (photos / "red" / f"cut{i}.png").write_bytes(data[: len(data) // 2])
+    with pytest.raises(DatasetError, match="8 pictures of 20") as caught:
+        loaded(photos)
+    share = float(re.search(r"data.allow_broken=([0-9.]+) ", caught.value.remedy)[1])
+    assert decodings(photos, allow_broken=share) == 0  # they were decoded already
+
+
+def test_a_class_whose_pictures_are_all_broken_is_noted(photos):
+    for file in (photos / "red").iterdir():
+        file.write_bytes(b"no picture")
+    data = loaded(photos, allow_broken=0.5)
+    assert data.images.class_names == ("blue", "green", "red")
+    assert any(note.startswith("No picture is labelled red: 1 class of 3") for note in data.images.notes)
 
 
 def test_F25_truncated_pictures_count_although_their_headers_are_whole(photos):

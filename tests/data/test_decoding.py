@@ -85,6 +85,13 @@ def test_F25_sixteen_bits_are_scaled_to_eight(deep, expected):
     assert set(decoded(data, Fit(8, 8, 1)).flat) == {expected}
 
 
+def test_F25_thirty_two_bits_are_scaled_if_they_hold_sixteen():
+    assert set(decoded(saved(Image.fromarray(np.full((8, 8), 65535, np.int32)), "TIFF"), Fit(8, 8, 1)).flat) == {255}
+    for value in (-1, 65536, 2**31 - 1):
+        with pytest.raises(Flaw, match="of which no range is known"):
+            decoded(saved(Image.fromarray(np.full((8, 8), value, np.int32)), "TIFF"))
+
+
 def test_F25_floating_point_is_refused():
     with pytest.raises(Flaw, match="floating-point"):
         decoded(saved(Image.fromarray(np.ones((8, 8), np.float32)), "TIFF"))

@@ -96,3 +96,11 @@ def test_metrics_only_if_there_are_any(facts):
 def test_an_unknown_licence_is_said(facts):
     facts["dataset"]["licence"] = ""
     assert "Licence of the data: not known to gancli" in written(facts)
+
+
+def test_F28_names_that_are_no_unicode_and_steer_no_terminal_are_written(facts):
+    facts["classes"] = ["bad\udcff", "\x1b[31mred", "\u202egnp"]
+    text = written(facts)
+    assert text.encode()
+    assert not set("\x1b\u202e") & set(text)
+    assert r"bad\\udcff" in text

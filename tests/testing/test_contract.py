@@ -31,6 +31,10 @@ class TestHinge(ObjectiveContract):
     objective = "hinge"
 
 
+class TestRings(DatasetContract):
+    dataset = str(ROOT / "examples" / "my_data.py") + ":Rings"
+
+
 def test_there_is_one_test_per_check():
     for kind, checks in (
         (TestDense, ARCHITECTURE_CHECKS),

@@ -5,20 +5,25 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter, deque
+from contextlib import suppress
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
 from gancli.data.paths import count, open_regular, unreadable, visible
 from gancli.data.readers.labels import SIDECAR
 from gancli.data.readers.names import is_litter, is_picture
-from gancli.data.readers.reader import MAX_FILE_BYTES, Flaw, Item, Opened, Reader
+from gancli.data.readers.reader import MAX_FILE_BYTES, Flaw, Item, Opened, Reader, evenly, in_turn, sampled
 from gancli.errors import DatasetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 __all__ = ["FolderReader", "inventory"]
+
+
+SAMPLED_FILES, BLOCKS_OF_A_FILE = 64, 4
 
 
 class FolderReader(Reader):
@@ -36,22 +41,23 @@ class FolderReader(Reader):
 
     def each(self, start: int = 0) -> Iterator[Opened]:
         """See :meth:`Reader.each`."""
-        for index in range(start, len(self._items)):
-            try:
-                stream = self._open(self._items[index])
-            except Flaw as flaw:
-                yield Opened(index, None, str(flaw))
-                continue
-            with stream:
-                yield Opened(index, stream)
+        return in_turn(range(start, len(self._items)), lambda index: self._open(self._items[index]))
 
-    def sidecar(self) -> bytes | None:
+    def sidecar(self, top: str) -> bytes | None:
         """See :meth:`Reader.sidecar`."""
         try:
-            with open_regular(self.path / SIDECAR) as file:
+            with open_regular(self.path / top / SIDECAR) as file:
                 return file.read(MAX_FILE_BYTES)
         except DatasetError:
             return None
+
+    def sample(self) -> bytes:
+        """See :meth:`Reader.sample`: of files spread over the folder."""
+        state = sha256()
+        for index in evenly(len(self._items), SAMPLED_FILES):
+            with suppress(DatasetError):  # it is missing, or may not be read, and is a flaw later
+                state.update(sampled(self.path / self._items[index].name, BLOCKS_OF_A_FILE))
+        return state.digest()
 
     @cached_property
     def _items(self) -> tuple[Item, ...]:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["MAX_CLASSES", "SIDECAR", "Labels", "labels_from_names"]
+__all__ = ["MAX_CLASSES", "SIDECAR", "Labels", "labels_from_names", "sidecar_folders"]
 
 SIDECAR = "dataset.json"
 MAX_CLASSES = 65_536
+THOUSANDS = re.compile(r"[0-9]{5}")
+"""How the StyleGAN tools call the folders among which they divide any pictures, a thousand in each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +26,35 @@ class Labels:
     numbers: tuple[int, ...]
 
 
-def labels_from_names(names: Sequence[str], sidecar: bytes | None = None) -> tuple[Labels | None, str]:
+def labels_from_names(names: Sequence[str], sidecar: bytes | None = None, top: str = "") -> tuple[Labels | None, str]:
     """The labels of these pictures, if there are any, and a note if something looks like labels but is not used.
 
-    A sidecar wins: ``{"labels": [["a/0.png", 3], ...]}``. Else the uppermost folders that tell pictures apart are the classes,
+    A sidecar wins: ``{"labels": [["a/0.png", 3], ...]}``, with names below its own folder ``top``. Without one, or where it
+    says null, the uppermost folders that tell pictures apart are the classes,
     in natural order, if every picture lies in one of at least two.
 
     >>> labels_from_names(["x/cat/1.png", "x/dog/1.png"])[0]
     Labels(names=('cat', 'dog'), numbers=(0, 1))
     """
     if sidecar is not None:
-        labels = _from_sidecar(names, sidecar)
-        if isinstance(labels, Labels):
-            return labels, ""
-        if labels:
-            return None, labels
-    return _from_folders(names)
+        labels = _from_sidecar([name.removeprefix(top) for name in names], sidecar)
+        if labels is not None:
+            return (labels, "") if isinstance(labels, Labels) else (None, labels)
+    found, note = _from_folders(names)
+    if sidecar is not None and found is not None and all(map(THOUSANDS.fullmatch, found.names)):
+        return None, f"{SIDECAR} says that there are no classes: the numbered folders are its thousands of pictures."
+    return found, note
+
+
+def sidecar_folders(names: Sequence[str]) -> list[str]:
+    """Where the sidecar of these pictures may lie: at the top, or in a folder that all of them lie in.
+
+    >>> sidecar_folders(["faces/00000/0.png", "faces/00001/9.png"])
+    ['', 'faces/']
+    """
+    folders = [name.split("/")[:-1] for name in names]
+    common = folders[0][: _common_depth(folders)] if folders else []
+    return ["".join(f"{part}/" for part in common[:depth]) for depth in range(len(common) + 1)]
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:
@@ -76,8 +91,8 @@ def _common_depth(folders: Sequence[Sequence[str]]) -> int:
     return next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
 
 
-def _from_sidecar(names: Sequence[str], sidecar: bytes) -> Labels | str:
-    """The labels in a ``dataset.json``; else why there are none, which is nothing where the file says that itself."""
+def _from_sidecar(names: Sequence[str], sidecar: bytes) -> Labels | str | None:
+    """The labels in a ``dataset.json``; None if it says that there are none, else why it is not used."""
     try:
         document = json.loads(sidecar)
         pairs = document["labels"]
@@ -85,7 +100,7 @@ def _from_sidecar(names: Sequence[str], sidecar: bytes) -> Labels | str:
     except (ValueError, TypeError, KeyError, RecursionError):
         return f"{SIDECAR} holds no list of labels that can be read, so it is not used."
     if not table:
-        return ""
+        return None
     found = [table.get(name) for name in names]
     missing = sum(label is None for label in found)
     if missing:

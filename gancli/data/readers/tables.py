@@ -14,20 +14,23 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gancli.data.paths import quoted, visible
+from gancli.data.paths import open_regular, quoted, visible
 from gancli.data.readers.labels import MAX_CLASSES, Labels, natural
-from gancli.data.readers.reader import MAX_FILE_BYTES, Item, Opened, Reader
+from gancli.data.readers.reader import MAX_FILE_BYTES, SAMPLES, Item, Opened, Reader, sampled
 from gancli.errors import DatasetError
 from gancli.extras import require
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["TableReader"]
+__all__ = ["ARROW_FILE", "ARROW_STREAM", "PARQUET", "TableReader", "is_table"]
 
+SUFFIXES = (".parquet", ".arrow")
 IMAGE_NAMES = ("image", "img", "picture", "jpg", "png", "images")
 LABEL_NAMES = ("label", "labels", "fine_label", "class", "target", "category")
+PARQUET, ARROW_FILE, ARROW_STREAM = b"PAR1", b"ARROW1", b"\xff\xff\xff\xff"
+"""How files begin."""
 ROWS = 64
 """Read at a time: pictures may be large."""
 
@@ -49,7 +52,10 @@ class TableReader(Reader):
     def __init__(self, path: Path, split: str) -> None:
         super().__init__(path)
         self._files = _files(path, split)
-        self._columns = _columns(_opened(self._files[0]).schema, path)
+        try:
+            self._columns = _columns(_opened(self._files[0]), self._files[0])
+        except UnicodeDecodeError as error:  # a name in the schema, which is decoded when it is looked at
+            raise _damaged(self._files[0], error) from error
 
     def items(self) -> Sequence[Item]:
         """See :meth:`Reader.items`; rows have numbers for names."""
@@ -80,76 +86,104 @@ class TableReader(Reader):
         """See :meth:`Reader.labels`: from the column of labels."""
         if self._columns.label is None:
             return None
-        values = list(self._values(self._columns.label))
+        values: list[Any] = list(self._values(self._columns.label))
         if all(isinstance(value, str) for value in values):
             names = sorted(set(values), key=lambda name: (natural(name), name))
             number = {name: i for i, name in enumerate(names)}
             return Labels(tuple(names), tuple(number[value] for value in values))
         if not all(isinstance(value, int) and 0 <= value < MAX_CLASSES for value in values):
-            self.notes.append(f"The column {self._columns.label} holds no class numbers from 0 on, so it is not used.")
+            label = visible(self._columns.label)
+            self.notes.append(f"The column {label} holds something else than class numbers from 0 on, so it is not used.")
             return None
         size = max(values) + 1
         names = list(self._columns.names) if len(self._columns.names) >= size else list(map(str, range(size)))
-        return Labels(tuple(names), tuple(values))
+        return Labels(tuple(names), tuple(map(int, values)))  # true and false are numbers too
 
     def stamp(self) -> str:
-        """Of the names, sizes and times of the files: their rows are not read for it."""
+        """Of the names and times of the files, and samples of their bytes: their rows are not read for it."""
         state = sha256(f"{self.kind}\n".encode())
         for file in self._files:
-            status = file.stat()
-            state.update(f"{file.name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape"))
+            state.update(f"{file.name}\0{file.stat().st_mtime_ns}\n".encode(errors="surrogateescape"))
+            state.update(sampled(file, max(1, SAMPLES // len(self._files))))
         return state.hexdigest()
 
     def _values(self, column: str) -> Iterator[Any]:
+        pa = _pyarrow()
         for file in self._files:
+            table = _opened(file)
+            if column not in table.types:
+                first = quoted(self._files[0])
+                raise DatasetError(f"{quoted(file)} has no column {visible(column)}, which {first} has.", "Remove one of them.")
             try:
-                for batch in _opened(file).batches(column):
+                for batch in table.batches(column):
+                    batch.validate(full=True)  # what is mapped into memory could point anywhere
                     yield from batch.column(0).to_pylist()
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, pa.ArrowException) as error:
                 raise _damaged(file, error) from error
 
 
 @dataclass(frozen=True)
 class _Table:
-    """What both kinds of files have in common."""
+    """What all kinds of files have in common: ``batches`` yields the rows of one column, a handful at a time."""
 
-    schema: Any
+    types: Mapping[str, Any]
+    metadata: Mapping[bytes, bytes]
     rows: int
-    source: Any
-
-    def batches(self, column: str) -> Iterator[Any]:
-        """The rows of one column, a handful at a time."""
-        if hasattr(self.source, "iter_batches"):
-            yield from self.source.iter_batches(batch_size=ROWS, columns=[column])
-            return
-        for batch in self.source:
-            table = batch.select([column])
-            yield from (table.slice(start, ROWS) for start in range(0, table.num_rows, ROWS))
+    batches: Callable[[str], Iterator[Any]]
 
 
 def _opened(path: Path) -> _Table:
     pa = _pyarrow()
+    with open_regular(path) as file:
+        start = file.peek(8)[:8]
     try:
-        if path.suffix == ".arrow":
-            rows = sum(batch.num_rows for batch in _stream(pa, path))
-            stream = _stream(pa, path)
-            return _Table(stream.schema, rows, stream)
-        import pyarrow.parquet as pq
+        if start.startswith(PARQUET):
+            import pyarrow.parquet as pq
 
-        file = pq.ParquetFile(path)
-        return _Table(file.schema_arrow, file.metadata.num_rows, file)
-    except (OSError, ValueError) as error:  # pyarrow's own errors are these
+            table = pq.ParquetFile(path)
+            return _Table(
+                *_described(table.schema_arrow),
+                table.metadata.num_rows,
+                lambda column: table.iter_batches(batch_size=ROWS, columns=[column]),
+            )
+        batches = _arrow(pa, path, start)
+        schema = next(batches)
+        rows = sum(batch.num_rows for batch in batches)
+        return _Table(*_described(schema), rows, lambda column: _slices(_arrow(pa, path, start), column))
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise _damaged(path, error) from error
 
 
-def _stream(pa: Any, path: Path) -> Any:  # noqa: ANN401  (pyarrow is not typed)
-    return pa.ipc.open_stream(pa.memory_map(os.fspath(path)))
+def _described(schema: Any) -> tuple[dict[str, Any], dict[bytes, bytes]]:  # noqa: ANN401  (pyarrow is not typed)
+    """The type of each column, and what else the schema says."""
+    return {field.name: field.type for field in schema}, dict(schema.metadata or {})
+
+
+def _arrow(pa: Any, path: Path, start: bytes) -> Iterator[Any]:  # noqa: ANN401  (pyarrow is not typed)
+    """The schema of an Arrow file of either kind, and then its batches."""
+    source = pa.memory_map(os.fspath(path))
+    if start.startswith(ARROW_FILE):
+        file = pa.ipc.open_file(source)
+        yield file.schema
+        yield from (file.get_batch(i) for i in range(file.num_record_batches))
+    else:
+        stream = pa.ipc.open_stream(source)
+        yield stream.schema
+        yield from stream
+
+
+def _slices(batches: Iterator[Any], column: str) -> Iterator[Any]:
+    next(batches)  # the schema
+    for batch in batches:
+        table = batch.select([column])
+        yield from (table.slice(start, ROWS) for start in range(0, table.num_rows, ROWS))
 
 
 def _pyarrow() -> Any:  # noqa: ANN401  (the module)
     require("hf", "pyarrow")
     import pyarrow as pa
     import pyarrow.ipc
+    import pyarrow.types
 
     return pa
 
@@ -160,7 +194,7 @@ def _files(path: Path, split: str) -> list[Path]:
         if split == "test":
             raise DatasetError(f"{quoted(path)} is one table, without a test split.", "Give the folder of both.")
         return [path]
-    tables = sorted(file for end in ("*.parquet", "*.arrow") for file in path.rglob(end) if not file.name.startswith("cache-"))
+    tables = sorted(file for file in path.rglob("*") if is_table(file.name) and file.is_file())
     mine = [file for file in tables if split in os.fspath(file.relative_to(path)).lower()]
     others = [file for file in tables if "test" in file.name.lower() or "valid" in file.name.lower()]
     chosen = mine or ([file for file in tables if file not in others] if split == "train" else [])
@@ -169,27 +203,60 @@ def _files(path: Path, split: str) -> list[Path]:
     return chosen
 
 
-def _columns(schema: Any, path: Path) -> Columns:  # noqa: ANN401  (pyarrow is not typed)
-    types = {field.name: str(field.type) for field in schema}
-    fit = [name for name, kind in types.items() if kind in {"binary", "large_binary"} or kind.startswith("struct<bytes:")]
+def _columns(table: _Table, path: Path) -> Columns:
+    types = table.types
+    lower = {name.lower(): name for name in types}
+    fit = [name for name, kind in types.items() if _holds_bytes(kind)]
     if not fit:
-        listed = ", ".join(f"{visible(name)} ({visible(kind)[:40]})" for name, kind in list(types.items())[:8])
-        raise DatasetError(f"{quoted(path)} has no column of encoded pictures, but {listed}.", "Pictures are bytes.")
-    image = next((name for name in IMAGE_NAMES if name in fit), fit[0])
-    label = next(
-        (name for name in LABEL_NAMES if types.get(name, "").startswith(("int", "uint", "string", "large_string"))), None
-    )
-    return Columns(image, label, _class_names(schema, label))
+        listed = ", ".join(f"{visible(name)} ({visible(str(kind))[:40]})" for name, kind in list(types.items())[:8])
+        raise DatasetError(
+            f"{quoted(path)} has no column of encoded pictures, but {listed}.",
+            "Pictures are bytes; where they are files beside the table, move it away.",
+        )
+    image = next((lower[name] for name in IMAGE_NAMES if lower.get(name) in fit), fit[0])
+    label = next((lower[name] for name in LABEL_NAMES if name in lower and _names_classes(types[lower[name]])), None)
+    return Columns(image, label, _class_names(table, label))
 
 
-def _class_names(schema: Any, label: str | None) -> tuple[str, ...]:  # noqa: ANN401
+def _holds_bytes(kind: Any) -> bool:  # noqa: ANN401  (pyarrow is not typed)
+    """Whether a column of this type can hold encoded pictures."""
+    types = _pyarrow().types
+    if types.is_struct(kind):
+        return any(field.name == "bytes" and _holds_bytes(field.type) for field in kind)
+    if types.is_dictionary(kind):
+        return _holds_bytes(kind.value_type)
+    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
+
+
+def _names_classes(kind: Any) -> bool:  # noqa: ANN401  (pyarrow is not typed)
+    """Whether a column of this type can hold labels."""
+    types = _pyarrow().types
+    if types.is_dictionary(kind):
+        return _names_classes(kind.value_type)
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+        return True
+    return bool(types.is_integer(kind) or types.is_boolean(kind))
+
+
+def is_table(name: str) -> bool:
+    """Whether the name is a table's, and not that of what Hugging Face's library keeps of its own computations.
+
+    >>> [is_table(name) for name in ("train-00000-of-00001.PARQUET", "cache-1f.arrow", ".x.parquet")]
+    [True, False, False]
+    """
+    return name.lower().endswith(SUFFIXES) and not name.startswith(("cache-", "."))
+
+
+def _class_names(table: _Table, label: str | None) -> tuple[str, ...]:
     """The names that Hugging Face's library keeps in the schema."""
     try:
-        features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
+        features = json.loads(table.metadata[b"huggingface"])["info"]["features"]
         return tuple(map(str, features[label]["names"]))
     except (KeyError, TypeError, ValueError):
         return ()
 
 
 def _damaged(path: Path, error: Exception) -> DatasetError:
-    return DatasetError(f"{quoted(path)} is a damaged table: {visible(str(error))[:200]}.", "Copy or download it again.")
+    return DatasetError(
+        f"{quoted(path)} is a damaged table: {visible(str(error)).rstrip('. ')[:200]}.", "Copy or download it again."
+    )

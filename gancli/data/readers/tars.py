@@ -9,13 +9,13 @@ import tarfile
 import zlib
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, Self, cast
 
 from gancli.data.compression import decompressed
-from gancli.data.paths import open_regular, quoted
+from gancli.data.paths import count, open_regular, quoted
 from gancli.data.readers.labels import SIDECAR
 from gancli.data.readers.names import is_picture
-from gancli.data.readers.reader import MAX_FILE_BYTES, Item, Opened, Reader
+from gancli.data.readers.reader import MAX_FILE_BYTES, Item, Opened, Reader, sampled
 from gancli.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -29,8 +29,11 @@ __all__ = ["TarReader", "is_tar", "tar_members"]
 MAX_RATIO = 200
 FREE_BYTES = 2**28
 """Up to here any ratio of compression is believed."""
+MAX_SIDECARS = 4
+DRAIN_BYTES = 2**20
 MAGIC_AT, MAGIC = 257, b"ustar"
 
+_BAD_HEADERS = (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError, tarfile.EmptyHeaderError)  # type: ignore[attr-defined]  # public, but not in the stubs
 _DAMAGE = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
 
 
@@ -45,14 +48,21 @@ class TarReader(Reader):
 
     @cached_property
     def _items(self) -> tuple[Item, ...]:
-        self._sidecar: bytes | None = None
+        self._sidecars: dict[str, bytes] = {}
         found = []
+        passed_over = 0
         for archive, member in tar_members(self.path):
             if _is_wanted(member):
                 found.append(Item(_name(member), member.size, str(member.mtime)))
-            elif _name(member) == SIDECAR and member.size <= MAX_FILE_BYTES:
+            elif not member.isdir() and is_picture(member.name):
+                passed_over += 1
+            elif member.isreg() and _is_sidecar(member) and len(self._sidecars) < MAX_SIDECARS:
                 file = archive.extractfile(member)
-                self._sidecar = None if file is None else file.read()
+                self._sidecars[_name(member)] = b"" if file is None else file.read()
+        if passed_over:
+            self.notes.append(
+                f"{count(passed_over, 'link, device or sparse file', 'links, devices or sparse files')} passed over."
+            )
         return tuple(found)
 
     def each(self, start: int = 0) -> Iterator[Opened]:
@@ -66,15 +76,15 @@ class TarReader(Reader):
                 continue
             yield _opened(index, archive, member)
 
-    def sidecar(self) -> bytes | None:
+    def sidecar(self, top: str) -> bytes | None:
         """See :meth:`Reader.sidecar`."""
-        return self._sidecar if self._items else None
+        return self._sidecars.get(top + SIDECAR) if self._items else None
 
     def stamp(self) -> str:
-        """Of the archive's size and time: its names are known only after all of it was read."""
+        """Of the archive's time and a sample of its bytes: its names are known only after all of it was read."""
         with open_regular(self.path) as raw:
-            status = os.fstat(raw.fileno())
-        return sha256(f"{self.kind}\n{status.st_size}\n{status.st_mtime_ns}".encode()).hexdigest()
+            time = os.fstat(raw.fileno()).st_mtime_ns
+        return sha256(f"{self.kind}\n{time}\n".encode() + sampled(self.path)).hexdigest()
 
 
 def tar_members(path: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
@@ -87,10 +97,11 @@ def tar_members(path: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]
         stored = os.fstat(raw.fileno()).st_size
         limited = _Limited(decompressed(raw), max(FREE_BYTES, MAX_RATIO * stored), path)
         try:
-            with tarfile.open(fileobj=cast("IO[bytes]", limited), mode="r|") as archive:
+            with tarfile.open(fileobj=cast("IO[bytes]", limited), mode="r|", tarinfo=_Member) as archive:
                 for member in archive:
                     yield archive, member
                     archive.members.clear()  # type: ignore[attr-defined]  # the catalogue is ours: this would grow
+            limited.drain()
         except _DAMAGE as error:
             raise DatasetError(f"{quoted(path)} is a damaged tar archive: {error}.", "Copy or download it again.") from error
 
@@ -117,9 +128,28 @@ def _name(member: tarfile.TarInfo) -> str:
     return member.name.removeprefix("./")
 
 
+def _is_sidecar(member: tarfile.TarInfo) -> bool:
+    return _name(member).rpartition("/")[2] == SIDECAR and member.size <= MAX_FILE_BYTES
+
+
 def _is_wanted(member: tarfile.TarInfo) -> bool:
     """Whether it is a picture in a regular file: links, devices and files with holes are not."""
     return member.isreg() and not member.issparse() and is_picture(member.name)
+
+
+class _Member(tarfile.TarInfo):
+    """A header that must be one: tarfile takes a damaged or missing one for the end of the archive, and is silent about it."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(tarfile)
+        except _BAD_HEADERS as error:
+            raise _NotAnEndError(f"{error} at byte {tarfile.offset:,}") from error
+
+
+class _NotAnEndError(ValueError):
+    """Where a member or the end should be, is neither."""
 
 
 class _Limited:
@@ -140,3 +170,8 @@ class _Limited:
                 "No pictures shrink so much: it is damaged or made to do harm.",
             )
         return data
+
+    def drain(self) -> None:
+        """Read what comes after the end of the archive: the check sum of a compressed one is the last thing in it."""
+        while self.read(DRAIN_BYTES):
+            pass

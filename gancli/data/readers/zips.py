@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar, cast
 from gancli.data.paths import open_regular, quoted
 from gancli.data.readers.labels import SIDECAR
 from gancli.data.readers.names import is_picture
-from gancli.data.readers.reader import MAX_FILE_BYTES, Flaw, Item, Opened, Reader
+from gancli.data.readers.reader import MAX_FILE_BYTES, Flaw, Item, Opened, Reader, in_turn
 from gancli.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ MAX_RATIO = 200
 FREE_BYTES = 2**22
 """Up to here any ratio is believed: a blank bitmap is no attack."""
 ENCRYPTED = 0x1
+MS_DOS = 0
 
 
 class ZipReader(Reader):
@@ -35,7 +36,7 @@ class ZipReader(Reader):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         with self._opened() as archive:
-            members = archive.infolist()
+            members = [_with_slashes(member) for member in archive.infolist()]
         pictures = {member.filename: member for member in members if not member.is_dir() and is_picture(member.filename)}
         self._members = [pictures[name] for name in sorted(pictures)]
 
@@ -50,19 +51,12 @@ class ZipReader(Reader):
     def each(self, start: int = 0) -> Iterator[Opened]:
         """See :meth:`Reader.each`."""
         with self._opened() as archive:
-            for index in range(start, len(self._members)):
-                try:
-                    stream = _member(archive, self._members[index])
-                except Flaw as flaw:
-                    yield Opened(index, None, str(flaw))
-                    continue
-                with stream:
-                    yield Opened(index, stream)
+            yield from in_turn(range(start, len(self._members)), lambda index: _member(archive, self._members[index]))
 
-    def sidecar(self) -> bytes | None:
+    def sidecar(self, top: str) -> bytes | None:
         """See :meth:`Reader.sidecar`."""
         try:
-            with self._opened() as archive, _member(archive, archive.getinfo(SIDECAR)) as stream:
+            with self._opened() as archive, _member(archive, archive.getinfo(top + SIDECAR)) as stream:
                 return stream.read(MAX_FILE_BYTES)
         except (KeyError, Flaw, OSError, zipfile.BadZipFile, zlib.error, EOFError):
             return None
@@ -77,6 +71,13 @@ class ZipReader(Reader):
                 raise DatasetError(problem, "Copy or download it again.") from error
             with archive:
                 yield archive
+
+
+def _with_slashes(member: zipfile.ZipInfo) -> zipfile.ZipInfo:
+    """The member with ``/`` between the parts of its name, where a program on Windows wrote a backslash."""
+    if member.create_system == MS_DOS:
+        member.filename = member.filename.replace("\\", "/")
+    return member
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> BinaryIO:

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from gancli.data.readers.labels import Labels, labels_from_names
+from gancli.data.readers.labels import Labels, labels_from_names, sidecar_folders
 
 
 def labels(*names):
@@ -34,6 +34,21 @@ def test_a_stylegan_file_wins_over_folders():
 
 def test_a_stylegan_file_that_says_null_leaves_the_folders():
     assert labels_from_names(["a/1.png", "b/1.png"], b'{"labels": null}')[0].names == ("a", "b")
+
+
+def test_the_thousands_of_an_unlabelled_stylegan_set_are_no_classes():
+    names = ["00000/img00000000.png", "00001/img00001000.png"]
+    found, note = labels_from_names(names, b'{"labels": null}')
+    assert found is None
+    assert "says that there are no classes" in note
+    assert labels(*names).names == ("00000", "00001")
+
+
+def test_a_stylegan_file_in_a_folder_of_its_own_has_names_below_that():
+    names = ["faces/00000/a.png", "faces/00001/b.png"]
+    assert sidecar_folders(names) == ["", "faces/"]
+    sidecar = json.dumps({"labels": [["00001/b.png", 0], ["00000/a.png", 2]]}).encode()
+    assert labels_from_names(names, sidecar, "faces/")[0] == Labels(("0", "1", "2"), (2, 0))
 
 
 @pytest.mark.parametrize(

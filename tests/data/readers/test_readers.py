@@ -8,7 +8,9 @@ import tarfile
 import time
 import zipfile
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from gancli.data.readers import tars
 from gancli.data.readers.folder import FolderReader
@@ -192,6 +194,39 @@ def test_F12_a_damaged_archive_is_one_error(tmp_path, photos, zipped, tarred):
         TarReader(archive).items()
 
 
+@pytest.mark.parametrize("suffix", ["tar", "tar.gz"])
+def test_F12_a_tar_that_ends_anywhere_but_at_its_end_is_not_a_smaller_one(tmp_path, photos, tarred, suffix):
+    archive = tarred(photos, tmp_path / f"x.{suffix}")
+    whole = archive.read_bytes()
+    members = 512 * 2  # a header and a padded picture
+    for length in [3 * members + 100, 6 * members] if suffix == "tar" else [len(whole) - 4]:
+        archive.write_bytes(whole[:length])
+        with pytest.raises(DatasetError, match="damaged tar"):
+            TarReader(archive).items()
+
+
+def test_F13_a_flipped_bit_in_the_header_of_a_member_is_not_the_end_of_a_tar(tmp_path, photos, tarred):
+    archive = tarred(photos, tmp_path / "x.tar")
+    data = bytearray(archive.read_bytes())
+    data[data.index(b"red/0.png")] ^= 1
+    archive.write_bytes(data)
+    with pytest.raises(DatasetError, match=r"damaged tar archive: bad checksum at byte"):
+        TarReader(archive).items()
+
+
+def test_F13_the_check_sum_behind_a_compressed_tar_is_read(tmp_path, tarred):
+    folder = tmp_path / "noise"
+    folder.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(folder / "noise.bmp")  # stored as it is, and without a check sum of its own
+    archive = tarred(folder, tmp_path / "x.tar.gz")
+    data = bytearray(archive.read_bytes())
+    data[len(data) // 2] ^= 1
+    archive.write_bytes(data)
+    with pytest.raises(DatasetError, match="damaged tar"):
+        TarReader(archive).items()
+
+
 def test_F12_a_damaged_member_of_a_zip_is_one_flaw(tmp_path, photos, zipped):
     from gancli.data.fit import Fit
     from gancli.data.pipeline import decode_all
@@ -224,7 +259,9 @@ def test_links_and_devices_in_a_tar_are_passed_over(tmp_path, picture_bytes):
         member = tarfile.TarInfo("good.png")
         member.size = len(picture_bytes())
         archive.addfile(member, io.BytesIO(picture_bytes()))
-    assert contents(TarReader(tmp_path / "x.tar")) == {"good.png": picture_bytes()}
+    reader = TarReader(tmp_path / "x.tar")
+    assert contents(reader) == {"good.png": picture_bytes()}
+    assert reader.notes == ["3 links, devices or sparse files passed over."]
 
 
 @pytest.mark.parametrize("name", ["empty.png"])
@@ -238,3 +275,30 @@ def test_F25_empty_members_are_flaws_everywhere(tmp_path, name, zipped, tarred):
         TarReader(tarred(folder, tmp_path / "x.tar")),
     ):
         assert contents(reader) == {name: "empty"}
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
+def test_labels_of_a_set_that_was_packed_with_its_folder(tmp_path, picture_bytes, zipped, tarred, kind):
+    folder = tmp_path / "outer"
+    for i in range(4):
+        (folder / "faces" / f"0000{i // 2}").mkdir(parents=True, exist_ok=True)
+        (folder / "faces" / f"0000{i // 2}" / f"{i}.png").write_bytes(picture_bytes())
+    pairs = [[f"0000{i // 2}/{i}.png", i % 2] for i in range(4)]
+    (folder / "faces" / "dataset.json").write_text(json.dumps({"labels": pairs}))
+    readers = {
+        "folder": lambda: FolderReader(folder),
+        "zip": lambda: ZipReader(zipped(folder, tmp_path / "x.zip")),
+        "tar": lambda: TarReader(tarred(folder, tmp_path / "x.tar")),
+    }
+    assert readers[kind]().labels().numbers == (0, 1, 0, 1)
+
+
+def test_a_zip_with_backslashes_from_windows_has_folders(tmp_path, picture_bytes):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for name in ("cats\\1.png", "dogs\\1.png", "__MACOSX\\1.png"):
+            member = zipfile.ZipInfo(name)
+            member.create_system = 0
+            archive.writestr(member, picture_bytes())
+    reader = ZipReader(tmp_path / "x.zip")
+    assert reader.labels().names == ("cats", "dogs")
+    assert contents(reader) == {"cats/1.png": picture_bytes(), "dogs/1.png": picture_bytes()}
