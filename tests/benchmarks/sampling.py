@@ -84,9 +84,9 @@ def memory(run: Path, n: int, place: Path) -> list[Row]:
     """Of few and of many pictures."""
     peaks = {}
     for count in (n // 10, n):
-        for kind, target in (("archive", "images.npz"), ("folder", "pictures/")):
+        for kind, target in (("archive", f"{place}/images.npz"), ("folder", f"{place}/pictures/")):
             number = count if kind == "archive" else count // PER_FILE
-            command = [gancli(), "-q", "sample", "-n", str(number), "--run", str(run), "--force", "-o", str(place / target)]
+            command = [gancli(), "-q", "sample", "-n", str(number), "--run", str(run), "--force", "-o", target]
             peaks[kind, count] = peak(command) / 2**20
             print(f"{kind:8} of {number:7,}: peak of {peaks[kind, count]:,.0f} MiB")
     growth = max(peaks[kind, n] / peaks[kind, n // 10] for kind in ("archive", "folder"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -22,11 +21,12 @@ if TYPE_CHECKING:
 
 
 class Watch:
-    """Tells what happens in a run, and measures what it saves if there are milestones to do so."""
+    """Says what happens in a run; measures what it saves, if there are milestones."""
 
-    def __init__(self, turns: Turns, milestones: Milestones | None) -> None:
+    def __init__(self, turns: Turns, milestones: Milestones | None, pictures: int) -> None:
         self._turns = turns
-        self._milestones = milestones
+        self.milestones = milestones
+        self._pictures = pictures
 
     def __call__(self, event: Event) -> None:
         """See :func:`gancli.training.run.train`."""
@@ -36,38 +36,41 @@ class Watch:
                 self._turns.begin(parameters=dict(event.parameters), software=software, precision=event.precision)
             case Progress():
                 self._turns.facts.update({name: event.metrics[name] for name in ("d_loss", "g_loss")})
-            case CheckpointSaved() if self._milestones:
-                self._milestones.pass_by(lambda: _pictures(event.path))
+            case CheckpointSaved():
+                self.measure(event.path)
 
+    def measure(self, checkpoint: Path, *, always: bool = False) -> None:
+        """The averaged generator, if it is time to."""
+        import gancli
 
-def _pictures(checkpoint: Path):
-    """Of the averaged generator, in batches."""
-    from distance import PICTURES
-
-    import gancli
-
-    return gancli.load(checkpoint=checkpoint).batches(range(PICTURES))
+        if self.milestones:
+            self.milestones.pass_by(
+                lambda: gancli.load(checkpoint=checkpoint).batches(range(self._pictures)), always=always
+            )
 
 
 def main() -> None:
     """Steps on request, of a run in a place of its own."""
     told = options()
     config = resolve(files=[Path(file) for file in told["files"]], assignments=told["settings"], environment={}).config
-    cuda = config.runtime.device.startswith("cuda")
-    turns = Turns(torch.cuda.synchronize if cuda else lambda: None)
+    turns = Turns(torch.cuda.synchronize if config.runtime.device == "cuda" else lambda: None)
     milestones = None
-    if told.get("measure"):
+    if told.get("pictures"):
         from distance import Milestones
 
         milestones = Milestones(turns)
-    with TemporaryDirectory() as place, suppress(BrokenPipeError):
-        ended = train(
-            config,
-            runs_dir=Path(place),
-            observe=Watch(turns, milestones),
-            stop=lambda: 0 if turns.after_step() else signal.SIGTERM,
-        )
+    watch = Watch(turns, milestones, told.get("pictures", 0))
+
+    def stop() -> int:
+        if turns.after_step():
+            return 0
+        watch.milestones = None  # nobody is there to be told
+        return signal.SIGTERM
+
+    with TemporaryDirectory() as place:
+        ended = train(config, runs_dir=Path(place), observe=watch, stop=stop)
         if ended.status == "done":
+            watch.measure(ended.checkpoint, always=True)
             turns.end()
 
 

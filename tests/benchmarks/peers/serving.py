@@ -50,7 +50,8 @@ class Turns:
         return self._total + time.perf_counter() - self._since
 
     def begin(self, **facts: Any) -> bool:
-        """Say that everything is ready; wait for the first turn. False if there is none."""
+        """Say that everything is ready; wait for the first turn. False if there is none. The clock is at 0."""
+        self._since = time.perf_counter()
         return self._wait(facts)
 
     def after_step(self) -> bool:
@@ -63,7 +64,7 @@ class Turns:
         return self._wait({"seconds": self.clock - self._before, "steps": self._steps, **self.facts})
 
     def end(self) -> None:
-        """There is nothing more to do; answer the turn that was begun, and no other."""
+        """Answer the turn that was begun: it was the last, since there is nothing more to do."""
         self._tell({"seconds": self.clock - self._before, "steps": self._steps, **self.facts, "done": True})
 
     @contextmanager
