@@ -1,6 +1,6 @@
-"""All benchmarks, one after the other: `python tests/benchmarks [--help]`; the table goes to standard output, all else to stderr.
+"""All benchmarks, one after the other: `python tests/benchmarks [--help]`.
 
-Run it on a machine that has nothing else to do. It takes about two and a half hours, most of it in `quality`, which trains the
+The table goes to standard output, all else to standard error. Run it on a machine that has nothing else to do. It takes about two and a half hours, most of it in `quality`, which trains the
 article's recipe for three quarters of an hour: `--but quality` leaves that out. What a script cannot do here it leaves out
 and says so: the Keras programs without TensorFlow (see `training.py`), the page without Chromium.
 """

@@ -85,7 +85,9 @@ def main() -> list[Row]:
             print(f"{name}: {number / Spread.of(times['Pillow']).median:.0f} pictures/s by bare Pillow on {CORES} cores")
             show(times, "Pillow")
             rate = ratio(times, "Pillow", "gancli decodes")
-            rows.append(Row.of(f"decoding {name}, against one bare Pillow process per core: its rate", rate, ".0%", at_least=0.8))
+            rows.append(
+                Row.of(f"decoding {name}, against one bare Pillow process per core: its rate", rate, ".0%", at_least=0.8)
+            )
     return rows
 
 

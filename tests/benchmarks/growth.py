@@ -64,7 +64,9 @@ def of_widths() -> dict[float, Callable[[], float]]:
     """Of all hidden layers; the pixels and the latents stay as they are."""
     works = {}
     for factor in WIDTHS:
-        generator, discriminator = ([int(factor * width) for width in widths] for widths in ((256, 512, 1024), (1024, 512, 256)))
+        generator, discriminator = (
+            [int(factor * width) for width in widths] for widths in ((256, 512, 1024), (1024, 512, 256))
+        )
         works[factor] = steps([f"arch.generator_widths={generator}", f"arch.discriminator_widths={discriminator}"])
     return works
 

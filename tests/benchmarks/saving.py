@@ -25,7 +25,9 @@ def main() -> list[Row]:
             store.save(state.step, pack(state, game.facts()), images_seen=state.images_seen, facts=game.facts())
             store.prune(2)
 
-        return [Row.of("one checkpoint of the default model, against an epoch", share(game, {"save": save}), ".1%", at_most=0.03)]
+        return [
+            Row.of("one checkpoint of the default model, against an epoch", share(game, {"save": save}), ".1%", at_most=0.03)
+        ]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The outside of a benchmark's process, that is kept alive and asked for work turn by turn; the inside is `peers/serving.py`."""
+"""The outside of a benchmark's process, which is kept alive and asked for work turn by turn. Inside it: `peers/serving.py`."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ class Worker:
         command = [python, str(script), json.dumps(options)]
         pipe = subprocess.PIPE
         self._name = script.name
-        self._process = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, text=True, env={**os.environ, **(environment or {})}
-        )
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env={**os.environ, **(environment or {})})
 
     def ask(self, **what: Any) -> None:
         """Send a line."""
@@ -61,9 +59,9 @@ class Worker:
 
     def close(self) -> None:
         """Let it end by itself."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        with self._process as process:
+            assert process.stdin is not None
+            process.stdin.close()
 
 
 class Team(dict[Any, Worker]):
@@ -80,4 +78,3 @@ class Team(dict[Any, Worker]):
 def threads(number: int) -> dict[str, str]:
     """Variables for that many threads."""
     return {name: str(number) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-

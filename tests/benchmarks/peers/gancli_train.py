@@ -44,9 +44,7 @@ class Watch:
         import gancli
 
         if self.milestones:
-            self.milestones.pass_by(
-                lambda: gancli.load(checkpoint=checkpoint).batches(range(self._pictures)), always=always
-            )
+            self.milestones.pass_by(lambda: gancli.load(checkpoint=checkpoint).batches(range(self._pictures)), always=always)
 
 
 def main() -> None:

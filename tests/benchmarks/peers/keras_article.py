@@ -41,6 +41,7 @@ class Training:
 
     def __init__(self, images: np.ndarray) -> None:
         self.images = images
+        self.random = np.random.default_rng(1000)
         self.generator = stack(LATENT, (256, 512, 1024), dropout=0, last=layers.Dense(PIXELS, activation="tanh"))
         self.generator.compile(loss="binary_crossentropy", optimizer=adam())
         self.discriminator = stack(PIXELS, (1024, 512, 256), dropout=0.3, last=layers.Dense(1, activation="sigmoid"))
@@ -52,14 +53,14 @@ class Training:
 
     def step(self) -> tuple[float, float]:
         """The losses, as `train_on_batch` returns them: means since the metrics were reset."""
-        real = self.images[np.random.randint(0, len(self.images), BATCH)]
-        fake = self.generator.predict(np.random.normal(size=(BATCH, LATENT)), verbose=0)
+        real = self.images[self.random.integers(0, len(self.images), BATCH)]
+        fake = self.generator.predict(self.random.normal(size=(BATCH, LATENT)), verbose=0)
         labels = np.zeros(2 * BATCH)
         labels[:BATCH] = 0.9
         self.discriminator.trainable = True
         d_loss = self.discriminator.train_on_batch(np.concatenate([real, fake]), labels)
         self.discriminator.trainable = False
-        g_loss = self.stacked.train_on_batch(np.random.normal(size=(BATCH, LATENT)), np.ones(BATCH))
+        g_loss = self.stacked.train_on_batch(self.random.normal(size=(BATCH, LATENT)), np.ones(BATCH))
         return float(d_loss), float(g_loss)
 
 

@@ -49,7 +49,7 @@ def main() -> None:
     tf.config.threading.set_inter_op_parallelism_threads(told["threads"])
     keras.utils.set_random_seed(1000)
     images = (np.load(told["digits"]).reshape(-1, PIXELS).astype(np.float32) - 127.5) / 127.5
-    training, losses = Training(), []
+    training, losses, random = Training(), [], np.random.default_rng(1000)
 
     def settle() -> None:
         d_loss, g_loss = (float(tf.reduce_mean(one)) for one in zip(*losses, strict=True))
@@ -59,7 +59,7 @@ def main() -> None:
     turns = Turns(settle)
 
     def step() -> None:
-        losses.append(training.step(images[np.random.randint(0, len(images), BATCH)]))
+        losses.append(training.step(images[random.integers(0, len(images), BATCH)]))
 
     parameters = {name: getattr(training, name).count_params() for name in ("generator", "discriminator")}
     serve(step, turns, parameters=parameters, software=f"Keras {keras.__version__}, TensorFlow {tf.__version__}")

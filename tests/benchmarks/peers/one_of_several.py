@@ -19,7 +19,11 @@ def main() -> None:
         buffers = sum(b.numel() for network in networks for b in network.buffers() if b.is_floating_point())
         flat = [torch.zeros(game.parameters()[name] + buffers) for name in game.state.players]
         works = {"step": game.step, "sum": lambda: [processes.sum([tensor]) for tensor in flat]}
-        serve(lambda: works[turns.asked["what"]](), turns, bytes=sum(4 * tensor.numel() for tensor in flat))
+
+        def work() -> None:
+            works[turns.asked["what"]]()
+
+        serve(work, turns, bytes=sum(4 * tensor.numel() for tensor in flat))
 
 
 if __name__ == "__main__":
