@@ -1,8 +1,9 @@
 """All benchmarks, one after the other: `python tests/benchmarks [--help]`.
 
-The table goes to standard output, all else to standard error. Run it on a machine that has nothing else to do. It takes about two and a half hours, most of it in `quality`, which trains the
-article's recipe for three quarters of an hour: `--but quality` leaves that out. What a script cannot do here it leaves out
-and says so: the Keras programs without TensorFlow (see `training.py`), the page without Chromium.
+The table goes to standard output, all else to standard error. Run it on a machine that has nothing else to do. It takes about
+two and a half hours, most of it in `quality`, which trains the article's recipe for three quarters of one: `--but quality`
+leaves that out. What cannot be done here is left out and said to be: the Keras programs without TensorFlow (`training.py` says
+how to get it), the page without Chromium.
 """
 
 from __future__ import annotations

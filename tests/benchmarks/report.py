@@ -39,10 +39,11 @@ class Row:
     @classmethod
     def of(cls, what: str, spread: Spread, form: str, *, at_least: float | None = None, at_most: float | None = None) -> Self:
         """A median with quartiles, and on which side of which number it should lie."""
+        short = form if "%" in form else "g"
         if at_least is not None:
-            return cls(what, format(spread, form), f"at least {at_least:{form}}", spread.median >= at_least)
+            return cls(what, format(spread, form), f"at least {at_least:{short}}", spread.median >= at_least)
         if at_most is not None:
-            return cls(what, format(spread, form), f"at most {at_most:{form}}", spread.median <= at_most)
+            return cls(what, format(spread, form), f"at most {at_most:{short}}", spread.median <= at_most)
         return cls(what, format(spread, form))
 
 
