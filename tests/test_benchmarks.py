@@ -112,6 +112,7 @@ import serving
 
 now = [0.0]
 serving.time.perf_counter = lambda: now[0]
+serving.time.process_time = lambda: 2 * now[0]  # two threads
 turns = serving.Turns()
 print("a library says something")
 
@@ -137,9 +138,9 @@ def test_a_worker_counts_only_its_own_turns(program, tmp_path):
     worker = program("worker")
     with worker.Team(one=worker.Worker(script, {})) as team:
         assert team["one"].answer() == {"software": "none"}
-        assert team["one"].turn(steps=3) == {"seconds": 3, "steps": 3, "clock": 3}
-        assert team["one"].turn(seconds=1.5) == {"seconds": 2, "steps": 2, "clock": 5}
-        assert team["one"].turn(steps=1) == {"seconds": 1, "steps": 1, "clock": 6}
+        assert team["one"].turn(steps=3) == {"seconds": 3, "processor_seconds": 66, "steps": 3, "clock": 3}
+        assert team["one"].turn(seconds=1.5) == {"seconds": 2, "processor_seconds": 44, "steps": 2, "clock": 5}
+        assert team["one"].turn(steps=1) == {"seconds": 1, "processor_seconds": 22, "steps": 1, "clock": 6}
     assert team["one"]._process.returncode == 0
 
 

@@ -2,10 +2,13 @@
 
 The recipe is `examples/article.toml`: G 100-256-512-1024-784, D 784-1024-512-256-1 with dropout, 128 real and 128 fake pictures
 for D, fresh noise for G, Adam. Every program is a process of its own, kept alive, and told in turn to take a few steps; what it
-needs to be ready is not counted, nor the first turn. Ratios are taken round by round. gancli is `gancli train` as it is, with
-its rows of metrics; the peers are in `peers/`, each with what it keeps of its original.
+needs to be ready is not counted, nor are the first two turns. Ratios are taken round by round. gancli is `gancli train` as it
+is, with its rows of metrics; the peers are in `peers/`, each with what it keeps of its original.
 
-Before anything is believed, all programs must have networks of the same size, and losses that agree after the same steps.
+Before anything is measured, all programs must have networks of the same size, and losses that agree after the same steps.
+
+Processor time is shown as well. On a machine that does other work at the same time it is the figure to read, with --threads 1:
+what waits for a core that another program has taken is not in it.
 
 The Keras programs need an environment of their own, since TensorFlow and PyTorch do not share a process well:
 
@@ -114,23 +117,28 @@ def refuse_other_losses(losses: dict[str, tuple[float, float]]) -> None:
 def main(asked: argparse.Namespace) -> list[Row]:
     """Round by round."""
     last: dict[str, dict[str, Any]] = {}
+    processor: dict[str, list[float]] = {}
     with TemporaryDirectory() as place, Team() as team:
         said = assemble(team, asked, digits(Path(place)))
         refuse_other_sizes(said)
 
         def turn(name: str) -> float:
             last[name] = team[name].turn(steps=asked.steps)
-            return last[name]["seconds"] / last[name]["steps"]
+            processor.setdefault(name, []).append(last[name]["processor_seconds"] / asked.steps)
+            return last[name]["seconds"] / asked.steps
 
         works = {name: lambda name=name: turn(name) for name in team}
         in_turn(works, 2)  # compile, allocate, warm up
+        refuse_other_losses({name: (facts["d_loss"], facts["g_loss"]) for name, facts in last.items() if "d_loss" in facts})
+        processor.clear()
         times = in_turn(works, asked.rounds)
     for name, facts in said.items():
         shown = "".join(f", {key} {last[name][key]:.3f}" for key in ("d_loss", "g_loss") if key in last[name])
         print(f"{name}: {facts['software']}{shown}")
-    print()
+    print(f"\nWall time of a step, {asked.threads} thread(s)")
     show(times, OURS)
-    refuse_other_losses({name: (facts["d_loss"], facts["g_loss"]) for name, facts in last.items() if "d_loss" in facts})
+    print("\nProcessor time of a step")
+    show({name: processor[name] for name in times}, OURS)
     return rows(times, said[OURS]["precision"])
 
 

@@ -1,7 +1,8 @@
 """The inside of a benchmark's process: steps when it is asked for them. Standard library only: any environment can import it.
 
 Asked ``{"steps": 20}`` or ``{"seconds": 5}`` on standard input, a process plays that long and answers on standard output with
-the seconds that it took, the number of steps, and what else is to be said. While it is not its turn, it waits.
+the seconds that it took, the processor's seconds in all its threads, the number of steps, and what else is to be said. While it
+is not its turn, it waits.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Turns:
         os.dup2(2, 1)  # what libraries print is no answer
         self._total = self._before = 0.0
         self._since = time.perf_counter()
-        self._steps = 0
+        self._steps, self._processor = 0, 0.0
 
     @property
     def clock(self) -> float:
@@ -61,11 +62,11 @@ class Turns:
         if self._steps < most_steps and self.clock - self._before < most_seconds:
             return True
         self._settle()
-        return self._wait({"seconds": self.clock - self._before, "steps": self._steps, **self.facts})
+        return self._wait(self._of_this_turn())
 
     def end(self) -> None:
         """Answer the turn that was begun: it was the last, since there is nothing more to do."""
-        self._tell({"seconds": self.clock - self._before, "steps": self._steps, **self.facts, "done": True})
+        self._tell({**self._of_this_turn(), "done": True})
 
     @contextmanager
     def off_the_clock(self) -> Iterator[None]:
@@ -76,12 +77,16 @@ class Turns:
         finally:
             self._since = time.perf_counter()
 
+    def _of_this_turn(self) -> dict[str, Any]:
+        processor = time.process_time() - self._processor
+        return {"seconds": self.clock - self._before, "processor_seconds": processor, "steps": self._steps, **self.facts}
+
     def _wait(self, answer: dict[str, Any]) -> bool:
         with self.off_the_clock():
             self._tell(answer)
             line = sys.stdin.readline()
         self.asked = json.loads(line) if line else {}
-        self._steps, self._before = 0, self._total
+        self._steps, self._before, self._processor = 0, self._total, time.process_time()
         return bool(line)
 
     def _tell(self, answer: dict[str, Any]) -> None:
