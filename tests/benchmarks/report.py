@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -49,7 +50,7 @@ class Row:
 
 def conclude(rows: Sequence[Row]) -> None:
     """Print the rows of a script, under when, where and how they were measured."""
-    command = f"python tests/benchmarks/{Path(sys.argv[0]).name}"
+    command = shlex.join(["python", f"tests/benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     print(f"\n{circumstances()}\n\n{table([(row, command) for row in rows])}")
     if target := os.environ.get(ROWS):
         Path(target).write_text(json.dumps([[asdict(row), command] for row in rows]))
