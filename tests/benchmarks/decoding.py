@@ -1,21 +1,21 @@
 """What preparing a collection costs against Pillow alone: `python tests/benchmarks/decoding.py`.
 
-Target: at least 80 % of the rate at which Pillow decodes and scales the same pictures in one bare process per core. Both are
-measured in turn, so that a machine that is busy with something else is so for both.
+Target: at least 80 % of the rate at which Pillow decodes and scales the same pictures in one bare process per core. All
+that is done before a training (headers, decoding, writing, hashing) is measured beside it.
 """
 
 from __future__ import annotations
 
 import io
 import os
-import statistics
-import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from interleave import Spread, in_turn, ratio, show, taken
 from PIL import Image
+from report import Row, conclude
 
 ROUNDS = 5
 SIDE = 64
@@ -42,47 +42,54 @@ def bare(paths: list[str]) -> int:
 
 
 def pillow(pool: ProcessPoolExecutor, folder: Path) -> float:
-    """Pictures per second of one bare process per core."""
+    """Seconds that one bare process per core takes."""
     paths = sorted(map(str, folder.iterdir()))
-    begin = time.perf_counter()
-    sum(pool.map(bare, [paths[i::CORES] for i in range(CORES)]))
-    return len(paths) / (time.perf_counter() - begin)
+    return taken(lambda: sum(pool.map(bare, [paths[i::CORES] for i in range(CORES)])))
 
 
-def ours(folder: Path, cache: Path) -> tuple[float, float]:
-    """Pictures per second of decoding alone, and of all that is done before a training: headers, decoding, writing, hashing."""
-    from gancli.config import DataConfig
-    from gancli.data import cache as kept
-    from gancli.data import load_images
+def decode(folder: Path) -> None:
+    """Decoding alone."""
     from gancli.data.fit import Fit
     from gancli.data.pipeline import decode_all
     from gancli.data.readers.folder import FolderReader
 
-    os.environ["GANCLI_CACHE"] = str(cache)
-    begin = time.perf_counter()
-    number = sum(decoded.pixels is not None for decoded in decode_all(FolderReader(folder), Fit(SIDE, SIDE, 3)))
-    alone = number / (time.perf_counter() - begin)
-    kept.clear()
-    begin = time.perf_counter()
-    load_images(DataConfig(dataset=f"{folder}/", image_size=str(SIDE)))
-    return alone, number / (time.perf_counter() - begin)
+    if not all(decoded.pixels is not None for decoded in decode_all(FolderReader(folder), Fit(SIDE, SIDE, 3))):
+        raise SystemExit("A picture could not be decoded.")
 
 
-def main() -> None:
-    """Round by round."""
-    print(
-        f"{'':12} {'Pillow/s':>9} {'decoding/s':>11} {'share':>6} {'all/s':>7} {'share':>6}   ({ROUNDS} rounds, {CORES} cores)"
-    )
+def prepare(folder: Path) -> float:
+    """Seconds for all that is done before a training, when nothing of it was done before."""
+    from gancli.config import DataConfig
+    from gancli.data import cache, load_images
+
+    cache.clear()
+    return taken(lambda: load_images(DataConfig(dataset=f"{folder}/", image_size=str(SIDE))))
+
+
+def main() -> list[Row]:
+    """Round by round, for each kind of picture."""
+    rows = []
     with TemporaryDirectory() as place, ProcessPoolExecutor(CORES) as pool:
+        os.environ["GANCLI_CACHE"] = str(Path(place) / "cache")
         for name, (kind, side, number) in KINDS.items():
             folder = Path(place) / name.replace(" ", "-")
             folder.mkdir()
             make(folder, kind, side, number)
-            ours(folder, Path(place) / "cache"), pillow(pool, folder)  # warm up
-            rows = [(pillow(pool, folder), *ours(folder, Path(place) / "cache")) for _ in range(ROUNDS)]
-            theirs, alone, whole = (statistics.median(column) for column in zip(*rows, strict=True))
-            print(f"{name:12} {theirs:9.0f} {alone:11.0f} {alone / theirs:6.0%} {whole:7.0f} {whole / theirs:6.0%}")
+            works = {
+                "Pillow": lambda folder=folder: pillow(pool, folder),
+                "gancli decodes": lambda folder=folder: taken(lambda: decode(folder)),
+                "gancli prepares": lambda folder=folder: prepare(folder),
+            }
+            in_turn(works, 1)
+            times = in_turn(works, ROUNDS)
+            print(f"{name}: {number / Spread.of(times['Pillow']).median:.0f} pictures/s by bare Pillow on {CORES} cores")
+            show(times, "Pillow")
+            rate = ratio(times, "Pillow", "gancli decodes")
+            rows.append(
+                Row.of(f"decoding {name}, against one bare Pillow process per core: its rate", rate, ".0%", at_least=0.8)
+            )
+    return rows
 
 
 if __name__ == "__main__":
-    main()
+    conclude(main())

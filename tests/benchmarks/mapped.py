@@ -8,12 +8,21 @@ memory once the pages are warm, and flat: the limited process ends well.
 from __future__ import annotations
 
 import resource
-import statistics
 import subprocess
 import sys
-import time
+from functools import partial
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from interleave import in_turn, ratio, show, taken
+from report import Row, conclude
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gancli.data.batches import Batches
 
 SHAPE = (87_381, 3, 64, 64)  # 1 GiB
 LIMIT_BYTES = 768 * 2**20
@@ -31,14 +40,6 @@ def write(path: Path) -> None:
     with (path / PIXELS).open("wb") as file:
         for start in range(0, SHAPE[0], 4096):
             file.write(rng.bytes(min(4096, SHAPE[0] - start) * row))
-
-
-def seconds(batches: object, start: int) -> float:
-    """Of some batches."""
-    begin = time.perf_counter()
-    for step in range(start, start + STEPS):
-        batches[step]  # type: ignore[index]
-    return (time.perf_counter() - begin) / STEPS
 
 
 def limited(path: Path) -> None:
@@ -63,25 +64,32 @@ def limited(path: Path) -> None:
         raise SystemExit("the limit does not bind")
 
 
-def main() -> None:
+def main() -> list[Row]:
     """Mapped and in memory in turn; then limited."""
     from gancli.data.batches import Batches
     from gancli.data.decoded import mapped
+
+    def steps(batches: Batches, starts: Iterator[int]) -> float:
+        start = next(starts)
+        return taken(lambda: [batches[step] for step in range(start, start + STEPS)]) / STEPS
 
     with TemporaryDirectory(dir=Path.cwd()) as folder:
         write(Path(folder))
         images = mapped(Path(folder), SHAPE)
         sets = {"in memory": Batches(images.clone(), None, 128, 0), "mapped": Batches(images, None, 128, 0)}
-        times: dict[str, list[float]] = {name: [] for name in sets}
-        for round_ in range(ROUNDS):
-            for name, batches in sets.items():
-                times[name].append(seconds(batches, round_ * STEPS))
-        medians = {name: statistics.median(values) for name, values in times.items()}
-        for name, median in medians.items():
-            print(f"{name:10} {median * 1e3:6.2f} ms per batch of 128, {median / medians['in memory']:.2f}")
+        works = {name: partial(steps, batches, count(0, STEPS)) for name, batches in sets.items()}
+        in_turn(works, 1)
+        times = in_turn(works, ROUNDS)
+        show(times, "in memory")
         sets.clear()
+        works.clear()
         subprocess.run([sys.executable, __file__, folder], check=True)
+    what = "a batch of 128 of a mapped set of 1 GiB, against one in memory: times as long"
+    return [Row.of(what, ratio(times, "mapped", "in memory"), ".2f")]
 
 
 if __name__ == "__main__":
-    main() if len(sys.argv) == 1 else limited(Path(sys.argv[1]))
+    if len(sys.argv) == 1:
+        conclude(main())
+    else:
+        limited(Path(sys.argv[1]))

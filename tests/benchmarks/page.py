@@ -7,14 +7,14 @@ Generators have the default sizes and fresh weights: the time does not depend on
 from __future__ import annotations
 
 import shutil
-import statistics
 import sys
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import torch
+from interleave import Spread, in_turn, show, taken
+from report import Row, conclude
 from selenium import webdriver
 
 from gancli.architectures.dense import Dense, DenseConfig
@@ -64,18 +64,10 @@ def model(networks: Networks) -> Model:
     return Model(networks.generator, 100, ImageSpec(1, 28, 28), (), Origin("fresh", Path(), 0, "", "ema", facts))
 
 
-def in_torch(drawn: Model, n: int) -> float:
-    """Seconds for n pictures."""
-    z = torch.randn(n, 100)
-    start = time.perf_counter()
-    drawn.draw(z)
-    return time.perf_counter() - start
-
-
-def main() -> None:
-    """One line per generator and number of pictures."""
+def main() -> list[Row]:
+    """For each generator and number of pictures."""
     torch.set_num_threads(1)
-    print(f"{'':16} {'page kB':>8} {'browser ms':>11} {'torch ms':>9} {'ratio':>6}   (medians of {ROUNDS}, interleaved)")
+    rows = []
     with TemporaryDirectory() as folder, chromium() as driver:
         for name, networks in generators().items():
             drawn = model(networks)
@@ -84,12 +76,20 @@ def main() -> None:
             driver.get(page.as_uri())
             driver.set_script_timeout(60)
             for n in (64, 1):
-                driver.execute_async_script(DRAW, n)  # compile, and allocate
-                pairs = [(driver.execute_async_script(DRAW, n), in_torch(drawn, n)) for _ in range(ROUNDS)]
-                browser, native = (statistics.median(times) for times in zip(*pairs, strict=True))
-                size = page.stat().st_size / 1000
-                print(f"{name:10} {n:5} {size:8.0f} {browser * 1e3:11.1f} {native * 1e3:9.1f} {browser / native:6.1f}")
+                z = torch.randn(n, 100)
+                works = {
+                    "PyTorch": lambda drawn=drawn, z=z: taken(lambda: drawn.draw(z)),
+                    "browser": lambda n=n: driver.execute_async_script(DRAW, n),
+                }
+                in_turn(works, 1)  # compile, and allocate
+                times = in_turn(works, ROUNDS)
+                print(f"{name}, {n} at a time, in a page of {page.stat().st_size / 1000:.0f} kB")
+                show(times, "PyTorch")
+                milliseconds = Spread.of(1e3 * seconds for seconds in times["browser"])
+                most = {64: 1000, 1: 50}[n] if name == "dense" else None
+                rows.append(Row.of(f"{n} of {name} in an exported page in Chromium, ms", milliseconds, ".1f", at_most=most))
+    return rows
 
 
 if __name__ == "__main__":
-    main()
+    conclude(main())

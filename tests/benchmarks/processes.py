@@ -6,88 +6,54 @@ sums up over the processes, and how long that takes alone.
 
 from __future__ import annotations
 
-import os
 import socket
-import statistics
-import subprocess
 import sys
-import time
+
+from interleave import Spread, in_turn, ratio, show
+from report import Row, conclude
+from worker import PEERS, Team, Worker, threads
 
 ROUNDS, STEPS = 12, 20
+ONE, TWO, SUMS = "one process, two threads", "two processes, one thread", "sums of the two, alone"
 
 
-def play(assignments: list[str]) -> None:
-    """A process that plays :data:`STEPS` steps whenever it is told to, and says how long a step took."""
-    import torch
-
-    from gancli.settings import resolve
-    from gancli.training.joining import joined
-    from gancli.training.setup import set_up
-
-    with joined(lambda _: None) as processes:
-        game = set_up(resolve(assignments=assignments, environment={}).config, processes)
-        networks = [player.network for player in game.state.players.values()]
-        buffers = sum(b.numel() for network in networks for b in network.buffers() if b.is_floating_point())
-        flat = [torch.zeros(game.parameters()[name] + buffers) for name in game.state.players]
-        works = {"step": game.step, "sum": lambda: [processes.sum([tensor]) for tensor in flat]}
-        print(sum(4 * tensor.numel() for tensor in flat), flush=True)
-        for line in sys.stdin:
-            start = time.perf_counter()
-            for _ in range(STEPS):
-                works[line.strip()]()
-            print((time.perf_counter() - start) / STEPS, flush=True)
-
-
-def start(world: int, threads: int, assignments: list[str]) -> list[subprocess.Popen[str]]:
+def start(world: int, cores: int, settings: list[str]) -> list[Worker]:
     """The processes of one training."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     common = {"WORLD_SIZE": world, "LOCAL_WORLD_SIZE": world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    told = {"settings": [f"runtime.threads={cores}", *settings]}
     team = []
     for rank in range(world):
-        variables = {**common, "RANK": rank, "LOCAL_RANK": rank, "OMP_NUM_THREADS": threads, "GLOO_SOCKET_IFNAME": "lo"}
-        environment = {**os.environ, **{name: str(value) for name, value in variables.items()}}
-        command = [sys.executable, __file__, "--play", f"runtime.threads={threads}", *assignments]
-        pipe = subprocess.PIPE
-        team.append(subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True))
+        place = {**common, "RANK": rank, "LOCAL_RANK": rank, "GLOO_SOCKET_IFNAME": "lo"}
+        environment = threads(cores) | {name: str(value) for name, value in place.items()}
+        team.append(Worker(PEERS / "one_of_several.py", told, environment=environment))
     return team
 
 
-def tell(team: list[subprocess.Popen[str]], what: str) -> float:
+def turn(team: list[Worker], what: str) -> float:
     """Seconds per step of the slowest process."""
-    for process in team:
-        assert process.stdin is not None
-        process.stdin.write(f"{what}\n")
-        process.stdin.flush()
-    return max(float(process.stdout.readline()) for process in team if process.stdout)
+    for worker in team:
+        worker.ask(what=what, steps=STEPS)
+    return max(worker.answer()["seconds"] for worker in team) / STEPS
 
 
-def main(assignments: list[str]) -> None:
+def main(settings: list[str]) -> list[Row]:
     """Both ways, in turn."""
-    teams = {"one process, two threads": start(1, 2, assignments), "two processes, one thread": start(2, 1, assignments)}
-    sizes = [int(process.stdout.readline()) for team in teams.values() for process in team if process.stdout]
-    times: dict[str, list[float]] = {name: [] for name in teams}
-    for team in teams.values():
-        tell(team, "step")
-    for _ in range(ROUNDS):
-        for name, team in teams.items():
-            times[name].append(tell(team, "step"))
-    sums = [tell(teams["two processes, one thread"], "sum") for _ in range(ROUNDS)]
-    for team in teams.values():
-        for process in team:
-            assert process.stdin is not None
-            process.stdin.close()
-            process.wait()
-    for name, values in times.items():
-        print(f"{name}: median {statistics.median(values) * 1e3:.1f} ms per step, least {min(values) * 1e3:.1f}")
-    one, two = times.values()
-    print(f"two processes take {statistics.median(b / a for a, b in zip(one, two, strict=True)):.2f} of the time of one")
-    print(f"summed per step: {sizes[-1] / 1e6:.2f} MB, in {statistics.median(sums) * 1e3:.1f} ms on loopback")
+    one, two = start(1, 2, settings), start(2, 1, settings)
+    with Team(enumerate([*one, *two])):
+        summed = [worker.answer()["bytes"] for worker in [*one, *two]][-1]
+        works = {ONE: lambda: turn(one, "step"), TWO: lambda: turn(two, "step"), SUMS: lambda: turn(two, "sum")}
+        in_turn(works, 1)
+        times = in_turn(works, ROUNDS)
+    show(times, ONE)
+    sums = Spread.of(1e3 * seconds for seconds in times[SUMS])
+    return [
+        Row.of(f"{TWO}, against {ONE}: times as long", ratio(times, TWO, ONE), ".2f"),
+        Row.of(f"summing up {summed / 1e6:.1f} MB on loopback, milliseconds per step", sums, ".1f"),
+    ]
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--play"]:
-        play(sys.argv[2:])
-    else:
-        main(sys.argv[1:])
+    conclude(main(sys.argv[1:]))

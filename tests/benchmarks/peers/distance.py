@@ -1,0 +1,47 @@
+"""FD-mnist at times that grow by a factor, off the clock: what `gancli evaluate` prints as FD-mnist, of as many pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from gancli.config import DataConfig
+from gancli.evaluation.reference import load_reference
+from gancli.quality.distances import frechet_distance
+from gancli.quality.extractor import read
+from gancli.quality.moments import Moments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from serving import Turns
+    from torch import Tensor
+
+FIRST_SECONDS, FACTOR = 4.0, 1.2
+
+
+class Milestones:
+    """Measures when the clock passes a milestone, and says all that was measured with every answer.
+
+    Args:
+        turns: whose clock it is, and whose answers.
+    """
+
+    def __init__(self, turns: Turns) -> None:
+        data = DataConfig(dataset="mnist")
+        reference = load_reference(data, against="test", extractor="mnist", device=torch.device("cpu"), tell=print)
+        self._extractor = reference.extractor
+        self._real = Moments.of([reference.reading(reference.real).features])
+        self._turns = turns
+        self._measured = turns.facts.setdefault("measured", [])
+        self._next = FIRST_SECONDS
+
+    def pass_by(self, pictures: Callable[[], Iterable[Tensor]], *, always: bool = False) -> None:
+        """Measure these pictures, batches of ``(b, 1, 28, 28)`` in [-1, 1], if it is time to."""
+        seconds = self._turns.clock
+        if always or seconds >= self._next:
+            with self._turns.off_the_clock():
+                fake = Moments.of([read(self._extractor, pictures()).features])
+                self._measured.append((seconds, frechet_distance(fake, self._real)))
+            self._next = seconds * FACTOR
