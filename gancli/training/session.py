@@ -49,6 +49,9 @@ __all__ = ["Session"]
 PLOT_SHARE = 0.02
 """Largest share of the time that is spent on plots while training."""
 
+PATIENCE_SECONDS = 1.0
+"""Nobody waits longer than this, and one step, for a sign of life between two rows of metrics."""
+
 
 class Session:
     """Process 0's share of a run: plays the game, and writes down what happens."""
@@ -71,6 +74,7 @@ class Session:
         self._observe = observe
         self._clock = time.monotonic
         self._next_plot = self._clock()
+        self._shown = float("-inf")
         begun = game.state.elapsed_seconds
         self._begun = game.plan.fraction(game.state.step, begun), begun
         self._started = self._clock() - game.state.elapsed_seconds
@@ -123,6 +127,8 @@ class Session:
         state.elapsed_seconds = self._clock() - self._started
         if state.step % game.config.log.every_steps == 0:
             self._end_interval()
+        elif self._clock() - self._shown >= PATIENCE_SECONDS:
+            self._show(state.meters["interval"].means())
         if plan.ends_epoch(state.step):
             self._end_epoch()
         every = game.config.checkpoint.every_steps
@@ -131,16 +137,19 @@ class Session:
             self._save()
 
     def _end_interval(self) -> None:
-        state, plan = self.game.state, self.game.plan
-        meter = state.meters["interval"]
+        meter = self.game.state.meters["interval"]
         means = meter.means()
         meter.reset()
         self._refuse_non_finite(means)
         self.metrics.append({**self._row("interval"), **means})
+        self._show(means)
+
+    def _show(self, means: dict[str, float]) -> None:
+        state, plan = self.game.state, self.game.plan
         fraction = plan.fraction(state.step, state.elapsed_seconds)
-        self._say(
-            Progress(state.step, plan.epoch(state.step), fraction, means, self._rate("interval"), self._seconds_left(fraction))
-        )
+        rate, seconds = self._rate("interval"), self._seconds_left(fraction)
+        self._say(Progress(state.step, plan.epoch(state.step), fraction, means, rate, seconds))
+        self._shown = self._clock()
 
     def _end_epoch(self) -> None:
         state, plan = self.game.state, self.game.plan

@@ -50,9 +50,21 @@ def test_events_come_in_order(configure, tmp_path):
     assert kinds[0] is events.RunStarted
     assert kinds[-1] is events.RunEnded
     assert kinds.count(events.CheckpointSaved) == 3
-    assert [event.fraction for event in seen if isinstance(event, events.Progress)] == pytest.approx(
-        [step / 27 for step in range(4, 27, 4)]
-    )
+    progress = [event for event in seen if isinstance(event, events.Progress)]
+    assert [event.fraction for event in progress] == pytest.approx([event.step / 27 for event in progress])
+    assert {1, *range(4, 27, 4)} <= {event.step for event in progress}, "the first step, and every row of metrics"
+
+
+def test_whoever_waits_sees_every_step_go_by_and_metrics_stay_the_same(configure, tmp_path, monkeypatch):
+    rows = []
+    for patience in (0, 1e9):
+        monkeypatch.setattr("gancli.training.session.PATIENCE_SECONDS", patience)
+        seen = []
+        run = start(configure(), tmp_path / str(patience), observe=seen.append)
+        rows.append([row for row in read_rows(run.metrics_path) if row["kind"] == "interval"])
+        shown = [event.step for event in seen if isinstance(event, events.Progress)]
+        assert shown == (list(range(1, 28)) if patience == 0 else [1, *range(4, 27, 4)])
+    assert rows[0] == rows[1]
 
 
 def test_epochs_of_a_few_steps_are_said_once_in_100_steps_and_all_written_down(configure, tmp_path):
@@ -158,8 +170,8 @@ def test_a_run_that_is_made_longer_takes_up_its_steps_slowly_and_repeatably(conf
 
 def test_a_configuration_edited_by_hand_is_compared_with_the_checkpoint(configure, tmp_path, stop_after):
     run = start(configure(), tmp_path, stop=stop_after(4))
-    run.config_path.write_text(run.config_path.read_text().replace('"learning_rate": 0.001', '"learning_rate": 0.1'))
-    with pytest.raises(ConfigError, match=r"train\.learning_rate: stored 0\.001, asked 0\.1"):
+    run.config_path.write_text(run.config_path.read_text().replace('"learning_rate": 0.0014', '"learning_rate": 0.1'))
+    with pytest.raises(ConfigError, match=r"train\.learning_rate: stored 0\.0014, asked 0\.1"):
         resume(run)
 
 
