@@ -228,10 +228,12 @@ def _divisions(facts: Mapping[str, Any], config: RunConfig, processes: Processes
         f"{count(world, 'process', 'processes')} x train.accumulate={accumulate}" for world, accumulate in (before, now)
     )
     if not config.runtime.allow_other_processes:
+        exact = before[0] * before[1] == _EXACT_SHARES >= processes.world
+        alike = f", give -s train.accumulate={_EXACT_SHARES // processes.world} for the same bits" if exact else ""
         raise ConfigError(
             f"The batches of this run are divided among {then}, not {today}: the result would differ in its last bits, "
             "and with batch normalisation in more.",
-            "Start as many as before, or accept that with -s runtime.allow_other_processes=true.",
+            f"Start as many as before{alike}, or accept that with -s runtime.allow_other_processes=true.",
         )
     return (*earlier, f"from step {step} on {today}, not {then}")
 

@@ -301,6 +301,12 @@ def test_F57_a_batch_divided_otherwise_is_refused_or_noted_and_recorded(configur
     assert "from step 3 on" in CheckpointStore(run.checkpoints).load(names=()).manifest.facts["inexact"]
 
 
+def test_F57_the_division_that_gives_the_same_bits_is_named(configure, tmp_path, stop_after):
+    run = start(configure("train.accumulate=2"), tmp_path, stop=stop_after(3))
+    with pytest.raises(ConfigError, match=r"give -s train\.accumulate=2 for the same bits"):
+        resume(run, changes={"train.accumulate": 4})
+
+
 def test_F45_a_second_training_is_refused(configure, tmp_path, stop_after):
     run = start(configure(), tmp_path, stop=stop_after(3))
     with RunLock(run.lock_path), pytest.raises(RunBusyError):
