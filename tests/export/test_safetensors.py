@@ -11,7 +11,7 @@ from gancli.generation.loading import load
 SIX_LINES = """
 import torch
 from safetensors.torch import load_file
-w, x = load_file("generator.safetensors"), torch.randn(64, 100)
+w, x = load_file("generator.safetensors"), torch.randn(64, 64)
 for i in (0, 2, 4):
     x = torch.nn.functional.leaky_relu(x @ w[f"hidden.{i}.weight"].T + w[f"hidden.{i}.bias"], 0.2)
 images = (x @ w["output.weight"].T + w["output.bias"]).tanh().view(-1, 1, 28, 28)  # in [-1, 1]
@@ -26,7 +26,7 @@ def test_six_lines_of_plain_pytorch_draw_the_same(train_mnist, tmp_path, monkeyp
     torch.manual_seed(3)
     exec(SIX_LINES, there)  # noqa: S102  (the README's own lines)
     torch.manual_seed(3)
-    torch.testing.assert_close(there["images"], model.draw(torch.randn(64, 100)))
+    torch.testing.assert_close(there["images"], model.draw(torch.randn(64, 64)))
 
 
 @pytest.mark.parametrize("weights", ["ema", "raw"])
