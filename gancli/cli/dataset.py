@@ -7,12 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from gancli.cli import complete
+from gancli.cli.drawing import refuse_existing
 from gancli.cli.group import EVERYWHERE, new_group
 from gancli.cli.options import Json
 from gancli.cli.output import Output
 from gancli.cli.plugins_table import show_plugins
 from gancli.console.counter import Counter
-from gancli.errors import StorageError, UsageError
+from gancli.errors import UsageError
 
 __all__ = ["group"]
 
@@ -44,10 +45,10 @@ def show(
     from gancli.settings import resolve
 
     output = Output.of(context)
-    if sheet is not None and sheet.suffix.lower() != ".png":
-        raise UsageError(f"--sheet {sheet}: a sheet is a PNG.", "Give it a name that ends in .png.")
-    if sheet is not None and sheet.exists() and not force:
-        raise StorageError(f"'{sheet}' is already there.", "Choose another name, or replace it with --force.")
+    if sheet is not None:
+        if sheet.suffix.lower() != ".png":
+            raise UsageError(f"--sheet {sheet}: a sheet is a PNG.", "Give it a name that ends in .png.")
+        refuse_existing(sheet, force=force, folders=True)
     flags = {"data.dataset": dataset, **({} if image_size is None else {"data.image_size": image_size})}
     config = resolve(assignments=assignments or (), flags=flags).config.data
     with Counter(sys.stderr, quiet=output.quiet) as counter:
