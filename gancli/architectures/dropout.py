@@ -1,7 +1,7 @@
 """Dropout that costs little on a CPU.
 
 Torch draws one 32-bit number per unit, one after the other: a fifth of a training step of the dense pair with dropout. Here
-one 64-bit number serves four units, with 16 bits each.
+one 64-bit number serves eight units, with 8 bits each.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from torch import Tensor, nn
 
 __all__ = ["Dropout"]
 
-_LEVELS = 1 << 16
-_LANES = 4
+_LEVELS = 1 << 8
+_LANES = 8
 
 
 class Dropout(nn.Dropout):
     """Drop units: y = x m / (1 - p), with m_i = 0 with probability p and else 1, in training; y = x in evaluation.
 
-    Source: Srivastava et al., 2014. On a CPU p is rounded to a multiple of 2^-16. Masks are drawn by torch's default
-    generator; a pass of n units takes ceil(n / 4) numbers from it.
+    Source: Srivastava et al., 2014. On a CPU the share that is dropped in one pass is a multiple of 2^-8, rounded at random
+    so that it is p on average: a unit is dropped with probability p. Masks are drawn by torch's default generator; a pass
+    of n units takes one number and ceil(n / 8) numbers from it.
 
     Args:
         p: share of the units that is dropped, in [0, 1).
@@ -29,12 +30,14 @@ class Dropout(nn.Dropout):
         """Any shape, any floating type; the result has the same."""
         if not self.training or x.device.type != "cpu":
             return super().forward(x)
-        dropped = round(self.p * _LEVELS)
-        return x * _kept(x, dropped).mul_(_LEVELS / (_LEVELS - dropped))
+        dropped = int(_LEVELS * self.p + torch.rand((), dtype=torch.float64).item())
+        return x * _kept(x, dropped).mul_(1 / (1 - self.p))
 
 
 def _kept(x: Tensor, dropped: int) -> Tensor:
-    """Zeros, each with probability dropped / 2^16, and ones, of the shape and type of ``x``."""
+    """Zeros, each with probability dropped / 2^8, and ones, of the shape and type of ``x``."""
+    if dropped == _LEVELS:
+        return torch.zeros_like(x)
     numbers = torch.empty(-(-x.numel() // _LANES), dtype=torch.int64).random_(-(1 << 63), None)
-    lanes = numbers.view(torch.int16)[: x.numel()].view(x.shape)
+    lanes = numbers.view(torch.int8)[: x.numel()].view(x.shape)
     return torch.ge(lanes, dropped - _LEVELS // 2, out=torch.empty(x.shape, dtype=x.dtype))

@@ -7,6 +7,7 @@ no other format. The state turns into named tensors and counters and back; what 
 from __future__ import annotations
 
 import copy
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,18 @@ class Player:
         for group in self.optimizer.param_groups:
             group.update(lr=learning_rate, betas=betas)
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Within the block gradients flow through the network, not into what it learns."""
+        learnt = [weight for group in self.optimizer.param_groups for weight in group["params"] if weight.requires_grad]
+        for weight in learnt:
+            weight.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for weight in learnt:
+                weight.requires_grad_(True)
+
 
 class Average:
     """Exponential moving average of a network's weights; its buffers are copied.
@@ -47,14 +60,29 @@ class Average:
     """
 
     def __init__(self, source: nn.Module) -> None:
-        self.network = copy.deepcopy(source).requires_grad_(False).eval()
+        self._network = copy.deepcopy(source).requires_grad_(False).eval()
+        self._source: nn.Module | None = None
 
-    @torch.no_grad()
+    @property
+    def network(self) -> nn.Module:
+        """The average. Without averaging (a decay of 0) it is copied when somebody asks for it, between two steps."""
+        if self._source is not None:
+            source, self._source = self._source, None
+            self._move(source, 0)
+        return self._network
+
     def update(self, source: nn.Module, decay: float) -> None:
         """Move by one step: w <- decay w + (1 - decay) source."""
+        if decay:
+            self._move(source, decay)
+        else:
+            self._source = source
+
+    @torch.no_grad()
+    def _move(self, source: nn.Module, decay: float) -> None:
         move = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-        move(list(self.network.parameters()), list(source.parameters()), 0)
-        for mine, theirs in zip(self.network.buffers(), source.buffers(), strict=True):
+        move(list(self._network.parameters()), list(source.parameters()), 0)
+        for mine, theirs in zip(self._network.buffers(), source.buffers(), strict=True):
             mine.copy_(theirs)
 
 

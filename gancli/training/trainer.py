@@ -15,7 +15,6 @@ as well, so that a step depends on nothing but the state before it.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -28,9 +27,9 @@ from gancli.training.schedules import ema_decay, rates_at
 from gancli.training.shares import Shares
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from gancli.config import TrainConfig
     from gancli.data.batches import Batches
@@ -139,7 +138,7 @@ class Trainer:
 
     def _generator_turn(self, real: Tensor, labels: tuple[Tensor, ...]) -> Report:
         z = self._latents("generator")
-        with _frozen(self.discriminator.network):
+        with self.discriminator.frozen():
             return self._turn("generator", self.generator, lambda share: self._generator_loss(share, real, labels, z))
 
     def _generator_loss(self, share: Share, real: Tensor, labels: tuple[Tensor, ...], z: Tensor) -> tuple[Tensor, Report]:
@@ -218,13 +217,3 @@ def _logits_of(critic: Critic, images: Tensor) -> Tensor:
 
 def _no_logits(critic: Critic, images: Tensor) -> Tensor:  # noqa: ARG001  (the null object of _logits_of)
     return torch.zeros(len(images), device=images.device)
-
-
-@contextmanager
-def _frozen(network: nn.Module) -> Iterator[None]:
-    """Gradients flow through the network, not into it."""
-    network.requires_grad_(False)
-    try:
-        yield
-    finally:
-        network.requires_grad_(True)

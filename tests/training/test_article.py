@@ -27,8 +27,8 @@ def config():
 
 @pytest.fixture(scope="module")
 def pictures():
-    # With most seeds some layer's value comes so close to the kink of LeakyReLU that rounding decides between the slopes.
-    return torch.randint(0, 256, (600, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(4))
+    # With half of the seeds a value comes so close to the kink of LeakyReLU that rounding decides between the slopes.
+    return torch.randint(0, 256, (600, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
 
 def networks_of(config):

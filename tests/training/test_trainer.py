@@ -112,6 +112,25 @@ def test_without_averaging_the_average_is_the_generator(make_game, weights_of):
     assert same(weights_of(game.generator), weights_of(game.state.average.network))
 
 
+def test_without_averaging_an_average_that_was_looked_at_moves_on(make_game, weights_of):
+    game = make_game(ema_halflife_images=0)
+    game.trainer.step(0.0)
+    earlier = weights_of(game.state.average.network)
+    game.trainer.step(0.0)
+    assert not same(earlier, weights_of(game.state.average.network))
+    assert same(weights_of(game.generator), weights_of(game.state.average.network))
+
+
+def test_what_an_architecture_froze_stays_frozen(make_game):
+    game = make_game()
+    fixed = next(game.discriminator.parameters()).requires_grad_(False)
+    before = fixed.clone()
+    for k in range(2):
+        game.trainer.step(k / 2)
+    assert not fixed.requires_grad
+    assert torch.equal(fixed, before)
+
+
 def test_the_average_lags_behind(make_game, weights_of):
     game = make_game(ema_halflife_images=1e6, ema_rampup=0)
     start = weights_of(game.generator)
