@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,22 +22,42 @@ EARLIEST_STEP = 100
 after a few steps."""
 
 
-def spread(images: Tensor) -> float:
-    """Mean Euclidean distance between two different images of ``(n, c, h, w)``, n > 1."""
-    return float(torch.pdist(images.flatten(1).float()).mean())
+def spread(images: Tensor, labels: Tensor | None = None) -> float:
+    """Mean Euclidean distance between two different images of ``(n, c, h, w)``, n > 1; with labels, between two of a class.
+
+    NaN if no class has two images.
+    """
+    distances = torch.pdist(images.flatten(1).float())
+    if labels is not None:
+        one, other = torch.triu_indices(len(labels), len(labels), offset=1, device=labels.device)
+        distances = distances[(labels[one] == labels[other]).to(distances.device)]
+    return float(distances.mean())
 
 
-def diversity(fake: Tensor, real: Tensor) -> float:
+def diversity(fake: Tensor, real: Tensor, fake_labels: Tensor | None = None, real_labels: Tensor | None = None) -> float:
     """How different generated pictures are from each other, relative to real ones: spread(fake) / spread(real).
 
-    About 1 for a good model, 0 for one that draws a single picture; 1 as well if the real ones are all the same.
+    About 1 for a good model, 0 for one that draws a single picture; 1 as well if the real ones are all the same. With
+    labels, pictures of one class are compared: a conditional model that draws a single picture of each class is at 0. Without
+    two pictures of any class, the labels are left out.
 
     Args:
         fake: images in [-1, 1], ``(n, c, h, w)``.
         real: as many real ones, or about.
+        fake_labels: their classes, ``(n,)``, or None.
+        real_labels: likewise.
     """
-    reference = spread(real) if len(real) > 1 else 0.0
-    return spread(fake) / reference if reference and len(fake) > 1 else 1.0
+    if len(fake) < 2 or len(real) < 2:  # noqa: PLR2004  (a pair)
+        return 1.0
+    if fake_labels is not None and real_labels is not None:
+        within = spread(fake, fake_labels), spread(real, real_labels)
+        if not any(map(isnan, within)):
+            return _ratio(*within)
+    return _ratio(spread(fake), spread(real))
+
+
+def _ratio(fake: float, real: float) -> float:
+    return fake / real if real else 1.0
 
 
 def signs_of_trouble(metrics: Mapping[str, float], step: int) -> Iterator[tuple[str, str]]:
@@ -56,7 +77,8 @@ def signs_of_trouble(metrics: Mapping[str, float], step: int) -> Iterator[tuple[
         yield (
             "collapse",
             (
-                f"The pictures are nearly all alike: diversity {metrics['diversity']:.2f} of the data's. "
+                f"The pictures, or those of each class, are nearly all alike: diversity {metrics['diversity']:.2f} "
+                "of the data's. "
                 "Try a larger -s objective.r1_gamma, a smaller --learning-rate, or -s objective.name=relativistic."
             ),
         )

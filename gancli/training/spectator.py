@@ -39,9 +39,10 @@ class Spectator:
 
     def __init__(self, game: Game) -> None:
         self._game = game
-        real = game.data.images.images
-        some = some_of(real, min(game.config.log.previews, 64))  # from all over: the first of a folder are of one class
+        data, most = game.data.images, min(game.config.log.previews, 64)
+        some = some_of(data.images, most)  # from all over: the first of a folder are of one class
         self._some_real = normalise(some.to(game.runtime.device))
+        self._their_labels = some_of(data.labels, most) if game.image.classes and data.labels is not None else None
 
     def previews(self) -> Tensor:
         """What it makes of latents that are always the same, those of the first seeds: ``(n, c, h, w)`` in [-1, 1]."""
@@ -49,7 +50,8 @@ class Spectator:
 
     def diversity(self, previews: Tensor) -> float:
         """How different the previews are from each other, see :func:`gancli.training.alarms.diversity`."""
-        return diversity(previews, self._some_real)
+        labels = (*self._labels(range(len(previews))), self._their_labels) if self._their_labels is not None else ()
+        return diversity(previews, self._some_real, *labels)
 
     def quality(self) -> dict[str, float]:
         """Distance between what it draws and the data, if that is due at the end of this epoch; else nothing.
@@ -81,6 +83,10 @@ class Spectator:
     def _draw(self, seeds: Sequence[int]) -> Tensor:
         game = self._game
         z = torch.from_numpy(latents(seeds, game.config.model.latent_dim)).to(game.runtime.device)
-        labels = (torch.tensor(seeds, device=z.device) % game.image.classes,) if game.image.classes else ()
-        fake: Tensor = game.state.average.network(z, *labels)
+        fake: Tensor = game.state.average.network(z, *self._labels(seeds))
         return fake
+
+    def _labels(self, seeds: Sequence[int]) -> tuple[Tensor, ...]:
+        """The classes that are drawn for these seeds, one after the other; none of a model without classes."""
+        game = self._game
+        return (torch.tensor(seeds, device=game.runtime.device) % game.image.classes,) if game.image.classes else ()

@@ -51,3 +51,23 @@ def test_data_without_variety_raises_no_alarm():
     same = torch.zeros(8, 1, 4, 4)
     assert diversity(same, same) == 1
     assert diversity(same[:1], same[:1]) == 1
+
+
+def test_a_picture_per_class_is_no_diversity():
+    labels = torch.arange(40) % 4
+    real = torch.randn(40, 1, 8, 8) + 5 * labels[:, None, None, None]
+    one_each = real[:4][labels]
+    assert diversity(one_each, real) > 0.5
+    assert diversity(one_each, real, labels, labels) == 0
+    assert diversity(real, real, labels, labels) == 1
+
+
+def test_the_spread_within_classes_is_that_of_pairs_of_one_class():
+    images = torch.tensor([0.0, 1.0, 10.0, 13.0]).reshape(4, 1, 1, 1)
+    assert spread(images, torch.tensor([5, 5, 7, 7])) == 2
+    assert spread(images, torch.tensor([0, 1, 0, 1])) == 11
+
+
+def test_classes_without_a_pair_are_left_out():
+    real, few = torch.randn(3, 1, 4, 4), torch.arange(3)
+    assert diversity(real / 2, real, few, torch.zeros(3)) == diversity(real / 2, real)

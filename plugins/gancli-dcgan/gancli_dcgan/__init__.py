@@ -45,7 +45,13 @@ class DCGAN(Architecture[DCGANConfig]):
     api = 1
     summary = "Strided convolutions (DCGAN, Radford et al., 2015)"
     Config = DCGANConfig
-    defaults: ClassVar[Defaults] = {"train.images": 1_200_000}
+    defaults: ClassVar[Defaults] = {
+        "objective.name": "relativistic",
+        "objective.penalty_interval_steps": 4,  # the paper's 1 doubles the cost of a step
+        "train.batch_size": 64,
+        "train.learning_rate": 2e-3,
+        "train.images": 300_000,
+    }
 
     def supports(self, config: DCGANConfig, image: ImageSpec) -> str | None:  # noqa: ARG002  (the size alone decides)
         """None if both sides can be halved until the shorter one is 4 to 7 pixels, else the reason and the nearest sizes."""
