@@ -6,7 +6,7 @@ import typer
 
 from gancli.cli import complete
 from gancli.cli.group import EVERYWHERE, new_group
-from gancli.cli.options import Json
+from gancli.cli.options import Json, set_option
 from gancli.cli.output import Output
 from gancli.cli.plugins_table import show_plugins
 
@@ -37,16 +37,7 @@ def show(
     image: Annotated[
         str, typer.Option("--image", metavar="CxHxW", help="With --build: for pictures of this shape.")
     ] = "1x28x28",
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-s",
-            "--set",
-            metavar="KEY=VALUE",
-            help="Build with an option, such as -s arch.channels=64.",
-            autocompletion=complete.assignments,
-        ),
-    ] = None,
+    assignments: Annotated[list[str] | None, set_option("Build with an option, such as -s arch.channels=64.")] = None,
     json: Json = False,
 ) -> None:
     """Show an architecture's options, with what they mean and may be."""

@@ -9,7 +9,7 @@ import typer
 from gancli.cli import complete
 from gancli.cli.drawing import refuse_existing
 from gancli.cli.group import EVERYWHERE, new_group
-from gancli.cli.options import Json
+from gancli.cli.options import Json, set_option
 from gancli.cli.output import Output
 from gancli.cli.plugins_table import show_plugins
 from gancli.console.counter import Counter
@@ -37,7 +37,7 @@ def show(
     sheet: Annotated[Path | None, typer.Option("--sheet", metavar="FILE.png", help="Draw 64 of the pictures.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a sheet that is there.")] = False,
     image_size: Annotated[str | None, typer.Option("--image-size", metavar="N|HxW", help="As for `train`.")] = None,
-    assignments: Annotated[list[str] | None, typer.Option("-s", "--set", metavar="KEY=VALUE", help="As for `train`.")] = None,
+    assignments: Annotated[list[str] | None, set_option("As for `train`.")] = None,
     json: Json = False,
 ) -> None:
     """Look at every picture: what there is, what is broken, what a training would make of it."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import typer
+from typer.models import OptionInfo
 
 from gancli.cli import complete
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from gancli.runs import RunDirectory
     from gancli.settings import Resolved
 
-__all__ = ["Json", "RunsDir", "Settings"]
+__all__ = ["Json", "RunsDir", "Settings", "set_option"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, errors included.")]
 RunsDir = Annotated[Path, typer.Option("--runs-dir", metavar="DIR", help="Where the runs are.")]
@@ -49,13 +50,12 @@ _DETERMINISTIC = typer.Option(
     "--deterministic", help="On a GPU: only algorithms whose result is the same every time.", show_default=False
 )
 _FILES = typer.Option("-c", "--config", metavar="FILE", help="Read settings from a TOML or JSON file. May be repeated.")
-_ASSIGNMENTS = typer.Option(
-    "-s",
-    "--set",
-    metavar="KEY=VALUE",
-    help="Set anything else, such as -s arch.dropout=0.3. May be repeated. `gancli config show` lists the keys.",
-    autocompletion=complete.assignments,
-)
+
+
+def set_option(purpose: str) -> OptionInfo:
+    """``-s KEY=VALUE``, with what it is for here."""
+    option: OptionInfo = typer.Option("-s", "--set", metavar="KEY=VALUE", help=purpose, autocompletion=complete.assignments)
+    return option
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,10 @@ class Settings:
     precision: Annotated[str | None, Key("runtime.precision"), _PRECISION] = None
     deterministic: Annotated[bool | None, Key("runtime.deterministic"), _DETERMINISTIC] = None
     files: Annotated[list[Path] | None, _FILES] = None
-    assignments: Annotated[list[str] | None, _ASSIGNMENTS] = None
+    assignments: Annotated[
+        list[str] | None,
+        set_option("Set anything else, such as -s arch.dropout=0.3. May be repeated. `gancli config show` lists the keys."),
+    ] = None
 
     @property
     def flags(self) -> dict[str, object]:

@@ -8,7 +8,7 @@ import typer
 
 from gancli.cli import complete
 from gancli.cli.group import EVERYWHERE, new_group
-from gancli.cli.options import Json
+from gancli.cli.options import Json, set_option
 from gancli.cli.output import Output
 from gancli.errors import PluginError
 
@@ -60,9 +60,7 @@ def check(
         str | None,
         typer.Option("--kind", metavar="architecture|objective|dataset", help="Which, if several have the name."),
     ] = None,
-    assignments: Annotated[
-        list[str] | None, typer.Option("-s", "--set", metavar="KEY=VALUE", help="An option, such as -s arch.width=8.")
-    ] = None,
+    assignments: Annotated[list[str] | None, set_option("An option, such as -s arch.width=8.")] = None,
     images: Annotated[
         list[str] | None,
         typer.Option("--image", metavar="CxHxW", help="Pictures to try, instead of 1x28x28, 3x32x32 and 3x64x64."),

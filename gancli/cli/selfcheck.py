@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from gancli.cli import complete
-from gancli.cli.options import Json
+from gancli.cli.options import Json, set_option
 from gancli.cli.output import Output
 from gancli.errors import CheckpointError
 
@@ -21,9 +21,7 @@ def selfcheck(
     ] = "dense",
     device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute.")] = "auto",
     kills: Annotated[int, typer.Option("--kills", min=1, max=20, help="How often to kill.")] = 3,
-    assignments: Annotated[
-        list[str] | None, typer.Option("-s", "--set", metavar="KEY=VALUE", help="Any setting of the training.")
-    ] = None,
+    assignments: Annotated[list[str] | None, set_option("Any setting of the training.")] = None,
     json: Json = False,
 ) -> None:
     """Prove that a killed training goes on exactly: train, kill -9, resume, compare. Takes less than a minute."""
