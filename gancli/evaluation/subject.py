@@ -106,5 +106,6 @@ def refuse_other_shape(subject: Subject, shape: tuple[int, ...], dataset: str) -
     if subject.shape != shape:
         ours, theirs = ("x".join(map(str, one)) for one in (subject.shape, shape))
         raise UsageError(
-            f"The pictures are {ours}, those of the data set '{dataset}' {theirs}.", "Name the data set with --dataset."
+            f"The pictures are {ours}, those of the data set '{dataset}' {theirs}.",
+            "Make them that size, or name the data set that they are to be like with --dataset.",
         )

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["diversity", "signs_of_trouble"]
 
 _WON = 0.98
+_LEARNT = 0.04
+"""The non-saturating loss with scores of 0.98 and 0.02."""
+_APART = 0.1
 _COLLAPSED = 0.25
 
 EARLIEST_STEP = 100
@@ -39,7 +42,7 @@ def diversity(fake: Tensor, real: Tensor, fake_labels: Tensor | None = None, rea
 
     About 1 for a good model, 0 for one that draws a single picture; 1 as well if the real ones are all the same. With
     labels, pictures of one class are compared: a conditional model that draws a single picture of each class is at 0. Without
-    two pictures of any class, the labels are left out.
+    two different pictures of any class, the labels are left out.
 
     Args:
         fake: images in [-1, 1], ``(n, c, h, w)``.
@@ -51,13 +54,23 @@ def diversity(fake: Tensor, real: Tensor, fake_labels: Tensor | None = None, rea
         return 1.0
     if fake_labels is not None and real_labels is not None:
         within = spread(fake, fake_labels), spread(real, real_labels)
-        if not any(map(isnan, within)):
-            return _ratio(*within)
-    return _ratio(spread(fake), spread(real))
+        if within[1] > 0 and not isnan(within[0]):
+            return within[0] / within[1]
+    reference = spread(real)
+    return spread(fake) / reference if reference else 1.0
 
 
-def _ratio(fake: float, real: float) -> float:
-    return fake / real if real else 1.0
+def _has_won(loss: float, real_score: float, fake_score: float) -> bool:
+    """Whether D is told nothing more by its loss: it is hardly above 0, its least value, or its scores are those of certainty.
+
+    Losses differ in their scale of logits: least squares is at its least with s(D(x)) = s(1) = 0.73, and only smoothed labels
+    keep a loss away from 0 that has nothing to teach. A Wasserstein loss has no least value; a critic that is of use has one
+    below 0.
+    """
+    if loss < 0:
+        return False
+    certain = real_score > _WON and fake_score < 1 - _WON
+    return certain or (loss < _LEARNT and real_score > fake_score + _APART)
 
 
 def signs_of_trouble(metrics: Mapping[str, float], step: int) -> Iterator[tuple[str, str]]:
@@ -65,7 +78,7 @@ def signs_of_trouble(metrics: Mapping[str, float], step: int) -> Iterator[tuple[
     if step < EARLIEST_STEP:
         return
     real_score, fake_score = metrics["real_score"], metrics["fake_score"]
-    if real_score > _WON and fake_score < 1 - _WON:
+    if _has_won(metrics["d_loss"], real_score, fake_score):
         yield (
             "discriminator-wins",
             (

@@ -1,8 +1,9 @@
+import pytest
 import torch
 
 from gancli.training.alarms import EARLIEST_STEP, diversity, signs_of_trouble, spread
 
-healthy = {"real_score": 0.6, "fake_score": 0.4, "diversity": 1.0}
+healthy = {"d_loss": 1.2, "real_score": 0.6, "fake_score": 0.4, "diversity": 1.0}
 
 
 def names(step=EARLIEST_STEP, **changes):
@@ -17,6 +18,16 @@ def test_F35_a_winning_discriminator_is_seen():
     assert names(real_score=0.999, fake_score=0.001) == ["discriminator-wins"]
 
 
+@pytest.mark.parametrize(("real_score", "fake_score"), [(0.73, 0.5), (0.73, 0.27)])
+def test_F35_a_discriminator_whose_loss_is_spent_has_won_whatever_the_scale_of_its_logits(real_score, fake_score):
+    assert names(d_loss=1e-3, real_score=real_score, fake_score=fake_score) == ["discriminator-wins"]
+
+
+def test_a_critic_is_no_judge():
+    assert names(d_loss=-8.0, real_score=0.999, fake_score=0.001) == []
+    assert names(d_loss=0.01, real_score=0.5, fake_score=0.5) == []
+
+
 def test_F35_a_collapse_is_seen():
     assert names(diversity=0.05) == ["collapse"]
 
@@ -26,7 +37,7 @@ def test_a_generator_that_has_hardly_begun_is_not_called_collapsed():
 
 
 def test_F35_alarms_say_what_to_try():
-    for _, message in signs_of_trouble({"real_score": 1.0, "fake_score": 0.0, "diversity": 0.0}, EARLIEST_STEP):
+    for _, message in signs_of_trouble({"d_loss": 0.3, "real_score": 1.0, "fake_score": 0.0, "diversity": 0.0}, EARLIEST_STEP):
         assert "Try" in message
         assert "-s objective." in message
 
@@ -66,6 +77,13 @@ def test_the_spread_within_classes_is_that_of_pairs_of_one_class():
     images = torch.tensor([0.0, 1.0, 10.0, 13.0]).reshape(4, 1, 1, 1)
     assert spread(images, torch.tensor([5, 5, 7, 7])) == 2
     assert spread(images, torch.tensor([0, 1, 0, 1])) == 11
+
+
+def test_classes_of_copies_are_left_out():
+    real = torch.randn(5, 1, 4, 4)
+    real[1] = real[0]
+    labels = torch.tensor([0, 0, 1, 2, 3])
+    assert diversity(torch.zeros(5, 1, 4, 4), real, torch.zeros(5), labels) == 0
 
 
 def test_classes_without_a_pair_are_left_out():
