@@ -145,5 +145,5 @@ def test_a_file_of_another_kind_is_one_line(tmp_path):
 
 
 def test_pictures_of_another_shape_cannot_be_compared(model):
-    with pytest.raises(UsageError, match=r"1x8x8, those of the data set 'mnist' 1x28x28\. Name"):
+    with pytest.raises(UsageError, match=r"1x8x8, those of the data set 'mnist' 1x28x28\. Make them that size, or name"):
         refuse_other_shape(of_model(model, 3), (1, 28, 28), "mnist")
