@@ -13,7 +13,7 @@ def test_units_are_dropped_with_their_probability_and_the_mean_stays(p, dtype):
     of_a_pass = 1 / 256 + (p * (1 - p) / x.numel()) ** 0.5  # of its share of dropped units: rounding, and chance
     assert shares.mean().item() == pytest.approx(p, abs=4 * of_a_pass / passes**0.5 if p else 0)
     y = Dropout(p)(torch.ones(1000, 1001, dtype=dtype))
-    assert y.dtype == dtype
+    assert (y.dtype, y.shape) == (dtype, (1000, 1001))
     assert set(y.unique().tolist()) <= {0.0, torch.tensor(1 / (1 - p), dtype=dtype).item()}
 
 
