@@ -153,6 +153,9 @@ class RuntimeConfig(Section):
     )
     threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; none: one per core")
     deterministic: bool = Field(False, description="on a GPU: only algorithms whose result is the same every time")
+    compile: bool = Field(
+        False, description="compile the networks by torch.compile, where that works; meant for a GPU, no gain on a CPU"
+    )
     peer_timeout_seconds: float = Field(
         300, ge=1, le=86400, description="under torchrun: how long a process may not answer before all others give up"
     )

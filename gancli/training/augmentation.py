@@ -23,7 +23,7 @@ from gancli.seeds import generator_at
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torch import Generator, Tensor, nn
+    from torch import Generator, Tensor
 
     from gancli.config import AugmentConfig
     from gancli.training.shares import Share
@@ -46,7 +46,7 @@ SHIFT = 0.125
 class Augments(Protocol):
     """What the trainer asks of an augmentation."""
 
-    def before(self, network: nn.Module, turn: str, step: int, share: Share) -> Network:
+    def before(self, network: Network, turn: str, step: int, share: Share) -> Network:
         """``network`` behind the changes of this share of this turn of this step."""
 
     def observe(self, real_logits: Tensor) -> dict[str, Tensor]:
@@ -59,7 +59,7 @@ class Augments(Protocol):
 class NoAugmentation:
     """The pictures as they are."""
 
-    def before(self, network: nn.Module, turn: str, step: int, share: Share) -> Network:  # noqa: ARG002  (the null object)
+    def before(self, network: Network, turn: str, step: int, share: Share) -> Network:  # noqa: ARG002  (the null object)
         """The network itself."""
         return network
 
@@ -91,7 +91,7 @@ class Augmentation:
         state["strength"] = torch.tensor(config.strength or 0.0, device=device)
         state["signs"] = torch.tensor(0.0, device=device)
 
-    def before(self, network: nn.Module, turn: str, step: int, share: Share) -> Network:
+    def before(self, network: Network, turn: str, step: int, share: Share) -> Network:
         """``network`` behind the changes of this share of this turn of this step."""
         generator = generator_at(self._seed, f"augmentation of the {turn}'s turn", step)
         return lambda images, *labels: network(self.change(images, generator, share), *labels)

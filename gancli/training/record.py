@@ -80,6 +80,8 @@ class Record:
             "parameters": game.parameters(),
             "device": str(game.runtime.device),
             "precision": game.runtime.precision,
+            "compiled": not game.uncompiled,
+            "uncompiled": game.uncompiled or None,
             "threads": torch.get_num_threads(),
             "processes": game.runtime.processes.world,
         }

@@ -262,7 +262,8 @@ def _refuse_other_data(facts: Mapping[str, Any], game: Game) -> None:
 
 def _drift(facts: Mapping[str, Any], game: Game) -> tuple[str, ...]:
     """Sentences about what is not as it was, and so may change the last bits."""
-    then, now = facts["environment"], {key: value for key, value in game.runtime.describe().items() if key != "processes"}
+    then = {"compiled": False, **facts["environment"]}
+    now = {key: value for key, value in game.environment().items() if key != "processes"}
     changed = [f"{key} was {then.get(key)!r}, is {now[key]!r}" for key in now if then.get(key) != now[key]]
     changed += game.divided_anew[len(facts.get("divided_anew", ())) :]
     arch = facts["arch"]

@@ -21,6 +21,8 @@ from gancli.training.processes import ALONE, refuse_shared_device
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from torch import Tensor
+
     from gancli.config import RuntimeConfig
     from gancli.training.processes import Processes
 
@@ -123,6 +125,12 @@ class Runtime:
     def autocast(self, *, enabled: bool = True) -> torch.autocast:
         """A context in which matrix products run in bfloat16, if this runtime does that at all."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled and self.bf16)
+
+    def send(self, tensor: Tensor) -> Tensor:
+        """``tensor``, from the memory of the CPU to the device, without waiting for the device."""
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=True)
 
     def seed_networks(self, seed: int, turn: str, step: int, share: int = 0) -> None:
         """Set torch's default generators, on which dropout and the like draw, to the address of this share of this turn."""

@@ -16,6 +16,7 @@ from gancli.registry import ARCHITECTURES, Entry
 from gancli.seeds import address
 from gancli.settings import flatten, load_arch, load_objective
 from gancli.training.augmentation import augmentation_for
+from gancli.training.compilation import compile_players
 from gancli.training.plan import Plan
 from gancli.training.processes import ALONE
 from gancli.training.runtime import Runtime, memory_errors_explained
@@ -36,6 +37,9 @@ __all__ = ["Game", "advice", "build_networks", "mean_image", "set_up"]
 LARGEST_FOR_DENSE = 3 * 32 * 32
 FEW_PICTURES, FEW_STEPS = 5_000, 1_000
 SUM_BYTES = 2**25
+REHEARSED_STEPS = 2
+"""Penalties are due at the first, and with an interval not at the second."""
+NOT_ASKED_FOR = "not asked for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class Game:
     """Everything that a training needs.
 
     Attributes:
+        uncompiled: why the networks are not compiled; empty if they are.
         divided_anew: where the run went on in another number of processes, one clause each.
     """
 
@@ -53,6 +58,7 @@ class Game:
     arch: Entry
     trainer: Trainer
     plan: Plan
+    uncompiled: str = NOT_ASKED_FOR
     divided_anew: tuple[str, ...] = ()
 
     @property
@@ -83,13 +89,20 @@ class Game:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know about how the pictures are used."""
+        """What the user should know about how the pictures are used, and about a wish that could not be met."""
+        notes = self.data.images.notes
+        if self.uncompiled != NOT_ASKED_FOR and self.uncompiled:
+            notes = (*notes, f"The networks are not compiled: {self.uncompiled}.")
         augment, number = self.config.augment, len(self.data.images.images)
         if not self.state.augmentation or augment.mode == "on":
-            return self.data.images.notes
+            return notes
         changes = f"{', '.join(augment.changes)}; -s augment.mode=off switches it off"
         are = f"{count(number, 'picture')} {'is' if number == 1 else 'are'} few"
-        return (*self.data.images.notes, f"{are}: the discriminator sees them augmented ({changes}).")
+        return (*notes, f"{are}: the discriminator sees them augmented ({changes}).")
+
+    def environment(self) -> dict[str, Any]:
+        """What the bits of a result may depend on."""
+        return {**self.runtime.describe(), "compiled": not self.uncompiled}
 
     def facts(self) -> dict[str, Any]:
         """What must be known to use or resume a checkpoint of this game, as JSON."""
@@ -104,7 +117,7 @@ class Game:
             "classes": list(self.data.images.class_names) if self.image.classes else [],
             "latent_dim": self.config.model.latent_dim,
             "dataset": {"name": self.data.name, "fingerprint": self.data.fingerprint, "licence": self.data.licence},
-            "environment": self.runtime.describe(),
+            "environment": self.environment(),
             "config": flatten(self.config),
             "plan": {"total_steps": self.plan.total_steps, "extended_at": self.plan.extended_at},
             "inexact": self._inexactness(),
@@ -158,7 +171,21 @@ def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwat
     trainer = Trainer(
         state, objective, batches, runtime, rules=config.train, latent_dim=config.model.latent_dim, augmentation=augmentation
     )
-    return Game(config, runtime, data, image, entry, trainer, Plan.of(config.train, batches.steps_per_epoch))
+    uncompiled = _compile(trainer, watch) if config.runtime.compile else NOT_ASKED_FOR
+    return Game(config, runtime, data, image, entry, trainer, Plan.of(config.train, batches.steps_per_epoch), uncompiled)
+
+
+def _compile(trainer: Trainer, watch: Watch) -> str:
+    """Compile the networks if that works; else why not."""
+    if trainer.runtime.processes.world > 1:
+        return "there are several processes, which would have to agree on it"
+
+    def rehearse() -> None:
+        for step in range(REHEARSED_STEPS):
+            watch("compiling the networks", step, REHEARSED_STEPS)
+            trainer.step(0.0)
+
+    return compile_players(trainer.state, rehearse)
 
 
 def advice(game: Game) -> tuple[str, ...]:

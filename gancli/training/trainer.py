@@ -121,11 +121,12 @@ class Trainer:
     ) -> tuple[Tensor, Report]:
         real, z, labels = real[share.here].detach(), z[share.here], tuple(y[share.here] for y in labels)
         with torch.no_grad(), self.mixed_precision():
-            fake = self.generator.network(z, *labels).float()
+            fake = self.generator(z, *labels).float()
         with self.mixed_precision(enabled=not penalties):  # second derivatives are taken in float32
             real.requires_grad_(bool(penalties))
             fake.requires_grad_(bool(penalties))
-            network = self.augmentation.before(self.discriminator.network, "discriminator", self.state.step, share)
+            plain_or_compiled = self.discriminator.network if penalties else self.discriminator
+            network = self.augmentation.before(plain_or_compiled, "discriminator", self.state.step, share)
             real_logits, fake_logits = self._judge(network, real, fake, labels)
         loss = d_loss = self.objective.discriminator_loss(real_logits, fake_logits).mean()
         report = {"d_loss": d_loss.detach(), **_scores(real_logits, fake_logits), **self.augmentation.observe(real_logits)}
@@ -144,9 +145,9 @@ class Trainer:
     def _generator_loss(self, share: Share, real: Tensor, labels: tuple[Tensor, ...], z: Tensor) -> tuple[Tensor, Report]:
         real, z, labels = real[share.here].detach(), z[share.here], tuple(y[share.here] for y in labels)
         with self.mixed_precision():
-            network = self.augmentation.before(self.discriminator.network, "generator", self.state.step, share)
+            network = self.augmentation.before(self.discriminator, "generator", self.state.step, share)
             critic = _bind(network, labels)
-            fake = self.generator.network(z, *labels)
+            fake = self.generator(z, *labels)
             fake_logits = critic(fake).float()
             real_logits = self._reference(critic, real)
         loss = self.objective.generator_loss(fake_logits, real_logits).mean()
@@ -174,7 +175,7 @@ class Trainer:
         """Noise for the pictures of this process, drawn for the whole batch."""
         shape = self.rules.batch_size, self.latent_dim
         z = normal_at(shape, self.rules.seed, f"latents of the {purpose}'s turn", self.state.step)
-        return z[self.shares.part].to(self.runtime.device, non_blocking=True)
+        return self.runtime.send(z[self.shares.part])
 
     def _average(self, batch_size: int) -> None:
         decay = ema_decay(

@@ -71,9 +71,14 @@ class DCGAN(Architecture[DCGANConfig]):
         """
         if reason := self.supports(config, image):
             raise ValueError(reason)
+        from torch import channels_last
+
         from gancli_dcgan.networks import DCGANDiscriminator, DCGANGenerator
 
-        return Networks(DCGANGenerator(config, image, latent_dim), DCGANDiscriminator(config, image))
+        networks = Networks(DCGANGenerator(config, image, latent_dim), DCGANDiscriminator(config, image))
+        for network in (networks.generator, networks.discriminator):
+            network.to(memory_format=channels_last)  # type: ignore[call-overload]  # torch's stubs do not know the argument
+        return networks
 
 
 def halvings(height: int, width: int) -> int:
