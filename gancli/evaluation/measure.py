@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from gancli.data.paths import count
 from gancli.errors import UsageError
 from gancli.evaluation.nearest import picture, pixel_neighbours
 from gancli.evaluation.reference import MOST_REAL, MOST_TRAINING, Reference
@@ -55,9 +56,10 @@ def evaluate(
     """
     real = reference.real.images.images
     refuse_other_shape(subject, tuple(real.shape[1:]), reference.real.name)
-    for count, whose in ((subject.count, "pictures"), (len(real), f"{reference.against} pictures of the data set")):
-        if count < FEWEST:
-            raise UsageError(f"{count} {whose} are too few.", f"At least {FEWEST} are needed, and thousands are better.")
+    for number, whose in ((subject.count, ""), (len(real), f" of the data set ({reference.against})")):
+        if number < FEWEST:
+            few = f"{count(number, 'picture')}{whose} {'is' if number == 1 else 'are'} too few."
+            raise UsageError(few, f"At least {FEWEST} are needed, and thousands are better.")
     if modes_only and not reference.extractor.classes:
         raise UsageError(
             f"--modes needs an extractor that knows classes, and '{reference.extractor.name}' knows none.",
@@ -156,6 +158,6 @@ def _report(subject: Subject, reference: Reference, fake: Reading, figures: dict
 
 
 def _class_names(reference: Reference) -> tuple[str, ...]:
-    count = reference.extractor.classes
-    digits = len(str(count - 1)) if isinstance(reference.extractor, DigitExtractor) else 0
-    return tuple(f"{index:0{digits}}" for index in range(count))
+    classes = reference.extractor.classes
+    digits = len(str(classes - 1)) if isinstance(reference.extractor, DigitExtractor) else 0
+    return tuple(f"{index:0{digits}}" for index in range(classes))

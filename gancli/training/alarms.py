@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from gancli.plugin import Objective
+
 __all__ = ["diversity", "signs_of_trouble"]
 
 _WON = 0.98
@@ -73,8 +75,14 @@ def _has_won(loss: float, real_score: float, fake_score: float) -> bool:
     return certain or (loss < _LEARNT and real_score > fake_score + _APART)
 
 
-def signs_of_trouble(metrics: Mapping[str, float], step: int) -> Iterator[tuple[str, str]]:
-    """(name, message) of every alarm that the means over an epoch that ended at ``step`` give cause for."""
+def _stronger_penalty(objective: Objective) -> str:
+    """The option of the penalty that is in use, or of the one to begin with."""
+    in_use = [name for name in ("r1_gamma", "r2_gamma", "gradient_penalty") if getattr(objective, name)]
+    return f"a larger -s objective.{(in_use or ['r1_gamma'])[0]}"
+
+
+def signs_of_trouble(metrics: Mapping[str, float], step: int, objective: Objective) -> Iterator[tuple[str, str]]:
+    """(name, message) of every alarm that the means over an epoch that ended at ``step`` give cause for, in this very game."""
     if step < EARLIEST_STEP:
         return
     real_score, fake_score = metrics["real_score"], metrics["fake_score"]
@@ -83,15 +91,17 @@ def signs_of_trouble(metrics: Mapping[str, float], step: int) -> Iterator[tuple[
             "discriminator-wins",
             (
                 f"The discriminator wins: D(x) = {real_score:.3f}, D(G(z)) = {fake_score:.3f}, so G learns little. "
-                "Try a larger -s objective.r1_gamma, or a smaller -s train.discriminator_learning_rate."
+                f"Try {_stronger_penalty(objective)}, or a smaller -s train.discriminator_learning_rate."
             ),
         )
     if metrics["diversity"] < _COLLAPSED:
+        compared = objective.generator_sees_real
+        elsewhere = "or more pictures per batch" if compared else "or -s objective.name=relativistic"
         yield (
             "collapse",
             (
                 f"The pictures, or those of each class, are nearly all alike: diversity {metrics['diversity']:.2f} "
                 "of the data's. "
-                "Try a larger -s objective.r1_gamma, a smaller --learning-rate, or -s objective.name=relativistic."
+                f"Try {_stronger_penalty(objective)}, a smaller --learning-rate, {elsewhere}."
             ),
         )

@@ -159,7 +159,7 @@ class Session:
         if epoch % every == 0 if every else plan.ends_epoch_past(state.step, SHORT_EPOCH_STEPS):
             self._write_preview(fake)
         quality = self.spectator.quality()
-        means = {**state.meters["epoch"].means(), "diversity": self.spectator.diversity(fake), **quality}
+        means = {**state.meters["epoch"].means(), "diversity": self.spectator.diversity(), **quality}
         state.meters["epoch"].reset()
         self._refuse_non_finite(means)
         if quality:
@@ -168,7 +168,7 @@ class Session:
         if quality or plan.ends_epoch_past(state.step, SHORT_EPOCH_STEPS):
             rate, seconds = self._rate("epoch"), state.elapsed_seconds
             self._say(EpochEnded(epoch, plan.epochs, state.step, means, rate, seconds, self.spectator.figure))
-        for name, message in signs_of_trouble(means, state.step):
+        for name, message in signs_of_trouble(means, state.step, self.game.trainer.objective):
             if name not in state.alarms:
                 state.alarms.append(name)
                 self.metrics.append({**self._row("alarm"), "alarm": name, "message": message})

@@ -24,6 +24,7 @@ __all__ = ["Spectator"]
 
 
 BATCH_SIZE = 256
+_WATCHED, _WATCHED_CLASSES = 64, 16
 _FIRST_SEED = 2**32
 """Seed of the first picture that the quality is measured on: none that a person is likely to look at."""
 
@@ -39,19 +40,24 @@ class Spectator:
 
     def __init__(self, game: Game) -> None:
         self._game = game
-        data, most = game.data.images, min(game.config.log.previews, 64)
-        some = some_of(data.images, most)  # from all over: the first of a folder are of one class
-        self._some_real = normalise(some.to(game.runtime.device))
-        self._their_labels = some_of(data.labels, most) if game.image.classes and data.labels is not None else None
+        count = game.image.classes
+        watched = [k * count // min(count, _WATCHED_CLASSES) for k in range(min(count, _WATCHED_CLASSES))] or [0]
+        each = _WATCHED // len(watched)
+        self._watched_seeds = [k * count + kind for k in range(each) for kind in watched] if count else range(_WATCHED)
+        real, self._real_labels = self._some_real(watched, each)
+        self._real = normalise(real.to(game.runtime.device))
 
     def previews(self) -> Tensor:
         """What it makes of latents that are always the same, those of the first seeds: ``(n, c, h, w)`` in [-1, 1]."""
         return self._draw(range(self._game.config.log.previews))
 
-    def diversity(self, previews: Tensor) -> float:
-        """How different the previews are from each other, see :func:`gancli.training.alarms.diversity`."""
-        labels = (*self._labels(range(len(previews))), self._their_labels) if self._their_labels is not None else ()
-        return diversity(previews, self._some_real, *labels)
+    def diversity(self) -> float:
+        """How different its pictures are from each other, see :func:`gancli.training.alarms.diversity`.
+
+        They are 64 of fixed latents; with classes, several of each class, or of sixteen classes if there are more.
+        """
+        fake_labels = self._labels(self._watched_seeds)
+        return diversity(self._draw(self._watched_seeds), self._real, *fake_labels, *self._real_labels)
 
     def quality(self) -> dict[str, float]:
         """Distance between what it draws and the data, if that is due at the end of this epoch; else nothing.
@@ -78,6 +84,14 @@ class Spectator:
     def _some_fakes(self, count: int) -> Iterator[Tensor]:
         for start in range(0, count, BATCH_SIZE):
             yield self._draw(range(_FIRST_SEED + start, _FIRST_SEED + min(start + BATCH_SIZE, count)))
+
+    def _some_real(self, kinds: Sequence[int], each: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Pictures from all over the data (the first of a folder are of one class); with classes, ``each`` of every kind."""
+        data = self._game.data.images
+        if not self._game.image.classes or data.labels is None:
+            return some_of(data.images, each * len(kinds)), ()
+        places = torch.cat([some_of((data.labels == kind).nonzero().flatten(), each) for kind in kinds])
+        return data.images[places.to(data.images.device)], (data.labels[places],)
 
     @torch.inference_mode()
     def _draw(self, seeds: Sequence[int]) -> Tensor:
