@@ -150,7 +150,8 @@ def class_number(text: str, model: "Sampler[Images]") -> int:
         return names.index(text)
     if text.isdecimal() and int(text) < len(names):
         return int(text)
-    raise UsageError(f"--class {text}: there is no such class.", f"Give 0 to {len(names) - 1}. {did_you_mean(text, names)}")
+    near = "" if text.lstrip("-").isdecimal() else f" {did_you_mean(text, names)}"  # a number too large is no slip of the pen
+    raise UsageError(f"--class {text}: there is no such class.", f"Give 0 to {len(names) - 1}.{near}")
 
 
 @dataclass(frozen=True)
