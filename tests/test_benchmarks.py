@@ -196,6 +196,12 @@ def test_growth_is_the_slope_of_the_logarithms(program):
     assert growth.slope(dict.fromkeys((1, 2, 8), 5)) == pytest.approx(0)
 
 
+def test_what_growth_measures_works_with_todays_defaults(program, tmp_path):
+    growth = program("growth")
+    smallest = [min(works.items())[1] for works in (growth.of_batches(), growth.of_numbers(tmp_path))]
+    assert all(work() > 0 for work in smallest)
+
+
 def test_one_command_runs_every_benchmark():
     listed = (BENCHMARKS / "__main__.py").read_text()
     programs = {path.stem for path in BENCHMARKS.glob("[!_]*.py") if "__main__" in path.read_text()}

@@ -153,7 +153,7 @@ def _report(subject: Subject, reference: Reference, fake: Reading, figures: dict
         figures=figures,
         class_names=_class_names(reference),
         histogram=None if fake.classes is None else histogram(fake.classes, reference.class_shares()),
-        notes=reference.notes,
+        notes=(*reference.notes, *subject.notes),
     )
 
 

@@ -35,6 +35,7 @@ class Subject:
         asked: the class that was asked for of each, int64 ``(n,)``; None if none was.
         facts: what the model says about itself: weights, seeds, data set.
         run: the directory of the run that it belongs to, if any.
+        notes: sentences that the user should read.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Subject:
     asked: Tensor | None
     facts: dict[str, Any]
     run: Path | None
+    notes: tuple[str, ...] = ()
 
 
 def of_model(model: Sampler[Images], n: int, seed: int = 0) -> Subject:
@@ -85,7 +87,8 @@ def of_pictures(path: Path, channels: int, n: int | None = None) -> Subject:
     Raises:
         DatasetError: there are none, or they cannot be read.
     """
-    pictures = pictures_at(path, channels, n)
+    found = pictures_at(path, channels, n)
+    pictures = found.images
     return Subject(
         title=str(path),
         shape=(pictures.shape[1], pictures.shape[2], pictures.shape[3]),
@@ -94,6 +97,7 @@ def of_pictures(path: Path, channels: int, n: int | None = None) -> Subject:
         asked=None,
         facts={"pictures": str(path)},
         run=None,
+        notes=found.notes,
     )
 
 

@@ -26,7 +26,6 @@ from gancli.errors import GancliError
 from gancli.generation.facts import Origin
 from gancli.generation.model import Model
 from gancli.generation.sample import Request, write
-from gancli.plugin import ImageSpec
 from gancli.settings import resolve
 from gancli.training.setup import set_up
 
@@ -93,10 +92,10 @@ def of_sets(place: Path) -> dict[float, Callable[[], float]]:
 
 def of_numbers(place: Path) -> dict[float, Callable[[], float]]:
     """Pictures of the default generator, into an archive."""
-    networks = set_up(resolve(environment={}).config).state.networks()
+    game = set_up(resolve(environment={}).config)
     facts = {"arch": {"name": "fresh"}, "dataset": {"name": "none"}}
     origin = Origin("fresh", Path(), 0, "", "ema", facts)
-    model = Model(networks["ema"], 100, ImageSpec(1, 28, 28), (), origin)
+    model = Model(game.state.networks()["ema"], game.config.model.latent_dim, game.image, (), origin)
     target = str(place / "images.npz")
     return {n: lambda n=n: processor_seconds(lambda: write(model, Request(range(n), target))) for n in NUMBERS}
 

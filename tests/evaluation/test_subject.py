@@ -62,8 +62,11 @@ def test_colour_folders_of_grey_data_are_read_as_grey(tmp_path):
     Image.new("RGB", (6, 5), (200, 200, 200)).save(tmp_path / "a.jpg")
     Image.new("P", (6, 5)).save(tmp_path / "b.png")
     (tmp_path / "notes.txt").write_text("")
-    assert of_pictures(tmp_path, 1).shape == (1, 5, 6)
-    assert of_pictures(tmp_path, 3).shape == (3, 5, 6)
+    grey, colour = of_pictures(tmp_path, 1), of_pictures(tmp_path, 3)
+    assert (grey.shape, colour.shape) == ((1, 5, 6), (3, 5, 6))
+    assert grey.notes[0].endswith(" is stored in colour, and compared in grey, as the data are.")
+    assert grey.notes[0].startswith("1 picture of ")
+    assert colour.notes[0].endswith(" is stored in grey, and compared in colour, as the data are.")
 
 
 def test_F25_odd_folders_are_one_line(tmp_path):
