@@ -34,12 +34,12 @@ def compile_players(state: TrainingState, rehearse: Callable[[], None]) -> str:
     """
     counters = state.counters()
     tensors = {group: {name: tensor.clone() for name, tensor in named.items()} for group, named in state.tensors().items()}
-    for player in state.players.values():
-        player.compiled = torch.compile(player.network, dynamic=False, options=_OPTIONS)
     reason = ""
     warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor")  # so does whatever is compiled anew later
     try:
-        with warnings.catch_warnings(action="ignore"):  # the compiler's own affairs
+        with warnings.catch_warnings(action="ignore"):  # the compiler's own affairs, from its import on
+            for player in state.players.values():
+                player.compiled = torch.compile(player.network, dynamic=False, options=_OPTIONS)
             rehearse()
     except Exception as error:  # noqa: BLE001  (whatever a compiler, or the compiler of its code, fails with)
         reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}".rstrip(": ")

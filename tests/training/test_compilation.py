@@ -12,7 +12,6 @@ from gancli.training.compilation import compile_players
 from gancli.training.run import resume, train
 from gancli.training.setup import set_up
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
 COMPILER = pytest.mark.skipif(shutil.which("g++") is None and shutil.which("clang++") is None, reason="no C++ compiler")
 
 
@@ -69,6 +68,16 @@ def test_without_a_compiler_the_networks_are_as_they_are_and_the_run_says_why(co
     train(configure(), runs_dir=tmp_path, name="plain")
     pair = [CheckpointStore(tmp_path / name / "checkpoints").load() for name in ("run", "plain")]
     assert pair[0].files["optim.safetensors"] == pair[1].files["optim.safetensors"]
+
+
+def test_a_compiler_that_cannot_even_be_loaded_is_a_reason_and_no_error(make_game, monkeypatch):
+    def absent(*_, **__):
+        raise ImportError("no module named triton")
+
+    monkeypatch.setattr(torch, "compile", absent)
+    game = make_game()
+    assert compile_players(game.state, lambda: None) == "ImportError: no module named triton"
+    assert all(player.compiled is None for player in game.state.players.values())
 
 
 def test_a_failure_in_the_rehearsal_leaves_the_state_alone(make_game, weights_of):
