@@ -13,6 +13,7 @@ __all__ = ["Dropout"]
 
 _LEVELS = 1 << 8
 _LANES = 8
+_LOWEST = -(1 << 63)
 
 
 class Dropout(nn.Dropout):
@@ -30,14 +31,34 @@ class Dropout(nn.Dropout):
         """Any shape, any floating type; the result has the same."""
         if not self.training or x.device.type != "cpu":
             return super().forward(x)
-        dropped = int(_LEVELS * self.p + torch.rand((), dtype=torch.float64).item())
-        return x * _kept(x, dropped).mul_(1 / (1 - self.p))
+        dropped = _LEVELS * self.p + torch.rand((), dtype=torch.float64)
+        if torch.compiler.is_compiling():
+            kept = torch.ge(_traceable_lanes(x), dropped.floor() - _LEVELS // 2).to(x.dtype)
+        else:
+            kept = _kept(x, int(dropped.item()))
+        return x * kept.mul_(1 / (1 - self.p))
 
 
 def _kept(x: Tensor, dropped: int) -> Tensor:
     """Zeros, each with probability dropped / 2^8, and ones, of the shape and type of ``x``."""
+    numbers = torch.empty(_count(x), dtype=torch.int64).random_(_LOWEST, None)
     if dropped == _LEVELS:
         return torch.zeros_like(x)
-    numbers = torch.empty(-(-x.numel() // _LANES), dtype=torch.int64).random_(-(1 << 63), None)
-    lanes = numbers.view(torch.int8)[: x.numel()].view(x.shape)
-    return torch.ge(lanes, dropped - _LEVELS // 2, out=torch.empty(x.shape, dtype=x.dtype))
+    return torch.ge(_lanes(numbers, x), dropped - _LEVELS // 2, out=torch.empty(x.shape, dtype=x.dtype))
+
+
+def _traceable_lanes(x: Tensor) -> Tensor:
+    """The lanes that ``_kept`` draws, by an operator that compilers know.
+
+    They stop at one that works in place. This one takes the same numbers r, but gives r mod (2^64 - 1) - 2^63.
+    """
+    return _lanes(torch.randint(_LOWEST, -_LOWEST - 1, (_count(x),)) ^ _LOWEST, x)
+
+
+def _count(x: Tensor) -> int:
+    return -(-x.numel() // _LANES)
+
+
+def _lanes(numbers: Tensor, x: Tensor) -> Tensor:
+    """Numbers of 8 bits, from -2^7 to 2^7 - 1, of the shape of ``x``."""
+    return numbers.view(torch.int8)[: x.numel()].view(x.shape)

@@ -6,6 +6,8 @@ undone, before the game begins. A pass that is differentiated twice is never com
 
 from __future__ import annotations
 
+import logging
+import os
 import warnings
 from typing import TYPE_CHECKING
 
@@ -35,6 +37,8 @@ def compile_players(state: TrainingState, rehearse: Callable[[], None]) -> str:
     counters = state.counters()
     tensors = {group: {name: tensor.clone() for name, tensor in named.items()} for group, named in state.tensors().items()}
     reason = ""
+    if "TORCH_LOGS" not in os.environ:
+        logging.getLogger("torch._dynamo").setLevel(logging.ERROR)  # it warns of what it leaves uncompiled, in pages
     warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor")  # so does whatever is compiled anew later
     try:
         with warnings.catch_warnings(action="ignore"):  # the compiler's own affairs, from its import on

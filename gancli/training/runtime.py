@@ -108,12 +108,17 @@ class Runtime:
         """The runtime that the configuration asks for, on this machine; sets torch's threads and determinism.
 
         Raises:
-            ConfigError: the device or precision is not available here.
+            ConfigError: the device or precision is not available here, or torch cannot write its cache.
         """
         device = pick_device(config.device) if processes.world == 1 else _own_device(config.device, processes)
         if config.threads:
             torch.set_num_threads(config.threads)
-        torch.use_deterministic_algorithms(config.deterministic)
+        try:
+            torch.use_deterministic_algorithms(config.deterministic)  # loads the compiler, used or not
+        except OSError as error:
+            raise ConfigError(
+                f"Torch cannot have its cache: {error}.", "Set TORCHINDUCTOR_CACHE_DIR to a folder that can be written to."
+            ) from error
         torch.backends.cudnn.benchmark = not config.deterministic
         return cls(device, _pick_bf16(config.precision, device), processes)
 

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 import torch
 
@@ -64,3 +66,19 @@ def test_gradients_of_both_orders_pass_where_units_are_kept():
 @pytest.mark.parametrize("shape", [(0, 3), (1,), (3, 1, 1), (2, 3, 4, 5)])
 def test_any_shape_goes(shape):
     assert Dropout(0.5)(torch.ones(shape)).shape == shape
+
+
+@pytest.mark.skipif(shutil.which("g++") is None and shutil.which("clang++") is None, reason="no C++ compiler")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+@pytest.mark.parametrize("p", [0.001, 0.3, 0.999])
+def test_compiled_it_is_one_graph_and_draws_the_same(p):
+    torch.compiler.reset()
+    plain = Dropout(p)
+    compiled = torch.compile(plain, dynamic=False, fullgraph=True, options={"fallback_random": True})
+    for seed, shape in enumerate([(128, 32), (7, 3), (128, 32), (3, 5, 5)]):
+        x, drawn = torch.randn(shape), []
+        for dropout in (plain, compiled):
+            torch.manual_seed(seed)
+            drawn.append((dropout(x), torch.rand(())))
+        assert torch.allclose(drawn[0][0], drawn[1][0])
+        assert drawn[0][1] == drawn[1][1]

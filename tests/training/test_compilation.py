@@ -1,6 +1,7 @@
 """Compiled networks play the same game. Compiling takes seconds, so that everything about it is asked of few games."""
 
 import json
+import logging
 import shutil
 
 import pytest
@@ -78,6 +79,20 @@ def test_a_compiler_that_cannot_even_be_loaded_is_a_reason_and_no_error(make_gam
     game = make_game()
     assert compile_players(game.state, lambda: None) == "ImportError: no module named triton"
     assert all(player.compiled is None for player in game.state.players.values())
+
+
+@COMPILER
+def test_what_the_compiler_leaves_uncompiled_fills_no_terminal(make_game, monkeypatch):
+    monkeypatch.delenv("TORCH_LOGS", raising=False)
+    said = []
+    monkeypatch.setattr(logging.getLogger("torch._dynamo"), "handlers", [handler := logging.Handler()])
+    handler.emit = said.append
+    state = make_game().state
+    generator = state.players["generator"]
+    forward = generator.network.forward
+    generator.network.forward = lambda z: forward(z) * (1 + 0 * int(z.sum().item()))  # breaks the graph
+    assert not compile_players(state, lambda: [generator(torch.randn(n + 2, 5)) for n in range(9)])
+    assert [record.getMessage() for record in said if record.levelno >= logging.WARNING] == []
 
 
 def test_a_failure_in_the_rehearsal_leaves_the_state_alone(make_game, weights_of):

@@ -24,6 +24,15 @@ def test_precision_is_a_choice():
     assert Runtime.select(RuntimeConfig(device="cpu", precision="auto")).bf16 == cpu_has_fast_bf16()
 
 
+def test_a_cache_that_torch_cannot_have_is_named_with_the_variable(monkeypatch):
+    def refused(_):
+        raise NotADirectoryError(20, "Not a directory", "/some/cache")
+
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", refused)
+    with pytest.raises(ConfigError, match=r"/some/cache.*TORCHINDUCTOR_CACHE_DIR"):
+        Runtime.select(RuntimeConfig(device="cpu"))
+
+
 def test_threads_are_set():
     before = torch.get_num_threads()
     try:
