@@ -93,12 +93,16 @@ def fingerprint(images: ImageSet) -> str:
     return state.hexdigest()
 
 
+_FILES = (".npz", ".npy", ".zip", ".tar", ".gz", ".tgz", ".xz", ".parquet", ".arrow")
+"""What no data set of a name is called: a file that is not there is missing, and no unknown plugin."""
+
+
 def _is_path(value: str) -> bool:
     from gancli.registry import DATASETS
 
     if ".py:" in value or any(value in (entry.name, entry.qualified) for entry in DATASETS.entries()):
         return False
-    return os.sep in value or value.startswith((".", "~", "hf:")) or os.path.lexists(value)
+    return os.sep in value or value.startswith((".", "~", "hf:")) or value.lower().endswith(_FILES) or os.path.lexists(value)
 
 
 def _from_path(config: DataConfig, split: str, watch: Watch) -> Loaded:

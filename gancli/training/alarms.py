@@ -81,7 +81,9 @@ def _stronger_penalty(objective: Objective) -> str:
     return f"a larger -s objective.{(in_use or ['r1_gamma'])[0]}"
 
 
-def signs_of_trouble(metrics: Mapping[str, float], step: int, objective: Objective) -> Iterator[tuple[str, str]]:
+def signs_of_trouble(
+    metrics: Mapping[str, float], step: int, objective: Objective, *, classes: int = 0
+) -> Iterator[tuple[str, str]]:
     """(name, message) of every alarm that the means over an epoch that ended at ``step`` give cause for, in this very game."""
     if step < EARLIEST_STEP:
         return
@@ -95,12 +97,13 @@ def signs_of_trouble(metrics: Mapping[str, float], step: int, objective: Objecti
             ),
         )
     if metrics["diversity"] < _COLLAPSED:
+        alike = "The pictures of each class are" if classes else "The pictures are"
         compared = objective.generator_sees_real
         elsewhere = "or more pictures per batch" if compared else "or -s objective.name=relativistic"
         yield (
             "collapse",
             (
-                f"The pictures, or those of each class, are nearly all alike: diversity {metrics['diversity']:.2f} "
+                f"{alike} nearly all alike: diversity {metrics['diversity']:.2f} "
                 "of the data's. "
                 f"Try {_stronger_penalty(objective)}, a smaller --learning-rate, {elsewhere}."
             ),

@@ -168,7 +168,7 @@ class Session:
         if quality or plan.ends_epoch_past(state.step, SHORT_EPOCH_STEPS):
             rate, seconds = self._rate("epoch"), state.elapsed_seconds
             self._say(EpochEnded(epoch, plan.epochs, state.step, means, rate, seconds, self.spectator.figure))
-        for name, message in signs_of_trouble(means, state.step, self.game.trainer.objective):
+        for name, message in signs_of_trouble(means, state.step, self.game.trainer.objective, classes=self.game.image.classes):
             if name not in state.alarms:
                 state.alarms.append(name)
                 self.metrics.append({**self._row("alarm"), "alarm": name, "message": message})

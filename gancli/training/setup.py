@@ -198,7 +198,8 @@ def advice(game: Game) -> tuple[str, ...]:
             "and faster (--arch dcgan; `gancli arch list` shows what is installed), and a smaller --image-size is quicker."
         )
     number, steps = len(game.data.images.images), game.plan.total_steps
-    if number < FEW_PICTURES and steps is not None and steps < FEW_STEPS:
+    in_epochs = game.config.train.images is None  # who counts pictures knows how few they are
+    if in_epochs and number < FEW_PICTURES and steps is not None and steps < FEW_STEPS:
         notes.append(
             f"{count(steps, 'step')} {'is' if steps == 1 else 'are'} few, since there "
             f"{'is' if number == 1 else 'are'} only {count(number, 'picture')}: --minutes 10 plays longer."

@@ -98,7 +98,7 @@ def test_a_tilde_is_the_home_folder(folder, monkeypatch):
     assert load_images(DataConfig(dataset=f"~/{folder.name}")).name == "my-digits"
 
 
-@pytest.mark.parametrize("path", ["./mnits", "~nobody-of-that-name/x", "/nowhere/at/all", "a/b"])
+@pytest.mark.parametrize("path", ["./mnits", "~nobody-of-that-name/x", "/nowhere/at/all", "a/b", "c300.npz", "PICTURES.ZIP"])
 def test_what_looks_like_a_path_is_missed_as_one(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DatasetError, match="does not exist"):

@@ -102,3 +102,10 @@ def test_classes_of_copies_are_left_out():
 def test_classes_without_a_pair_are_left_out():
     real, few = torch.randn(3, 1, 4, 4), torch.arange(3)
     assert diversity(real / 2, real, few, torch.zeros(3)) == diversity(real / 2, real)
+
+
+@pytest.mark.parametrize(("classes", "text"), [(0, "The pictures are nearly"), (10, "The pictures of each class are nearly")])
+def test_collapse_is_told_of_the_pictures_that_were_compared(classes, text):
+    trouble = {"d_loss": 1.0, "real_score": 0.6, "fake_score": 0.4, "diversity": 0.0}
+    messages = dict(signs_of_trouble(trouble, EARLIEST_STEP, NonSaturating(), classes=classes))
+    assert text in messages["collapse"]
