@@ -9,28 +9,28 @@ Importing this package costs nothing; each name below is imported when it is fir
 
 from __future__ import annotations
 
+from gancli.version import __version__
+
 TYPE_CHECKING = False  # what typing calls so, without the 5 ms that importing typing costs every start
 
-__version__ = "0.1.0"
-
 if TYPE_CHECKING:
-    from gancli.config import RunConfig
+    from gancli.config.resolve import resolve
+    from gancli.config.schema import RunConfig
     from gancli.errors import GancliError
-    from gancli.generation.loading import load
-    from gancli.generation.model import Model
+    from gancli.models.loading import load
+    from gancli.models.model import Model
     from gancli.plugin import Architecture, ImageSpec, Networks
-    from gancli.settings import resolve
     from gancli.training.run import train
 
 _HOME = {
     "Architecture": "gancli.plugin",
     "GancliError": "gancli.errors",
     "ImageSpec": "gancli.plugin",
-    "Model": "gancli.generation.model",
+    "Model": "gancli.models.model",
     "Networks": "gancli.plugin",
-    "RunConfig": "gancli.config",
-    "load": "gancli.generation.loading",
-    "resolve": "gancli.settings",
+    "RunConfig": "gancli.config.schema",
+    "load": "gancli.models.loading",
+    "resolve": "gancli.config.resolve",
     "train": "gancli.training.run",
 }
 

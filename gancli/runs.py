@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from gancli.errors import RunError, StorageError, UsageError, did_you_mean
-from gancli.storage import explain, explained, make_directories, write_atomically
+from gancli.storage.disk import explain, explained, make_directories, write_atomically
 
 __all__ = [
     "RunDirectory",
@@ -179,7 +179,7 @@ def refuse_missing_architecture(run: RunDirectory) -> None:
     Raises:
         PluginError: it is not installed; with the command that installs it.
     """
-    from gancli.registry import ARCHITECTURES
+    from gancli.plugins.registry import ARCHITECTURES
 
     try:
         made_by = run.info()["arch"]
@@ -196,7 +196,7 @@ def refuse_busy(run: RunDirectory) -> None:
     Raises:
         RunBusyError: it is.
     """
-    from gancli.checkpoint.lock import RunLock
+    from gancli.storage.lock import RunLock
 
     with RunLock(run.lock_path):
         pass
@@ -287,7 +287,7 @@ def remove_run(run: RunDirectory) -> None:
         RunBusyError: it is being trained.
         StorageError: something in it cannot be deleted.
     """
-    from gancli.checkpoint.lock import RunLock
+    from gancli.storage.lock import RunLock
 
     if not (run.info_path.is_file() or run.lock_path.is_file()):
         raise RunError(

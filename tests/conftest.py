@@ -61,7 +61,7 @@ def train_small(small_pictures, tmp_path_factory):
     """``(*assignments)`` -> the directory of a run of four steps, in a directory of runs of its own."""
 
     def train_small(*assignments):
-        from gancli.settings import resolve
+        from gancli.config.resolve import resolve
         from gancli.training.run import train
 
         asked = resolve(assignments=[*SMALL, f"data.dataset={small_pictures}", *assignments], environment={})
@@ -91,7 +91,7 @@ def install(tmp_path, monkeypatch):
 
     ``(distribution, module, source, name, group, version, attribute)`` -> its dist-info directory.
     """
-    from gancli.distributions import read
+    from gancli.plugins.distributions import read
 
     site = tmp_path / "site"
     site.mkdir()

@@ -1,6 +1,6 @@
-"""Make gancli/quality/files/mnist-extractor.safetensors: `python examples/extractor/train.py [TARGET]`.
+"""Make gancli/metrics/files/mnist-extractor.safetensors: `python examples/extractor/train.py [TARGET]`.
 
-Trains :class:`gancli.quality.digits.DigitNetwork` on MNIST's training split, with small affine distortions, for some minutes
+Trains :class:`gancli.metrics.digits.DigitNetwork` on MNIST's training split, with small affine distortions, for some minutes
 on two CPU cores, and says how much of the test split it gets right. The same machine, torch and number of threads give the
 same bytes. Batch normalisation is for the training only: it is folded into the weights, and the file holds plain layers.
 
@@ -20,13 +20,13 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from gancli.checkpoint.tensors import encode
 from gancli.data.batches import Batches, normalise
 from gancli.data.mnist import Mnist
-from gancli.quality.digits import FILE, DigitNetwork
-from gancli.quality.extractor import TOTAL_VARIANCE
-from gancli.quality.moments import Moments
-from gancli.seeds import address, generator_at
+from gancli.metrics.digits import FILE, DigitNetwork
+from gancli.metrics.extractor import TOTAL_VARIANCE
+from gancli.metrics.moments import Moments
+from gancli.randomness.seeds import address, generator_at
+from gancli.storage.tensors import encode
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

@@ -17,14 +17,14 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from gancli.console.live import LiveConsole
-from gancli.generation.animation import Request as Film
-from gancli.generation.animation import write as write_film
-from gancli.generation.loading import load
-from gancli.generation.sample import Request, write
-from gancli.generation.tour import Tour
-from gancli.generation.walk import Walk
-from gancli.settings import resolve
+from gancli.cli.console.live import LiveConsole
+from gancli.config.resolve import resolve
+from gancli.models.frames import Tour
+from gancli.models.interpolation import Walk
+from gancli.models.loading import load
+from gancli.sampling.animation import Request as Film
+from gancli.sampling.animation import write as write_film
+from gancli.sampling.sample import Request, write
 from gancli.training.run import train
 
 HERE = Path(__file__).resolve().parent

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gancli.checkpoint.manifest import MANIFEST, Manifest
-from gancli.checkpoint.strict_json import MAX_BYTES
 from gancli.errors import CheckpointError, RunError
-from gancli.storage import DISK, Storage, explained
+from gancli.storage.disk import DISK, Storage, explained
+from gancli.storage.strict_json import MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

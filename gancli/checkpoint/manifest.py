@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
-from gancli.checkpoint.strict_json import parse_object
 from gancli.errors import CheckpointError
+from gancli.storage.strict_json import parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 from gancli.checkpoint.loading import Checkpoint, read_checkpoint, read_manifest
 from gancli.checkpoint.manifest import MANIFEST, Manifest
 from gancli.errors import CheckpointError, GancliError, RunError, StorageError
-from gancli.storage import (
+from gancli.storage.disk import (
     DISK,
     TEMPORARY,
     TRASH,

@@ -28,7 +28,7 @@ from gancli.cli.arguments import has, normalise
 from gancli.cli.failures import report
 from gancli.cli.group import EVERYWHERE, PLAIN
 from gancli.cli.output import Output, put, settle
-from gancli.training.joining import follows
+from gancli.runtime.launch import follows
 
 __all__ = ["EXIT_CODES", "command", "run"]
 

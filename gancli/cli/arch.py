@@ -21,7 +21,7 @@ group = new_group("The networks there are to choose from.")
 @group.command("list", epilog=EVERYWHERE)
 def list_(context: typer.Context, *, json: Json = False) -> None:
     """List the installed architectures, plugins included."""
-    from gancli.registry import ARCHITECTURES
+    from gancli.plugins.registry import ARCHITECTURES
 
     show_plugins(Output.of(context), ARCHITECTURES, as_json=json)
 
@@ -41,7 +41,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Show an architecture's options, with what they mean and may be."""
-    from gancli.describe import plugins
+    from gancli.plugins import listing as plugins
 
     output = Output.of(context)
     described = plugins.architecture(name)
@@ -60,8 +60,8 @@ def show(
 
 
 def _networks(name: str, image: str, assignments: "Sequence[str]") -> dict[str, Any]:
-    from gancli.describe.networks import networks, parse_image
-    from gancli.settings import resolve
+    from gancli.config.resolve import resolve
+    from gancli.gan.layer_table import networks, parse_image
 
     return networks(resolve(flags={"arch.name": name}, assignments=assignments).config, parse_image(image))
 

@@ -15,28 +15,28 @@ __all__ = ["architectures", "assignments", "datasets", "objectives", "plugins", 
 
 def architectures(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001  (Typer's signature)
     """Names of installed architectures."""
-    from gancli.registry import ARCHITECTURES
+    from gancli.plugins.registry import ARCHITECTURES
 
     return ARCHITECTURES.names()
 
 
 def objectives(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001
     """Names of installed objectives."""
-    from gancli.registry import OBJECTIVES
+    from gancli.plugins.registry import OBJECTIVES
 
     return OBJECTIVES.names()
 
 
 def plugins(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001  (Typer's signature)
     """Names of installed plugins of every kind."""
-    from gancli.describe.plugins import KINDS
+    from gancli.plugins.listing import KINDS
 
     return sorted({name for registry in KINDS for name in registry.names()})
 
 
 def datasets(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001
     """Names of installed data sets, and paths."""
-    from gancli.registry import DATASETS
+    from gancli.plugins.registry import DATASETS
 
     return [*DATASETS.names(), *_paths(incomplete)]
 
@@ -52,9 +52,9 @@ def runs(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  #
 
 def assignments(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001
     """Dotted keys of the configuration, with the options of the chosen architecture if it is gancli's own."""
+    from gancli.config.resolve import known_keys
     from gancli.errors import GancliError
-    from gancli.registry import ARCHITECTURES
-    from gancli.settings import known_keys
+    from gancli.plugins.registry import ARCHITECTURES
 
     with suppress(GancliError):
         arch = ctx.params.get("arch") or "dense"

@@ -39,7 +39,7 @@ def schema(
     objective: Annotated[str, _OBJECTIVE] = "non-saturating",
 ) -> None:
     """Print the JSON Schema of a configuration file, for editors and validators."""
-    from gancli import settings
+    from gancli.config import resolve as settings
 
     output = Output.of(context)
     output.document(settings.schema(arch, objective))

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from gancli.cli import complete
+from gancli.cli.console.counter import Counter
 from gancli.cli.drawing import refuse_existing
 from gancli.cli.group import EVERYWHERE, new_group
 from gancli.cli.options import Json, set_option
 from gancli.cli.output import Output
 from gancli.cli.plugins_table import show_plugins
-from gancli.console.counter import Counter
 from gancli.errors import UsageError
 
 __all__ = ["group"]
@@ -23,7 +23,7 @@ group = new_group("Pictures to learn from.")
 @group.command("list", epilog=EVERYWHERE)
 def list_(context: typer.Context, *, json: Json = False) -> None:
     """List the data sets that have a name; a path to your own pictures works as well."""
-    from gancli.registry import DATASETS
+    from gancli.plugins.registry import DATASETS
 
     show_plugins(Output.of(context), DATASETS, as_json=json)
 
@@ -41,8 +41,8 @@ def show(
     json: Json = False,
 ) -> None:
     """Look at every picture: what there is, what is broken, what a training would make of it."""
-    from gancli.describe.dataset import pictures
-    from gancli.settings import resolve
+    from gancli.config.resolve import resolve
+    from gancli.data.doctor import pictures
 
     output = Output.of(context)
     if sheet is not None:

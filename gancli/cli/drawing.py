@@ -13,9 +13,9 @@ from gancli.cli.farewell import free_name
 from gancli.errors import StorageError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from gancli.generation.sample import Recipe
-    from gancli.generation.sampler import Sampler
     from gancli.images import Images
+    from gancli.models.sampler import Sampler
+    from gancli.sampling.sample import Recipe
 
 __all__ = ["Pictures", "Target", "Truncation", "class_number", "named", "refuse_existing", "whole"]
 
@@ -82,7 +82,7 @@ class Pictures:
         """How the picture that is to be drawn again was made."""
         if self.like is None:
             return None
-        from gancli.generation.sample import like
+        from gancli.sampling.sample import like
 
         return like(self.like)
 
@@ -99,15 +99,15 @@ class Pictures:
         return self._counted()
 
     def _listed(self, seeds: str) -> list[int]:
-        from gancli.generation.sample import parse_seeds
+        from gancli.sampling.sample import parse_seeds
 
         if self.count is not None or self.seed is not None:
             raise UsageError(f"--seeds {seeds} excludes -n and --seed.", "The list says how many, and which.")
         return parse_seeds(seeds)
 
     def _counted(self) -> range:
-        from gancli.generation.sample import MAX_IMAGES
-        from gancli.latents import MAX_SEED
+        from gancli.randomness.latents import MAX_SEED
+        from gancli.sampling.sample import MAX_IMAGES
 
         count = DEFAULT_COUNT if self.count is None else self.count
         if not 1 <= count <= MAX_IMAGES:
@@ -131,7 +131,7 @@ class Pictures:
         Raises:
             UsageError: they cannot be truncated there.
         """
-        from gancli.latents import check_truncation
+        from gancli.randomness.latents import check_truncation
 
         check_truncation(self.truncation)
         return recipe.truncation if self.truncation is None and recipe is not None else self.truncation

@@ -12,7 +12,7 @@ __all__ = ["env"]
 
 def env(context: typer.Context, *, json: Json = False) -> None:
     """Show versions, devices, plugins and paths, to paste into a bug report."""
-    from gancli.describe.environment import environment
+    from gancli.cli.environment import environment
 
     output = Output.of(context)
     found = environment()

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 from gancli.cli import complete
+from gancli.cli.console.counter import Counter
 from gancli.cli.drawing import refuse_existing, whole
 from gancli.cli.expand import expand
 from gancli.cli.options import Json
 from gancli.cli.output import Output
 from gancli.cli.sources import Source
-from gancli.console.counter import Counter
 from gancli.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -115,10 +115,10 @@ def evaluate(
 
 def _both(pictures: Path | None, asked: Asked, source: Source, output: Output) -> "tuple[Subject, Reference]":
     """What is measured and what it is measured against."""
-    from gancli.config import DataConfig
+    from gancli.config.schema import DataConfig
     from gancli.evaluation.reference import data_of, load_reference, with_note
     from gancli.evaluation.subject import of_model, of_pictures
-    from gancli.training.runtime import pick_device
+    from gancli.runtime.device import pick_device
 
     model = source.sampler() if pictures is None else None
     facts = model.origin.facts if model else {}
@@ -135,7 +135,7 @@ def _both(pictures: Path | None, asked: Asked, source: Source, output: Output) -
 def _keep(subject: "Subject", document: dict[str, Any], png: bytes | None, asked: Asked, output: Output) -> dict[str, str]:
     """Write the report into the run, and the nearest training pictures where they were asked for: what is where."""
     from gancli.runs import RunDirectory
-    from gancli.storage import write_atomically
+    from gancli.storage.disk import write_atomically
 
     if png is None:
         return {}

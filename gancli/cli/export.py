@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gancli.cli.console.counter import Counter
 from gancli.cli.drawing import named, refuse_existing, whole
 from gancli.cli.expand import expand
 from gancli.cli.options import Json
 from gancli.cli.output import Output
 from gancli.cli.signals import interrupting
 from gancli.cli.sources import StoredModel, told
-from gancli.console.counter import Counter
 from gancli.errors import StorageError, UsageError
 
 if TYPE_CHECKING:

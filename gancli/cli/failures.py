@@ -65,7 +65,7 @@ def _usage_error(error: typer.TyperException) -> UsageError:
 
 
 def _disk_trouble(error: OSError) -> GancliError | None:
-    from gancli.storage import explain as explain_storage
+    from gancli.storage.disk import explain as explain_storage
 
     if error.errno not in DISK_TROUBLES:
         return None

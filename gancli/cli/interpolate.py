@@ -4,13 +4,13 @@ import sys
 
 import typer
 
+from gancli.cli.console.counter import Counter
 from gancli.cli.expand import expand
 from gancli.cli.options import Json
 from gancli.cli.output import Output
 from gancli.cli.signals import interrupting
 from gancli.cli.sources import Source, told
 from gancli.cli.walking import Route, Screen
-from gancli.console.counter import Counter
 
 __all__ = ["interpolate"]
 
@@ -26,9 +26,9 @@ def interpolate(context: typer.Context, *, route: Route, screen: Screen, source:
     request = screen.request(route.columns)
     with interrupting(), Counter(sys.stderr, quiet=output.quiet) as counter:
         model = source.load()
-        from gancli.generation.animation import write
-        from gancli.generation.sample import format_seeds
-        from gancli.generation.tour import Tour
+        from gancli.models.frames import Tour
+        from gancli.sampling.animation import write
+        from gancli.sampling.sample import format_seeds
 
         walk = route.walk(model)
         tour = Tour(model, walk)

@@ -11,8 +11,8 @@ from typer.models import OptionInfo
 from gancli.cli import complete
 
 if TYPE_CHECKING:
+    from gancli.config.resolve import Resolved
     from gancli.runs import RunDirectory
-    from gancli.settings import Resolved
 
 __all__ = ["Json", "RunsDir", "Settings", "set_option"]
 
@@ -95,20 +95,20 @@ class Settings:
 
     def resolve(self) -> "Resolved":
         """The configuration of a new run."""
-        from gancli.settings import resolve
+        from gancli.config.resolve import resolve
 
         return resolve(files=self.files or (), assignments=self.assignments or (), flags=self.flags)
 
     def resolve_upon(self, run: "RunDirectory") -> "Resolved":
         """The configuration of ``run`` with what was given on top."""
-        from gancli.settings import resolve
+        from gancli.config.resolve import resolve
 
         files = [run.config_path, *(self.files or ())]
         return resolve(files=files, assignments=self.assignments or (), flags=self.flags, environment={})
 
     def changes(self, run: "RunDirectory") -> dict[str, object]:
         """The keys by which :meth:`resolve_upon` differs from what is stored."""
-        from gancli.settings import flatten, refuse_other_choice
+        from gancli.config.resolve import flatten, refuse_other_choice
 
         stored = flatten(Settings().resolve_upon(run).config)
         refuse_other_choice(stored, files=self.files or (), assignments=self.assignments or (), flags=self.flags)

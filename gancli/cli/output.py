@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 import typer
 
-from gancli.console.stream import is_live
+from gancli.cli.console.stream import is_live
 from gancli.text import printable
 
 if TYPE_CHECKING:
-    from gancli.console import Console
+    from gancli.cli.console import Console
 
 __all__ = ["Output", "put", "settle", "unread_is_fine"]
 
@@ -67,7 +67,7 @@ class Output:
 
     def console(self) -> "Console":
         """Where the progress of a training is shown."""
-        from gancli.console import console_for
+        from gancli.cli.console import console_for
 
         return console_for(sys.stderr, quiet=self.quiet, color=self.color)
 

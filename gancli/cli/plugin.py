@@ -34,7 +34,7 @@ def list_(
 
     Nothing of others is imported unless you ask for it.
     """
-    from gancli.describe.plugins import overview
+    from gancli.plugins.listing import overview
 
     output = Output.of(context)
     found = overview(verify=verify)
@@ -72,8 +72,8 @@ def check(
 
     Each check says why it matters and how to mend what fails. Exit code 8 if one does.
     """
-    from gancli.describe.plugins import kind_of
-    from gancli.settings import plugin_options
+    from gancli.config.resolve import plugin_options
+    from gancli.plugins.listing import kind_of
     from gancli.testing import checklist
 
     output = Output.of(context)
@@ -125,8 +125,8 @@ def new(
 
     Code, tests, README and CI: it works, and its tests pass, as it is. Then replace its networks by yours.
     """
-    from gancli.installation import command_for_folder
-    from gancli.scaffold import Plugin, create
+    from gancli.plugins.installation import command_for_folder
+    from gancli.plugins.scaffold import Plugin, create
 
     output = Output.of(context)
     plugin = Plugin.named(name)

@@ -9,7 +9,7 @@ __all__ = ["show_plugins"]
 
 def show_plugins(output: Output, registry: Any, *, as_json: bool) -> None:  # noqa: ANN401  (a Registry, which needs pydantic)
     """Print what is installed, third parties' included; nothing of theirs is imported."""
-    from gancli.describe.plugins import listing
+    from gancli.plugins.listing import listing
 
     found = listing(registry)
     if as_json:

@@ -6,7 +6,7 @@
 import os
 from pathlib import Path
 
-import gancli
+from gancli.version import __version__
 
 __all__ = ["COMPLETION_VARIABLE", "HELP", "answer", "concise", "version"]
 
@@ -29,7 +29,7 @@ def answer(argv: list[str]) -> str | None:
 
 def version() -> str:
     """``gancli 0.1.0``, without a line's end."""
-    return f"gancli {gancli.__version__}"
+    return f"gancli {__version__}"
 
 
 def concise(text: str) -> str:

@@ -11,7 +11,7 @@ from gancli.cli import complete
 from gancli.cli.group import EVERYWHERE, new_group
 from gancli.cli.options import Json, RunsDir
 from gancli.cli.output import Output
-from gancli.describe.runs import name_of
+from gancli.cli.run_table import name_of
 from gancli.errors import UsageError
 from gancli.text import duration, printable
 
@@ -26,7 +26,7 @@ _RUN_OR_LAST = typer.Argument(metavar="RUN", help="Its name or path; by default 
 @group.command("list", epilog=EVERYWHERE)
 def list_(context: typer.Context, *, runs_dir: RunsDir = Path("runs"), json: Json = False) -> None:
     """List the runs, newest first."""
-    from gancli.describe.runs import summary
+    from gancli.cli.run_table import summary
     from gancli.runs import list_runs
 
     output = Output.of(context)
@@ -50,7 +50,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Show one run: how far it came, and where its files are."""
-    from gancli.describe.runs import details
+    from gancli.cli.run_table import details
     from gancli.runs import find_run
 
     output = Output.of(context)

@@ -4,13 +4,13 @@ import sys
 
 import typer
 
+from gancli.cli.console.counter import Counter
 from gancli.cli.drawing import Pictures, Target
 from gancli.cli.expand import expand
 from gancli.cli.options import Json
 from gancli.cli.output import Output
 from gancli.cli.signals import interrupting
 from gancli.cli.sources import Source, told
-from gancli.console.counter import Counter
 
 __all__ = ["sample"]
 
@@ -26,7 +26,7 @@ def sample(context: typer.Context, *, pictures: Pictures, where: Target, source:
     truncation = pictures.threshold(recipe)
     with interrupting(), Counter(sys.stderr, quiet=output.quiet) as counter:
         model = source.sampler(recipe)
-        from gancli.generation.sample import Request, write
+        from gancli.sampling.sample import Request, write
 
         labels = pictures.labels(model, len(seeds), recipe)
         columns = where.columns or (recipe.columns if recipe else None)

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 from gancli.cli.output import Output
 
 if TYPE_CHECKING:
-    from gancli.settings import Resolved
+    from gancli.config.resolve import Resolved
 
 __all__ = ["show_settings"]
 
 
 def show_settings(output: Output, resolved: "Resolved", *, as_json: bool) -> None:
     """Each key with its value and where that comes from. The JSON's ``config`` is a configuration file for ``-c``."""
-    from gancli.settings import flatten
+    from gancli.config.resolve import flatten
 
     if as_json:
         output.document({"config": resolved.config.model_dump(mode="json"), "origins": dict(resolved.origins)})

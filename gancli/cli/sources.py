@@ -11,10 +11,10 @@ from gancli.cli.options import RunsDir
 from gancli.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
-    from gancli.generation.model import Model
-    from gancli.generation.sample import Recipe
-    from gancli.generation.sampler import Sampler
     from gancli.images import Images
+    from gancli.models.model import Model
+    from gancli.models.sampler import Sampler
+    from gancli.sampling.sample import Recipe
 
 __all__ = ["Source", "StoredModel", "told"]
 
@@ -54,7 +54,7 @@ class StoredModel:
         return self._load(recipe, "cpu")
 
     def _load(self, recipe: "Recipe | None", device: str) -> "Model":
-        from gancli.generation.loading import load
+        from gancli.models.loading import load
 
         made_by = None if self.run or self.checkpoint else recipe
         model = load(
@@ -108,7 +108,7 @@ class Source(StoredModel):
         """
         if self.checkpoint is None or not self._is_onnx:
             return self.load(recipe)
-        from gancli.generation.onnx_model import load_onnx
+        from gancli.models.onnx_model import load_onnx
 
         model = load_onnx(Path(self.checkpoint))
         if self.weights and self.weights != model.origin.weights:
@@ -126,7 +126,7 @@ class Source(StoredModel):
 def _check_device(device: str) -> None:
     from pydantic import ValidationError
 
-    from gancli.config import RuntimeConfig
+    from gancli.config.schema import RuntimeConfig
 
     try:
         RuntimeConfig(device=device)

@@ -18,15 +18,15 @@ from gancli.cli.settings_table import show_settings
 from gancli.cli.signals import Signals
 from gancli.errors import RunError, UsageError
 from gancli.runs import RunDirectory, find_run, refuse_busy, refuse_missing_architecture, refuse_name, remove_run
+from gancli.runtime.launch import joined
 from gancli.training.events import RunStarted
-from gancli.training.joining import joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gancli.config import RunConfig
+    from gancli.config.schema import RunConfig
+    from gancli.runtime.processes import Processes
     from gancli.training.events import Event, RunEnded
-    from gancli.training.processes import Processes
 
 __all__ = ["train"]
 
@@ -136,7 +136,7 @@ def _go_on(run: RunDirectory, changes: dict[str, object], from_step: int | None,
 
 
 def _follow(**watch: Any) -> "RunEnded":  # noqa: ANN401  (observe and stop)
-    from gancli.training.following import follow
+    from gancli.training.worker import follow
 
     return follow(**watch)
 

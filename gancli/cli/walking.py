@@ -15,9 +15,9 @@ from gancli.errors import StorageError, UsageError
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from gancli.generation.animation import Request
-    from gancli.generation.model import Model
-    from gancli.generation.walk import Walk
+    from gancli.models.interpolation import Walk
+    from gancli.models.model import Model
+    from gancli.sampling.animation import Request
 
 __all__ = ["Route", "Screen"]
 
@@ -91,7 +91,7 @@ class Route:
         return self._walk(None if self.class_ is None else _classes(self.class_, model))
 
     def _walk(self, labels: list[int] | None) -> "Walk":
-        from gancli.generation.walk import Walk
+        from gancli.models.interpolation import Walk
 
         rows, columns = self._shape()
         cells = rows * columns
@@ -99,8 +99,8 @@ class Route:
         return Walk(seeds, self.frames, cells, labels, self.method, self.loop, self.truncation)
 
     def _seeds(self, cells: int, *, passes: bool) -> Sequence[int]:
-        from gancli.generation.sample import parse_seeds
-        from gancli.generation.walk import MAX_CELLS, MAX_KEYFRAMES
+        from gancli.models.interpolation import MAX_CELLS, MAX_KEYFRAMES
+        from gancli.sampling.sample import parse_seeds
 
         if cells > MAX_CELLS:
             raise UsageError(f"--grid {self.grid} has {cells:,} walks.", f"At most {MAX_CELLS:,} go in step.")
@@ -157,7 +157,7 @@ class Screen:
             StorageError: there is something already.
             PluginError: a package is missing for it.
         """
-        from gancli.generation.animation import Request, frames_in
+        from gancli.sampling.animation import Request, frames_in
 
         request = Request(self.target or free_name("walk.gif"), columns, _fraction(self.fps), self.scale, not self.no_metadata)
         refuse_existing(request.target, force=self.force)

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gancli.data.watch import Watch, unwatched
 from gancli.errors import ConfigError, PluginError
+from gancli.plugins.registry import DATASETS, is_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from gancli.config import DataConfig
+    from gancli.config.schema import DataConfig
     from gancli.data.readers.reader import Reader
     from gancli.plugin import ImageSet
 
-__all__ = ["Loaded", "collection_of", "dataset_defaults", "fingerprint", "load_images"]
+__all__ = ["Loaded", "collection_of", "fingerprint", "load_images"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ def load_images(config: DataConfig, split: str = "train", watch: Watch = unwatch
         PluginError: there is no data set of that name, or it is broken.
         ConfigError: labels are given for a data set that has its own.
     """
-    if _is_path(config.dataset):
+    if is_path(config.dataset):
         return _from_path(config, split, watch)
     return _from_plugin(config, split, watch)
 
@@ -63,22 +62,11 @@ def collection_of(config: DataConfig, split: str = "train") -> Reader | None:
     Raises:
         DatasetError: they are missing or broken.
     """
-    if not _is_path(config.dataset):
+    if not is_path(config.dataset):
         return None
     from gancli.data.opening import collection_at
 
     return collection_at(config.dataset, split)
-
-
-def dataset_defaults(dataset: str) -> Mapping[str, Any]:
-    """The settings that a named data set prefers; none for a path. Loads neither pictures nor torch.
-
-    Raises:
-        PluginError: there is no data set of that name, or it is broken.
-    """
-    from gancli.registry import DATASETS
-
-    return {} if _is_path(dataset) else DATASETS.load(dataset).defaults
 
 
 def fingerprint(images: ImageSet) -> str:
@@ -91,18 +79,6 @@ def fingerprint(images: ImageSet) -> str:
             state.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
             state.update(tensor.contiguous().numpy().data)
     return state.hexdigest()
-
-
-_FILES = (".npz", ".npy", ".zip", ".tar", ".gz", ".tgz", ".xz", ".parquet", ".arrow")
-"""What no data set of a name is called: a file that is not there is missing, and no unknown plugin."""
-
-
-def _is_path(value: str) -> bool:
-    from gancli.registry import DATASETS
-
-    if ".py:" in value or any(value in (entry.name, entry.qualified) for entry in DATASETS.entries()):
-        return False
-    return os.sep in value or value.startswith((".", "~", "hf:")) or value.lower().endswith(_FILES) or os.path.lexists(value)
 
 
 def _from_path(config: DataConfig, split: str, watch: Watch) -> Loaded:
@@ -133,7 +109,6 @@ def _fitted(images: ImageSet, config: DataConfig, watch: Watch) -> ImageSet:
 
 def _from_plugin(config: DataConfig, split: str, watch: Watch) -> Loaded:
     from gancli.data.sources import refuse_split
-    from gancli.registry import DATASETS
 
     entry = DATASETS.find(config.dataset)
     if config.labels is not None:

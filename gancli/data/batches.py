@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from gancli.seeds import address, generator_at
+from gancli.randomness.seeds import address, generator_at
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gancli.errors import StorageError
-from gancli.storage import DISK, explained, remove
+from gancli.storage.disk import DISK, explained, remove
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from gancli.config import DataConfig
+    from gancli.config.schema import DataConfig
     from gancli.data.decoding import Header
     from gancli.data.fit import Fit
     from gancli.data.readers.labels import Labels

@@ -18,7 +18,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from gancli.errors import StorageError
-from gancli.storage import DISK, explained, remove, write_atomically
+from gancli.storage.disk import DISK, explained, remove, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

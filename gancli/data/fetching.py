@@ -22,7 +22,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from gancli.data.paths import visible
 from gancli.errors import DownloadError
-from gancli.storage import DISK, explained, make_directories
+from gancli.storage.disk import DISK, explained, make_directories
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from gancli.config import DataConfig
+    from gancli.config.schema import DataConfig
     from gancli.data.decoding import Header
 
 __all__ = ["Fit", "choose", "parse_size", "place"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gancli.data.fetching import refuse_offline
 from gancli.data.paths import visible
 from gancli.errors import DatasetError, DownloadError
-from gancli.extras import require
+from gancli.plugins.extras import require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from gancli.data.sources import find_images, find_labels, has_idx_name, load_pic
 from gancli.errors import DatasetError
 
 if TYPE_CHECKING:
-    from gancli.config import DataConfig
+    from gancli.config.schema import DataConfig
     from gancli.data.readers.reader import Reader
     from gancli.plugin import ImageSet
 

@@ -11,7 +11,7 @@ import torch
 from gancli.data.fit import Fit, colour, parse_size, place_array
 
 if TYPE_CHECKING:
-    from gancli.config import DataConfig
+    from gancli.config.schema import DataConfig
     from gancli.data.watch import Watch
     from gancli.plugin import ImageSet
 

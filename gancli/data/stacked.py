@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from gancli.data.mnist import Mnist
 from gancli.plugin import Dataset, ImageSet
-from gancli.seeds import generator_at
+from gancli.randomness.seeds import generator_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,17 +10,17 @@ import os
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from gancli.checkpoint.tensors import decode, encode
 from gancli.data.cache import READINGS, root
 from gancli.errors import GancliError
-from gancli.quality.extractor import Reading
-from gancli.storage import make_directories, write_atomically
+from gancli.metrics.extractor import Reading
+from gancli.storage.disk import make_directories, write_atomically
+from gancli.storage.tensors import decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from gancli.quality.extractor import Extractor
+    from gancli.metrics.extractor import Extractor
 
 __all__ = ["cached", "folder"]
 

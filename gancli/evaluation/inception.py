@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from gancli.errors import DownloadError, PluginError
-from gancli.extras import require
-from gancli.quality.extractor import Extractor
+from gancli.metrics.extractor import Extractor
+from gancli.plugins.extras import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,14 +13,14 @@ from gancli.evaluation.nearest import picture, pixel_neighbours
 from gancli.evaluation.reference import MOST_REAL, MOST_TRAINING, Reference
 from gancli.evaluation.report import Report
 from gancli.evaluation.subject import Subject, refuse_other_shape
-from gancli.quality import manifolds
-from gancli.quality.classes import histogram
-from gancli.quality.copying import copying
-from gancli.quality.digits import SIZE, DigitExtractor
-from gancli.quality.distances import frechet_estimate, kernel_distance
-from gancli.quality.estimate import Estimate, proportion
-from gancli.quality.extractor import Reading, batches, read, some_of
-from gancli.quality.moments import Moments
+from gancli.metrics import manifolds
+from gancli.metrics.classes import histogram
+from gancli.metrics.copying import copying
+from gancli.metrics.digits import SIZE, DigitExtractor
+from gancli.metrics.distances import frechet_estimate, kernel_distance
+from gancli.metrics.estimate import Estimate, proportion
+from gancli.metrics.extractor import Reading, batches, read, some_of
+from gancli.metrics.moments import Moments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

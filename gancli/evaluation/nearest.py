@@ -10,8 +10,8 @@ import torch
 from torch.nn.functional import interpolate
 
 from gancli import images
-from gancli.quality.extractor import batches
-from gancli.quality.manifolds import nearest
+from gancli.metrics.extractor import batches
+from gancli.metrics.manifolds import nearest
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gancli.config import DataConfig
+from gancli.config.schema import DataConfig
 from gancli.data import load_images
 from gancli.errors import DatasetError
 from gancli.evaluation.cache import cached
-from gancli.quality.choice import extractor_for
-from gancli.quality.digits import StackedDigitExtractor
-from gancli.quality.extractor import batches, read, some_of
+from gancli.metrics.choice import extractor_for
+from gancli.metrics.digits import StackedDigitExtractor
+from gancli.metrics.extractor import batches, read, some_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gancli.data import Loaded
-    from gancli.quality.extractor import Extractor, Reading
+    from gancli.metrics.extractor import Extractor, Reading
 
 __all__ = ["MOST_REAL", "Reference", "data_of", "load_reference"]
 

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gancli.quality.classes import Histogram
-    from gancli.quality.estimate import Estimate
+    from gancli.metrics.classes import Histogram
+    from gancli.metrics.estimate import Estimate
 
 __all__ = ["Report"]
 

@@ -9,7 +9,7 @@ import torch
 
 from gancli.data.untouched import pictures_at
 from gancli.errors import UsageError
-from gancli.quality.extractor import batches as in_batches
+from gancli.metrics.extractor import batches as in_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from gancli.generation.sampler import Sampler
     from gancli.images import Images
+    from gancli.models.sampler import Sampler
 
 __all__ = ["Subject", "of_model", "of_pictures"]
 

@@ -17,7 +17,7 @@ from gancli.errors import StorageError
 from gancli.export.formats import Exported, Options, choose, export
 
 if TYPE_CHECKING:
-    from gancli.generation.model import Model
+    from gancli.models.model import Model
 
 __all__ = ["Exported", "write"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import gancli
 from gancli.errors import ExportError
+from gancli.version import __version__
 
 if TYPE_CHECKING:
-    from gancli.generation.model import Model
+    from gancli.models.model import Model
 
 __all__ = ["PARITY", "facts_of"]
 
@@ -20,7 +20,7 @@ _PASSED_ON = ("arch", "image", "classes", "latent_dim", "dataset")
 
 
 def facts_of(model: Model) -> dict[str, Any]:
-    """The facts of :class:`gancli.generation.facts.Facts`, as JSON.
+    """The facts of :class:`gancli.checkpoint.provenance.Facts`, as JSON.
 
     Raises:
         ExportError: the model knows too little about itself, since it was not loaded from a run.
@@ -30,7 +30,7 @@ def facts_of(model: Model) -> dict[str, Any]:
         raise ExportError(f"The model does not say its {missing[0]}.", "Export one that was loaded from a run or checkpoint.")
     return {
         **{name: origin.facts[name] for name in _PASSED_ON},
-        "gancli": gancli.__version__,
+        "gancli": __version__,
         "run": origin.run,
         "step": origin.step,
         "weights": origin.weights,

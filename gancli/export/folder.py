@@ -17,18 +17,18 @@ from io import BytesIO
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
+from gancli.checkpoint.provenance import SHARED
 from gancli.errors import ExportError, StorageError
 from gancli.export.card import card
 from gancli.export.facts import facts_of
 from gancli.export.formats import FORMATS, Options, verified
-from gancli.generation.facts import SHARED
 from gancli.images import grid, save_png, to_bytes
-from gancli.storage import DISK, TEMPORARY, TRASH, explained, refuse_missing_parent, remove, write_file
+from gancli.storage.disk import DISK, TEMPORARY, TRASH, explained, refuse_missing_parent, remove, write_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gancli.generation.model import Model
+    from gancli.models.model import Model
 
 __all__ = ["CARD", "CONFIG", "SAMPLES", "Folder", "write_folder"]
 

@@ -11,13 +11,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gancli.errors import CheckpointError, ExportError, UsageError, did_you_mean
-from gancli.extras import require
+from gancli.plugins.extras import require
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from gancli.export.parity import Draw
-    from gancli.generation.model import Model
+    from gancli.models.model import Model
 
 __all__ = ["FORMATS", "Exported", "Format", "Options", "Verified", "choose", "export", "verified"]
 
@@ -151,7 +151,7 @@ def export(model: Model, target: Path, row: Format, options: Options) -> Exporte
         ExportError: it cannot be expressed in this format, or would not be the same generator.
         StorageError: it cannot be written.
     """
-    from gancli.storage import refuse_missing_parent, replacing, write_file
+    from gancli.storage.disk import refuse_missing_parent, replacing, write_file
 
     refuse_missing_parent(target)
     data = verified(model, row, options).data

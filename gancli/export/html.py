@@ -21,20 +21,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import gancli
 from gancli.errors import ExportError
 from gancli.export.formats import FP16_TOLERANCE
 from gancli.export.program.replay import replay
 from gancli.export.program.steps import Precision, Program
 from gancli.export.program.tracing import trace
-from gancli.latents import latents
+from gancli.randomness.latents import latents
+from gancli.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from gancli.generation.model import Model
+    from gancli.models.model import Model
 
 __all__ = ["encode", "reload", "stamp"]
 
@@ -58,7 +58,7 @@ def encode(model: Model) -> bytes:
     page, style = _source("drawing.js") + _source("page.js"), _source("page.css")
     parts = {
         "policy": _policy([engine, page], style),
-        "version": escape(gancli.__version__),
+        "version": escape(__version__),
         "title": escape(f"{model.origin.run} · gancli"),
         "icon": _ICON,
         "run": escape(model.origin.run),
@@ -126,7 +126,7 @@ def _facts(model: Model, precision: Precision) -> dict[str, Any]:
         "image": {"channels": image.channels, "height": image.height, "width": image.width},
         "latent_dim": model.latent_dim,
         "precision": precision,
-        "version": gancli.__version__,
+        "version": __version__,
         "difference": None,
     }
 

@@ -15,16 +15,16 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gancli.checkpoint.provenance import KEY
 from gancli.errors import ExportError, UsageError
 from gancli.export.facts import PARITY, facts_of
-from gancli.generation.facts import KEY
 
 if TYPE_CHECKING:
     from onnx import ModelProto
     from torch import Tensor, nn
 
     from gancli.export.parity import Draw
-    from gancli.generation.model import Model
+    from gancli.models.model import Model
 
 __all__ = ["DEFAULT_OPSET", "encode", "reload", "stamp"]
 
@@ -80,7 +80,7 @@ def stamp(data: bytes, difference: float) -> bytes:
 
 def reload(data: bytes) -> Draw:
     """The generator in the content of a file, run by ONNX Runtime, as `gancli sample` does."""
-    from gancli.generation.onnx_model import onnx_from_bytes
+    from gancli.models.onnx_model import onnx_from_bytes
 
     return onnx_from_bytes(data, Path("generator.onnx")).draw
 
@@ -89,7 +89,7 @@ def _converted(model: Model, network: nn.Module | None, opset: int) -> ModelProt
     import torch
 
     from gancli.export.tracing import quietly, trace, unsupported
-    from gancli.generation.onnx_model import IMAGES, LABELS, LATENTS
+    from gancli.models.onnx_model import IMAGES, LABELS, LATENTS
 
     program = trace(model, network)
     names = [LATENTS, LABELS] if model.image.classes else [LATENTS]

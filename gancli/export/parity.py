@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gancli.errors import ExportError, GancliError
-from gancli.latents import latents
+from gancli.randomness.latents import latents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    from gancli.generation.model import Model
+    from gancli.models.model import Model
 
     Draw = Callable[[NDArray[np.float32], NDArray[np.int64] | None], NDArray[np.float32]]
     """Latents ``(n, latent_dim)`` and, for a conditional model, classes ``(n,)`` -> images ``(n, c, h, w)`` in [-1, 1]."""

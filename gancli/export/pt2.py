@@ -11,8 +11,8 @@ import io
 import json
 from typing import TYPE_CHECKING
 
+from gancli.checkpoint.provenance import KEY
 from gancli.export.facts import PARITY, facts_of
-from gancli.generation.facts import KEY
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
     from gancli.export.parity import Draw
-    from gancli.generation.model import Model
+    from gancli.models.model import Model
 
 __all__ = ["encode", "reload", "stamp"]
 

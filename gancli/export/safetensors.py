@@ -9,15 +9,15 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gancli.checkpoint.provenance import KEY, stored_facts
 from gancli.export.facts import PARITY, facts_of
-from gancli.generation.facts import KEY, stored_facts
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from gancli.export.parity import Draw
-    from gancli.generation.model import Model
+    from gancli.models.model import Model
 
 __all__ = ["encode", "reload", "stamp"]
 
@@ -32,7 +32,7 @@ def encode(model: Model) -> bytes:
 
 def stamp(data: bytes, difference: float) -> bytes:
     """The same with the largest difference to the generator among its facts."""
-    from gancli.checkpoint.tensors import decode, read_metadata
+    from gancli.storage.tensors import decode, read_metadata
 
     stored = stored_facts(read_metadata(data, f"'{_WHAT}'").get(KEY), _WHAT)
     return _encoded(decode(data, f"'{_WHAT}'"), stored | {PARITY: difference})
@@ -40,7 +40,7 @@ def stamp(data: bytes, difference: float) -> bytes:
 
 def reload(data: bytes, arch: str | None = None) -> Draw:
     """The generator in the content of a file, built anew; ``arch`` is ``FILE.py:CLASS`` where it was a file."""
-    from gancli.generation.loading import from_bytes
+    from gancli.models.loading import from_bytes
 
     model = from_bytes(data, _WHAT, arch)
 
@@ -56,6 +56,6 @@ def reload(data: bytes, arch: str | None = None) -> Draw:
 
 
 def _encoded(tensors: dict[str, Any], facts: dict[str, Any]) -> bytes:
-    from gancli.checkpoint.tensors import encode as encode_tensors
+    from gancli.storage.tensors import encode as encode_tensors
 
     return encode_tensors(tensors, {"format": "pt", KEY: json.dumps(facts, sort_keys=True)})

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.export import ExportedProgram
 
-    from gancli.generation.model import Model
+    from gancli.models.model import Model
 
 __all__ = ["quietly", "trace", "unsupported"]
 

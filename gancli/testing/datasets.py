@@ -9,7 +9,7 @@ import torch
 from gancli.data import fingerprint
 from gancli.errors import GancliError
 from gancli.plugin import Dataset, ImageSet
-from gancli.registry import DATASETS
+from gancli.plugins.registry import DATASETS
 from gancli.testing.chance import surroundings
 from gancli.testing.checks import Check, fail
 from gancli.testing.description import IDENTITY, PREFERENCES

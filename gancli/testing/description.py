@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from gancli.config.resolve import validate_options
 from gancli.errors import ConfigError
 from gancli.plugin import API, ArchConfig, ImageSpec
-from gancli.registry import understood
-from gancli.settings import validate_options
+from gancli.plugins.registry import understood
 from gancli.testing.checks import Check, fail
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Watch:
             own = [f for f in traceback.extract_stack()[:-1] if "importlib" not in f.filename]
             print("TORCH", own[-1].filename, own[-1].lineno, sep="\\t", file=sys.stderr)
 sys.meta_path.insert(0, Watch())
-from gancli.registry import ARCHITECTURES, DATASETS, OBJECTIVES
+from gancli.plugins.registry import ARCHITECTURES, DATASETS, OBJECTIVES
 registry = next(each for each in (ARCHITECTURES, OBJECTIVES, DATASETS) if each.group == sys.argv[2])
 plugin = registry.load(sys.argv[1])
 if registry is ARCHITECTURES:

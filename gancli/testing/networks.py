@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from gancli.gan.state import load_strictly
 from gancli.plugin import Networks
 from gancli.testing.checks import Check, fail, skip
 from gancli.testing.subject import LATENT_DIM, equal, state_of
-from gancli.training.state import load_strictly
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from gancli.objectives.penalties import penalties_of
+from gancli.gan.penalties import penalties_of
 from gancli.plugin import ArchConfig, Objective, Penalty
-from gancli.registry import OBJECTIVES
+from gancli.plugins.registry import OBJECTIVES
 from gancli.testing.checks import Check, fail
 from gancli.testing.description import IDENTITY, OPTIONS, PREFERENCES
 from gancli.testing.subject import Subject

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gancli.checkpoint.tensors import decode, encode
-from gancli.config import TrainConfig
+from gancli.config.resolve import load_objective
+from gancli.config.schema import TrainConfig
 from gancli.data.batches import Batches
 from gancli.errors import GancliError
-from gancli.registry import OBJECTIVES
-from gancli.settings import load_objective
+from gancli.gan.state import Average, Player, TrainingState
+from gancli.gan.trainer import Trainer
+from gancli.plugins.registry import OBJECTIVES
+from gancli.runtime.device import Runtime
+from gancli.storage.tensors import decode, encode
 from gancli.testing.checks import Check, fail, flag, skip
 from gancli.testing.subject import LATENT_DIM, equal
-from gancli.training.runtime import Runtime
 from gancli.training.setup import mean_image
-from gancli.training.state import Average, Player, TrainingState
-from gancli.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 import torch
 
-from gancli.describe.networks import parse_image
+from gancli.config.resolve import resolve, validate_options
+from gancli.gan.layer_table import parse_image
 from gancli.plugin import Architecture, ImageSpec, Networks
-from gancli.registry import ARCHITECTURES, Entry, PluginT, Registry
-from gancli.settings import resolve, validate_options
+from gancli.plugins.registry import ARCHITECTURES, Entry, PluginT, Registry
 from gancli.testing.checks import fail
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from gancli.config import RunConfig
+    from gancli.config.schema import RunConfig
     from gancli.plugin import ArchConfig
 
 __all__ = ["CLASSES", "IMAGES", "LATENT_DIM", "ArchitectureSubject", "Case", "Subject", "equal", "state_of"]

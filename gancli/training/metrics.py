@@ -10,7 +10,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Self
 
-from gancli.storage import explain, write_atomically
+from gancli.storage.disk import explain, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from gancli.config import TrainConfig
+    from gancli.config.schema import TrainConfig
 
 __all__ = ["Plan"]
 

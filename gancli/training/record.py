@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-import gancli
 from gancli.errors import GancliError
+from gancli.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -71,7 +71,7 @@ class Record:
             "ended": None,
             "argv": before.get("argv", this["argv"]),
             "sessions": [*before.get("sessions", []), this],
-            "gancli": gancli.__version__,
+            "gancli": __version__,
             "torch": str(torch.__version__),
             "python": platform.python_version(),
             "platform": platform.platform(),

@@ -12,30 +12,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gancli.checkpoint.lock import RunLock
-from gancli.checkpoint.snapshot import unpack
 from gancli.checkpoint.store import CheckpointStore
-from gancli.config import LENGTHS, RunConfig
+from gancli.config.resolve import flatten, resolve
+from gancli.config.schema import LENGTHS, RunConfig
 from gancli.data.paths import count
-from gancli.distributions import canonical
 from gancli.errors import CheckpointError, ConfigError, RunError, StorageError
+from gancli.plugins.distributions import canonical
 from gancli.runs import RunDirectory, create_run, refuse_missing_architecture, refuse_name
-from gancli.settings import flatten, resolve
-from gancli.storage import write_atomically
+from gancli.runtime.processes import ALONE
+from gancli.storage.disk import write_atomically
+from gancli.storage.lock import RunLock
 from gancli.training.events import Preparing
-from gancli.training.following import hand_out, set_up_together
-from gancli.training.processes import ALONE
 from gancli.training.session import Session
 from gancli.training.setup import advice
+from gancli.training.snapshot import unpack
+from gancli.training.worker import hand_out, set_up_together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gancli.checkpoint.loading import Checkpoint
     from gancli.data.watch import Watch
+    from gancli.runtime.processes import Processes
     from gancli.training.events import Event, RunEnded
     from gancli.training.plan import Plan
-    from gancli.training.processes import Processes
     from gancli.training.setup import Game
 
 __all__ = ["resume", "stored_config", "train"]
@@ -69,13 +69,13 @@ def train(
     """Train a new run.
 
     Args:
-        config: the whole configuration, see :func:`gancli.settings.resolve`.
+        config: the whole configuration, see :func:`gancli.config.resolve.resolve`.
         runs_dir: where run directories live; made if it is missing.
         name: name of the new run directory; by default time, data set and architecture.
         observe: is told what happens, see :mod:`gancli.training.events`.
         stop: asked after every step; when it returns a signal's number, the run is saved and ends.
         argv: the command line, for the record.
-        processes: all that take part; the others call :func:`gancli.training.following.follow`.
+        processes: all that take part; the others call :func:`gancli.training.worker.follow`.
 
     Returns:
         how it ended: ``status`` is ``done`` or ``stopped``.

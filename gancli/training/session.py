@@ -10,13 +10,11 @@ import time
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, TextIO
 
-import gancli
 from gancli import images
-from gancli.checkpoint.snapshot import pack
 from gancli.checkpoint.store import CheckpointStore
 from gancli.errors import DivergedError
 from gancli.runs import mark_latest
-from gancli.storage import explain, explained, remove_leftovers, write_atomically
+from gancli.storage.disk import explain, explained, remove_leftovers, write_atomically
 from gancli.training.alarms import signs_of_trouble
 from gancli.training.events import (
     Alarm,
@@ -26,13 +24,15 @@ from gancli.training.events import (
     PreviewWritten,
     Progress,
 )
-from gancli.training.following import play_on
 from gancli.training.lines import Log
 from gancli.training.metrics import MetricsLog, plot_losses, read_rows
+from gancli.training.monitoring import Spectator
 from gancli.training.plan import SHORT_EPOCH_STEPS
 from gancli.training.record import Record
-from gancli.training.spectator import Spectator
+from gancli.training.snapshot import pack
 from gancli.training.summary import run_ended, run_started
+from gancli.training.worker import play_on
+from gancli.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -178,7 +178,7 @@ class Session:
         step = self.game.state.step
         target = self.run.samples / f"{step:06d}.png"
         buffer = BytesIO()
-        images.save_png(images.grid(images.to_bytes(fake)), buffer, {"gancli": gancli.__version__, "step": step})
+        images.save_png(images.grid(images.to_bytes(fake)), buffer, {"gancli": __version__, "step": step})
         write_atomically(target, buffer.getvalue())
         self.preview = target
         self._say(PreviewWritten(step, target))
@@ -191,7 +191,7 @@ class Session:
         self.metrics.sync()
         facts = self.game.facts()
         members = pack(state, {**facts, "step": state.step})
-        facts |= {"elapsed_seconds": state.elapsed_seconds, "gancli": gancli.__version__}  # no part of the state
+        facts |= {"elapsed_seconds": state.elapsed_seconds, "gancli": __version__}  # no part of the state
         saved = self.store.save(state.step, members, images_seen=state.images_seen, facts=facts)
         if self.saved_step is None:
             mark_latest(self.run)

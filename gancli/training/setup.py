@@ -7,30 +7,30 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from gancli.config.resolve import flatten, load_arch, load_objective
 from gancli.data.batches import Batches
 from gancli.data.paths import count
 from gancli.data.watch import Watch, unwatched
 from gancli.errors import ConfigError, DatasetError, PluginError
+from gancli.gan.augmentation import augmentation_for
+from gancli.gan.compilation import compile_players
+from gancli.gan.state import Average, Player, TrainingState
+from gancli.gan.trainer import Trainer
 from gancli.plugin import ImageSpec, Networks
-from gancli.registry import ARCHITECTURES, Entry
-from gancli.seeds import address
-from gancli.settings import flatten, load_arch, load_objective
-from gancli.training.augmentation import augmentation_for
-from gancli.training.compilation import compile_players
+from gancli.plugins.registry import ARCHITECTURES, Entry
+from gancli.randomness.seeds import address
+from gancli.runtime.device import Runtime, memory_errors_explained
+from gancli.runtime.micro_batches import Shares
+from gancli.runtime.processes import ALONE
 from gancli.training.plan import Plan
-from gancli.training.processes import ALONE
-from gancli.training.runtime import Runtime, memory_errors_explained
-from gancli.training.shares import Shares
 from gancli.training.sizing import load_suited
-from gancli.training.state import Average, Player, TrainingState
-from gancli.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gancli.config import RunConfig, TrainConfig
+    from gancli.config.schema import RunConfig, TrainConfig
     from gancli.data import Loaded
-    from gancli.training.processes import Processes
+    from gancli.runtime.processes import Processes
 
 __all__ = ["Game", "advice", "build_networks", "mean_image", "set_up"]
 

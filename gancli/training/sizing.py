@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gancli.config import LONGEST_SIDE, SHORTEST_SIDE
+from gancli.config.resolve import load_arch
+from gancli.config.schema import LONGEST_SIDE, SHORTEST_SIDE
 from gancli.data import load_images
-from gancli.settings import load_arch
 
 if TYPE_CHECKING:
-    from gancli.config import RunConfig
+    from gancli.config.schema import RunConfig
     from gancli.data import Loaded
     from gancli.data.watch import Watch
 

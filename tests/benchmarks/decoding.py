@@ -59,7 +59,7 @@ def decode(folder: Path) -> None:
 
 def prepare(folder: Path) -> float:
     """Seconds for all that is done before a training, when nothing of it was done before."""
-    from gancli.config import DataConfig
+    from gancli.config.schema import DataConfig
     from gancli.data import cache, load_images
 
     cache.clear()

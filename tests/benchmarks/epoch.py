@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from interleave import Spread, in_turn, show, taken
 
-from gancli.settings import resolve
+from gancli.config.resolve import resolve
 from gancli.training.setup import set_up
 
 if TYPE_CHECKING:

@@ -22,11 +22,11 @@ import torch
 from interleave import in_turn
 from report import Row, conclude
 
+from gancli.checkpoint.provenance import Origin
+from gancli.config.resolve import resolve
 from gancli.errors import GancliError
-from gancli.generation.facts import Origin
-from gancli.generation.model import Model
-from gancli.generation.sample import Request, write
-from gancli.settings import resolve
+from gancli.models.model import Model
+from gancli.sampling.sample import Request, write
 from gancli.training.setup import set_up
 
 if TYPE_CHECKING:

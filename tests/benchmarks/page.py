@@ -17,10 +17,10 @@ from interleave import Spread, in_turn, show, taken
 from report import Row, conclude
 from selenium import webdriver
 
-from gancli.architectures.dense import Dense, DenseConfig
+from gancli.checkpoint.provenance import Origin
 from gancli.export.html import encode
-from gancli.generation.facts import Origin
-from gancli.generation.model import Model
+from gancli.gan.architectures.dense import Dense, DenseConfig
+from gancli.models.model import Model
 from gancli.plugin import ImageSpec
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import torch
 from epoch import default_game, share
 from report import Row, conclude
 
-from gancli.quality.probe import Probe
+from gancli.metrics.probe import Probe
 
 
 def main() -> list[Row]:

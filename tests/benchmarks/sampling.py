@@ -22,10 +22,10 @@ import torch
 from interleave import Spread, gancli, in_turn, ratio, show, taken
 from report import Row, conclude
 
-from gancli.generation.loading import load
-from gancli.generation.model import BATCH_SIZE, Model
-from gancli.generation.sample import Request, write
-from gancli.settings import resolve
+from gancli.config.resolve import resolve
+from gancli.models.loading import load
+from gancli.models.model import BATCH_SIZE, Model
+from gancli.sampling.sample import Request, write
 from gancli.training.run import train
 
 ROUNDS = 5

@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from epoch import default_game, share
 from report import Row, conclude
 
-from gancli.checkpoint.snapshot import pack
 from gancli.checkpoint.store import CheckpointStore
+from gancli.training.snapshot import pack
 
 
 def main() -> list[Row]:

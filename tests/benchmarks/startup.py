@@ -21,9 +21,9 @@ from tempfile import TemporaryDirectory
 from interleave import Spread, compare, gancli, ratio
 from report import Row, conclude
 
+from gancli.config.resolve import resolve
 from gancli.export.formats import FORMATS, Options, export
-from gancli.generation.loading import load
-from gancli.settings import resolve
+from gancli.models.loading import load
 from gancli.training.run import train
 
 BARE, IMPORT = "python -c pass", "python -c 'import torch'"

@@ -14,7 +14,7 @@ import torch
 from interleave import in_turn, ratio, show
 from report import Row, conclude
 
-from gancli.settings import resolve
+from gancli.config.resolve import resolve
 from gancli.training.setup import Game, set_up
 
 ROUNDS, STEPS = 4, 8

@@ -31,7 +31,7 @@ from interleave import Spread, in_turn, ratio, show
 from report import Row, conclude
 from worker import PEERS, Team, Worker, threads
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 RECIPE = ROOT / "examples" / "article.toml"
 TENSORFLOW = "BENCHMARK_TENSORFLOW"
 OURS = "gancli"
@@ -61,7 +61,7 @@ def read_arguments() -> argparse.Namespace:
 
 def digits(place: Path) -> Path:
     """MNIST's training pictures, uint8 (60000, 28, 28), for programs that know nothing of gancli."""
-    from gancli.config import DataConfig
+    from gancli.config.schema import DataConfig
     from gancli.data import load_images
 
     path = place / "digits.npy"

@@ -18,7 +18,7 @@ from gancli.data.paths import open_regular, quoted, visible
 from gancli.data.readers.labels import MAX_CLASSES, Labels, natural
 from gancli.data.readers.reader import MAX_FILE_BYTES, SAMPLES, Item, Opened, Reader, sampled
 from gancli.errors import DatasetError
-from gancli.extras import require
+from gancli.plugins.extras import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

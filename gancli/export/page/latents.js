@@ -1,4 +1,4 @@
-// Latents addressed by seed, as gancli/latents.py has them: Philox4x32-10 (Salmon et al., 2011) and Box-Muller.
+// Latents addressed by seed, as gancli/randomness/latents.py has them: Philox4x32-10 (Salmon et al., 2011) and Box-Muller.
 "use strict";
 
 const Latents = (() => {

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
     from torch.fx import Node
 
-    from gancli.generation.model import Model
+    from gancli.models.model import Model
 
 __all__ = ["trace"]
 

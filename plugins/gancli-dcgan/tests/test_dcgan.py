@@ -9,10 +9,10 @@ import torch
 from pydantic import ValidationError
 from torch.autograd import backward
 
-from gancli.objectives import losses
-from gancli.objectives.penalties import penalties_of
+from gancli.gan import losses
+from gancli.gan.penalties import penalties_of
 from gancli.plugin import ImageSpec, Networks, Objective
-from gancli.registry import ARCHITECTURES
+from gancli.plugins.registry import ARCHITECTURES
 from gancli_dcgan import DCGAN, DCGANConfig, halvings
 
 LATENT_DIM = 12

@@ -11,8 +11,8 @@ import torch
 from pydantic import ValidationError
 from torch.autograd import backward
 
-from gancli.objectives import losses
-from gancli.objectives.penalties import penalties_of
+from gancli.gan import losses
+from gancli.gan.penalties import penalties_of
 from gancli.plugin import ImageSpec, Networks, Objective
 from gancli_resnet import ResNet, ResNetConfig, resolutions
 from gancli_resnet.networks import Block, ResNetDiscriminator

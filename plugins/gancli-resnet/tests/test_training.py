@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from gancli.checkpoint.store import CheckpointStore
-from gancli.generation.loading import load
-from gancli.registry import ARCHITECTURES
+from gancli.config.resolve import resolve
+from gancli.models.loading import load
+from gancli.plugins.registry import ARCHITECTURES
 from gancli.runs import RunDirectory
-from gancli.settings import resolve
 from gancli.training.run import resume, train
 from gancli_resnet import ResNet
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from gancli.config import RunConfig
+    from gancli.config.schema import RunConfig
 
     Configure = Callable[..., RunConfig]
 

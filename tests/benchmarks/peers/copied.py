@@ -17,7 +17,7 @@ from distance import Milestones
 from serving import Turns, options, serve
 from torch import Tensor, nn
 
-from gancli.config import DataConfig
+from gancli.config.schema import DataConfig
 from gancli.data import load_images
 from gancli.data.batches import normalise
 

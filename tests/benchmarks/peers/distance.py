@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from gancli.config import DataConfig
+from gancli.config.schema import DataConfig
 from gancli.evaluation.reference import load_reference
-from gancli.quality.distances import frechet_distance
-from gancli.quality.extractor import read
-from gancli.quality.moments import Moments
+from gancli.metrics.distances import frechet_distance
+from gancli.metrics.extractor import read
+from gancli.metrics.moments import Moments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

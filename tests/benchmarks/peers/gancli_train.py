@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from serving import Turns, options
 
-from gancli.settings import resolve
+from gancli.config.resolve import resolve
 from gancli.training.events import CheckpointSaved, Progress, RunStarted
 from gancli.training.run import train
 

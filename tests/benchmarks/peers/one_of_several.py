@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from serving import Turns, options, serve
 
-from gancli.settings import resolve
-from gancli.training.joining import joined
+from gancli.config.resolve import resolve
+from gancli.runtime.launch import joined
 from gancli.training.setup import set_up
 
 

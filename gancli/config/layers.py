@@ -1,0 +1,157 @@
+"""Where values can be set, each as a flat mapping of dotted keys: the environment, files, assignments, flags."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gancli.config.schema import RunConfig
+from gancli.config.validate import shown
+from gancli.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+__all__ = [
+    "Flat",
+    "Layer",
+    "core_defaults",
+    "dotted",
+    "from_assignments",
+    "from_environment",
+    "from_file",
+    "from_flags",
+    "home_of",
+]
+
+_ENVIRONMENT_PREFIX = "GANCLI_"
+_MAX_CONFIG_BYTES = 1 << 20
+
+_FLAGS = {"arch.name": "arch"}
+"""Flags that are not named like the last part of their key."""
+
+Flat = dict[str, Any]
+
+
+def core_defaults() -> Flat:
+    """What the core says when nobody else does."""
+    return dotted(RunConfig().model_dump(mode="json"))
+
+
+def dotted(nested: Mapping[str, Any]) -> Flat:
+    """``{"train": {"seed": 0}}`` as ``{"train.seed": 0}``."""
+    return {f"{section}.{key}": value for section, values in nested.items() for key, value in values.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Values by dotted key, and for each the name of its origin."""
+
+    values: Flat
+    origins: dict[str, str]
+
+    @classmethod
+    def of(cls, values: Flat, origin: str) -> Layer:
+        """Values that all come from one place."""
+        return cls(values, dict.fromkeys(values, origin))
+
+
+def from_environment(environment: Mapping[str, str]) -> Layer:
+    """What ``GANCLI_SECTION__KEY`` sets."""
+    values, origins = {}, {}
+    for name, text in sorted(environment.items()):
+        section, separator, key = name.removeprefix(_ENVIRONMENT_PREFIX).lower().partition("__")
+        if name.startswith(_ENVIRONMENT_PREFIX) and separator:
+            values[f"{section}.{key}"] = _parse_value(text)
+            origins[f"{section}.{key}"] = name
+    return Layer(values, origins)
+
+
+def from_file(path: Path) -> Layer:
+    """What a TOML or JSON file sets.
+
+    Raises:
+        ConfigError: it cannot be read, or is no such file.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_CONFIG_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(
+            f"The configuration '{path}' cannot be read: {error.strerror}.", "Give a .toml or .json file."
+        ) from error
+    if len(content) > _MAX_CONFIG_BYTES:
+        raise ConfigError(f"The configuration '{path}' is larger than 1 MiB.", "Give a .toml or .json file.")
+    try:
+        nested = _parse(content.decode(), path.suffix)
+    except (ValueError, RecursionError) as error:
+        kind = "JSON" if path.suffix == ".json" else "TOML"
+        raise ConfigError(f"'{path}' is not valid {kind}: {error}.", "Correct it there, or give another file.") from error
+    return Layer.of(_flatten_file(nested, path), path.name)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, in which, as in TOML, no key may be given twice."""
+    names = [name for name, _ in pairs]
+    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+    if twice is not None:
+        raise ValueError(f"the key {shown(twice)} is there twice")
+    return dict(pairs)
+
+
+def _parse(text: str, suffix: str) -> object:
+    if suffix == ".json":
+        return json.loads(text, object_pairs_hook=_unique)
+    import tomllib  # a hundredth of the time that a cold `gancli sample` takes
+
+    return tomllib.loads(text)
+
+
+def _flatten_file(nested: object, path: Path) -> Flat:
+    if not isinstance(nested, dict):
+        raise ConfigError(f"'{path}' holds {shown(nested)}, not sections.", "Write sections such as [train].")
+    for section, values in nested.items():
+        if section in RunConfig.model_fields and not isinstance(values, dict):
+            raise ConfigError(f"'{section}' in '{path}' is {shown(values)}, not a section.", f"Write keys under [{section}].")
+        if not isinstance(values, dict):
+            home = home_of(section) or "section"
+            raise ConfigError(f"{shown(section)} in '{path}' stands outside of a section.", f"Write it under [{home}].")
+        if section not in RunConfig.model_fields and not values:
+            hint = did_you_mean(section, RunConfig.model_fields)
+            raise ConfigError(f"Unknown section {shown(section)} in '{path}'.", hint)
+    return dotted(nested)
+
+
+def home_of(key: str) -> str | None:
+    """The section that has such a key."""
+    return next((known.partition(".")[0] for known in core_defaults() if known.endswith(f".{key}")), None)
+
+
+def from_assignments(assignments: Iterable[str]) -> Layer:
+    """What ``section.key=value`` sets.
+
+    Raises:
+        ConfigError: it sets nothing.
+    """
+    values = {}
+    for text in assignments:
+        key, separator, value = text.partition("=")
+        if not separator or not key.strip():
+            raise ConfigError(f"'-s {text}' sets nothing.", "Write -s section.key=value, for instance -s train.batch_size=64.")
+        values[key.strip()] = _parse_value(value.strip())
+    return Layer.of(values, "-s")
+
+
+def from_flags(flags: Mapping[str, object]) -> Layer:
+    """What flags of their own set, such as ``--batch-size``."""
+    return Layer(dict(flags), {key: f"--{_FLAGS.get(key, key.rpartition('.')[2]).replace('_', '-')}" for key in flags})
+
+
+def _parse_value(text: str) -> object:
+    """JSON, else the text itself; never evaluated."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

@@ -1,0 +1,76 @@
+"""Values against a Pydantic model, strictly; and what is wrong with them, as a sentence for the user."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from gancli.config.schema import RunConfig
+from gancli.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ModelT", "checked", "shortened", "shown"]
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def checked(section: str, model: type[ModelT], values: object, origins: Mapping[str, str]) -> ModelT:
+    """Validate strictly, as JSON: a true is no 1, a "3" no 3, a list may be a tuple."""
+    try:
+        return model.model_validate_json(json.dumps(values, default=str), strict=True)
+    except ValidationError as error:
+        raise _explain(section, model, error, origins) from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"A value in the configuration cannot be stored: {error}.", "Use numbers, text, lists.") from error
+
+
+def _explain(section: str, model: type[BaseModel], error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
+    first, *others = error.errors(include_url=False)
+    location = [str(part) for part in first["loc"]]
+    path = ".".join([section, *location] if section else location)
+    key = ".".join(path.split(".")[:2])
+    origin = f" (from {origins[key]})" if origins.get(key, "default") != "default" else ""
+    more = f" {len(others)} more are not allowed." if others else ""
+    if first["type"] == "json_invalid":  # what json.dumps wrote is JSON, except for half a character
+        return ConfigError(
+            "A text in the configuration is no Unicode, and cannot be stored.", "Rename the file, or correct the text."
+        )
+    if first["type"] == "extra_forbidden":
+        return ConfigError(f"Unknown key '{path}'{origin}.", did_you_mean(path, (f"{section}.{k}" for k in model.model_fields)))
+    example = ", such as [2, 3]" if first["type"] in {"tuple_type", "list_type"} else ""
+    problem = f"{path} = {shown(first['input'])}{origin} is not allowed: {_reason(first['msg'])}{example}."
+    return ConfigError(problem, f"{_meaning(key, model)}{more}")
+
+
+def _reason(message: str) -> str:
+    """Pydantic's message as the end of a sentence: ``it should be less than 1``.
+
+    >>> _reason("Input should be less than 1"), _reason("String should have at most 5 characters")
+    ('it should be less than 1', 'it should have at most 5 characters')
+    """
+    message = message.removeprefix("Value error, ")
+    _, should, rest = message.partition(" should ")
+    return f"it should {rest}" if should else message
+
+
+def shown(value: object) -> str:
+    """A value as JSON, for a message."""
+    return shortened(json.dumps(value, default=str))
+
+
+def shortened(text: str) -> str:
+    """At most 60 characters of a text."""
+    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004  (enough to recognise it)
+
+
+def _meaning(key: str, model: type[BaseModel]) -> str:
+    """The description of a key: ``train.epochs: length of the run in passes over the data.``"""
+    section, _, name = key.partition(".")
+    if model is RunConfig and section in RunConfig.model_fields:
+        model = type(getattr(RunConfig(), section))
+    field = model.model_fields.get(name)
+    return f"{name}: {field.description}." if field and field.description else ""

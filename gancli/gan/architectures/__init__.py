@@ -1,0 +1,1 @@
+"""The architectures in the package: the dense networks of the default."""

@@ -1,0 +1,63 @@
+"""The dense pair: multi-layer perceptrons, the architecture of the original experiments on digits.
+
+With the default options and 1x28x28 pictures the generator is 64-256-512-1024-784 (1,477,136 parameters) and the
+discriminator 784-1024-512-256-1 (1,460,225 parameters). This module is light; the networks are in ``dense_networks``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from gancli.plugin import ArchConfig, Architecture, Defaults, Networks
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gancli.plugin import ImageSpec
+
+__all__ = ["Dense", "DenseConfig"]
+
+Width = Annotated[int, Field(ge=1, le=65536)]
+Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=32)]
+
+
+class DenseConfig(ArchConfig):
+    """Options of the dense architecture."""
+
+    generator_widths: Widths = Field((256, 512, 1024), description="units of the generator's hidden layers, latent side first")
+    discriminator_widths: Widths = Field(
+        (1024, 512, 256), description="units of the discriminator's hidden layers, image side first"
+    )
+    negative_slope: float = Field(0.2, ge=0, le=1, description="slope of LeakyReLU for negative inputs")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of the discriminator's hidden units dropped at each step")
+    initialisation: Literal["he", "article"] = Field(
+        "he", description="initial weights: He normal, or N(0, 0.02) in the first layers and Glorot uniform in the others"
+    )
+    centre: bool = Field(
+        True, description="start the generator at the mean image, and show the discriminator differences from it"
+    )
+    class_dim: int = Field(
+        32, ge=1, le=4096, description="dimensions of a class embedding in the generator (conditional models)"
+    )
+
+
+class Dense(Architecture[DenseConfig]):
+    """Fully connected layers with LeakyReLU; tanh at the end of the generator."""
+
+    api = 1
+    summary = "Multi-layer perceptrons (Goodfellow et al., 2014)"
+    Config = DenseConfig
+    defaults: ClassVar[Defaults] = {"model.latent_dim": 64, "train.learning_rate": 1.4e-3}
+
+    def build(self, config: DenseConfig, image: ImageSpec, latent_dim: int) -> Networks:
+        """Both perceptrons, freshly initialised."""
+        from gancli.gan.architectures.dense_networks import DenseDiscriminator, DenseGenerator
+
+        return Networks(DenseGenerator(config, image, latent_dim), DenseDiscriminator(config, image))
+
+    def calibrate(self, networks: Networks, mean: Tensor) -> None:
+        """Centre both networks on the mean image, if they were built for that."""
+        for network in (networks.generator, networks.discriminator):
+            network.centre(mean)  # type: ignore[operator]

@@ -1,0 +1,53 @@
+"""Networks in compiled form (``torch.compile``), where that works; where it does not, the same networks as they are.
+
+Compilers fail in many ways, some of them only in the backward pass of the second step. So the first steps are rehearsed, and
+undone, before the game begins. A pass that is differentiated twice is never compiled: the compiler has no second derivatives.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gancli.gan.state import TrainingState
+
+__all__ = ["compile_players"]
+
+_OPTIONS: dict[str, str | int | bool | Callable[..., object]] = {"fallback_random": True}
+"""Dropout and the like draw the numbers that they draw uncompiled: randomness keeps its addresses."""
+
+
+def compile_players(state: TrainingState, rehearse: Callable[[], None]) -> str:
+    """Let the players of ``state`` compute in compiled form, if they can.
+
+    Args:
+        state: the players; afterwards every tensor and counter is as it was.
+        rehearse: plays a few steps on that state, of every kind that there will be.
+
+    Returns:
+        why they cannot, in which case they compute as before; empty if they can.
+    """
+    counters = state.counters()
+    tensors = {group: {name: tensor.clone() for name, tensor in named.items()} for group, named in state.tensors().items()}
+    reason = ""
+    if "TORCH_LOGS" not in os.environ:
+        logging.getLogger("torch._dynamo").setLevel(logging.ERROR)  # it warns of what it leaves uncompiled, in pages
+    warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor")  # so does whatever is compiled anew later
+    try:
+        with warnings.catch_warnings(action="ignore"):  # the compiler's own affairs, from its import on
+            for player in state.players.values():
+                player.compiled = torch.compile(player.network, dynamic=False, options=_OPTIONS)
+            rehearse()
+    except Exception as error:  # noqa: BLE001  (whatever a compiler, or the compiler of its code, fails with)
+        reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}".rstrip(": ")
+        for player in state.players.values():
+            player.compiled = None
+    state.restore(tensors, counters)
+    return reason

@@ -1,1 +1,0 @@
-"""Using a trained generator: load it, sample it, write what it draws."""

@@ -1,0 +1,253 @@
+"""From a run, a checkpoint or a file to a model.
+
+A checkpoint says which plugin made it; it never says where code lies. The plugin has to be installed, and an architecture
+that was a file has to be given again.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn.modules.module import register_module_parameter_registration_hook
+
+from gancli.checkpoint.loading import read_checkpoint
+from gancli.checkpoint.manifest import MANIFEST
+from gancli.checkpoint.provenance import KEY, SHARED, Facts, MadeBy, Origin, Weights, parse_facts, read_file, stored_facts
+from gancli.checkpoint.store import CheckpointStore
+from gancli.config.resolve import validate_options
+from gancli.errors import CheckpointError, ConfigError, PluginError
+from gancli.gan.state import load_strictly
+from gancli.models.model import Model
+from gancli.plugin import ImageSpec
+from gancli.plugins.distributions import canonical
+from gancli.plugins.registry import ARCHITECTURES, Entry
+from gancli.runs import find_run
+from gancli.runtime.device import pick_device
+from gancli.storage.tensors import decode, read_metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor, nn
+
+    from gancli.checkpoint.loading import Checkpoint
+
+__all__ = ["from_bytes", "load"]
+
+_MEMBER = {"ema": "ema", "raw": "generator"}
+_OF_A_RUN = ("best", "latest")
+_LARGER, _ALWAYS_FINE = 20, 2**24
+"""Both networks together may have this many times the numbers of the stored generator, and some in any case."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The weights of a generator and what is known about them, not yet interpreted."""
+
+    run: str
+    path: Path
+    step: int
+    digest: str
+    weights: Weights
+    facts: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+
+def load(
+    source: str | Path | None = None,
+    *,
+    checkpoint: str | Path | None = None,
+    step: int | None = None,
+    weights: Weights | None = None,
+    device: str = "cpu",
+    runs_dir: str | Path = "runs",
+    arch: str | None = None,
+) -> Model:
+    """Load a generator.
+
+    Args:
+        source: name or path of a run; by default ``$GANCLI_RUN``, else the run that saved last.
+        checkpoint: ``best`` or ``latest`` of the run; or, instead of a run, the path of a checkpoint directory, of a
+            ``.safetensors`` file, or of a folder that ``gancli export --to-folder`` wrote. By default the best, by the
+            quality figure of the training.
+        step: which checkpoint of the run, instead of the best.
+        weights: ``ema``, the averaged generator, or ``raw``, the one that was trained; by default ``ema``, or what a file
+            holds.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        runs_dir: where runs are looked for by name.
+        arch: ``FILE.py:CLASS``, for a model whose architecture was a file.
+
+    Raises:
+        RunError: there is no such run or checkpoint.
+        CheckpointError: it is corrupt, foreign or unsafe.
+        PluginError: the architecture that made it is not here.
+    """
+    where = pick_device(device)
+    path = None if checkpoint is None or checkpoint in _OF_A_RUN else _weights_of(Path(checkpoint))
+    if path and path.suffix.lower() == ".safetensors":
+        stored = _parse_file(read_file(path), path, weights)
+    elif path:
+        stored = _read_checkpoint(path, weights or "ema")
+    else:
+        which = checkpoint or "best" if step is None else step
+        stored = _read_run(source, which, weights or "ema", Path(runs_dir))
+    return _interpret(stored, where, arch)
+
+
+def _weights_of(path: Path) -> Path:
+    """The path itself, or, of a folder that was made to be shared, the file with the weights.
+
+    Raises:
+        CheckpointError: it is a file of a kind that PyTorch does not draw from.
+    """
+    if (path / SHARED).is_file() and not (path / MANIFEST).exists():
+        return path / SHARED
+    if path.suffix.lower() == ".onnx":
+        raise CheckpointError(
+            f"'{path}' is an export, which PyTorch does not run.", "Draw from it with `gancli sample`, or give a run."
+        )
+    if path.is_file() and path.suffix.lower() != ".safetensors":
+        raise CheckpointError(
+            f"'{path}' is no file that a model is loaded from.",
+            "Give a .safetensors or .onnx file, a folder that `gancli export --to-folder` wrote, a checkpoint, or a run.",
+        )
+    return path
+
+
+def _read_run(source: str | Path | None, which: int | str | Path, weights: Weights, runs_dir: Path) -> _Stored:
+    run = find_run(None if source is None else str(source), runs_dir)
+    member = f"{_MEMBER[weights]}.safetensors"
+    store = CheckpointStore(run.checkpoints)
+    step = which if isinstance(which, int) else None
+    found = store.load_best([member]) if which == "best" else store.load(step, [member])
+    return _member(found, member, run.name, weights)
+
+
+def _read_checkpoint(path: Path, weights: Weights) -> _Stored:
+    member = f"{_MEMBER[weights]}.safetensors"
+    found = read_checkpoint(path, [member])
+    return _member(found, member, found.path.absolute().parent.parent.name, weights)
+
+
+def _member(found: Checkpoint, member: str, run: str, weights: Weights) -> _Stored:
+    return _Stored(
+        run=run,
+        path=found.path,
+        step=found.step,
+        digest=found.manifest.files[member].sha256,
+        weights=weights,
+        facts=dict(found.manifest.facts),
+        tensors=decode(found.files[member], f"'{found.path / member}'"),
+    )
+
+
+def from_bytes(data: bytes, path: Path, arch: str | None = None) -> Model:
+    """The model in the content of a ``.safetensors`` file, on the CPU; ``path`` is its name in messages.
+
+    Raises:
+        CheckpointError: it is corrupt, foreign or unsafe.
+        PluginError: the architecture that made it is not here.
+    """
+    return _interpret(_parse_file(data, path, None), torch.device("cpu"), arch)
+
+
+def _parse_file(data: bytes, path: Path, weights: Weights | None) -> _Stored:
+    from hashlib import sha256
+
+    facts = stored_facts(read_metadata(data, f"'{path}'").get(KEY), path)
+    said = parse_facts({"step": 0, **facts}, path)
+    if weights and said.weights and weights != said.weights:
+        raise CheckpointError(
+            f"'{path}' holds the {said.weights} weights, not the {weights} ones.", "Leave --weights out, or give a run."
+        )
+    return _Stored(
+        run=said.run or path.stem,
+        path=path,
+        step=said.step,
+        digest=said.digest or sha256(data).hexdigest(),
+        weights=said.weights or weights or "ema",
+        facts=facts,
+        tensors=decode(data, f"'{path}'"),
+    )
+
+
+def _interpret(stored: _Stored, device: torch.device, arch: str | None) -> Model:
+    facts = parse_facts({**stored.facts, "step": stored.step}, stored.path)
+    image = ImageSpec(facts.image.channels, facts.image.height, facts.image.width, len(facts.classes))
+    entry = _find_architecture(facts.arch, arch)
+    generator = _build(entry, facts, image, stored)
+    load_strictly(generator, stored.tensors, f"generator of '{stored.path}'")
+    notes: tuple[str, ...] = ()
+    if facts.arch.version != entry.version:
+        notes = (f"Made by {facts.arch.distribution} {facts.arch.version}; {entry.version} is installed.",)
+    origin = Origin(stored.run, stored.path, stored.step, stored.digest, stored.weights, stored.facts, notes)
+    return Model(generator.to(device), facts.latent_dim, image, tuple(facts.classes), origin)
+
+
+def _build(entry: Entry, facts: Facts, image: ImageSpec, stored: _Stored) -> nn.Module:
+    """The generator that the facts describe, with any weights."""
+    plugin = ARCHITECTURES.load_entry(entry)()
+    try:
+        migrated = plugin.migrate(dict(facts.arch.options), facts.arch.version)
+        options = validate_options("arch", plugin.Config, migrated)
+        reason = plugin.supports(options, image)
+    except (ConfigError, KeyError, TypeError, ValueError) as error:
+        reason = str(error)
+    if reason:
+        raise CheckpointError(
+            f"'{stored.path}' does not fit {entry.qualified} {entry.version}: {reason.rstrip('.')}.",
+            f"It was made by version {facts.arch.version}; install that one.",
+        )
+    with torch.random.fork_rng(devices=[]), _growth_bounded(stored):  # the caller's random numbers are the caller's
+        return plugin.build(options, image, facts.latent_dim).generator
+
+
+@contextmanager
+def _growth_bounded(stored: _Stored) -> Iterator[None]:
+    """Refuse networks that are far larger than the file that describes them, before their memory is touched.
+
+    A parameter is registered when its memory is reserved and before it is filled, so that a small file that describes a
+    huge network costs nothing.
+    """
+    there = sum(tensor.numel() for tensor in stored.tensors.values())
+    most, seen = _LARGER * there + _ALWAYS_FINE, 0
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:  # noqa: ARG001  (torch's signature)
+        nonlocal seen
+        seen += 0 if parameter is None else parameter.numel()
+        if seen > most:
+            raise refusal
+
+    refusal = CheckpointError(
+        f"'{stored.path}' describes networks of more than {most:,} numbers, and holds {there:,}.",
+        "Give one that gancli wrote.",
+    )
+    handle = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        raise refusal from error
+    finally:
+        handle.remove()
+
+
+def _find_architecture(made_by: MadeBy, given: str | None) -> Entry:
+    """The installed plugin that made a model, or the file that is given again."""
+    name, distribution = made_by.name, canonical(made_by.distribution)
+    if given:
+        entry = ARCHITECTURES.find(given)
+        if not distribution and entry.version != made_by.version:
+            raise PluginError(
+                f"'{given}' is not the file that made this model: its content differs.", "Give the file as it was."
+            )
+        return entry
+    if not distribution:
+        raise PluginError(
+            f"The model was made by the file '{name}'.",
+            "Give it again with --arch FILE.py:CLASS; it is not imported by itself.",
+        )
+    return ARCHITECTURES.find_maker(name, distribution, made_by.version)

@@ -1,0 +1,143 @@
+"""A trained generator, ready to draw.
+
+model = gancli.load()                                # the last run; or a name, a run's path, a checkpoint's path
+images = model.sample(64, seed=0)                    # float32 (64, c, h, w) in [-1, 1]
+for frame in model.interpolate(60): ...              # float32 (1, c, h, w), from one seed's picture to the next one's
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from gancli.errors import UsageError
+from gancli.models.sampler import BATCH_SIZE, Sampler
+from gancli.randomness.latents import latents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from torch import Tensor, nn
+
+    from gancli.checkpoint.provenance import Origin
+    from gancli.models.interpolation import Method
+    from gancli.plugin import ImageSpec
+
+__all__ = ["BATCH_SIZE", "Model"]
+
+
+class Model(Sampler["Tensor"]):
+    """A generator in evaluation mode. Made by :func:`gancli.load`.
+
+    Attributes:
+        generator: the network, ``(n, latent_dim)`` [, labels] -> ``(n, c, h, w)`` in [-1, 1].
+        device: where it runs.
+
+    The others are those of :class:`gancli.models.sampler.Sampler`.
+    """
+
+    def __init__(
+        self, generator: nn.Module, latent_dim: int, image: ImageSpec, class_names: tuple[str, ...], origin: Origin
+    ) -> None:
+        self.generator = generator.eval().requires_grad_(False)
+        self.latent_dim = latent_dim
+        self.image = image
+        self.class_names = class_names
+        self.origin = origin
+        self.device = next(generator.parameters()).device
+
+    def sample(
+        self,
+        n: int | None = None,
+        *,
+        seed: int = 0,
+        seeds: Sequence[int] | None = None,
+        labels: Sequence[int] | int | None = None,
+        truncation: float | None = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> Tensor:
+        """Draw pictures: float32 ``(n, c, h, w)`` in [-1, 1], on the model's device.
+
+        Picture *i* is that of seed ``seed + i``: the same whatever n, batch size or device, up to rounding.
+
+        Args:
+            n: how many; 64 if neither this nor ``seeds`` is given.
+            seed: seed of the first picture.
+            seeds: the seed of every picture, instead of ``n`` and ``seed``.
+            labels: the class of every picture, or one for all (conditional models); by default 0, 1, 2, ... in turn.
+            truncation: latents' components of larger size are drawn again, which gives less variety and more typical
+                pictures (the truncation trick); see :func:`gancli.randomness.latents.latents`.
+            batch_size: pictures drawn at a time.
+
+        Raises:
+            UsageError: n, the labels or the truncation are out of range.
+        """
+        if seeds is None:
+            count = 64 if n is None else n
+            if count < 1:
+                raise UsageError(f"n = {count} pictures cannot be drawn.", "Ask for at least 1.")
+            seeds = range(seed, seed + count)
+        elif n is not None and n != len(seeds):
+            raise UsageError(f"n = {n}, but there are {len(seeds)} seeds.", "Give one of the two.")
+        if labels is not None:
+            labels = _listed(labels) * (1 if np.ndim(labels) else len(seeds))
+        return torch.cat(list(self.batches(seeds, labels, batch_size, truncation)))
+
+    def _drawn(
+        self, seeds: Sequence[int], classes: Sequence[int] | None, batch_size: int, truncation: float | None
+    ) -> Iterator[Tensor]:
+        for start in range(0, len(seeds), batch_size):
+            z = torch.from_numpy(latents(seeds[start : start + batch_size], self.latent_dim, truncation))
+            chosen = () if classes is None else (torch.tensor(classes[start : start + batch_size]),)
+            yield self.draw(z, *chosen)
+
+    def interpolate(
+        self,
+        frames: int = 60,
+        *,
+        keyframes: int | Sequence[int] = 6,
+        labels: Sequence[int] | int | None = None,
+        method: Method = "slerp",
+        loop: bool = True,
+        cells: int = 1,
+        truncation: float | None = None,
+    ) -> Iterator[Tensor]:
+        """Walk through latent space: ``frames`` times float32 ``(cells, c, h, w)`` in [-1, 1], one after the other.
+
+        Equally long steps lead from keyframe to keyframe. The first frame is the first keyframe; a loop's last frame is one
+        step before it.
+
+        Args:
+            frames: of the whole walk.
+            keyframes: how many latents to pass, those of seeds 0, 1, 2, ...; or the seeds. Keyframe k of cell c has the
+                seed at ``k * cells + c``.
+            labels: the classes to pass on the way, or the one to keep (conditional models).
+            method: ``slerp``, turning, or ``lerp``, straight.
+            loop: whether to go back to the first keyframe in the end.
+            cells: pictures per frame, each of which walks its own way.
+            truncation: as in :meth:`sample`, of the keyframes.
+
+        Raises:
+            UsageError: at once, if anything is out of range.
+        """
+        from gancli.models.frames import Tour
+        from gancli.models.interpolation import Walk
+
+        seeds = _listed(keyframes) if np.ndim(keyframes) else range(_listed(keyframes)[0] * max(1, cells))
+        passed = labels if labels is None else _listed(labels)
+        return iter(Tour(self, Walk(seeds, frames, cells, passed, method, loop, truncation)))
+
+    @torch.no_grad()  # not inference mode, whose tensors nobody could train a classifier on
+    def draw(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Pictures of given latents ``(n, latent_dim)`` [, labels ``(n,)``]: float32 ``(n, c, h, w)``."""
+        conditions = () if labels is None else (labels.to(self.device),)
+        images: Tensor = self.generator(z.to(self.device), *conditions)
+        return images.float()
+
+
+def _listed(numbers: Sequence[int] | int) -> list[int]:
+    """One whole number, or a list, array or tensor of them, as Python's own."""
+    listed: list[int] = np.atleast_1d(np.asarray(numbers)).tolist()
+    return listed

@@ -1,0 +1,164 @@
+"""A generator in an ONNX file, run by ONNX Runtime. PyTorch is not imported: drawing starts in a fraction of the time.
+
+The file may be anybody's. Only what ``gancli export`` writes is run: operations of the standard's own domain, numbers that
+lie in the file itself, no functions and no control flow; other libraries of operations are never loaded. What the file says
+about itself is bounded and checked like the facts of a checkpoint (:mod:`gancli.checkpoint.provenance`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gancli.checkpoint.provenance import KEY, Facts, Origin, parse_facts, read_file, stored_facts
+from gancli.errors import CheckpointError
+from gancli.models.sampler import Sampler
+from gancli.plugin import ImageSpec
+from gancli.plugins.extras import require
+from gancli.randomness.latents import latents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from onnx import ModelProto
+
+__all__ = ["IMAGES", "LABELS", "LATENTS", "OnnxModel", "load_onnx", "onnx_from_bytes"]
+
+LATENTS, LABELS, IMAGES = "z", "labels", "images"
+"""Names of the inputs and of the output."""
+
+_FOREIGN = "Give one that `gancli export` wrote."
+_STANDARD = frozenset(("", "ai.onnx"))
+_SILENT = 4
+"""ONNX Runtime's own log; what matters comes as an exception."""
+
+_TYPES = {"tensor(float)", "tensor(uint8)"}
+
+
+class OnnxModel(Sampler["NDArray[np.float32]"]):
+    """A generator that ONNX Runtime runs on the CPU. Made by :func:`load_onnx`.
+
+    Raises:
+        CheckpointError: ONNX Runtime refuses it, or it is another function than its facts say.
+    """
+
+    def __init__(self, data: bytes, facts: Facts, origin: Origin) -> None:
+        self.latent_dim = facts.latent_dim
+        self.image = ImageSpec(facts.image.channels, facts.image.height, facts.image.width, len(facts.classes))
+        self.class_names = tuple(facts.classes)
+        self.origin = origin
+        self._session = _session(data, origin.checkpoint)
+        self._check_signature()
+
+    def draw(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """Pictures of given latents ``(n, latent_dim)`` [, labels ``(n,)``]: float32 ``(n, c, h, w)``.
+
+        Where the file holds bytes for other programs (``--uint8``), they are mapped back to [-1, 1].
+        """
+        inputs = {LATENTS: z} if labels is None else {LATENTS: z, LABELS: labels}
+        try:
+            (images,) = self._session.run([IMAGES], inputs)
+        except Exception as error:  # ONNX Runtime's exceptions have no base of their own
+            raise self._refusal(f"cannot be run: {_first_line(error)}") from error
+        if images.dtype == np.uint8:
+            images = images[:, : self.image.channels].astype(np.float32) / np.float32(127.5) - np.float32(1)
+        if images.shape != (len(z), *self.image.shape):
+            raise self._refusal(f"drew {images.shape} instead of {(len(z), *self.image.shape)}")
+        return np.asarray(images, dtype=np.float32)
+
+    def _drawn(
+        self, seeds: Sequence[int], classes: Sequence[int] | None, batch_size: int, truncation: float | None
+    ) -> Iterator[NDArray[np.float32]]:
+        for start in range(0, len(seeds), batch_size):
+            chosen = None if classes is None else np.asarray(classes[start : start + batch_size], dtype=np.int64)
+            yield self.draw(latents(seeds[start : start + batch_size], self.latent_dim, truncation), chosen)
+
+    def _check_signature(self) -> None:
+        wanted: dict[str, tuple[str, list[int]]] = {LATENTS: ("tensor(float)", [self.latent_dim])}
+        if self.image.classes:
+            wanted[LABELS] = ("tensor(int64)", [])
+        there = {one.name: (one.type, one.shape[1:]) for one in self._session.get_inputs()}
+        if there != wanted:
+            raise self._refusal(f"takes {there} instead of {wanted}")
+        outputs = self._session.get_outputs()
+        if [one.name for one in outputs] != [IMAGES] or outputs[0].type not in _TYPES:
+            raise self._refusal(f"gives {[(one.name, one.type) for one in outputs]} instead of '{IMAGES}' as float or uint8")
+
+    def _refusal(self, problem: str) -> CheckpointError:
+        return CheckpointError(f"'{self.origin.checkpoint}' {problem}.", _FOREIGN)
+
+
+def load_onnx(path: Path) -> OnnxModel:
+    """The generator in a file that ``gancli export`` wrote.
+
+    Raises:
+        PluginError: ONNX Runtime is not installed.
+        RunError: there is no such file.
+        CheckpointError: it is corrupt, foreign or unsafe.
+    """
+    require("onnx", "onnx", "onnxruntime")
+    return onnx_from_bytes(read_file(path), path)
+
+
+def onnx_from_bytes(data: bytes, path: Path) -> OnnxModel:
+    """The same of the content of a file; ``path`` is its name in messages."""
+    from hashlib import sha256
+
+    stored = _checked_facts(data, path)
+    facts = parse_facts(stored, path)
+    origin = Origin(
+        run=facts.run or path.stem,
+        checkpoint=path,
+        step=facts.step,
+        digest=facts.digest or sha256(data).hexdigest(),
+        weights=facts.weights or "ema",
+        facts=stored,
+    )
+    return OnnxModel(data, facts, origin)
+
+
+def _checked_facts(data: bytes, path: Path) -> dict[str, Any]:
+    """What a file says about its model, after everything in it that could reach beyond it was refused."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load_model_from_string(data)
+    except DecodeError as error:
+        raise CheckpointError(f"'{path}' is not an ONNX file.", _FOREIGN) from error
+    if reason := _unsafe(model):
+        raise CheckpointError(f"'{path}' {reason}.", _FOREIGN)
+    return stored_facts(next((entry.value for entry in model.metadata_props if entry.key == KEY), None), path)
+
+
+def _unsafe(model: ModelProto) -> str:
+    """Why a file is not run; empty if it is."""
+    attributes = [attribute for node in model.graph.node for attribute in node.attribute]
+    tensors = [*model.graph.initializer, *(a.t for a in attributes), *(tensor for a in attributes for tensor in a.tensors)]
+    if foreign := {opset.domain for opset in model.opset_import} - _STANDARD:
+        return f"needs operations of {min(foreign)[:100]!a}"
+    if any(tensor.data_location or tensor.external_data for tensor in tensors):
+        return "keeps numbers in another file"
+    if model.graph.sparse_initializer or any(a.HasField("sparse_tensor") or a.sparse_tensors for a in attributes):
+        return "holds sparse tensors"
+    if model.functions or model.training_info or any(a.HasField("g") or a.graphs for a in attributes):
+        return "holds functions or control flow"
+    return ""
+
+
+def _session(data: bytes, path: Path) -> Any:  # noqa: ANN401  (onnxruntime has no types)
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _SILENT
+    try:
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # as above
+        raise CheckpointError(f"'{path}' is refused by ONNX Runtime: {_first_line(error)}.", _FOREIGN) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")

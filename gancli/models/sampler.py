@@ -1,0 +1,83 @@
+"""What draws pictures: seeds and classes in, batches of pictures out. No torch.
+
+Two things do: :class:`gancli.models.model.Model`, which is a network of PyTorch, and
+:class:`gancli.models.onnx_model.OnnxModel`, which is a file that ONNX Runtime runs.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from gancli.errors import UsageError
+from gancli.randomness.latents import MAX_SEED, check_truncation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gancli.checkpoint.provenance import Origin
+    from gancli.plugin import ImageSpec
+
+__all__ = ["BATCH_SIZE", "Sampler"]
+
+BATCH_SIZE = 256
+
+Images = TypeVar("Images", covariant=True)  # noqa: PLC0105  (what it is matters more than its variance)
+
+
+class Sampler(ABC, Generic[Images]):
+    """A generator that addresses its pictures by seed.
+
+    Attributes:
+        latent_dim: dimensions of z.
+        image: channels, height, width, classes.
+        class_names: one name per class; empty for an unconditional model.
+        origin: where it came from.
+    """
+
+    latent_dim: int
+    image: ImageSpec
+    class_names: tuple[str, ...]
+    origin: Origin
+
+    def batches(
+        self,
+        seeds: Sequence[int],
+        labels: Sequence[int] | None = None,
+        batch_size: int = BATCH_SIZE,
+        truncation: float | None = None,
+    ) -> Iterator[Images]:
+        """Pictures, one per seed, batch by batch: float32 ``(b, c, h, w)`` in [-1, 1]. Memory does not grow with their number.
+
+        Raises:
+            UsageError: at once, if anything is out of range.
+        """
+        if not len(seeds) or batch_size < 1:
+            raise UsageError(f"{len(seeds)} pictures, {batch_size} at a time, cannot be drawn.", "Ask for at least 1.")
+        if min(seeds) < 0 or max(seeds) > MAX_SEED:
+            raise UsageError(f"The seeds {min(seeds)} to {max(seeds)} are out of range.", f"Seeds are 0 to {MAX_SEED}.")
+        check_truncation(truncation)
+        return self._drawn(seeds, self.classes(len(seeds), labels), batch_size, truncation)
+
+    @abstractmethod
+    def _drawn(
+        self, seeds: Sequence[int], classes: Sequence[int] | None, batch_size: int, truncation: float | None
+    ) -> Iterator[Images]:
+        """The same, of arguments that fit."""
+
+    def classes(self, n: int, labels: Sequence[int] | None = None) -> Sequence[int] | None:
+        """The class of each of n pictures: ``labels`` if they are given, else 0, 1, 2, ... in turn; None if unconditional.
+
+        Raises:
+            UsageError: the labels are not n classes of this model.
+        """
+        count = self.image.classes
+        if not count:
+            if labels is not None:
+                raise UsageError("This model is unconditional: it cannot draw a class.", "Train one with --conditional.")
+            return None
+        if labels is None:
+            return [i % count for i in range(n)]
+        if len(labels) != n or not all(0 <= label < count for label in labels):
+            raise UsageError(f"The classes do not fit: {len(labels)} for {n} pictures.", f"Classes are 0 to {count - 1}.")
+        return [int(label) for label in labels]

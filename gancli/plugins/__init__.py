@@ -1,0 +1,1 @@
+"""Plugins and packages: find them, load them, explain what is missing, list them, and start a new one."""

@@ -1,0 +1,1 @@
+"""Where a training runs: the device and its precision, one process or several, micro-batches."""

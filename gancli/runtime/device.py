@@ -1,0 +1,190 @@
+"""Where a training runs: device, precision, threads, processes. The algorithm asks for nothing else.
+
+bf16 means bfloat16 matrix products under autocast with float32 weights; there is no float16 and no loss scaling
+(float16 with gradient penalties is known to fail).
+"""
+
+from __future__ import annotations
+
+import platform
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+
+from gancli.errors import ConfigError, MemoryExhaustedError
+from gancli.randomness.seeds import address
+from gancli.runtime.processes import ALONE, refuse_shared_device
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+    from gancli.config.schema import RuntimeConfig
+    from gancli.runtime.processes import Processes
+
+__all__ = ["Runtime", "cpu_has_fast_bf16", "memory_errors_explained", "pick_device", "translate_memory_error"]
+
+
+def cpu_has_fast_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 matrices in hardware (AVX512-BF16 or AMX); known on Linux only."""
+    try:
+        info = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return any(flag in info for flag in ("avx512_bf16", "amx_bf16"))
+
+
+def pick_device(wanted: str) -> torch.device:
+    """The device that ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps`` means here.
+
+    Raises:
+        ConfigError: it was asked for by name and is not there.
+    """
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError as error:
+        raise ConfigError(f"'{wanted}' is no device.", "Choose auto, cpu, cuda, cuda:N or mps.") from error
+    present = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not present.get(device.type):
+        raise ConfigError(
+            f"The device '{wanted}' is not available (torch {torch.__version__}, {torch.cuda.device_count()} CUDA devices).",
+            "Choose --device auto or --device cpu, or install a torch build for your device; see `gancli env`.",
+        )
+    return device
+
+
+def _own_device(wanted: str, processes: Processes) -> torch.device:
+    """The device of one of several processes: its own GPU, by its number on the machine, or the CPU."""
+    chosen_by_number = ":" in wanted
+    device = pick_device("cpu" if wanted == "auto" and not torch.cuda.is_available() else wanted)
+    if device.type == "mps" or (chosen_by_number and processes.neighbours > 1):
+        raise ConfigError(
+            f"{processes.world} processes cannot all run on '{wanted}'.",
+            "Choose --device cuda, with a GPU for each process of a machine, or --device cpu.",
+        )
+    if device.type == "cuda":
+        refuse_shared_device(processes, torch.cuda.device_count())
+        device = device if chosen_by_number else torch.device("cuda", processes.place)
+        torch.cuda.set_device(device)
+    return device
+
+
+def _pick_bf16(precision: str, device: torch.device) -> bool:
+    if precision == "auto":
+        return torch.cuda.is_bf16_supported() if device.type == "cuda" else device.type == "cpu" and cpu_has_fast_bf16()
+    if precision == "bf16" and device.type == "mps":
+        raise ConfigError("bf16 is not supported on mps.", "Choose --precision fp32 or auto.")
+    return precision == "bf16"
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One process on one device, alone or among others.
+
+    Attributes:
+        device: where networks and pictures live.
+        bf16: whether matrix products run in bfloat16.
+        processes: who takes part in the training.
+    """
+
+    device: torch.device
+    bf16: bool = False
+    processes: Processes = ALONE
+
+    @classmethod
+    def select(cls, config: RuntimeConfig, processes: Processes = ALONE) -> Self:
+        """The runtime that the configuration asks for, on this machine; sets torch's threads and determinism.
+
+        Raises:
+            ConfigError: the device or precision is not available here, or torch cannot write its cache.
+        """
+        device = pick_device(config.device) if processes.world == 1 else _own_device(config.device, processes)
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        try:
+            torch.use_deterministic_algorithms(config.deterministic)  # loads the compiler, used or not
+        except OSError as error:
+            raise ConfigError(
+                f"Torch cannot have its cache: {error}.", "Set TORCHINDUCTOR_CACHE_DIR to a folder that can be written to."
+            ) from error
+        torch.backends.cudnn.benchmark = not config.deterministic
+        return cls(device, _pick_bf16(config.precision, device), processes)
+
+    @property
+    def precision(self) -> str:
+        """``bf16`` or ``fp32``."""
+        return "bf16" if self.bf16 else "fp32"
+
+    def autocast(self, *, enabled: bool = True) -> torch.autocast:
+        """A context in which matrix products run in bfloat16, if this runtime does that at all."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled and self.bf16)
+
+    def send(self, tensor: Tensor) -> Tensor:
+        """``tensor``, from the memory of the CPU to the device, without waiting for the device."""
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=True)
+
+    def seed_networks(self, seed: int, turn: str, step: int, share: int = 0) -> None:
+        """Set torch's default generators, on which dropout and the like draw, to the address of this share of this turn."""
+        number = address(address(seed, f"networks of the {turn}'s turn", step), "share", share)
+        torch.default_generator.manual_seed(number)  # torch.manual_seed notes the stack for every backend that is not in use
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed_all(number)
+        elif self.device.type == "mps":
+            torch.mps.manual_seed(number)
+
+    def describe(self) -> dict[str, Any]:
+        """What the bits of a result may depend on."""
+        cuda = self.device.type == "cuda"
+        return {
+            "device": str(self.device),
+            "device_name": torch.cuda.get_device_name(self.device) if cuda else platform.processor() or platform.machine(),
+            "precision": self.precision,
+            "threads": torch.get_num_threads(),
+            "processes": self.processes.world,
+            "deterministic": torch.are_deterministic_algorithms_enabled(),
+            "torch": str(torch.__version__),
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+        }
+
+    def inexactness(self) -> str:
+        """Why a resumed run might differ from an uninterrupted one in its last bits; empty if it cannot."""
+        if self.device.type == "cpu" or torch.are_deterministic_algorithms_enabled():
+            return ""
+        return f"{self.device.type} kernels may add in any order; use --deterministic"
+
+
+def translate_memory_error(error: RuntimeError | MemoryError) -> MemoryExhaustedError | None:
+    """The same error as a sentence for the user if it means "out of memory", else None."""
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in text:
+        return MemoryExhaustedError(
+            f"Out of memory: {text}", "Choose a smaller --batch-size, a narrower architecture, or another --device."
+        )
+    return None
+
+
+@contextmanager
+def memory_errors_explained() -> Iterator[None]:
+    """Within the block "out of memory" is a sentence for the user."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        explained = translate_memory_error(error)
+        if explained is None:
+            raise
+        raise explained from error

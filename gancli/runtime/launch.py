@@ -1,0 +1,74 @@
+"""From what a launcher says in the environment to the processes of a training.
+
+`torchrun` starts them and says which is which. Process 0 leads: it alone reads the command line's wishes, prints, and touches
+the run directory; the others hear from it what to play, and play their shares of every batch.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from gancli.errors import GancliError, UsageError
+from gancli.runtime.processes import ALONE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from gancli.runtime.processes import Processes
+
+__all__ = ["follows", "joined"]
+
+NEEDED = ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+REMEDY = "Start them with torchrun (`torchrun --nproc-per-node 2 -m gancli train ...`), or unset WORLD_SIZE."
+MOST = 1_000_000
+
+
+def follows(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether this is, by what its launcher says, one of several processes that process 0 speaks for."""
+    several = environment.get("WORLD_SIZE", "") not in ("", "1")
+    return several and all(environment.get(name) for name in NEEDED) and environment["RANK"] != "0"
+
+
+@contextmanager
+def joined(
+    explain: Callable[[BaseException], GancliError | None], environment: Mapping[str, str] = os.environ
+) -> Iterator[Processes]:
+    """The processes of the training that this one was started for; within the block it is one of them.
+
+    Args:
+        explain: the expected failure that an exception is, or None if it is a bug: what the others are told of it.
+        environment: of this process.
+
+    Raises:
+        UsageError: the environment says that there are others, and not how to find them.
+    """
+    world = _number(environment, "WORLD_SIZE", 1, MOST) if environment.get("WORLD_SIZE") else 1
+    if world == 1:
+        yield ALONE
+        return
+    missing = [name for name in NEEDED if not environment.get(name)]
+    if missing:
+        raise UsageError(f"WORLD_SIZE={world} announces several processes, without {', '.join(missing)}.", REMEDY)
+    _number(environment, "RANK", 0, world - 1)
+    _number(environment, "MASTER_PORT", 1, 65535)
+    neighbours = _number(environment, "LOCAL_WORLD_SIZE", 1, world)
+    place = _number(environment, "LOCAL_RANK", 0, neighbours - 1)
+    from gancli.runtime.distributed import SeveralProcesses  # with torch, which one process alone may still do without
+
+    processes = SeveralProcesses(place, neighbours, launched=environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True")
+    try:
+        yield processes
+    except BaseException as error:
+        processes.tell_failure(explain(error) or error)
+        processes.leave(in_order=False)
+        raise
+    processes.leave(in_order=True)
+
+
+def _number(environment: Mapping[str, str], name: str, least: int, most: int) -> int:
+    text = environment[name]
+    if not (text.isascii() and text.isdigit() and least <= int(text[:20]) <= most):
+        raise UsageError(f"{name}={text} in the environment is no number from {least} to {most:,}.", REMEDY)
+    return int(text)

@@ -1,0 +1,1 @@
+"""The use case: images and interpolations of a model, written to files."""

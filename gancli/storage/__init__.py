@@ -1,0 +1,1 @@
+"""Bytes on disk: durable writes, locks, bounded JSON, tensors. Knows no network and no configuration."""

@@ -1,0 +1,3 @@
+"""The version of this gancli."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,136 @@
+"""Networks, models and data of no size, which need no training."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from gancli.checkpoint.provenance import Origin
+from gancli.config.schema import TrainConfig
+from gancli.data.batches import Batches
+from gancli.gan.state import Average, Player, TrainingState
+from gancli.gan.trainer import Trainer
+from gancli.models.model import Model
+from gancli.plugin import ImageSpec
+from gancli.plugins.registry import ARCHITECTURES, OBJECTIVES
+from gancli.runtime.device import Runtime
+from gancli.training.setup import mean_image
+
+
+@pytest.fixture
+def make_game():
+    """``(arch options, objective name, objective options, classes, **train)`` -> networks, state and trainer."""
+    torch.set_num_threads(1)
+
+    def make(arch=None, objective="non-saturating", options=None, classes=0, **train):
+        image, latent_dim = ImageSpec(1, 6, 6, classes), 5
+        plugin = ARCHITECTURES.load("dense")
+        config = plugin.Config(**{"generator_widths": (8,), "discriminator_widths": (8,), **(arch or {})})
+        torch.manual_seed(0)
+        networks = plugin().build(config, image, latent_dim)
+        rules = TrainConfig(epochs=1, **{"batch_size": 4, "learning_rate": 1e-3, "learning_rate_decay": 0, **train})
+        generator = torch.Generator().manual_seed(1)
+        images = torch.randint(0, 256, (32, 1, 6, 6), dtype=torch.uint8, generator=generator)
+        labels = torch.arange(32) % classes if classes else None
+        plugin().calibrate(networks, mean_image(images))
+        players = {
+            name: Player(network, torch.optim.Adam(network.parameters(), betas=rules.betas, fused=True))
+            for name, network in (("generator", networks.generator), ("discriminator", networks.discriminator))
+        }
+        state = TrainingState(players, Average(networks.generator))
+        batches = Batches(images, labels, batch_size=rules.batch_size, seed=rules.seed)
+        goal = OBJECTIVES.load(objective)(**(options or {}))
+        trainer = Trainer(state, goal, batches, Runtime(torch.device("cpu")), rules=rules, latent_dim=latent_dim)
+        return SimpleNamespace(state=state, trainer=trainer, batches=batches, rules=rules, image=image, **vars_of(networks))
+
+    def vars_of(networks):
+        return {"generator": networks.generator, "discriminator": networks.discriminator}
+
+    return make
+
+
+@pytest.fixture
+def weights_of():
+    """``(network)`` -> a copy of its parameters and buffers."""
+    return lambda network: {name: value.clone() for name, value in network.state_dict().items()}
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory):
+    """A folder with 300 IDX pictures of 8x8 and their labels."""
+    import struct
+
+    folder = tmp_path_factory.mktemp("digits")
+    pictures = torch.randint(0, 256, (300, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(3))
+    labels = (torch.arange(300) % 3).to(torch.uint8)
+    (folder / "train-images-idx3-ubyte").write_bytes(struct.pack(">4BIII", 0, 0, 8, 3, 300, 8, 8) + pictures.numpy().tobytes())
+    (folder / "train-labels-idx1-ubyte").write_bytes(struct.pack(">4BI", 0, 0, 8, 1, 300) + labels.numpy().tobytes())
+    return folder
+
+
+@pytest.fixture
+def configure(digits):
+    """``(*assignments)`` -> the configuration of a run that takes a second: 3 epochs of 9 steps, with dropout."""
+    from gancli.config.resolve import resolve
+
+    torch.set_num_threads(1)
+    small = [
+        f"data.dataset={digits}",
+        "arch.generator_widths=[16]",
+        "arch.discriminator_widths=[16]",
+        "arch.dropout=0.3",
+        "train.batch_size=32",
+        "log.every_steps=4",
+        "log.preview_every_epochs=1",
+        "checkpoint.every_steps=9",
+        "log.previews=16",
+        "runtime.device=cpu",
+        "runtime.precision=fp32",
+    ]
+
+    def make(*assignments):
+        lengths = ("train.images", "train.epochs", "train.minutes")
+        length = [] if any(a.startswith(lengths) for a in assignments) else ["train.epochs=3"]
+        return resolve(assignments=[*small, *length, *assignments], environment={}).config
+
+    return make
+
+
+@pytest.fixture
+def stop_after():
+    """``(n)`` -> a stop function that asks for SIGTERM after n steps."""
+
+    def make(steps):
+        calls = iter(range(1, 10**9))
+        return lambda: 15 if next(calls) == steps else 0
+
+    return make
+
+
+class Smooth(nn.Module):
+    """``tanh(W z)``, which may fail at its n-th batch."""
+
+    def __init__(self, image, fails_at):
+        super().__init__()
+        self.image, self.fails_at, self.calls = image, fails_at, 0
+        self.linear = nn.Linear(3, image.channels * image.height * image.width)
+
+    def forward(self, z):
+        self.calls += 1
+        if self.calls == self.fails_at:
+            raise RuntimeError("drawing failed")
+        return self.linear(z).tanh().unflatten(1, self.image.shape)
+
+
+@pytest.fixture(scope="session")
+def smooth_model():
+    """``(image, fails_at)`` -> a model whose pictures change smoothly with the latent."""
+
+    def make(image, fails_at=None):
+        facts = {"arch": {"name": "smooth"}, "dataset": {"name": "none"}}
+        torch.manual_seed(0)
+        return Model(Smooth(image, fails_at), 3, image, (), Origin("run", Path("run"), 1, "0" * 64, "ema", facts))
+
+    return make

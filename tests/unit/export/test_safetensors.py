@@ -1,0 +1,70 @@
+import json
+
+import pytest
+import torch
+
+from gancli.errors import CheckpointError, ExportError, PluginError
+from gancli.export.formats import FORMATS, Options, export, verified
+from gancli.models.loading import load
+from gancli.storage.tensors import read_metadata
+
+SIX_LINES = """
+import torch
+from safetensors.torch import load_file
+w, x = load_file("generator.safetensors"), torch.randn(64, 64)
+for i in (0, 2, 4):
+    x = torch.nn.functional.leaky_relu(x @ w[f"hidden.{i}.weight"].T + w[f"hidden.{i}.bias"], 0.2)
+images = (x @ w["output.weight"].T + w["output.bias"]).tanh().view(-1, 1, 28, 28)  # in [-1, 1]
+"""
+
+
+def test_six_lines_of_plain_pytorch_draw_the_same(train_mnist, tmp_path, monkeypatch):
+    model = load(train_mnist("plain"))
+    export(model, tmp_path / "generator.safetensors", FORMATS[".safetensors"], Options())
+    monkeypatch.chdir(tmp_path)
+    there = {}
+    torch.manual_seed(3)
+    exec(SIX_LINES, there)  # noqa: S102  (the README's own lines)
+    torch.manual_seed(3)
+    torch.testing.assert_close(there["images"], model.draw(torch.randn(64, 64)))
+
+
+@pytest.mark.parametrize("weights", ["ema", "raw"])
+def test_it_is_loaded_as_the_model_that_it_was(small_conditional_run, tmp_path, weights):
+    model = load(small_conditional_run, weights=weights)
+    export(model, tmp_path / "g.safetensors", FORMATS[".safetensors"], Options())
+    again = load(checkpoint=tmp_path / "g.safetensors")
+    torch.testing.assert_close(again.sample(9), model.sample(9), rtol=0, atol=0)
+    told = ("run", "step", "digest", "weights")
+    assert [getattr(again.origin, name) for name in told] == [getattr(model.origin, name) for name in told]
+
+
+def test_the_other_weights_are_not_in_it(small_run, tmp_path):
+    export(load(small_run), tmp_path / "g.safetensors", FORMATS[".safetensors"], Options())
+    with pytest.raises(CheckpointError, match="holds the ema weights, not the raw ones"):
+        load(checkpoint=tmp_path / "g.safetensors", weights="raw")
+
+
+def test_an_export_can_be_exported(exported, tmp_path):
+    (tmp_path / "g.safetensors").write_bytes(exported("classes", ".safetensors"))
+    again = verified(load(checkpoint=tmp_path / "g.safetensors"), FORMATS[".safetensors"], Options())
+    assert again.data == exported("classes", ".safetensors")
+
+
+def test_the_facts_are_in_the_header(exported, models):
+    facts = json.loads(read_metadata(exported("mnist", ".safetensors"), "it")["gancli"])
+    assert (facts["run"], facts["digest"], facts["parity"]) == ("mnist", models["mnist"].origin.digest, 0)
+    assert "environment" not in facts
+    assert "config" not in facts
+
+
+def test_a_generator_of_which_nothing_is_known_is_refused(made_up):
+    model = made_up()
+    del model.origin.facts["dataset"]
+    with pytest.raises(ExportError, match="does not say its dataset"):
+        verified(model, FORMATS[".safetensors"], Options())
+
+
+def test_an_architecture_that_is_not_installed_cannot_be_compared(made_up):
+    with pytest.raises(PluginError, match="none/made-up"):
+        verified(made_up(), FORMATS[".safetensors"], Options())

@@ -1,0 +1,124 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import sqrtm
+from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.kid import KernelInceptionDistance
+
+from gancli.metrics.distances import frechet_distance, frechet_estimate, kernel_distance
+from gancli.metrics.moments import Moments
+
+
+def normal(n, d, seed, scale=1.0, shift=0.0):
+    generator = torch.Generator().manual_seed(seed)
+    mixing = torch.randn(d, d, generator=torch.Generator().manual_seed(9))
+    return (torch.randn(n, d, generator=generator) @ mixing) * scale + shift
+
+
+def by_scipy(a, b):
+    root = sqrtm(a.covariance.numpy() @ b.covariance.numpy()).real
+    means = ((a.mean - b.mean) ** 2).sum()
+    return float(means + np.trace(a.covariance.numpy() + b.covariance.numpy() - 2 * root))
+
+
+class Same(torch.nn.Module):
+    """Pictures that are their own features."""
+
+    num_features = 8
+
+    def forward(self, images):
+        return images.flatten(1)
+
+
+def test_frechet_agrees_with_scipys_matrix_root():
+    a, b = Moments.of([normal(500, 16, 1)]), Moments.of([normal(400, 16, 2, 1.3, 0.4)])
+    assert frechet_distance(a, b) == pytest.approx(by_scipy(a, b), rel=1e-10)
+    assert frechet_distance(b, a) == pytest.approx(frechet_distance(a, b), rel=1e-10)
+
+
+def test_frechet_agrees_with_torchmetrics():
+    a, b = normal(300, 8, 1), normal(200, 8, 2, 1.3, 0.4)
+    metric = FrechetInceptionDistance(feature=Same(), normalize=True, input_img_size=(8, 1, 1)).set_dtype(torch.float64)
+    metric.update(a.view(-1, 8, 1, 1), real=True)
+    metric.update(b.view(-1, 8, 1, 1), real=False)
+    assert frechet_distance(Moments.of([a]), Moments.of([b])) == pytest.approx(float(metric.compute()), rel=1e-4)
+
+
+@pytest.mark.parametrize("shift", [0.0, 2.5])
+def test_frechet_of_two_gaussians_on_a_line(shift):
+    a = Moments(10, torch.zeros(1).double(), torch.full((1, 1), 4.0).double())
+    b = Moments(10, torch.full((1,), shift).double(), torch.full((1, 1), 9.0).double())
+    assert frechet_distance(a, b) == pytest.approx(shift**2 + (2 - 3) ** 2)
+
+
+def test_frechet_of_equal_sets_and_of_singular_ones_is_sound():
+    points = normal(50, 16, 1)
+    flat = points.clone()
+    flat[:, 4:] = 0
+    one = points[:1].expand(50, -1)
+    assert frechet_distance(Moments.of([points]), Moments.of([points])) == pytest.approx(0, abs=1e-6)
+    assert frechet_distance(Moments.of([flat]), Moments.of([flat])) == pytest.approx(0, abs=1e-6)
+    collapsed = frechet_distance(Moments.of([one]), Moments.of([points]))
+    expected = float((points.double().mean(0) - points[0].double()).square().sum() + Moments.of([points]).covariance.trace())
+    assert collapsed == pytest.approx(expected, rel=1e-6)
+    assert frechet_estimate(one, Moments.of([points])).low <= collapsed
+
+
+def test_frechet_of_what_is_not_finite_is_infinite():
+    points = normal(50, 4, 1)
+    broken = points.clone()
+    broken[3, 2] = math.nan
+    assert frechet_distance(Moments.of([broken]), Moments.of([points])) == math.inf
+    assert frechet_estimate(broken, Moments.of([points])).value == math.inf
+
+
+def test_the_interval_of_frechet_is_as_wide_as_the_spread_over_repetitions():
+    reference = Moments.of([normal(20_000, 6, 100)])
+    estimates = [frechet_estimate(normal(400, 6, seed, 1.2, 0.5), reference) for seed in range(60)]
+    spread = float(torch.tensor([e.value for e in estimates]).std())
+    claimed = sum(e.high - e.value for e in estimates) / len(estimates) / 1.96
+    assert claimed == pytest.approx(spread, rel=0.3)
+
+
+@pytest.mark.filterwarnings("ignore:Metric `Kernel Inception Distance` will save:UserWarning")
+def test_the_kernel_distance_agrees_with_torchmetrics():
+    a, b = normal(60, 8, 1), normal(60, 8, 2, 1.3, 0.4)
+    metric = KernelInceptionDistance(feature=Same(), subsets=1, subset_size=60, gamma=0.02, normalize=True)
+    metric.update(a.view(-1, 8, 1, 1), real=True)
+    metric.update(b.view(-1, 8, 1, 1), real=False)
+    assert kernel_distance(b, a, 0.02).value == pytest.approx(float(metric.compute()[0]), rel=1e-4)
+
+
+def test_the_kernel_distance_by_its_definition():
+    x, y = normal(5, 3, 1).double(), normal(4, 3, 2, 1.5).double()
+    k = lambda a, b: float((0.1 * a @ b + 1) ** 3)  # noqa: E731
+    within = sum(k(x[i], x[j]) for i in range(5) for j in range(5) if i != j) / 20
+    among = sum(k(y[i], y[j]) for i in range(4) for j in range(4) if i != j) / 12
+    across = sum(k(a, b) for a in x for b in y) / 20
+    assert kernel_distance(x, y, 0.1).value == pytest.approx(within + among - 2 * across)
+
+
+def test_the_kernel_distance_is_unbiased_and_its_interval_honest():
+    reference = normal(1000, 4, 100)
+    estimates = [kernel_distance(normal(100, 4, seed), reference, 0.1) for seed in range(80)]
+    values = torch.tensor([e.value for e in estimates])
+    assert abs(float(values.mean())) < 3 * float(values.std()) / 80**0.5 + 0.02
+    further = [kernel_distance(normal(100, 4, seed, 1.3), reference, 0.1) for seed in range(80)]
+    spread = float(torch.tensor([e.value for e in further]).std())
+    claimed = sum(e.high - e.value for e in further) / len(further) / 1.96
+    assert claimed == pytest.approx(spread, rel=0.35)
+
+
+def test_moments_do_not_depend_on_batches_nor_on_a_large_mean():
+    points = normal(101, 5, 1) + 1e4
+    whole, parts = Moments.of([points]), Moments.of(points.split(7))
+    assert whole.count == parts.count == 101
+    torch.testing.assert_close(parts.covariance, points.double().T.cov(), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(parts.mean, whole.mean)
+
+
+def test_one_sample_has_no_covariance():
+    with pytest.raises(ValueError, match="1 samples"):
+        Moments.of([torch.zeros(1, 3)])

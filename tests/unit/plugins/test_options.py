@@ -1,0 +1,46 @@
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from gancli.plugins.options import options
+
+
+class Model(BaseModel):
+    norm: Literal["batch", "none"] = "batch"
+    widths: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (2, 3)
+    rate: float | None = Field(None, gt=0, lt=1, description="step size")
+    betas: tuple[float, float] = (0.0, 0.9)
+    flag: bool = False
+    name: str = Field(max_length=9)
+
+
+ROWS = {option.key: option for option in options(Model.model_json_schema())}
+
+
+def test_types():
+    types = {key: option.type for key, option in ROWS.items()}
+    assert types == {
+        "norm": "batch | none",
+        "widths": "list of integer",
+        "rate": "number or none",
+        "betas": "list of number",
+        "flag": "true | false",
+        "name": "text",
+    }
+
+
+def test_ranges():
+    assert ROWS["widths"].range == "at least 1, each >= 1"
+    assert ROWS["rate"].range == "> 0, < 1"
+    assert ROWS["name"].range == "at most 9 characters"
+    assert ROWS["flag"].range == ""
+
+
+def test_defaults_and_meanings():
+    assert (ROWS["widths"].default, ROWS["rate"].default, ROWS["name"].default) == ("[2, 3]", "null", "")
+    assert ROWS["rate"].meaning == "step size"
+
+
+def test_a_schema_of_anything():
+    (option,) = options({"properties": {"x": {}}})
+    assert (option.type, option.range) == ("any", "")

@@ -1,0 +1,54 @@
+"""What a launcher says, and what is only said by half."""
+
+import pytest
+
+from gancli.errors import UsageError
+from gancli.runtime.launch import follows, joined
+from gancli.runtime.processes import ALONE
+
+WHOLE = {
+    "WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2",
+    "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500",
+}  # fmt: skip
+
+
+def join(environment):
+    return joined(lambda _: None, environment)
+
+
+@pytest.mark.parametrize("environment", [{}, {"WORLD_SIZE": ""}, {"WORLD_SIZE": "1", "RANK": "0"}])
+def test_without_a_launcher_one_process_is_alone(environment):
+    with join(environment) as processes:
+        assert processes is ALONE
+        assert processes.leads
+        assert processes.agree(15, 2.5) == (15, 2.5)
+
+
+def test_half_an_environment_is_refused_with_a_way_on():
+    with pytest.raises(UsageError, match=r"WORLD_SIZE=2 .* RANK, .*MASTER_PORT\..*torchrun"), join({"WORLD_SIZE": "2"}):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "range_"),
+    [
+        ("WORLD_SIZE", "two", "1 to 1,000,000"),
+        ("WORLD_SIZE", "0", "1 to 1,000,000"),
+        ("WORLD_SIZE", "-2", "1 to 1,000,000"),
+        ("RANK", "2", "0 to 1"),
+        ("RANK", "\u0661", "0 to 1"),
+        ("LOCAL_RANK", "x", "0 to 1"),
+        ("LOCAL_WORLD_SIZE", "3", "1 to 2"),
+        ("MASTER_PORT", "9" * 5000, "1 to 65,535"),
+    ],
+)
+def test_nonsense_in_the_environment_is_refused_before_anybody_is_waited_for(name, value, range_):
+    with pytest.raises(UsageError, match=f"{name}={value} .* from {range_}"), join({**WHOLE, name: value}):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"), [({}, True), ({"RANK": "0"}, False), ({"WORLD_SIZE": "1"}, False), ({"MASTER_ADDR": ""}, False)]
+)
+def test_a_follower_is_one_whose_leader_is_announced(changes, expected):
+    assert follows({**WHOLE, **changes}) is expected

@@ -1,0 +1,186 @@
+"""One run directory, one writer, and nothing stale."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from platform import node
+
+import pytest
+
+from gancli.errors import RunBusyError, StorageError
+from gancli.storage.lock import RunLock
+
+HOLD = """
+import os, subprocess, sys, time
+from pathlib import Path
+from gancli.storage.lock import RunLock
+
+with RunLock(Path(sys.argv[1])):
+    {meanwhile}
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+FORKED_CHILD = """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(writing, b"alive")
+        time.sleep(60)
+    os.read(reading, 5)
+    print(child, flush=True)
+"""
+STARTED_PROGRAM = """
+    print(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], close_fds=False).pid, flush=True)
+"""
+CHILD_THAT_LEAVES_THE_BLOCK = """
+    if not os.fork():
+        sys.exit()  # through the end of the with block
+    os.wait()
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "run.lock"
+
+
+@contextmanager
+def holder(path, meanwhile="pass"):
+    """Another process that holds the lock: the process, and what it printed before."""
+    program = HOLD.format(meanwhile=meanwhile)
+    with subprocess.Popen([sys.executable, "-c", program, path], stdout=subprocess.PIPE, text=True) as process:
+        said = []
+        try:
+            while (line := process.stdout.readline().strip()) != "held":
+                assert line, "it ended"
+                said.append(line)
+            yield process, said
+        finally:
+            process.kill()
+
+
+def assert_busy(path, match=None):
+    with pytest.raises(RunBusyError, match=match), RunLock(path):
+        pass
+
+
+def test_the_second_process_is_told_at_once_who_holds_it(path):
+    with holder(path) as (process, _):
+        start = time.monotonic()
+        assert_busy(path, rf"Process {process.pid} on {node()}, since 20\d\d-.*\+00:00, trains in '{path.parent}'\. Only one")
+        assert time.monotonic() - start < 1
+
+
+def test_it_is_free_after_the_block_and_leaves_the_words(path):
+    for _ in range(3):
+        with RunLock(path):
+            assert_busy(path, f"Process {os.getpid()} on")
+    assert str(os.getpid()) in path.read_text()
+
+
+def test_it_is_free_after_an_error_in_the_block(path):
+    with pytest.raises(KeyError), RunLock(path):
+        raise KeyError
+    with RunLock(path):
+        pass
+
+
+def test_it_is_free_right_after_kill_9(path):
+    with holder(path) as (process, _):
+        process.kill()
+        process.wait()
+        with RunLock(path):
+            pass
+
+
+@pytest.mark.parametrize("meanwhile", [FORKED_CHILD, STARTED_PROGRAM], ids=["forked child", "started program"])
+def test_it_is_free_right_after_kill_9_while_a_child_lives(path, meanwhile):
+    with holder(path, meanwhile) as (process, said):
+        child = int(said[0])
+        try:
+            assert_busy(path)
+            process.kill()
+            process.wait()
+            os.kill(child, 0)
+            with RunLock(path):
+                pass
+        finally:
+            os.kill(child, signal.SIGKILL)
+            process.stdout.close()
+
+
+def test_a_child_that_leaves_the_block_takes_nothing_from_its_parent(path):
+    with holder(path, CHILD_THAT_LEAVES_THE_BLOCK) as (process, _):
+        assert_busy(path, f"Process {process.pid} on")
+
+
+def test_releasing_twice_is_harmless(path):
+    with RunLock(path) as lock:
+        lock.release()
+        with RunLock(path):
+            lock.release()
+            assert_busy(path)
+
+
+@pytest.mark.parametrize("words", [b"", b"{", b'{"pid": "\\u001b[2J", "host": 7}', b"\xff" * 10_000, b"[]"])
+def test_any_words_of_the_holder_are_bearable(path, words):
+    path.write_bytes(words)
+    with path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(RunBusyError) as raised, RunLock(path):
+            pass
+    assert raised.value.problem.startswith("Process ")
+    assert str(raised.value).isprintable()
+
+
+def test_words_that_were_longer_are_replaced(path):
+    path.write_bytes(b"x" * 1000)
+    with RunLock(path):
+        assert_busy(path, f"Process {os.getpid()} on")
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_locks_is_refused(path, monkeypatch, number):
+    monkeypatch.setattr(fcntl, "flock", failing(number))
+    with pytest.raises(StorageError, match=r"has no file locks .* Choose a directory on a local disk"), RunLock(path):
+        pass
+
+
+def test_other_failures_are_explained_and_leave_no_descriptor(path, monkeypatch):
+    before = len([*Path("/dev/fd").iterdir()])
+    monkeypatch.setattr(fcntl, "flock", failing(errno.EIO))
+    with pytest.raises(StorageError, match="input/output error"), RunLock(path):
+        pass
+    assert len([*Path("/dev/fd").iterdir()]) == before
+
+
+def test_a_full_disk_is_explained_and_frees_the_lock(path, monkeypatch):
+    monkeypatch.setattr(os, "pwrite", failing(errno.ENOSPC))
+    with pytest.raises(StorageError, match="disk is full"), RunLock(path):
+        pass
+    monkeypatch.undo()
+    with RunLock(path):
+        pass
+
+
+def test_a_link_is_not_followed(path, tmp_path):
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StorageError, match="symbolic links"), RunLock(path):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def failing(number):
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    return fail

@@ -1,0 +1,514 @@
+import json
+import shutil
+from itertools import pairwise
+
+import pytest
+import torch
+from PIL import Image
+
+from gancli.checkpoint.store import CheckpointStore
+from gancli.errors import CheckpointError, ConfigError, DivergedError, PluginError, RunBusyError, RunError, StorageError
+from gancli.metrics.probe import Probe
+from gancli.plugin import Architecture, Networks
+from gancli.runs import RunDirectory, find_run
+from gancli.storage.disk import Storage
+from gancli.storage.lock import RunLock
+from gancli.training import events
+from gancli.training.metrics import read_rows
+from gancli.training.run import resume, stored_config, train
+
+BIG_STEP = "train.learning_rate=1"
+
+
+def digest(run):
+    return CheckpointStore(run.checkpoints).load().state_digest
+
+
+def start(config, tmp_path, name="a", **options):
+    ended = train(config, runs_dir=tmp_path, name=name, **options)
+    return RunDirectory(ended.run)
+
+
+def test_a_run_leaves_what_it_promises(configure, tmp_path):
+    run = start(configure(), tmp_path)
+    assert {p.name for p in run.path.iterdir()} == {
+        "run.json", "run.lock", "config.json", "metrics.jsonl", "losses.png", "samples", "checkpoints", "log.txt",
+    }  # fmt: skip
+    assert [p.name for p in run.previews()] == ["000009.png", "000018.png", "000027.png"]
+    with Image.open(run.previews()[-1]) as picture:
+        assert picture.size == (4 * 10 + 2, 4 * 10 + 2)
+    info = run.info()
+    assert (info["status"], info["step"], info["epochs"]) == ("done", 27, 3)
+    assert info["arch"]["distribution"] == "gancli"
+    assert find_run(None, tmp_path).path == run.path
+
+
+def test_events_come_in_order(configure, tmp_path):
+    seen = []
+    start(configure(), tmp_path, observe=seen.append)
+    kinds = [type(event) for event in seen]
+    assert kinds[0] is events.RunStarted
+    assert kinds[-1] is events.RunEnded
+    assert kinds.count(events.CheckpointSaved) == 3
+    progress = [event for event in seen if isinstance(event, events.Progress)]
+    assert [event.fraction for event in progress] == pytest.approx([event.step / 27 for event in progress])
+    assert {1, *range(4, 27, 4)} <= {event.step for event in progress}, "the first step, and every row of metrics"
+
+
+def test_whoever_waits_sees_every_step_go_by_and_metrics_stay_the_same(configure, tmp_path, monkeypatch):
+    rows = []
+    for patience in (0, 1e9):
+        monkeypatch.setattr("gancli.training.session.PATIENCE_SECONDS", patience)
+        seen = []
+        run = start(configure(), tmp_path / str(patience), observe=seen.append)
+        rows.append([row for row in read_rows(run.metrics_path) if row["kind"] == "interval"])
+        shown = [event.step for event in seen if isinstance(event, events.Progress)]
+        assert shown == (list(range(1, 28)) if patience == 0 else [1, *range(4, 27, 4)])
+    assert rows[0] == rows[1]
+
+
+def test_epochs_of_a_few_steps_are_said_once_in_100_steps_and_all_written_down(configure, tmp_path):
+    seen = []
+    run = start(configure("train.epochs=13"), tmp_path, observe=seen.append)
+    assert [event.step for event in seen if isinstance(event, events.EpochEnded)] == [108, 117]  # 100 are passed; the end
+    assert sum(row["kind"] == "epoch" for row in read_rows(run.metrics_path)) == 13
+
+
+def test_saved_is_said_only_when_it_can_be_loaded(configure, tmp_path):
+    def check(event):
+        if isinstance(event, events.CheckpointSaved):
+            assert CheckpointStore(event.path.parent).load().step == event.step
+
+    start(configure(), tmp_path, observe=check)
+
+
+def test_the_stored_configuration_repeats_the_run_exactly(configure, tmp_path):
+    first = start(configure(), tmp_path)
+    again = start(stored_config(first), tmp_path, "b")
+    assert digest(first) == digest(again)
+    assert first.metrics_path.read_bytes() == again.metrics_path.read_bytes()
+
+
+def test_another_seed_is_another_run(configure, tmp_path):
+    assert digest(start(configure(), tmp_path)) != digest(start(configure("train.seed=1"), tmp_path, "b"))
+
+
+@pytest.mark.parametrize("objective", ["non-saturating", "relativistic"])
+@pytest.mark.parametrize("stops", [(1,), (5, 8), (9, 1, 9), (26,)])
+def test_F03_an_interrupted_run_ends_as_one_that_never_stopped(configure, tmp_path, stop_after, stops, objective):
+    config = configure(f"objective.name={objective}", "checkpoint.every_steps=5")
+    whole = start(config, tmp_path)
+    parts = start(config, tmp_path, "parts", stop=stop_after(stops[0]))
+    for steps in stops[1:]:
+        assert resume(parts, stop=stop_after(steps)).status == "stopped"
+    assert resume(parts).status == "done"
+    assert digest(parts) == digest(whole)
+    assert parts.metrics_path.read_bytes() == whole.metrics_path.read_bytes()
+
+
+def test_a_conditional_run_resumes_exactly(configure, tmp_path, stop_after):
+    config = configure("model.conditional=true")
+    whole = start(config, tmp_path)
+    parts = start(config, tmp_path, "parts", stop=stop_after(13))
+    resume(parts)
+    assert digest(parts) == digest(whole)
+
+
+def test_F03_the_strength_of_the_augmentation_survives_an_interruption(configure, tmp_path, stop_after):
+    config = configure("augment.adapt_images=500", "augment.target=0")
+    whole = start(config, tmp_path)
+    parts = start(config, tmp_path, "parts", stop=stop_after(6))
+    resume(parts)
+    strengths = [row["augmentation"] for row in read_rows(whole.metrics_path)]
+    assert strengths == [row["augmentation"] for row in read_rows(parts.metrics_path)]
+    assert len(set(strengths)) > 1
+    assert digest(whole) == digest(parts)
+
+
+def test_that_pictures_are_augmented_is_told(configure, tmp_path):
+    seen = []
+    start(configure("train.epochs=1"), tmp_path, observe=seen.append)
+    assert "300 pictures are few" in " ".join(seen[0].notes)
+    assert "augment.mode=off" in " ".join(seen[0].notes)
+
+
+def test_F30_a_stop_saves_the_very_step(configure, tmp_path, stop_after):
+    run = start(configure(), tmp_path, stop=stop_after(5))
+    assert CheckpointStore(run.checkpoints).latest() == 5
+    assert run.info()["status"] == "stopped"
+    assert [p.name for p in run.previews()] == ["000005.png"]
+
+
+def test_rows_written_after_the_checkpoint_are_written_once(configure, tmp_path):
+    """As after a kill: the metrics are ahead of the newest checkpoint."""
+    run = start(configure(), tmp_path)
+    whole = run.metrics_path.read_bytes()
+    CheckpointStore(run.checkpoints).discard([27])
+    resume(run)
+    assert run.metrics_path.read_bytes() == whole
+
+
+def test_a_longer_run_is_allowed_and_goes_on(configure, tmp_path):
+    run = start(configure(), tmp_path)
+    assert resume(run, changes={"train.epochs": 4}).step == 36
+    assert stored_config(run).train.epochs == 4
+    steps = [row["step"] for row in read_rows(run.metrics_path)]
+    assert all(a <= b for a, b in pairwise(steps))
+
+
+def test_a_run_that_is_made_longer_takes_up_its_steps_slowly_and_repeatably(configure, tmp_path, stop_after):
+    """The longer half begins with a step size of 0 and ends in the same bits, interrupted or not."""
+    whole = start(configure(), tmp_path)
+    resume(whole, changes={"train.epochs": 6})
+    parts = start(configure(), tmp_path, "parts")
+    resume(parts, changes={"train.epochs": 6}, stop=stop_after(4))
+    resume(parts)
+    assert digest(parts) == digest(whole)
+    plan = CheckpointStore(whole.checkpoints).load().manifest.facts["plan"]
+    assert plan == {"total_steps": 54, "extended_at": 27}
+
+
+def test_a_configuration_edited_by_hand_is_compared_with_the_checkpoint(configure, tmp_path, stop_after):
+    run = start(configure(), tmp_path, stop=stop_after(4))
+    run.config_path.write_text(run.config_path.read_text().replace('"learning_rate": 0.0014', '"learning_rate": 0.1'))
+    with pytest.raises(ConfigError, match=r"train\.learning_rate: stored 0\.0014, asked 0\.1"):
+        resume(run)
+
+
+def test_a_setting_that_an_older_version_did_not_have_was_at_its_default(configure, tmp_path, stop_after):
+    run = start(configure(), tmp_path, stop=stop_after(5))
+    store = CheckpointStore(run.checkpoints)
+    now = store.load()
+    store.discard([5])
+    older = {key: value for key, value in now.manifest.facts["config"].items() if key != "train.burn_in"}
+    store.save(5, now.files, images_seen=160, facts={**now.manifest.facts, "config": older})
+    assert resume(run).step == 27
+
+
+def test_F15_a_checkpoint_that_does_not_say_enough_is_refused(configure, tmp_path, stop_after):
+    run = start(configure(), tmp_path, stop=stop_after(4))
+    store = CheckpointStore(run.checkpoints)
+    files = store.load().files
+    store.discard([4])
+    store.save(4, files, images_seen=128, facts={"arch": {}, "dataset": {}, "environment": {}})
+    with pytest.raises(CheckpointError, match="does not say its config and plan"):
+        resume(run)
+
+
+def test_the_history_of_a_run_is_kept(configure, tmp_path, stop_after):
+    run = start(configure(), tmp_path, stop=stop_after(4), argv=["gancli", "train"])
+    resume(run, argv=["gancli", "train", "--resume"])
+    info = run.info()
+    assert info["argv"] == ["gancli", "train"]
+    assert [session["from_step"] for session in info["sessions"]] == [0, 4]
+
+
+def test_a_running_run_says_how_far_it_is(configure, tmp_path):
+    steps = []
+    run = RunDirectory(tmp_path / "a")
+
+    def look(event):
+        if isinstance(event, events.CheckpointSaved):
+            steps.append(run.info()["step"])
+
+    start(configure(), tmp_path, observe=look)
+    assert steps == [9, 18, 27]
+
+
+def test_the_last_epoch_gets_its_row_though_the_plan_cuts_it_short(configure, tmp_path):
+    run = start(configure("train.images=480"), tmp_path)
+    assert [row["step"] for row in read_rows(run.metrics_path) if row["kind"] == "epoch"] == [9, 15]
+
+
+def test_F06_too_little_room_leaves_no_directory_behind(configure, tmp_path, monkeypatch):
+    monkeypatch.setattr(Storage, "free_bytes", lambda *_: 100)
+    with pytest.raises(StorageError, match="A checkpoint needs"):
+        start(configure(), tmp_path / "runs")
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_the_way_in_which_the_length_is_given_may_change(configure, tmp_path):
+    run = start(configure(), tmp_path)
+    assert resume(run, changes={"train.images": 32 * 30}).step == 30
+
+
+def test_a_run_whose_previews_were_deleted_goes_on(configure, tmp_path, stop_after):
+    run = start(configure(), tmp_path, stop=stop_after(5))
+    shutil.rmtree(run.samples)
+    assert resume(run).step == 27
+    assert run.previews()
+
+
+def test_resuming_a_finished_run_changes_nothing(configure, tmp_path):
+    run = start(configure(), tmp_path)
+    before = digest(run)
+    assert resume(run).status == "done"
+    assert digest(run) == before
+
+
+def test_what_would_change_the_model_is_refused_with_all_differences(configure, tmp_path):
+    run = start(configure(), tmp_path)
+    changes = {"train.batch_size": 16, "arch.dropout": 0.0, "train.epochs": 9}
+    with pytest.raises(ConfigError) as caught:
+        resume(run, changes=changes)
+    assert "arch.dropout: stored 0.3, asked 0.0" in caught.value.problem
+    assert "train.batch_size: stored 32, asked 16" in caught.value.problem
+    assert "epochs" not in caught.value.problem
+
+
+def test_other_pictures_are_refused(configure, tmp_path, digits):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"):
+        (copy / name).write_bytes((digits / name).read_bytes())
+    run = start(configure(f"data.dataset={copy}"), tmp_path)
+    pixels = bytearray((copy / "train-images-idx3-ubyte").read_bytes())
+    pixels[-1] ^= 255
+    (copy / "train-images-idx3-ubyte").write_bytes(pixels)
+    with pytest.raises(ConfigError, match="is not the one that this run was trained on"):
+        resume(run, changes={"train.epochs": 4})
+
+
+def test_F58_a_changed_environment_is_noted(configure, tmp_path, stop_after):
+    run = start(configure(), tmp_path, stop=stop_after(3))
+    notes = []
+    resume(run, changes={"runtime.precision": "bf16"}, observe=lambda e: notes.extend(getattr(e, "notes", ())))
+    assert any("precision was 'fp32', is 'bf16'" in note for note in notes)
+
+
+def test_F58_another_number_of_threads_is_noted(configure, tmp_path, stop_after):
+    run = start(configure("runtime.threads=1"), tmp_path, stop=stop_after(3))
+    notes = []
+    try:
+        resume(run, changes={"runtime.threads": 2}, observe=lambda e: notes.extend(getattr(e, "notes", ())), stop=stop_after(1))
+    finally:
+        torch.set_num_threads(1)
+    assert any("threads was 1, is 2" in note for note in notes)
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (4, 2), (2, 1)])
+def test_F57_a_batch_divided_otherwise_is_refused_or_noted_and_recorded(configure, tmp_path, stop_after, before, after):
+    run = start(configure(f"train.accumulate={before}"), tmp_path, stop=stop_after(3))
+    with pytest.raises(ConfigError, match=rf"accumulate={before}, not 1 process x train.accumulate={after}"):
+        resume(run, changes={"train.accumulate": after})
+    notes = []
+    changes = {"train.accumulate": after, "runtime.allow_other_processes": True}
+    resume(run, changes=changes, observe=lambda e: notes.extend(getattr(e, "notes", ())), stop=stop_after(1))
+    assert any(f"from step 3 on 1 process x train.accumulate={after}" in note for note in notes)
+    notes.clear()
+    resume(run, observe=lambda e: notes.extend(getattr(e, "notes", ())))
+    assert not any("may differ" in note for note in notes)
+    assert "from step 3 on" in CheckpointStore(run.checkpoints).load(names=()).manifest.facts["inexact"]
+
+
+def test_F57_the_division_that_gives_the_same_bits_is_named(configure, tmp_path, stop_after):
+    run = start(configure("train.accumulate=2"), tmp_path, stop=stop_after(3))
+    with pytest.raises(ConfigError, match=r"give -s train\.accumulate=2 for the same bits"):
+        resume(run, changes={"train.accumulate": 4})
+
+
+def test_F45_a_second_training_is_refused(configure, tmp_path, stop_after):
+    run = start(configure(), tmp_path, stop=stop_after(3))
+    with RunLock(run.lock_path), pytest.raises(RunBusyError):
+        resume(run)
+    resume(run)
+
+
+def test_an_existing_directory_is_never_written_into(configure, tmp_path):
+    run = start(configure(), tmp_path)
+    before = run.metrics_path.read_bytes()
+    with pytest.raises(StorageError, match="exists already"):
+        start(configure(), tmp_path)
+    assert run.metrics_path.read_bytes() == before
+
+
+def test_F13_a_corrupt_checkpoint_names_the_way_on_and_it_works(configure, tmp_path):
+    run = start(configure(), tmp_path)
+    newest = run.checkpoints / "step-000000027" / "optim.safetensors"
+    content = bytearray(newest.read_bytes())
+    content[-1] ^= 1
+    newest.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"Step 18 is intact.*--from-step 18"):
+        resume(run)
+    assert resume(run, from_step=18).step == 27
+
+
+def test_nothing_to_go_on_from_is_explained(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RunError, match=r"config\.json"):
+        resume(RunDirectory(tmp_path / "empty"))
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_F34_a_diverged_run_commits_nothing_that_is_not_finite(configure, tmp_path, monkeypatch):
+    from gancli.gan.trainer import Trainer
+
+    honest = Trainer.step
+
+    def poisoned(self, *schedule, **settled):
+        report = honest(self, *schedule, **settled)
+        if self.state.step == 15:
+            with torch.no_grad():
+                next(self.generator.network.parameters()).fill_(float("nan"))
+        return report
+
+    monkeypatch.setattr(Trainer, "step", poisoned)
+    with pytest.raises(DivergedError, match=r"step 1[68].*not finite.*Step 9 is saved"):
+        start(configure(), tmp_path)
+    run = RunDirectory(tmp_path / "a")
+    assert CheckpointStore(run.checkpoints).steps() == [9]
+    assert run.info()["status"] == "failed"
+    assert run.info()["error"]["exit_code"] == 7
+
+
+def test_F35_an_alarm_is_raised_once_and_stops_nothing(configure, tmp_path):
+    seen = []
+    config = configure("objective.r1_gamma=0", "train.learning_rate=1e-7", "train.discriminator_learning_rate=0.05",
+                       "arch.dropout=0.0", "train.betas=[0.5,0.9]", "train.epochs=12", "augment.mode=off")  # fmt: skip
+    run = start(config, tmp_path, observe=seen.append)
+    alarms = [event for event in seen if isinstance(event, events.Alarm)]
+    names = [alarm.name for alarm in alarms]
+    assert names
+    assert len(names) == len(set(names))
+    rows = [row for row in read_rows(run.metrics_path) if row["kind"] == "alarm"]
+    assert [row["alarm"] for row in rows] == names
+    assert run.info()["status"] == "done"
+
+
+def test_old_checkpoints_go_and_the_newest_stay(configure, tmp_path):
+    run = start(configure("checkpoint.every_steps=3", "checkpoint.keep=4"), tmp_path)
+    assert CheckpointStore(run.checkpoints).steps() == [18, 21, 24, 27]
+
+
+def test_metrics_hold_nothing_that_depends_on_the_clock(configure, tmp_path):
+    run = start(configure(), tmp_path)
+    rows = read_rows(run.metrics_path)
+    assert {row["kind"] for row in rows} == {"interval", "epoch"}
+    keys = {"kind", "step", "epochs", "images_seen", "d_loss", "g_loss", "real_score", "fake_score", "r1", "diversity"}
+    assert set().union(*rows) == keys | {"fd_random", "coverage_random", "augmentation"}
+
+
+def test_the_quality_is_measured_when_enough_was_seen_and_at_the_end(configure, tmp_path):
+    # epochs of 9 steps of 32 pictures end at 288, 576 and 864
+    seen = {every: measured_at(configure(f"log.quality_every_images={every}"), tmp_path, every) for every in (1, 500, 9999, 0)}
+    assert seen == {1: [9, 18, 27], 500: [18, 27], 9999: [27], 0: []}
+
+
+def measured_at(config, tmp_path, name):
+    run = start(config, tmp_path, f"every-{name}")
+    return [row["step"] for row in read_rows(run.metrics_path) if "fd_random" in row]
+
+
+def test_the_best_checkpoint_is_kept_and_is_what_is_drawn_with(configure, tmp_path, monkeypatch):
+    from gancli.models.loading import load
+
+    figures = iter([3.0, 1.0, 2.0, 4.0, 5.0])
+    monkeypatch.setattr(Probe, "measure", lambda self, _images: {self.column: next(figures)})
+    seen = []
+    run = start(configure("train.epochs=5", "log.quality_every_images=1", "checkpoint.keep=1"), tmp_path, observe=seen.append)
+    store = CheckpointStore(run.checkpoints)
+    assert store.steps() == [18, 45]
+    assert store.best() == load(run.path).origin.step == load(run.path, checkpoint="best").origin.step == 18
+    assert load(run.path, checkpoint="latest").origin.step == 45
+    assert run.info()["best"] == {"step": 18, "figure": "fd_random", "value": 1.0}
+    assert seen[-1].best == "step 18, fd_random 1.00"
+    assert seen[-1].checkpoint == store.path(45)
+
+
+def test_a_best_epoch_is_saved_though_none_was_due(configure, tmp_path):
+    run = start(configure("checkpoint.every_steps=100", "log.quality_every_images=1", "train.epochs=2"), tmp_path)
+    store = CheckpointStore(run.checkpoints)
+    assert store.best() in store.steps()
+
+
+def test_F03_the_best_is_the_same_after_interruptions(configure, tmp_path, stop_after):
+    config = configure("log.quality_every_images=1", "checkpoint.keep=1", "train.epochs=4")
+    whole = start(config, tmp_path)
+    parts = start(config, tmp_path, "parts", stop=stop_after(11))
+    resume(parts, stop=stop_after(16))
+    resume(parts)
+    stores = [CheckpointStore(run.checkpoints) for run in (whole, parts)]
+    assert digest(whole) == digest(parts)
+    assert stores[0].best() == stores[1].best() is not None
+    assert whole.metrics_path.read_bytes() == parts.metrics_path.read_bytes()
+
+
+def test_previews_are_what_sample_draws(configure, tmp_path):
+    from gancli import images
+    from gancli.models.loading import load
+
+    run = start(configure(), tmp_path)
+    with Image.open(run.previews()[-1]) as picture:
+        preview = torch.tensor(list(picture.tobytes()))
+    drawn = images.grid(images.to_bytes(load(run.path).sample(16)))
+    assert (preview - torch.tensor(list(drawn.tobytes()))).abs().max() <= 1
+
+
+def test_a_run_in_minutes_ends_on_time(configure, tmp_path):
+    ended = train(configure("train.minutes=0.02"), runs_dir=tmp_path, name="a")
+    assert 1.2 <= ended.elapsed_seconds < 10
+    manifest = CheckpointStore(ended.run / "checkpoints").load().manifest
+    assert "minutes" in manifest.facts["inexact"]
+
+
+@pytest.mark.parametrize(("shape", "words"), [("images", "generates"), ("logits", "judges")])
+def test_F38_networks_that_break_the_contract_are_refused_before_anything_is_written(
+    configure, tmp_path, monkeypatch, shape, words
+):
+    from gancli.gan.architectures.dense import Dense
+
+    honest = Dense.build
+
+    def broken(self, config, image, latent_dim):
+        networks = honest(self, config, image, latent_dim)
+        extra = torch.nn.Unflatten(0, (-1, 1))
+        if shape == "images":
+            return Networks(torch.nn.Sequential(networks.generator, extra), networks.discriminator)
+        return Networks(networks.generator, torch.nn.Sequential(networks.discriminator, extra))
+
+    monkeypatch.setattr(Dense, "build", broken)
+    monkeypatch.setattr(Dense, "calibrate", Architecture.calibrate)
+    with pytest.raises(PluginError, match=words):
+        start(configure(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_wrong_with_the_input_leaves_nothing_behind(configure, tmp_path):
+    from gancli.errors import GancliError
+
+    with pytest.raises(GancliError):
+        start(configure(f"data.dataset={tmp_path}/nowhere"), tmp_path / "runs")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_log_tells_the_story(configure, tmp_path):
+    log = start(configure(), tmp_path).log_path.read_text()
+    for words in ("saved step=9", "saved step=27", "epoch=3/3"):
+        assert words in log
+
+
+def test_the_configuration_is_complete(configure, tmp_path):
+    stored = json.loads(start(configure(), tmp_path).config_path.read_text())
+    assert stored["arch"]["dropout"] == 0.3
+    assert stored["objective"]["r1_gamma"] == 0.3
+
+
+def test_a_run_from_before_a_setting_existed_had_its_default(configure):
+    from gancli.config.resolve import flatten
+    from gancli.training.run import _refuse_other_training
+
+    new = flatten(configure())
+    old = {key: value for key, value in new.items() if key not in {"data.fit", "data.image_size"}}
+    _refuse_other_training(old, new)
+    with pytest.raises(ConfigError, match=r'data\.fit: stored "crop", asked "pad"'):
+        _refuse_other_training(old, {**new, "data.fit": "pad"})
+
+
+def test_advice_is_given_where_a_newcomer_needs_it(configure):
+    from gancli.training.setup import advice, set_up
+
+    few = advice(set_up(configure()))
+    assert few == ("27 steps are few, since there are only 300 pictures: --minutes 10 plays longer.",)
+    assert not advice(set_up(configure("train.images=300")))
+    large = advice(set_up(configure("data.image_size=40x40", "data.channels=3")))
+    assert "--arch dcgan" in large[0]

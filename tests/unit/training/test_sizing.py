@@ -1,0 +1,57 @@
+"""Nobody has to know which sizes an architecture can make: without --image-size one is chosen that it can."""
+
+import json
+
+import pytest
+
+from gancli.errors import ConfigError
+from gancli.evaluation.reference import data_of
+from gancli.gan.architectures.dense import Dense
+from gancli.runs import RunDirectory
+from gancli.training.run import resume, stored_config, train
+from gancli.training.setup import set_up
+
+
+@pytest.fixture
+def fives(monkeypatch):
+    """Dense networks that make sides of 5, 10, 15, ... only; the pictures are of 8x8."""
+
+    def supports(_, __, image):
+        return "Sides are multiples of 5." if image.height % 5 or image.width % 5 else None
+
+    monkeypatch.setattr(Dense, "supports", supports)
+
+
+@pytest.mark.usefixtures("fives")
+def test_a_size_that_the_architecture_can_make_is_chosen_and_said(configure):
+    game = set_up(configure())
+    assert game.image.shape == (1, 10, 10)
+    assert game.notes[0].startswith("The architecture 'dense' makes no pictures of 1x8x8, but of 10x10; --image-size")
+
+
+@pytest.mark.usefixtures("fives")
+def test_a_size_that_was_asked_for_is_not_changed(configure):
+    with pytest.raises(ConfigError, match="cannot make pictures of 1x8x8"):
+        set_up(configure("data.image_size=8"))
+
+
+def test_a_size_that_can_be_made_is_kept(configure):
+    assert set_up(configure()).config.data.image_size is None
+
+
+def test_an_architecture_that_makes_nothing_says_why(configure, monkeypatch):
+    monkeypatch.setattr(Dense, "supports", lambda *_: "Never.")
+    with pytest.raises(ConfigError, match=r"cannot make pictures of 1x8x8\. Never"):
+        set_up(configure())
+
+
+@pytest.mark.usefixtures("fives")
+def test_the_size_belongs_to_the_run(configure, tmp_path, stop_after):
+    run = RunDirectory(train(configure(), runs_dir=tmp_path, name="a", stop=stop_after(5)).run)
+    assert json.loads(run.config_path.read_text())["data"]["image_size"] == "10"
+    assert resume(run).status == "done"
+    assert set_up(stored_config(run)).image.shape == (1, 10, 10)
+    from gancli.checkpoint.store import CheckpointStore
+
+    facts = CheckpointStore(run.checkpoints).load().manifest.facts
+    assert data_of(facts).image_size == "10"
