@@ -27,7 +27,7 @@ from gancli.config.layers import (
 from gancli.config.schema import LENGTHS, RunConfig
 from gancli.config.validate import ModelT, checked, shortened, shown
 from gancli.errors import ConfigError, did_you_mean
-from gancli.plugins.registry import ARCHITECTURES, DATASETS, OBJECTIVES, is_path
+from gancli.plugins.registry import ARCHITECTURES, OBJECTIVES, dataset_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -184,7 +184,7 @@ def plugin_options(assignments: Sequence[str]) -> dict[str, Any]:
 def _plugin_layers(user: Sequence[Layer]) -> list[Layer]:
     """What the data set, the architecture and the objective prefer, as far as it fits what the user has chosen."""
     dataset = _text(_chosen(user, "data.dataset", RunConfig().data.dataset), "data.dataset")
-    data = Layer.of({} if is_path(dataset) else dict(DATASETS.load(dataset).defaults), f"data set {dataset}")
+    data = Layer.of(dict(dataset_defaults(dataset)), f"data set {dataset}")
     arch_name = _text(_chosen([data, *user], "arch.name", RunConfig().arch.name), "arch.name")
     arch = Layer.of(dict(ARCHITECTURES.load(arch_name).defaults), f"architecture {arch_name}")
     layers = [_fitting(data, "arch", arch_name), arch]

@@ -27,7 +27,17 @@ from gancli.plugin import API, ArchConfig, Architecture, Dataset, Objective
 from gancli.plugins.distributions import canonical, read
 from gancli.plugins.installation import command_for_plugin, official_plugin
 
-__all__ = ["ARCHITECTURES", "DATASETS", "OBJECTIVES", "Entry", "PluginT", "Registry", "is_path", "understood"]
+__all__ = [
+    "ARCHITECTURES",
+    "DATASETS",
+    "OBJECTIVES",
+    "Entry",
+    "PluginT",
+    "Registry",
+    "dataset_defaults",
+    "is_path",
+    "understood",
+]
 
 OWN = "gancli"
 _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
@@ -303,3 +313,12 @@ def is_path(dataset: str) -> bool:
         or dataset.lower().endswith(FILES)
         or os.path.lexists(dataset)
     )
+
+
+def dataset_defaults(dataset: str) -> Mapping[str, Any]:
+    """The settings that a named data set prefers; none for a path. Loads neither images nor torch.
+
+    Raises:
+        PluginError: there is no data set of that name, or it is broken.
+    """
+    return {} if is_path(dataset) else DATASETS.load(dataset).defaults

@@ -8,11 +8,11 @@ import torch
 
 from gancli import data
 from gancli.config.schema import DataConfig
-from gancli.data import dataset_defaults, fingerprint, load_images
+from gancli.data import fingerprint, load_images
 from gancli.errors import ConfigError, DatasetError, PluginError
 from gancli.plugin import Dataset, ImageSet
 from gancli.plugins import registry
-from gancli.plugins.registry import Entry
+from gancli.plugins.registry import Entry, dataset_defaults
 
 GREY = np.arange(4 * 3 * 5, dtype=np.uint8).reshape(4, 3, 5)
 LABELS = np.array([2, 0, 2, 1], np.uint8)
@@ -174,7 +174,7 @@ def test_the_fingerprint_tells_shapes_pixels_and_labels_apart():
 
 def test_names_and_defaults_cost_neither_torch_nor_numpy():
     code = (
-        "import sys; from gancli.data import dataset_defaults; dataset_defaults('mnist'), dataset_defaults('./x');"
+        "import sys; from gancli.plugins.registry import dataset_defaults; dataset_defaults('mnist'), dataset_defaults('./x');"
         "import gancli.data.sources, gancli.data.opening; print({'torch', 'numpy', 'PIL'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -182,4 +182,4 @@ def test_names_and_defaults_cost_neither_torch_nor_numpy():
 
 
 def test_public_names():
-    assert data.__all__ == ["Loaded", "collection_of", "dataset_defaults", "fingerprint", "load_images"]
+    assert data.__all__ == ["Loaded", "collection_of", "fingerprint", "load_images"]
