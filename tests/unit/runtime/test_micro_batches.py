@@ -26,7 +26,9 @@ def test_every_picture_of_the_batch_belongs_to_one_share_of_one_process(world, a
 
 
 def test_a_batch_that_cannot_be_divided_names_those_that_can():
-    with pytest.raises(ConfigError, match=r"33 cannot be divided evenly into 4 micro-batches \(2 processes.*--batch-size 32 or 36"):
+    with pytest.raises(
+        ConfigError, match=r"33 cannot be divided evenly into 4 micro-batches \(2 processes.*--batch-size 32 or 36"
+    ):
         MicroBatches(33, 2, OneProcess(world=2))
     with pytest.raises(ConfigError, match=r"--batch-size 4,"):
         MicroBatches(3, 4)
