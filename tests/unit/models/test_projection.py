@@ -80,5 +80,5 @@ def test_directions_are_the_principal_components_of_a_linear_generator(monkeypat
 
 
 def test_too_many_directions_are_refused(model):
-    with pytest.raises(UsageError, match="1 to 6"):
+    with pytest.raises(UsageError, match="has 6 dimensions"):
         find_directions(model, 7)
