@@ -7,6 +7,7 @@ about itself is bounded and checked like the facts of a checkpoint (:mod:`gancli
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,12 +96,13 @@ def load_onnx(path: Path) -> OnnxModel:
     """The generator in a file that ``gancli export`` wrote.
 
     Raises:
-        PluginError: ONNX Runtime is not installed.
         RunError: there is no such file.
+        PluginError: ONNX Runtime is not installed.
         CheckpointError: it is corrupt, foreign or unsafe.
     """
+    data = read_file(path)  # first: a missing file is no reason to install anything
     require("onnx", "onnx", "onnxruntime")
-    return onnx_from_bytes(read_file(path), path)
+    return onnx_from_bytes(data, path)
 
 
 def onnx_from_bytes(data: bytes, path: Path) -> OnnxModel:
@@ -150,6 +152,7 @@ def _unsafe(model: ModelProto) -> str:
 
 
 def _session(data: bytes, path: Path) -> Any:  # noqa: ANN401  (onnxruntime has no types)
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else its import writes a device id under HOME and looks up a host
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from gancli.checkpoint.provenance import Origin
-from gancli.export.formats import FORMATS, Options, verified
+from gancli.export.formats import choose, trained_generator
 from gancli.models.loading import load
 from gancli.models.model import Model
 from gancli.plugin import ImageSpec
@@ -72,14 +72,26 @@ def models(small_run, small_conditional_run, train_mnist):
 
 
 @pytest.fixture(scope="session")
-def exported(models):
+def write(tmp_path_factory):
+    """``(model, suffix, **options) -> (bytes, difference)``: an export, compared with its generator."""
+
+    def write(model, suffix, **options):
+        path = tmp_path_factory.mktemp("exports") / "generator"
+        difference = choose(Path(suffix), suffix, options).write(trained_generator(model), path)
+        return path.read_bytes(), difference
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def exported(models, write):
     """``(name, suffix, **options) -> bytes``: an export of that model, made once."""
     made = {}
 
     def exported(name, suffix, **options):
         key = (name, suffix, *sorted(options.items()))
         if key not in made:
-            made[key] = verified(models[name], FORMATS[suffix], Options(**options))
-        return made[key].data
+            made[key] = write(models[name], suffix, **options)
+        return made[key][0]
 
     return exported

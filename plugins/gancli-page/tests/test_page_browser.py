@@ -12,10 +12,11 @@ from torch import nn
 
 from gancli import images
 from gancli.checkpoint.provenance import Origin
-from gancli.export.html import encode
+from gancli.export.formats import trained_generator
 from gancli.models.model import Model
 from gancli.plugin import ImageSpec
 from gancli.randomness.latents import MAX_SEED, latents
+from gancli_page.page import encode
 
 EVIL = '</script><img src=x onerror="window.hurt=1"><b>'
 CONTROLS = [
@@ -354,9 +355,9 @@ class Labelled(nn.Module):
 
 
 def test_names_from_the_run_are_shown_and_not_obeyed(browser):
-    facts = {"arch": {"name": EVIL}, "dataset": {"name": EVIL, "licence": EVIL}}
+    facts = {"arch": {"name": EVIL}, "dataset": {"name": EVIL, "licence": EVIL}, "image": {}, "classes": [], "latent_dim": 4}
     origin = Origin(EVIL, Path("x"), 1, "ab" * 32, "ema", facts)
-    browser.open(encode(Model(Labelled(), 4, ImageSpec(1, 4, 4, 2), (EVIL, "b"), origin)))
+    browser.open(encode(trained_generator(Model(Labelled(), 4, ImageSpec(1, 4, 4, 2), (EVIL, "b"), origin))))
     assert browser.js("return window.hurt") is None
     assert browser.js("return [document.images.length, document.querySelectorAll('b').length]") == [0, 0]
     assert browser.find("name").text == EVIL

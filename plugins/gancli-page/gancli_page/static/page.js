@@ -318,7 +318,7 @@ function introduce() {
     ["Licence of the data", facts.licence || "not stated"],
     ["Pictures", `${width} × ${height}, ${colour ?? plural(channels, "channel")}`],
     ["Latent", plural(facts.latent_dim, "dimension")],
-    ["Weights", `${facts.weights}, ${facts.digest.slice(0, 12)}, ${facts.precision}`],
+    ["Weights", `${facts.weights}, ${facts.digest.slice(0, 12)}, ${facts.bits} bits each`],
     ["Made by", `gancli ${facts.version}`],
   ];
   for (const [term, text] of entries) {
