@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto
 
-__all__ = ["IMAGES", "LABELS", "LATENTS", "OnnxModel", "load_onnx", "onnx_from_bytes"]
+__all__ = ["IMAGES", "LABELS", "LATENTS", "OnnxModel", "import_onnxruntime", "load_onnx", "onnx_from_bytes"]
 
 LATENTS, LABELS, IMAGES = "z", "labels", "images"
 """Names of the inputs and of the output."""
@@ -151,10 +151,19 @@ def _unsafe(model: ModelProto) -> str:
     return ""
 
 
-def _session(data: bytes, path: Path) -> Any:  # noqa: ANN401  (onnxruntime has no types)
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else its import writes a device id under HOME and looks up a host
+def import_onnxruntime() -> Any:  # noqa: ANN401  (onnxruntime has no types)
+    """The module ``onnxruntime``, without its telemetry.
+
+    Without the variable its import writes a lasting device id under HOME and looks up a host of Microsoft's.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
+    return onnxruntime
+
+
+def _session(data: bytes, path: Path) -> Any:  # noqa: ANN401  (onnxruntime has no types)
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _SILENT
     try:

@@ -109,7 +109,7 @@ class Program:
             multiples.append((rounded + 2 ** (bits - 1)).astype(np.uint16).ravel())
         stream = np.concatenate(multiples).astype(">u2").view(np.uint8).reshape(-1, 16 // 8)
         packed = np.packbits(np.unpackbits(stream, axis=1)[:, 16 - bits :]) if len(stream) else stream
-        return np.concatenate(floats or [np.zeros(0)]).astype("<f4").tobytes() + packed.tobytes()
+        return np.concatenate(floats or [np.zeros(0, np.float32)]).astype("<f4").tobytes() + packed.tobytes()
 
     @classmethod
     def parse(cls, text: str, numbers: bytes) -> Program:

@@ -169,12 +169,12 @@ def test_space_plays_and_pauses_a_walk_from_seed_to_seed(browser, pages, models)
     assert browser.find("speed").get_attribute("aria-valuetext") == "0.5 seconds from seed to seed"
     browser.press(" ")
     assert browser.find("play").get_attribute("aria-pressed") == "true"
-    assert browser.status == "The walk plays, on the way to seed 1, class 0"
+    assert browser.status == "Interpolating to seed 1, class 0"
     browser.until("state.target === 2n && walk.t > 0.1")
     between = single(browser)
     browser.press(" ")
     assert browser.find("play").get_attribute("aria-pressed") == "false"
-    assert browser.status.startswith("The walk is paused, near seed")
+    assert browser.status.startswith("Interpolation paused, near seed")
     settle(browser)
     paused = single(browser)
     time.sleep(0.2)
@@ -310,7 +310,7 @@ def test_the_number_of_pictures_can_be_chosen(count, browser, pages, models):
     browser.open(pages["dcgan"])
     browser.js("find('status').textContent = ''")
     browser.find("count").send_keys(str(count))
-    browser.wait(f"{count} pictures")
+    browser.wait(f"{count} images")
     assert_alike(shown(browser, 3), expected(models["dcgan"], n=count))
 
 
@@ -340,7 +340,7 @@ def test_a_page_that_was_damaged_says_so(browser, pages):
     head, numbers = pages["dcgan"].split(b'id="model-numbers">')
     browser.show(head + b'id="model-numbers">!' + numbers)
     browser.until("!find('failure').hidden")
-    assert browser.failure.startswith("The pictures cannot be drawn: ")
+    assert browser.failure.startswith("The images cannot be computed: ")
     assert browser.find("failure").get_attribute("role") == "alert"
 
 

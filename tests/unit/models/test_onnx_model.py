@@ -256,7 +256,7 @@ def test_there_is_no_such_file(tmp_path, monkeypatch, missing):
     """A missing file is no reason to install an extra."""
     if missing:
         monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(RunError, match="There is no file '.*none.onnx'"):
+    with pytest.raises(RunError, match=r"There is no file '.*none\.onnx'"):
         load_onnx(tmp_path / "none.onnx")
 
 

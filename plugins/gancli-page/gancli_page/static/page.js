@@ -30,7 +30,7 @@ const element = (tag, text) => Object.assign(document.createElement(tag), { text
 const plural = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
 
 function fail(error) {
-  find("failure").textContent = `The pictures cannot be drawn: ${error.message}`;
+  find("failure").textContent = `The images cannot be computed: ${error.message}`;
   find("failure").hidden = false;
 }
 
@@ -69,7 +69,7 @@ async function drawGrid() {
   }
   state.images = images;
   const took = Math.round(performance.now() - started).toLocaleString("en");
-  say(`${plural(n, "picture")}, seeds ${state.seed} to ${state.seed + BigInt(n - 1)}, drawn in ${took} ms`);
+  say(`${plural(n, "image")}, seeds ${state.seed} to ${state.seed + BigInt(n - 1)}, drawn in ${took} ms`);
 }
 
 function show() {
@@ -204,7 +204,7 @@ const walk = {
     state.playing = true;
     this.button();
     this.aim();
-    say(`The walk plays, on the way to ${titleOf(state.target, state.label).toLowerCase()}`);
+    say(`Interpolating to ${titleOf(state.target, state.label).toLowerCase()}`);
     let last = performance.now();
     while (state.playing) {
       await new Promise(requestAnimationFrame);
@@ -230,7 +230,7 @@ const walk = {
     state.changed = true;
     this.button();
     describe();
-    say(`The walk is paused, ${find("caption").textContent.toLowerCase()}`);
+    say(`Interpolation paused, ${find("caption").textContent.toLowerCase()}`);
   },
 
   toggle() {
@@ -240,7 +240,7 @@ const walk = {
 
   button() {
     find("play").setAttribute("aria-pressed", String(state.playing));
-    find("play").querySelector("span").textContent = state.playing ? "Pause" : "Play a walk";
+    find("play").querySelector("span").textContent = state.playing ? "Pause" : "Interpolate";
   },
 };
 
@@ -316,7 +316,7 @@ function introduce() {
   const entries = [
     ["Data set", facts.dataset],
     ["Licence of the data", facts.licence || "not stated"],
-    ["Pictures", `${width} × ${height}, ${colour ?? plural(channels, "channel")}`],
+    ["Images", `${width} × ${height}, ${colour ?? plural(channels, "channel")}`],
     ["Latent", plural(facts.latent_dim, "dimension")],
     ["Weights", `${facts.weights}, ${facts.digest.slice(0, 12)}, ${facts.bits} bits each`],
     ["Made by", `gancli ${facts.version}`],
