@@ -19,8 +19,8 @@ images = (x @ w["output.weight"].T + w["output.bias"]).tanh().view(-1, 1, 28, 28
 """
 
 
-def test_six_lines_of_plain_pytorch_draw_the_same(train_mnist, tmp_path, monkeypatch):
-    model = load(train_mnist("plain"))
+def test_six_lines_of_plain_pytorch_draw_the_same(models, tmp_path, monkeypatch):
+    model = models["plain"]
     export(model, tmp_path / "generator.safetensors", choose(Path("g.safetensors")))
     monkeypatch.chdir(tmp_path)
     there = {}
