@@ -53,7 +53,7 @@ class OnnxOptions(ArchConfig):
 class Onnx(Exporter[OnnxOptions]):
     """A graph of standard operations."""
 
-    api = 1
+    api = 2
     summary = "for ONNX Runtime and whatever else reads ONNX"
     Options = OnnxOptions
     extra = "onnx"

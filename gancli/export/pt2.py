@@ -36,7 +36,7 @@ _METADATA = f"{KEY}.json"
 class Pt2(Exporter[ArchConfig]):
     """A traced graph. The metadata are in its extra file ``gancli.json``."""
 
-    api = 1
+    api = 2
     summary = "for PyTorch without gancli (torch.export.load)"
 
     def export(self, generator: TrainedGenerator, path: Path, options: ArchConfig) -> None:  # noqa: ARG002  (it has none)

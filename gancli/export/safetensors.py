@@ -28,7 +28,7 @@ _WHAT = Path("generator.safetensors")
 class Safetensors(Exporter[ArchConfig]):
     """The weights, by parameter name."""
 
-    api = 1
+    api = 2
     summary = "the weights alone, to share and to load again"
 
     def export(self, generator: TrainedGenerator, path: Path, options: ArchConfig) -> None:  # noqa: ARG002  (it has none)

@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 class Page(Exporter[ArchConfig]):
     """The page, see :mod:`gancli_page.page`."""
 
-    api = 1
+    api = 2
     summary = "a page that samples in any browser, without a network"
 
     def export(self, generator: TrainedGenerator, path: Path, options: ArchConfig) -> None:  # noqa: ARG002  (it has none)
