@@ -76,7 +76,8 @@ def test_images_that_need_more_bits_get_them():
     exact = trace(trained)
     assert np.abs(replay(program, z) - expected).max() <= TOLERANCE
     fewer = Program.parse(exact.to_json(bits - 1), exact.packed(bits - 1))
-    assert np.abs(replay(fewer, z) - expected).max() > TOLERANCE / 4
+    other_bytes = (np.round(replay(fewer, z) * 127.5) != np.round(expected * 127.5)).mean()
+    assert np.abs(replay(fewer, z) - expected).max() > TOLERANCE / 4 or other_bytes > 0.03
 
 
 def test_weights_that_cannot_be_rounded_are_stored_whole():

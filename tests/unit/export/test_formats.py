@@ -180,7 +180,12 @@ def test_F48_what_differs_leaves_no_file_and_keeps_the_old_one(models, wrong, tm
 
 def test_F48_what_is_damaged_on_its_way_to_the_disk_leaves_no_file(models, tmp_path, monkeypatch):
     """The comparison is of what is read again, not of what was in memory."""
-    monkeypatch.setattr(Path, "write_bytes", lambda path, data: path.open("wb").write(data[: len(data) // 2]))
+
+    def damaged(path, data):
+        with path.open("wb") as file:
+            file.write(data[: len(data) // 2])
+
+    monkeypatch.setattr(Path, "write_bytes", damaged)
     with pytest.raises(ExportError, match=r"cannot be loaded again: 'generator.safetensors'"):
         export(models["small"], tmp_path / "a.safetensors", choose(Path("a.safetensors")))
     assert not list(tmp_path.iterdir())
