@@ -26,10 +26,11 @@ ARGUMENTS = (
 
 def model_of(generator, latent_dim, image, *, run="digits", classes=(), dataset="mnist", licence="CC BY-SA 3.0"):
     """A model that says about itself what a run's would."""
+    classes = tuple(classes)
     facts = {"arch": {"name": "dense"}, "dataset": {"name": dataset, "licence": licence}, "image": {}}
     facts |= {"classes": list(classes), "latent_dim": latent_dim}
     origin = Origin(run, Path("run/checkpoints/step-7020"), 7020, "0123456789abcdef" * 4, "ema", facts)
-    return Model(generator, latent_dim, image, tuple(classes), origin)
+    return Model(generator, latent_dim, image, classes, origin)
 
 
 def dense(classes=0):
