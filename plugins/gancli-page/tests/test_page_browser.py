@@ -24,7 +24,6 @@ CONTROLS = [
     "seed",
     "class",
     "count",
-    "truncation",
     "previous",
     "next",
     "random",
@@ -116,19 +115,6 @@ def test_a_class_can_be_chosen(browser, pages, models):
     assert_alike(single(browser), expected(models["classes"], n=1, labels=7)[0])
     assert browser.find("caption").text == "Seed 0, class 7"
     assert browser.find("command").text.endswith("--class 7")
-
-
-@pytest.mark.parametrize("name", ["classes", "dcgan"])
-def test_truncation_is_that_of_sample(name, browser, pages, models):
-    channels = models[name].image.channels
-    browser.open(pages[name])
-    browser.js("find('status').textContent = ''")
-    browser.find("truncation").send_keys("0.7")
-    browser.wait()
-    settle(browser)
-    assert_alike(shown(browser, channels), expected(models[name], n=64, truncation=0.7))
-    assert_alike(single(browser, channels), expected(models[name], n=1, truncation=0.7)[0])
-    assert " --truncation 0.7" in browser.find("command").text
 
 
 def test_a_model_without_classes_offers_none(browser, pages):
@@ -439,12 +425,11 @@ def test_the_latents_of_a_browser_are_those_of_numpy(browser, pages):
         MAX_SEED,
         *np.random.default_rng(0).integers(0, MAX_SEED, 50).tolist(),
     ]
-    for dimensions, truncation in ((1, None), (6, None), (100, None), (1, 0.5), (6, 2.0), (100, 0.1)):
+    for dimensions in (1, 6, 100):
         read = browser.js(
-            "const [seeds, dimensions, truncation] = arguments;"
-            "return seeds.map((seed) => Array.from(Latents.latent(BigInt(seed), dimensions, truncation ?? undefined)))",
+            "const [seeds, dimensions] = arguments;"
+            "return seeds.map((seed) => Array.from(Latents.latent(BigInt(seed), dimensions)))",
             [*map(str, seeds)],
             dimensions,
-            truncation,
         )
-        np.testing.assert_allclose(read, latents(seeds, dimensions, truncation), rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(read, latents(seeds, dimensions), rtol=1e-6, atol=1e-7)

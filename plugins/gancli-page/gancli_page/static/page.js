@@ -21,8 +21,7 @@ const state = {
 };
 
 const count = () => Number(find("count").value);
-const truncation = () => Number(find("truncation").value || Infinity);
-const latentOf = (seed) => Latents.latent(seed, facts.latent_dim, truncation());
+const latentOf = (seed) => Latents.latent(seed, facts.latent_dim);
 const labelOf = (i) => (find("class").value === "" ? i % classes : Number(find("class").value));
 const titleOf = (seed, label) => `Seed ${seed}${classes ? `, class ${facts.classes[label]}` : ""}`;
 const say = (text) => { find("status").textContent = text; };
@@ -140,7 +139,6 @@ function describe() {
   find("picture").setAttribute("aria-label", said);
   const words = ["gancli sample", `--run ${shellWord(facts.run)}`, `--seed ${state.target}`, "-n 1"];
   if (classes) words.push(`--class ${state.label}`);
-  if (find("truncation").value) words.push(`--truncation ${truncation()}`);
   find("command").replaceChildren(...words.flatMap((word) => [" ", element("span", word)]).slice(1));
   find("reset").disabled = !state.changed;
   showSliders();
@@ -293,7 +291,6 @@ function connect() {
     drawPicture();
     drawGrid().catch(fail);
   });
-  find("truncation").addEventListener("change", show);
   find("previous").addEventListener("click", () => setSeed(state.seed - BigInt(count())));
   find("next").addEventListener("click", () => setSeed(state.seed + BigInt(count())));
   find("random").addEventListener("click", randomSeed);
