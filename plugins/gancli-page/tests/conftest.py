@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from gancli.checkpoint.provenance import Origin
-from gancli.export.html import encode
+from gancli.export.formats import trained_generator
 from gancli.models.model import Model
 from gancli.plugin import ImageSpec
+from gancli_page.page import encode
 
 ARGUMENTS = (
     "--headless=new",
@@ -25,9 +26,11 @@ ARGUMENTS = (
 
 def model_of(generator, latent_dim, image, *, run="digits", classes=(), dataset="mnist", licence="CC BY-SA 3.0"):
     """A model that says about itself what a run's would."""
-    facts = {"arch": {"name": "dense"}, "dataset": {"name": dataset, "licence": licence}}
+    classes = tuple(classes)
+    facts = {"arch": {"name": "dense"}, "dataset": {"name": dataset, "licence": licence}, "image": {}}
+    facts |= {"classes": list(classes), "latent_dim": latent_dim}
     origin = Origin(run, Path("run/checkpoints/step-7020"), 7020, "0123456789abcdef" * 4, "ema", facts)
-    return Model(generator, latent_dim, image, tuple(classes), origin)
+    return Model(generator, latent_dim, image, classes, origin)
 
 
 def dense(classes=0):
@@ -59,7 +62,7 @@ def models():
 @pytest.fixture(scope="session")
 def pages(models):
     """The page of each."""
-    return {name: encode(model) for name, model in models.items()}
+    return {name: encode(trained_generator(model)) for name, model in models.items()}
 
 
 class Browser:
@@ -77,7 +80,7 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
     def open(self, page, before=None):
-        """Show a page, after the script ``before``, and wait for its pictures."""
+        """Show a page, after the script ``before``, and wait for its images."""
         self.show(page, before)
         self.wait()
         return self
