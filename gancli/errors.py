@@ -151,8 +151,7 @@ _SYNONYMS = {
     "count": "num number n amount how-many samples n-samples num-samples n-images num-images "
     "nimages num-imgs images batch batch-size",
     "frames": "steps n-frames num-frames length",
-    "images": "steps iterations iters n-iter n-iters niter kimg nimg total-kimg max-steps "
-    "num-steps total-steps n-steps",
+    "images": "steps iterations iters n-iter n-iters niter kimg nimg total-kimg max-steps num-steps total-steps n-steps",
     "epochs": "epoch num-epochs n-epochs nepochs max-epochs num-train-epochs n-epoch",
     "minutes": "time hours duration seconds max-time time-limit",
     "class": "label labels category y classes cls target-class digit",
@@ -218,9 +217,7 @@ _ALIKE = 0.75
 """Least share of common letters of a slip of the pen: `trian` has .8, `generate` and `interpolate` .63."""
 
 _LONGEST_LIST = 20
-_SECTIONS = frozenset(
-    ("data", "arch", "objective", "model", "train", "augment", "runtime", "checkpoint", "log")
-)
+_SECTIONS = frozenset(("data", "arch", "objective", "model", "train", "augment", "runtime", "checkpoint", "log"))
 """Of the configuration: what stands before the dot of a key. The dot of a file's name is its own."""
 
 

@@ -10,11 +10,9 @@ import typer
 
 from gancli.cli import complete
 from gancli.cli.console.counter import Counter
-from gancli.cli.drawing import refuse_existing, whole
-from gancli.cli.expand import expand
-from gancli.cli.options import Json
-from gancli.cli.output import Output
-from gancli.cli.sources import Source
+from gancli.cli.model_options import Source
+from gancli.cli.options import Force, Json, expand, whole
+from gancli.cli.output import Output, refuse_existing
 from gancli.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +45,6 @@ _MODES = typer.Option("--modes", help="Only count the classes that are drawn.", 
 _NEAREST = typer.Option(
     "--nearest", metavar="PATH.png", help="Where to show the nearest training pictures; by default nearest.png in the run."
 )
-_FORCE = typer.Option("--force", help="Replace the file of --nearest.", show_default=False)
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class Asked:
     extractor: Annotated[Literal["auto", "mnist", "random", "inception"], _EXTRACTOR] = "auto"
     modes: Annotated[bool, _MODES] = False
     nearest: Annotated[Path | None, _NEAREST] = None
-    force: Annotated[bool, _FORCE] = False
+    force: Force = False
 
     def check(self, pictures: Path | None, source: Source) -> None:
         """Refuse what can be refused before torch is loaded."""

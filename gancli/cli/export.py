@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gancli.cli.console.counter import Counter
-from gancli.cli.drawing import named, refuse_existing, whole
-from gancli.cli.expand import expand
-from gancli.cli.options import Json
-from gancli.cli.output import Output
+from gancli.cli.model_options import StoredModel, told
+from gancli.cli.options import Force, Json, expand, named, whole
+from gancli.cli.output import Output, refuse_existing
 from gancli.cli.signals import interrupting
-from gancli.cli.sources import StoredModel, told
 from gancli.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +31,6 @@ _FOLDER = typer.Option(
 _FORMAT = typer.Option("--format", metavar="NAME", help="onnx, safetensors, pt2 or html, if the suffix does not say it.")
 _UINT8 = typer.Option("--uint8", help="For .onnx: bytes in three channels, as torch-fidelity takes them.")
 _OPSET = whole("--opset", text="For .onnx: version of the operations; 18 by default.")
-_FORCE = typer.Option("--force", help="Replace what is there.")
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ class Wanted:
     format: Annotated[str | None, _FORMAT] = None
     uint8: Annotated[bool, _UINT8] = False
     opset: Annotated[int | None, _OPSET] = None
-    force: Annotated[bool, _FORCE] = False
+    force: Force = False
 
     def check(self) -> Path:
         """The one target, if it can be one.
@@ -76,7 +73,7 @@ def export(context: typer.Context, *, wanted: Wanted, source: StoredModel, json:
     source.check()
     target = wanted.check()
     with interrupting(), Counter(sys.stderr, quiet=output.quiet):
-        document, notes = (_folder if wanted.folder else _file)(wanted, target, source)
+        document, notes = _folder(target, source) if wanted.folder else _file(wanted, target, source)
     for note in notes:
         output.note(note)
     if json:
@@ -104,12 +101,12 @@ def _file(wanted: Wanted, target: Path, source: StoredModel) -> "Told":
     return document, notes
 
 
-def _folder(wanted: Wanted, target: Path, source: StoredModel) -> "Told":
+def _folder(target: Path, source: StoredModel) -> "Told":
     from gancli.export.folder import write_folder
     from gancli.export.formats import FP32_TOLERANCE
 
     model = source.load()
-    written = write_folder(model, target, source.arch, force=wanted.force)
+    written = write_folder(model, target, source.arch, force=True)  # what is there was looked at
     notes = [
         f"exported {told(model)}",
         *model.origin.notes,

@@ -31,6 +31,7 @@ __all__ = [
     "ARCHITECTURES",
     "DATASETS",
     "OBJECTIVES",
+    "Chosen",
     "Entry",
     "PluginT",
     "Registry",
@@ -41,6 +42,7 @@ __all__ = [
 
 OWN = "gancli"
 _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
+ChosenT = TypeVar("ChosenT")
 PluginT = TypeVar("PluginT", Architecture[Any], Dataset, Objective)
 
 
@@ -69,10 +71,28 @@ class Entry:
         """``dist/name``, which is unique."""
         return f"{self.distribution}/{self.name}"
 
+    def spelled(self, typed: str) -> str:
+        """The name as it is stored in a configuration, for one that was typed in any case."""
+        if self.is_file:
+            return typed
+        return self.qualified if "/" in typed else self.name
+
     @property
     def is_file(self) -> bool:
         """Whether it is a file of the user's, not an installed distribution's."""
         return not self.distribution
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen(Generic[ChosenT]):
+    """A plugin that was chosen: where it comes from, an instance, and its validated options.
+
+    The options of an objective are the objective itself.
+    """
+
+    entry: Entry
+    plugin: ChosenT
+    options: ArchConfig
 
 
 def understood(api: object) -> bool:
@@ -125,14 +145,16 @@ class Registry(Generic[PluginT]):
         return sorted({entry.name for entry in self.entries()})
 
     def find(self, name: str) -> Entry:
-        """The plugin that ``name`` means.
+        """The plugin that ``name`` means, in any case.
 
         Raises:
             PluginError: there is none (naming the nearest), or more than one distribution claims the name.
         """
         if ".py:" in name:
             return self._file_entry(name)
-        matches = [entry for entry in self.entries() if name in (entry.name, entry.qualified)]
+        entries = self.entries()
+        matches = [entry for entry in entries if name in (entry.name, entry.qualified)]
+        matches = matches or [entry for entry in entries if name.lower() in (entry.name.lower(), entry.qualified.lower())]
         if not matches:
             raise self._missing(f"There is no {self.kind} '{name}'.", self._remedy(name))
         if len(matches) > 1:
@@ -141,6 +163,10 @@ class Registry(Generic[PluginT]):
                 f"Say which: {' or '.join(m.qualified for m in matches)}.",
             )
         return matches[0]
+
+    def spelled(self, name: str) -> str:
+        """``name`` as the plugin writes it; see :meth:`find`."""
+        return self.find(name).spelled(name)
 
     def find_maker(self, name: str, distribution: str, version: str) -> Entry:
         """The plugin that has made something which is stored: the one of this name and no other, whatever else has it.
