@@ -36,7 +36,7 @@ SUMMARY = """Train generative adversarial networks on your images, and sample th
 
 \b
 Examples:
-  gancli train --dataset mnist        train on handwritten digits; needs nothing else
+  gancli train --dataset mnist        train on digits; needs nothing else
   gancli sample -n 64 -o grid.png     generate 64 images with the last run
   gancli arch list                    list the architectures to choose from
 """

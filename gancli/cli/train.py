@@ -2,7 +2,7 @@
 
 import os
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,13 +35,10 @@ AUTO = "auto"
 LENGTHS = ("train.epochs", "train.images", "train.minutes")
 
 
-@expand
-def train(
-    context: typer.Context,
-    *,
-    settings: Settings,
-    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Name of the new run.")] = None,
-    runs_dir: RunsDir = Path("runs"),
+@dataclass(frozen=True)
+class Resuming:
+    """The options that continue a run."""
+
     resume: Annotated[
         str | None,
         typer.Option(
@@ -50,18 +47,26 @@ def train(
             help="Resume a run: the last one, RUN, or (auto) the last one if there is any.",
             autocompletion=complete.runs,
         ),
-    ] = None,
+    ] = None
     from_step: Annotated[
         int | None,
         typer.Option("--from-step", metavar="N", min=1, help="With --resume: from this checkpoint, deleting later ones."),
-    ] = None,
+    ] = None
     allow_changes: Annotated[
         bool,
         typer.Option("--allow-changes", help="With --resume: accept another learning rate or batch size; the run records it."),
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only check, and print each setting, its origin and meaning.")
-    ] = False,
+    ] = False
+
+
+@expand
+def train(
+    context: typer.Context,
+    *,
+    settings: Settings,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Name of the new run.")] = None,
+    runs_dir: RunsDir = Path("runs"),
+    resuming: Resuming,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check the settings, and print them.")] = False,
     json: Json = False,
 ) -> None:
     """Train a model on images, in a new run directory.
@@ -76,18 +81,19 @@ def train(
                 return
             ended = _watched(Output(quiet=True), _follow, processes)
         else:
-            run = _run_to_resume(resume, name, runs_dir)
+            run = _run_to_resume(resuming.resume, name, runs_dir)
             if run is None and name is not None:
                 refuse_name(runs_dir, name)
-            if run is None and resume is None and (from_step is not None or allow_changes):
-                option = f"--from-step {from_step}" if from_step is not None else "--allow-changes"
+            from_step, allowed = resuming.from_step, resuming.allow_changes
+            if run is None and (from_step is not None or (allowed and resuming.resume is None)):
+                option = "--allow-changes" if from_step is None else f"--from-step {from_step}"
                 raise UsageError(f"{option} needs a run to resume.", "Add --resume RUN.")
             if run is None:
                 resolved = settings.resolve()
                 _refuse_early(resolved)
             else:
                 refuse_missing_architecture(run)
-                changes = settings.changes(run, allowed=allow_changes)
+                changes = settings.changes(run, allowed=allowed)
                 resolved = settings.resolve_upon(run)
             if dry_run:
                 show_settings(output, resolved, as_json=json)
@@ -98,7 +104,7 @@ def train(
             else:
                 refuse_busy(run)
                 _note_finished(output, run, changes, from_step)
-                start = partial(_go_on, run, changes, from_step, allow_changes=allow_changes, argv=output.argv)
+                start = partial(_go_on, run, changes, from_step, allow_changes=allowed, argv=output.argv)
             ended = _watched(output, start, processes)
     if processes.leads:
         _conclude(output, ended, as_json=json)

@@ -10,7 +10,7 @@ import typer
 
 import gancli.errors
 from gancli.cli import app as program
-from gancli.cli.arguments import has, normalise
+from gancli.cli.app import has, normalise
 from gancli.cli.failures import BUG, explain
 from gancli.cli.golden import help_texts, main
 from gancli.cli.quick import HELP

@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gancli.cli.drawing import Pictures
+from gancli.cli.sample import Pictures
 from gancli.errors import UsageError
 from gancli.plugin import ImageSpec
 

@@ -324,8 +324,8 @@ def test_F40_an_unknown_plugin_is_named_with_the_nearest(key, near):
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("a.json", '{"train": {"seed": 1, "seed": 2}}', 'not valid JSON: the key "seed" is there twice'),
-        ("a.json", '{"train": {"seed": 1}, "train": {}}', 'not valid JSON: the key "train" is there twice'),
+        ("a.json", '{"train": {"seed": 1, "seed": 2}}', 'not valid JSON: the key "seed" occurs twice'),
+        ("a.json", '{"train": {"seed": 1}, "train": {}}', 'not valid JSON: the key "train" occurs twice'),
         ("a.toml", "[train]\nseed = 1\nseed = 2", "not valid TOML"),
         ("a.toml", "[train]\nseed = 1\n[train]\nepochs = 2", "not valid TOML"),
         ("a.toml", "[train\nseed = 1", "not valid TOML"),
@@ -338,12 +338,12 @@ def test_F40_an_unknown_plugin_is_named_with_the_nearest(key, near):
         ("a.toml", b"#" * (1 << 20) + b"\n", "is larger than 1 MiB"),
         ("a.json", "[1, 2]", "holds [1, 2], not sections. Write sections such as [train]."),
         ("a.json", "3", "holds 3, not sections"),
-        ("a.json", '{"seed": 3}', "\"seed\" in '.*a.json' stands outside of a section. Write it under [train]."),
-        ("a.toml", "xyzzy = 3", "stands outside of a section. Write it under [section]."),
+        ("a.json", '{"seed": 3}', "\"seed\" in '.*a.json' is outside of a section. Write it under [train]."),
+        ("a.toml", "xyzzy = 3", "is outside of a section. Write it under [section]."),
         ("a.json", '{"train": null}', "is null, not a section. Write keys under [train]."),
         ("a.json", '{"trian": {}}', "Unknown section \"trian\" in .* Did you mean 'train'?"),
         ("a.json", json.dumps({"train": {"k" * 100_000: 1}}), "Unknown key 'train.kkk"),
-        ("a.json", json.dumps({"k" * 100_000: 1}), "stands outside"),
+        ("a.json", json.dumps({"k" * 100_000: 1}), "is outside"),
         (
             "a.toml",
             "[train]\nseed = 2020-01-01",
@@ -352,7 +352,7 @@ def test_F40_an_unknown_plugin_is_named_with_the_nearest(key, near):
         ("a.toml", "[train]\nseed = 0x" + "f" * 5000, "cannot be stored"),
         ("a.toml", "[train]\nlearning_rate = nan", "it should be a finite number"),
         ("a.toml", "[train.seed]\nx = 1", 'train.seed = {"x": 1} (from a.toml) is not allowed'),
-        ("a.json", '{"data": {"labels": "\\ud800"}}', "no Unicode"),
+        ("a.json", '{"data": {"labels": "\\ud800"}}', "not valid Unicode"),
     ],
 )
 def test_F40_a_broken_file_is_named_with_what_is_wrong(write, name, content, reason):
