@@ -186,7 +186,7 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
 
 @contextmanager
 def unread_is_fine() -> Iterator[None]:
-    """Within the block stdout may have been closed: what is told there is safe elsewhere."""
+    """Ignore a closed stdout within the block: what is printed there is stored elsewhere too."""
     try:
         yield
     except BrokenPipeError:
