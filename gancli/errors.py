@@ -248,9 +248,17 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
             return next(full for full in ordered if names[full] == _bare(target))
     if len(typed) > 2:  # noqa: PLR2004  (two letters begin too much)
         begun = [full for full in ordered if names[full].startswith(typed)]
+        begun += [full for full in ordered if typed in names[full].split("-")]
         if begun:
             return begun[0]
-    likeness = {full: SequenceMatcher(None, typed, names[full]).ratio() for full in ordered}
+    likeness = {
+        full: max(
+            float(sorted(typed) == sorted(names[full])),  # letters in the wrong order
+            SequenceMatcher(None, typed, names[full]).ratio(),
+            SequenceMatcher(None, name.lstrip("-"), full.lstrip("-")).ratio(),
+        )
+        for full in ordered
+    }
     best = max(ordered, key=lambda full: likeness[full], default=None)
     return best if best is not None and likeness[best] >= _ALIKE else None
 

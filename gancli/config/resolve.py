@@ -10,7 +10,7 @@ when another is chosen. Setting one of the three lengths (epochs, images, minute
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gancli.config.layers import (
@@ -84,20 +84,20 @@ class Resolved:
 
     config: RunConfig
     origins: Mapping[str, str]
-    arch: Chosen[Architecture[ArchConfig]]
-    objective: Chosen[Objective]
+    arch: Chosen[Architecture[ArchConfig]] = field(compare=False)
+    objective: Chosen[Objective] = field(compare=False)
 
     @property
     def meanings(self) -> dict[str, str]:
         """Dotted key -> what it means: the description of its field."""
-        models: dict[str, type[BaseModel]] = {
-            section: type(getattr(self.config, section)) for section in RunConfig.model_fields
+        models: list[tuple[str, type[BaseModel]]] = [
+            *((section, type(getattr(self.config, section))) for section in RunConfig.model_fields),
+            ("arch", type(self.arch.options)),
+            ("objective", type(self.objective.options)),
+        ]
+        return {
+            f"{section}.{key}": info.description or "" for section, model in models for key, info in model.model_fields.items()
         }
-        fields = {f"{section}.{key}": field for section, model in models.items() for key, field in model.model_fields.items()}
-        for section, chosen in (("arch", self.arch), ("objective", self.objective)):
-            own = type(chosen.options).model_fields
-            fields.update({f"{section}.{key}": field for key, field in own.items()})
-        return {key: field.description or "" for key, field in fields.items()}
 
 
 def resolve(

@@ -124,7 +124,8 @@ def test_a_closed_stream_can_be_settled(unread):
     settle(unread)
 
 
-def test_a_file_that_gancli_made_is_replaced(cli, at_trained, tmp_path):
+@pytest.mark.usefixtures("at_trained")
+def test_a_file_that_gancli_made_is_replaced(cli, tmp_path):
     for name in ("a.png", "a.npz"):
         assert [cli("sample", "-n", "1", "-o", tmp_path / name).code for _ in range(2)] == [0, 0]
     for name in ("a.gif", "a.webp", "a.apng", "strip.png", "frames/"):
@@ -139,12 +140,13 @@ def test_a_file_that_gancli_made_is_replaced(cli, at_trained, tmp_path):
 def test_any_other_file_is_kept(tmp_path, name):
     target = tmp_path / name
     target.write_bytes(b"somebody's own work, which mentions gancli")
-    with pytest.raises(StorageError, match="not made by gancli.* --force"):
+    with pytest.raises(StorageError, match=r"not made by gancli.* --force"):
         refuse_existing(target, force=False)
     refuse_existing(target, force=True)
 
 
-def test_a_link_is_kept(at_trained, cli, tmp_path):
+@pytest.mark.usefixtures("at_trained")
+def test_a_link_is_kept(cli, tmp_path):
     cli("sample", "-n", "1", "-o", tmp_path / "a.png")
     (tmp_path / "link.png").symlink_to(tmp_path / "a.png")
     assert cli("sample", "-n", "1", "-o", tmp_path / "link.png").code == 6
