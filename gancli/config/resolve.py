@@ -30,6 +30,7 @@ from gancli.plugins.registry import (
     ARCHITECTURES,
     DATASETS,
     OBJECTIVES,
+    OPTIMIZERS,
     Chosen,
     dataset_defaults,
     is_path,
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from gancli.plugin import ArchConfig, Architecture, Objective
+    from gancli.config.schema import TrainConfig
+    from gancli.plugin import ArchConfig, Architecture, Objective, Optimizer
 
 __all__ = [
     "Resolved",
@@ -50,6 +52,7 @@ __all__ = [
     "known_keys",
     "load_arch",
     "load_objective",
+    "load_optimizer",
     "plugin_options",
     "refuse_changes",
     "refuse_other_choice",
@@ -152,6 +155,14 @@ def resolve(
         nested.setdefault(section, {})[name] = value
     options = _own_options("arch", architecture.Config, nested, merged)
     losses = _own_options("objective", objective, nested, merged)
+    for key in ("optimizer", "discriminator_optimizer"):
+        choice = nested["train"][key]
+        choice = {"name": choice} if isinstance(choice, str) else choice
+        if isinstance(choice, dict) and isinstance(choice.get("name"), str):
+            name = OPTIMIZERS.spelled(choice["name"])
+            given = {option: value for option, value in choice.items() if option != "name"}
+            complete = checked(f"train.{key}", OPTIMIZERS.load(name), given, merged.origins)
+            nested["train"][key] = {"name": name, **complete.model_dump(mode="json")}
     config = checked("", RunConfig, nested, merged.origins)
     return Resolved(
         config,
@@ -185,6 +196,15 @@ def load_arch(config: RunConfig) -> tuple[Architecture[ArchConfig], ArchConfig]:
 def load_objective(config: RunConfig) -> Objective:
     """The objective of a configuration, with its options."""
     return validate_options("objective", OBJECTIVES.load(config.objective.name), config.objective.options)
+
+
+def load_optimizer(config: TrainConfig, network: str) -> Optimizer:
+    """The optimiser of a network, by its name, with its options."""
+    choice = config.optimizer
+    if network.startswith("discriminator") and config.discriminator_optimizer is not None:
+        choice = config.discriminator_optimizer
+    name, options = ("adam", {}) if choice is None else (choice.name, choice.options)
+    return validate_options("train.optimizer", OPTIMIZERS.load(name), options)
 
 
 def refuse_other_choice(

@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from gancli.errors import DatasetError, GancliError, PluginError, did_you_mean, nearest
-from gancli.plugin import API, ArchConfig, Architecture, Dataset, Objective
+from gancli.plugin import API, ArchConfig, Architecture, Dataset, Objective, Optimizer
 from gancli.plugins.distributions import canonical, read
 from gancli.plugins.installation import command_for_plugin, official_plugin
 
@@ -32,6 +32,7 @@ __all__ = [
     "ARCHITECTURES",
     "DATASETS",
     "OBJECTIVES",
+    "OPTIMIZERS",
     "Chosen",
     "Entry",
     "PluginT",
@@ -46,7 +47,7 @@ __all__ = [
 OWN = "gancli"
 _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
 ChosenT = TypeVar("ChosenT")
-PluginT = TypeVar("PluginT", Architecture[Any], Dataset, Objective)
+PluginT = TypeVar("PluginT", Architecture[Any], Dataset, Objective, Optimizer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,8 @@ class Chosen(Generic[ChosenT]):
 def understood(api: object) -> bool:
     """Whether a plugin that was written for version ``api`` of the contract works here: today's, and the one before.
 
-    >>> [understood(api) for api in (0, 1, 2, True, "1", None)]
-    [False, True, False, False, False, False]
+    >>> [understood(api) for api in (0, 1, 2, 3, True, "1", None)]
+    [False, True, True, False, False, False, False]
     """
     return type(api) is int and max(1, API - 1) <= api <= API
 
@@ -320,7 +321,7 @@ def _flaw(plugin: type) -> str | None:
         return f"does not define {', '.join(abstract)}"
     if not isinstance(getattr(plugin, "summary", None), str):
         return "has no summary"
-    if not isinstance(getattr(plugin, "defaults", None), Mapping):
+    if not isinstance(getattr(plugin, "defaults", {}), Mapping):
         return "has defaults that are no mapping"
     if issubclass(plugin, Architecture):
         config = getattr(plugin, "Config", None)
@@ -379,6 +380,7 @@ def _import_file(entry: Entry) -> object:
 
 ARCHITECTURES: Registry[Architecture[Any]] = Registry("architecture", "gancli.architectures", Architecture)  # type: ignore[type-abstract]
 OBJECTIVES: Registry[Objective] = Registry("objective", "gancli.objectives", Objective)  # type: ignore[type-abstract]
+OPTIMIZERS: Registry[Optimizer] = Registry("optimiser", "gancli.optimizers", Optimizer)  # type: ignore[type-abstract]
 DATASETS: Registry[Dataset] = Registry("data set", "gancli.datasets", Dataset, missing=DatasetError)  # type: ignore[type-abstract]
 
 
