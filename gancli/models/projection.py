@@ -78,12 +78,15 @@ def project(
             f"Give at least one image of {model.image} and one step.",
         )
     parts = [targets[start : start + BATCH_SIZE].to(model.device) for start in range(0, len(targets), BATCH_SIZE)]
-    found = []
-    for number, part in enumerate(parts):
-        points, labels = _nearest_candidates(model, part, seed)
-        found.append(
-            _search(model, part, points, labels, steps, lambda done, n=number: progress(n * steps + done, len(parts) * steps))
-        )
+    found: list[Projection] = []
+    for part in parts:
+        before, total = len(found) * steps, len(parts) * steps
+        points, nearest = _nearest_candidates(model, part, seed)
+
+        def told(done: int, before: int = before, total: int = total) -> None:
+            progress(before + done, total)
+
+        found.append(_search(model, part, points, nearest, steps, told))
     labels = [each.labels for each in found if each.labels is not None]
     return Projection(
         torch.cat([each.points for each in found]),
@@ -124,7 +127,6 @@ def _search(
     """Adam on the points; of each image the best point is kept."""
     given = conditions(None if labels is None else labels.to(model.device))
     two_stage = model.two_stage
-    centre = two_stage.mean_w.repeat(start.shape[1] // len(two_stage.mean_w)) if two_stage else None
     wanted = _views(targets)
     points = start.to(model.device).clone().requires_grad_()
     best, best_error = points.detach().clone(), torch.full((len(points),), torch.inf, device=model.device)
@@ -139,7 +141,7 @@ def _search(
                 shape = (len(points), -1, len(two_stage.mean_w))
                 w = points if points.shape[1] == shape[2] else points.reshape(shape)
                 images = two_stage.synthesis(w).float()
-                prior = (points - centre).square().mean(1)
+                prior = (w - two_stage.mean_w).square().flatten(1).mean(1)
             pixels = (images - targets).square().mean((1, 2, 3))
             features = sum((a - b).square().mean(1) for a, b in zip(_views(images)[1:], wanted[1:], strict=True))
             loss = pixels + features + PRIOR * prior
