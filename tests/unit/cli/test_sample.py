@@ -147,7 +147,7 @@ def test_standard_output(cli, monkeypatch):
         (["--seed", "9223372036854775807"], 2, "out of range"),
         (["--seeds", "5-1"], 2, "'5-1'"),
         (["--seeds", "1", "-n", "2"], 2, "excludes"),
-        (["--class", "1"], 2, "knows no classes"),
+        (["--class", "1"], 2, "is not conditional"),
         (["--run", "classes", "--class", "9"], 2, "Give 0 to 2"),
         (["--run", "classes", "--class", "cat"], 2, "no such class"),
         (["--columns", "0"], 2, "--columns 0"),
