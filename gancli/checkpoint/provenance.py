@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gancli.errors import CheckpointError, RunError
 from gancli.storage.strict_json import parse_object
+from gancli.storage.system import open_to_read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +103,7 @@ def read_file(path: Path) -> bytes:
         CheckpointError: it is no file, or larger than 2 GiB.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = open_to_read(path)
         with open(descriptor, "rb") as file:  # noqa: PTH123  (of a descriptor)
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from gancli.storage.system import usable_cores
 from gancli.version import __version__
 
 __all__ = ["environment"]
@@ -55,7 +56,7 @@ def _system() -> dict[str, Any]:
     return {
         "platform": platform.platform(),
         "machine": platform.machine(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": usable_cores(),
         "cpu features": _cpu_features(),
         "locale": f"{sys.stdout.encoding}, {sys.getfilesystemencoding()}",
     }

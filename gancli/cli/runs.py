@@ -1,6 +1,5 @@
 """``gancli runs``: what was trained."""
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ from gancli.cli.options import Json, RunsDir
 from gancli.cli.output import Output
 from gancli.cli.run_table import name_of
 from gancli.errors import UsageError
-from gancli.text import duration, printable
+from gancli.text import duration, printable, shell
 
 __all__ = ["group"]
 
@@ -119,7 +118,7 @@ def _lines(run: dict[str, Any]) -> list[tuple[str, str]]:
         "ended": run.get("ended"),
         "device": run.get("device"),
         "precision": run.get("precision"),
-        "command": shlex.join(map(str, argv)) if isinstance(argv, list) else None,
+        "command": shell(*argv) if isinstance(argv, list) else None,
         "config": run["config"],
         "losses": run["losses"],
         "evaluation": run["evaluation"],

@@ -14,12 +14,12 @@ import time
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from secrets import token_hex
-from signal import SIGHUP
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from gancli import errors
 from gancli.errors import GancliError, PeerLostError, Stopped
+from gancli.storage.system import HANG_UP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -104,7 +104,7 @@ class SeveralProcesses:
         from torch import distributed
 
         if self._launcher not in (None, os.getppid()):
-            signal = max(signal, SIGHUP)
+            signal = max(signal, HANG_UP)
         largest = torch.tensor([signal, seconds], dtype=torch.float64)
         with self._watched():
             distributed.all_reduce(largest, distributed.ReduceOp.MAX, group=self._group)

@@ -18,7 +18,7 @@ from gancli.errors import UsageError
 from gancli.sampling.encoders import apng, gif, mp4, webp
 from gancli.sampling.encoders.film import Film
 from gancli.sampling.sample import about, format_seeds
-from gancli.storage import disk
+from gancli.storage import disk, system
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -253,7 +253,7 @@ def _write_folder(folder: Path, total: int, canvases: Iterator[Pixels], told: di
             for old in frames_in(folder):
                 old.unlink()
             for new in frames_in(scratch):
-                new.rename(folder / new.name)
+                system.replace(new, folder / new.name)
         finally:
             disk.remove(scratch)
             if made and not any(folder.iterdir()):  # nothing came of it

@@ -6,7 +6,6 @@ Nothing is written before everything that can be checked was checked.
 from __future__ import annotations
 
 import json
-import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from gancli.runs import RunDirectory, create_run, refuse_missing_architecture, r
 from gancli.runtime.processes import ALONE
 from gancli.storage.disk import write_atomically
 from gancli.storage.lock import RunLock
+from gancli.text import shell
 from gancli.training.events import Preparing
 from gancli.training.session import Session
 from gancli.training.setup import advice
@@ -87,16 +87,19 @@ def train(
         refuse_name(runs_dir, name)
     game = set_up_together(config, processes, _told(observe))
     run = create_run(runs_dir, name, game.data.name, game.arch.name.rpartition(":")[2])
-    with RunLock(run.lock_path):
-        session = Session(game, run, observe, stop, notes=advice(game))
-        try:
+    prepared = False
+    try:
+        with RunLock(run.lock_path):
+            session = Session(game, run, observe, stop, notes=advice(game))
             session.prepare()
             write_atomically(run.config_path, _document(game.config))
-        except StorageError:
+            prepared = True
+            hand_out(game, run)
+            return session.play(argv)
+    except StorageError:
+        if not prepared:
             shutil.rmtree(run.path, ignore_errors=True)  # nothing has happened in it yet
-            raise
-        hand_out(game, run)
-        return session.play(argv)
+        raise
 
 
 def resume(
@@ -178,7 +181,7 @@ def _load_or_explain(store: CheckpointStore, run: RunDirectory, step: int | None
         if intact is None:
             remedy = "No checkpoint of this run is intact: start a new one with -c and its config.json."
             raise CheckpointError(error.problem, remedy) from error
-        command = f"gancli train --resume {shlex.quote(str(run.path))} --from-step {intact}"
+        command = shell("gancli", "train", "--resume", run.path, "--from-step", intact)
         raise CheckpointError(error.problem, f"Step {intact} is intact; go on from it with: {command}") from error
 
 

@@ -263,6 +263,6 @@ class Session:
 
     def _log_file(self) -> TextIO:
         try:
-            return self.run.log_path.open("a", encoding="utf-8")
+            return self.run.log_path.open("a", encoding="utf-8", newline="\n")
         except OSError as error:
             raise explain(error, self.run.log_path) from error
