@@ -68,6 +68,7 @@ def become_windows(root: Path) -> None:
 
     builtins.__import__ = windows_import
 
+
 def stripped(module: ModuleType, pattern: str) -> ModuleType:
     """A copy without the names that match."""
     copy = ModuleType(module.__name__, module.__doc__)
@@ -139,7 +140,8 @@ def in_use(root: Path) -> set[Path]:
             found.add(entry.readlink())
         except OSError:
             continue
-    found |= {Path(line.split(maxsplit=5)[5].rstrip()) for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines() if str(root) in line}
+    maps = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+    found |= {Path(line.split(maxsplit=5)[5]) for line in maps if str(root) in line}
     found = {path for path in found if path.is_relative_to(root) and not stat.S_ISDIR(mode_of(path))}
     return found | {folder for path in found for folder in path.parents if folder != root and folder.is_relative_to(root)}
 

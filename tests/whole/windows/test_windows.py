@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,8 +14,8 @@ import pytest
 from PIL import Image
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
-SMALL = "arch.generator_widths=[16] arch.discriminator_widths=[16] train.batch_size=8 checkpoint.every_steps=2 log.previews=4"
-STEPS = 40
+SMALL = "arch.generator_widths=[16] arch.discriminator_widths=[16] train.batch_size=8 checkpoint.every_steps=4 log.previews=4"
+STEPS = 12
 
 
 def start(root, *arguments, **options):
@@ -54,21 +55,23 @@ def options(*settings):
     return [word for setting in (*SMALL.split(), *settings) for word in ("-s", setting)]
 
 
-def test_training_kill_resume_sampling_cache_and_export(gancli, photos, tmp_path):
+@pytest.mark.usefixtures("photos")
+def test_training_kill_resume_sampling_cache_and_export(gancli, tmp_path):
     train = ["-q", "train", "--dataset", "photos", "--image-size", "8", *options(f"train.images={STEPS * 8}")]
     gancli(*train, "--name", "whole")
     with start(tmp_path, *train, "--name", "killed") as process:
         checkpoints = tmp_path / "runs" / "killed" / "checkpoints"
         while process.poll() is None and not [*checkpoints.glob("step-*")]:
-            time.sleep(0.01)
+            time.sleep(0.001)
+        process.send_signal(signal.SIGSTOP)
         busy = gancli("train", "--resume", "killed", code=5)
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert f"Process {process.pid} on" in busy
     status = {run["name"]: run["status"] for run in json.loads(gancli("runs", "list", "--json"))}
-    if process.returncode == -signal.SIGKILL:
-        assert f"Process {process.pid} on" in busy
-        assert status == {"whole": "done", "killed": "killed"}
-        gancli("-q", "train", "--resume", "killed")
+    assert status == {"whole": "done", "killed": "killed"}
+    gancli("-q", "train", "--resume", "killed")
     whole, killed = (tmp_path / "runs" / name for name in ("whole", "killed"))
     assert (whole / "metrics.jsonl").read_bytes() == (killed / "metrics.jsonl").read_bytes()
     assert b"\r" not in (whole / "metrics.jsonl").read_bytes()
@@ -77,10 +80,9 @@ def test_training_kill_resume_sampling_cache_and_export(gancli, photos, tmp_path
     assert not [*tmp_path.rglob(".tmp-*"), *tmp_path.rglob(".trash-*")]
 
     gancli("sample", "-n", "4", "-o", "grid.png")
-    for name in ("walk.gif", "walk.webp", "frames/", "frames/"):
+    for name in ("walk.gif", "frames/", "frames/"):
         gancli("interpolate", "--frames", "4", "-o", name)
-    for name in ("g.safetensors", "g.html"):
-        gancli("export", "-o", name)
+    gancli("export", "-o", "g.safetensors")
     for extra in ((), ("--force",)):
         gancli("export", "--to-folder", "shared", *extra)
     assert {"generator.safetensors", "README.md"} <= {path.name for path in (tmp_path / "shared").iterdir()}
@@ -91,11 +93,11 @@ def test_training_kill_resume_sampling_cache_and_export(gancli, photos, tmp_path
     assert not killed.exists()
 
 
-def test_everything_that_only_looks(gancli, photos):
+@pytest.mark.usefixtures("photos")
+def test_everything_that_only_looks(gancli):
     for command in ("--help", "env", "arch list", "arch show dense --build 1x8x8", "plugin list", "plugin new x", "config show",
                     "dataset list", "dataset show photos", "runs list"):  # fmt: skip
         gancli(*command.split())
-    assert "is a directory" in gancli("train", "-c", "photos", "--dataset", "mnist", code=2)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ def test_everything_that_only_looks(gancli, photos):
         "from os import O_CLOEXEC",
         "import os; os.O_NOFOLLOW",
         "import os; os.statvfs('.')",
-        "import os; os.stat('.').st_blocks",
+        "import os; os.stat('.').st_blocks * 512",
         "import os; os.register_at_fork()",
         "import os; os.open('.', os.O_RDONLY)",
         "import signal; signal.SIGHUP",
@@ -122,8 +124,7 @@ def test_the_stand_in_lacks_what_windows_lacks(program, tmp_path):
     (tmp_path / "d").mkdir()
     begin = "from stand_in import become_windows; from pathlib import Path; become_windows(Path().resolve())"
     command = [sys.executable, "-X", "warn_default_encoding", "-c", f"__name__ = 'gancli'\n{begin}\n{program}"]
-    done = subprocess.run(
-        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(STAND_IN.parent)}, capture_output=True, text=True, check=False
-    )
+    environment = {**os.environ, "PYTHONPATH": str(STAND_IN.parent)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert program.partition(";")[0].split()[-1] in done.stderr or "Error" in done.stderr
+    assert re.search(r"\n(ModuleNotFound|Import|Attribute|Permission|Type|Assertion)Error|\nEncodingWarning", done.stderr)
