@@ -6,7 +6,7 @@ import math
 import re
 import shlex
 
-__all__ = ["distance", "duration", "loss", "printable", "score", "shell"]
+__all__ = ["distance", "duration", "first_line", "loss", "printable", "score", "shell"]
 
 _HOUR_SECONDS = 3600
 _LONGEST_FIXED = 1000
@@ -82,3 +82,12 @@ def shell(*words: object) -> str:
         word if _PLAIN.fullmatch(word) else shlex.quote(word) if _SPECIAL.search(word) else f'"{word}"'
         for word in map(str, words)
     )
+
+
+def first_line(error: BaseException) -> str:
+    r"""What a library says went wrong, as part of a sentence: its first line, or its kind where it says nothing.
+
+    >>> first_line(RuntimeError("no kernel for float16.\nTraceback ...")), first_line(KeyError())
+    ('no kernel for float16', 'KeyError')
+    """
+    return printable(next(iter(str(error).strip().splitlines()), type(error).__name__))[:200].rstrip(".")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from gancli.errors import ExportError
+from gancli.text import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +48,7 @@ def trace(model: Model, network: nn.Module | None = None) -> ExportedProgram:
             )
     except Exception as error:  # whatever the network or the tracer raises
         raise ExportError(
-            f"The generator cannot be traced: {_first_line(error)}.",
+            f"The generator cannot be traced: {first_line(error)}.",
             "Its operations have to be the same for all latents and any number of pictures; .safetensors needs no trace.",
         ) from error
     for node in program.graph.nodes:
@@ -81,7 +82,3 @@ def quietly() -> Iterator[None]:
             yield
         finally:
             logging.disable(disabled)
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")

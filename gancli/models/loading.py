@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from packaging.utils import canonicalize_name
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from gancli.checkpoint.loading import read_checkpoint
@@ -23,7 +24,6 @@ from gancli.errors import CheckpointError, ConfigError, PluginError
 from gancli.gan.state import load_strictly
 from gancli.models.model import Model
 from gancli.plugin import ImageSpec
-from gancli.plugins.distributions import canonical
 from gancli.plugins.registry import ARCHITECTURES, Entry
 from gancli.runs import find_run
 from gancli.runtime.device import pick_device
@@ -237,7 +237,7 @@ def _growth_bounded(stored: _Stored) -> Iterator[None]:
 
 def _find_architecture(made_by: MadeBy, given: str | None) -> Entry:
     """The installed plugin that made a model, or the file that is given again."""
-    name, distribution = made_by.name, canonical(made_by.distribution)
+    name, distribution = made_by.name, canonicalize_name(made_by.distribution)
     if given:
         entry = ARCHITECTURES.find(given)
         if not distribution and entry.version != made_by.version:

@@ -17,6 +17,7 @@ from gancli.models.sampler import Sampler
 from gancli.plugin import ImageSpec
 from gancli.plugins.extras import require
 from gancli.randomness.latents import latents
+from gancli.text import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,7 +63,7 @@ class OnnxModel(Sampler["NDArray[np.float32]"]):
         try:
             (images,) = self._session.run([IMAGES], inputs)
         except Exception as error:  # ONNX Runtime's exceptions have no base of their own
-            raise self._refusal(f"cannot be run: {_first_line(error)}") from error
+            raise self._refusal(f"cannot be run: {first_line(error)}") from error
         if images.dtype == np.uint8:
             images = images[:, : self.image.channels].astype(np.float32) / np.float32(127.5) - np.float32(1)
         if images.shape != (len(z), *self.image.shape):
@@ -157,8 +158,4 @@ def _session(data: bytes, path: Path) -> Any:  # noqa: ANN401  (onnxruntime has 
     try:
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # as above
-        raise CheckpointError(f"'{path}' is refused by ONNX Runtime: {_first_line(error)}.", _FOREIGN) from error
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+        raise CheckpointError(f"'{path}' is refused by ONNX Runtime: {first_line(error)}.", _FOREIGN) from error

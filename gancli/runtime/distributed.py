@@ -79,7 +79,7 @@ class SeveralProcesses:
                 timeout=timeout,
             )
         except RuntimeError as error:
-            problem = f"The processes have not found each other ({_first_line(error)})."
+            problem = f"The processes have not found each other ({_reason(error)})."
             raise PeerLostError(problem, "Start them again.") from error
 
     @property
@@ -183,14 +183,14 @@ class SeveralProcesses:
 
         _briefly(look)
         if not told:
-            return PeerLostError(f"One of the {self.world} processes is gone ({_first_line(error)}).", _RESUME)
+            return PeerLostError(f"One of the {self.world} processes is gone ({_reason(error)}).", _RESUME)
         kind = getattr(errors, str(told["kind"]), PeerLostError)
         if not (isinstance(kind, type) and issubclass(kind, GancliError)) or kind is Stopped:
             kind = PeerLostError
         return kind(f"Process {told['rank']} of {self.world} has ended: {told['problem']}", told["remedy"] or _RESUME)
 
 
-def _first_line(error: RuntimeError) -> str:
+def _reason(error: RuntimeError) -> str:
     """What went wrong, without the place in gloo's source where it was seen."""
     line = (str(error).splitlines() or [""])[0]
     return line.partition("] ")[2].partition(". ")[0] or line

@@ -72,8 +72,8 @@ class Request:
     """Where to write to, and how.
 
     Attributes:
-        target: ``walk.gif``, ``.webp``, ``.apng``, ``.avif`` or ``.mp4``; ``strip.png``, all frames side by side; ``folder/`` or an
-            existing folder, numbered frames.
+        target: ``walk.gif``, ``.webp``, ``.apng``, ``.avif`` or ``.mp4``; ``strip.png``, all frames side by side;
+            ``folder/`` or an existing folder, numbered frames.
         columns: of the grid that a frame of several cells is; None makes it about square.
         fps: frames per second.
         scale: pixels per pixel and side; None brings moving pictures close to 256 pixels and leaves others as they are.

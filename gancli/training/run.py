@@ -11,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from packaging.utils import canonicalize_name
+
 from gancli.checkpoint.store import CheckpointStore
 from gancli.config.resolve import flatten, resolve
 from gancli.config.schema import LENGTHS, RunConfig
 from gancli.data.paths import count
 from gancli.errors import CheckpointError, ConfigError, RunError, StorageError
-from gancli.plugins.distributions import canonical
 from gancli.runs import RunDirectory, create_run, refuse_missing_architecture, refuse_name
 from gancli.runtime.processes import ALONE
 from gancli.storage.disk import write_atomically
@@ -271,5 +272,5 @@ def _drift(facts: Mapping[str, Any], game: Game) -> tuple[str, ...]:
     changed += game.divided_anew[len(facts.get("divided_anew", ())) :]
     arch = facts["arch"]
     if arch["version"] != game.arch.version:
-        changed.append(f"{canonical(arch['distribution'])} was {arch['version']}, is {game.arch.version}")
+        changed.append(f"{canonicalize_name(arch['distribution'])} was {arch['version']}, is {game.arch.version}")
     return (f"The result may differ in its last bits: {'; '.join(changed)}.",) if changed else ()

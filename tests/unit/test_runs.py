@@ -121,7 +121,7 @@ def test_the_last_run_is_the_one_that_saved_last(tmp_path, new_run):
     assert find_run(None, tmp_path / "runs").name == "b"
 
 
-def test_the_only_run_needs_no_word_that_it_was_the_last(tmp_path, new_run):
+def test_the_only_run_needs_no_word_that_it_was_the_last(new_run):
     assert find_run(None, new_run("a").path.parent).name == "a"
 
 

@@ -50,7 +50,7 @@ def test_a_file_system_that_cannot_sync_directories_is_no_failure(tmp_path, monk
 
 
 def test_a_file_that_is_open_elsewhere_is_waited_for(tmp_path, monkeypatch):
-    calls = []
+    calls, real = [], Path.replace
 
     def busy(path, target):
         calls.append(path)
@@ -58,7 +58,7 @@ def test_a_file_that_is_open_elsewhere_is_waited_for(tmp_path, monkeypatch):
             error = PermissionError(errno.EACCES, "Access is denied")
             error.winerror = system.IN_USE
             raise error
-        os.replace(path, target)
+        real(path, target)
 
     monkeypatch.setattr(Path, "replace", busy)
     (tmp_path / "new").write_text("new")

@@ -32,7 +32,7 @@ def gancli(tmp_path):
 
     def run(*arguments, code=0):
         with start(tmp_path, *arguments) as process:
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate(timeout=300)
         assert process.returncode == code, err
         return out if code == 0 else err
 
