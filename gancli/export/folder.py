@@ -98,9 +98,9 @@ def _description(model: Model, *, traced: bool) -> dict[str, bytes]:
     picture = BytesIO()
     save_png(grid(to_bytes(model.sample(_PICTURES))), picture)
     facts = facts_of(model)
-    told = model.origin.facts.get("config", {})
-    training = {key: value for key, value in told.items() if key.startswith(_SHARED)} if isinstance(told, dict) else {}
-    config = {"model_type": "gan-generator", "library_name": "gancli", **facts, "range": [-1, 1], "training": training}
+    training = {key: value for key, value in model.origin.provenance.config.items() if key.startswith(_SHARED)}
+    kind = {"model_type": "gan-generator", "library_name": "gancli"}
+    config = {**kind, **facts.document(), "range": [-1, 1], "training": training}
     try:
         text = card(facts, training=training, evaluation=_evaluation(model), traced=traced)
     except (AttributeError, TypeError, ValueError):  # figures that `gancli evaluate` did not write

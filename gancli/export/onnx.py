@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gancli.checkpoint.provenance import KEY
 from gancli.errors import ExportError, UsageError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
     from torch import Tensor, nn
 
+    from gancli.checkpoint.provenance import Provenance
     from gancli.export.parity import Draw
     from gancli.models.model import Model
 
@@ -73,7 +74,7 @@ def stamp(data: bytes, difference: float) -> bytes:
 
     model = onnx.load_model_from_string(data)
     entry = next(entry for entry in model.metadata_props if entry.key == KEY)
-    entry.value = _text(json.loads(entry.value) | {PARITY: difference})
+    entry.value = json.dumps(json.loads(entry.value) | {PARITY: difference}, sort_keys=True)
     stamped: bytes = model.SerializeToString()
     return stamped
 
@@ -142,25 +143,20 @@ def _tidy(model: ModelProto) -> None:
         value.type.tensor_type.shape.dim[0].dim_param = _BATCH
 
 
-def _describe(model: ModelProto, facts: dict[str, Any], *, uint8: bool) -> None:
+def _describe(model: ModelProto, facts: Provenance, *, uint8: bool) -> None:
     import onnx
 
-    dataset = facts["dataset"]
     onnx.helper.set_model_props(
         model,
         {
-            KEY: _text(facts),
-            "latent_dim": str(facts["latent_dim"]),
+            KEY: json.dumps(facts.document(), sort_keys=True),
+            "latent_dim": str(facts.latent_dim),
             "range": "0 to 255" if uint8 else "-1 to 1",
-            "classes": ", ".join(facts["classes"]),
-            "dataset": str(dataset.get("name", "")),
-            "licence": str(dataset.get("licence", "")),
-            "step": str(facts["step"]),
-            "weights_sha256": facts["digest"],
+            "classes": ", ".join(facts.classes),
+            "dataset": facts.dataset.name,
+            "licence": facts.dataset.licence or "",
+            "step": str(facts.step),
+            "weights_sha256": facts.digest or "",
         },
     )
-    model.producer_name, model.producer_version = "gancli", facts["gancli"]
-
-
-def _text(facts: dict[str, Any]) -> str:
-    return json.dumps(facts, sort_keys=True)
+    model.producer_name, model.producer_version = "gancli", facts.gancli

@@ -33,7 +33,7 @@ def encode(model: Model) -> bytes:
 
     program = trace(model)
     program.example_inputs = None
-    return _saved(program, json.dumps(facts_of(model), sort_keys=True))
+    return _saved(program, json.dumps(facts_of(model).document(), sort_keys=True))
 
 
 def stamp(data: bytes, difference: float) -> bytes:

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gancli.checkpoint.provenance import KEY, stored_facts
+from gancli.checkpoint.provenance import KEY, stored_provenance
 from gancli.export.facts import PARITY, facts_of
 
 if TYPE_CHECKING:
@@ -27,15 +27,15 @@ _WHAT = Path("generator.safetensors")
 
 def encode(model: Model) -> bytes:
     """The content of the file."""
-    return _encoded(model.generator.state_dict(), facts_of(model))
+    return _encoded(model.generator.state_dict(), facts_of(model).document())
 
 
 def stamp(data: bytes, difference: float) -> bytes:
     """The same with the largest difference to the generator among its facts."""
     from gancli.storage.tensors import decode, read_metadata
 
-    stored = stored_facts(read_metadata(data, f"'{_WHAT}'").get(KEY), _WHAT)
-    return _encoded(decode(data, f"'{_WHAT}'"), stored | {PARITY: difference})
+    stored = stored_provenance(read_metadata(data, f"'{_WHAT}'").get(KEY), _WHAT)
+    return _encoded(decode(data, f"'{_WHAT}'"), stored.document() | {PARITY: difference})
 
 
 def reload(data: bytes, arch: str | None = None) -> Draw:

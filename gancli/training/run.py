@@ -9,10 +9,11 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from packaging.utils import canonicalize_name
 
+from gancli.checkpoint.provenance import Provenance
 from gancli.checkpoint.store import CheckpointStore
 from gancli.config.resolve import flatten, resolve
 from gancli.config.schema import LENGTHS, RunConfig
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gancli.checkpoint.loading import Checkpoint
+    from gancli.checkpoint.provenance import Length
     from gancli.data.watch import Watch
     from gancli.runtime.processes import Processes
     from gancli.training.events import Event, RunEnded
@@ -136,10 +138,10 @@ def resume(
         store = CheckpointStore(run.checkpoints)
         checkpoint = _load_or_explain(store, run, from_step)
         facts = _complete_facts(checkpoint)
-        _refuse_other_training(facts["config"], flatten(config))
+        _refuse_other_training(facts.config, flatten(config))
         divided_anew = _divisions(facts, config, processes, checkpoint.step)
         game = set_up_together(config, processes, _told(observe))
-        game = replace(game, plan=_continued(game.plan, facts["plan"], checkpoint.step), divided_anew=divided_anew)
+        game = replace(game, plan=_continued(game.plan, facts.plan, checkpoint.step), divided_anew=divided_anew)
         _refuse_other_data(facts, game)
         _refuse_other_frozen(facts, game)
         unpack(checkpoint, game.state)
@@ -195,14 +197,14 @@ def _changed(stored: RunConfig, changes: Mapping[str, object]) -> RunConfig:
     return asked
 
 
-def _complete_facts(checkpoint: Checkpoint) -> Mapping[str, Any]:
+def _complete_facts(checkpoint: Checkpoint) -> Provenance:
     """What the checkpoint says about its training, if it says all that resuming needs."""
-    facts = checkpoint.manifest.facts
-    missing = [name for name in ("arch", "config", "dataset", "environment", "plan") if not isinstance(facts.get(name), dict)]
-    if missing:
+    facts = Provenance.parse(checkpoint.manifest.facts, checkpoint.path)
+    missing = [name for name in ("config", "environment", "plan") if not getattr(facts, name)]
+    if missing or not facts.dataset.fingerprint:
         raise CheckpointError(
-            f"The checkpoint '{checkpoint.path}' does not say its {' and '.join(missing)}.",
-            "It was written by another version of gancli or by something else: it can be sampled, but not gone on from.",
+            f"The checkpoint '{checkpoint.path}' does not say its {' and '.join(missing or ['data set'])}.",
+            "It was written by another version of gancli or by something else: it can be sampled but not resumed.",
         )
     return facts
 
@@ -222,11 +224,11 @@ def _refuse_other_training(old: Mapping[str, object], new: Mapping[str, object])
         )
 
 
-def _divisions(facts: Mapping[str, Any], config: RunConfig, processes: Processes, step: int) -> tuple[str, ...]:
+def _divisions(facts: Provenance, config: RunConfig, processes: Processes, step: int) -> tuple[str, ...]:
     """Where the batches were divided anew so far, this time included; the same bits, as far as there are two shares."""
-    before = facts["environment"].get("processes", 1), facts["config"].get("train.accumulate", 1)
+    before = cast("int", facts.environment.get("processes", 1)), cast("int", facts.config.get("train.accumulate", 1))
     now = processes.world, config.train.accumulate
-    earlier = tuple(facts.get("divided_anew", ()))
+    earlier = facts.divided_anew
     if before == now or before[0] * before[1] == now[0] * now[1] == _EXACT_SHARES:
         return earlier
     then, today = (
@@ -243,10 +245,10 @@ def _divisions(facts: Mapping[str, Any], config: RunConfig, processes: Processes
     return (*earlier, f"from step {step} on {today}, not {then}")
 
 
-def _continued(plan: Plan, stored: Mapping[str, Any], step: int) -> Plan:
+def _continued(plan: Plan, stored: Length | None, step: int) -> Plan:
     """The plan of a resumed run: made longer (or shorter) now, or when it was, or never."""
-    longer = stored["total_steps"] != plan.total_steps
-    return replace(plan, extended_at=step if longer else int(stored["extended_at"]))
+    same = stored if stored and stored.total_steps == plan.total_steps else None
+    return replace(plan, extended_at=same.extended_at if same else step)
 
 
 def _set_keys(old: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
@@ -255,8 +257,8 @@ def _set_keys(old: Mapping[str, object], changes: Mapping[str, object]) -> dict[
     return {key: value for key, value in old.items() if not (new_length and key in LENGTHS)}
 
 
-def _refuse_other_data(facts: Mapping[str, Any], game: Game) -> None:
-    stored = facts["dataset"]["fingerprint"]
+def _refuse_other_data(facts: Provenance, game: Game) -> None:
+    stored = facts.dataset.fingerprint or ""
     if stored != game.data.fingerprint:
         raise ConfigError(
             f"The data set '{game.data.name}' is not the one that this run was trained on "
@@ -265,8 +267,8 @@ def _refuse_other_data(facts: Mapping[str, Any], game: Game) -> None:
         )
 
 
-def _refuse_other_frozen(facts: Mapping[str, Any], game: Game) -> None:
-    stored, now = facts.get("frozen", {}), game.frozen_digests()
+def _refuse_other_frozen(facts: Provenance, game: Game) -> None:
+    stored, now = facts.frozen, game.frozen_digests()
     if stored != now:
         name = next(iter(stored.items() ^ now.items()))[0]
         raise ConfigError(
@@ -275,13 +277,13 @@ def _refuse_other_frozen(facts: Mapping[str, Any], game: Game) -> None:
         )
 
 
-def _drift(facts: Mapping[str, Any], game: Game) -> tuple[str, ...]:
+def _drift(facts: Provenance, game: Game) -> tuple[str, ...]:
     """Sentences about what is not as it was, and so may change the last bits."""
-    then = {"compiled": False, **facts["environment"]}
+    then = {"compiled": False, **facts.environment}
     now = {key: value for key, value in game.environment().items() if key != "processes"}
     changed = [f"{key} was {then.get(key)!r}, is {now[key]!r}" for key in now if then.get(key) != now[key]]
-    changed += game.divided_anew[len(facts.get("divided_anew", ())) :]
-    arch = facts["arch"]
-    if arch["version"] != game.arch.version:
-        changed.append(f"{canonicalize_name(arch['distribution'])} was {arch['version']}, is {game.arch.version}")
+    changed += game.divided_anew[len(facts.divided_anew) :]
+    arch = facts.arch
+    if arch.version != game.arch.version:
+        changed.append(f"{canonicalize_name(arch.distribution)} was {arch.version}, is {game.arch.version}")
     return (f"The result may differ in its last bits: {'; '.join(changed)}.",) if changed else ()

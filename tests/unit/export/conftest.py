@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gancli.checkpoint.provenance import Origin
+from gancli.checkpoint.provenance import Origin, Provenance
 from gancli.export.formats import FORMATS, Options, verified
 from gancli.models.loading import load
 from gancli.models.model import Model
@@ -38,7 +38,7 @@ def made_up():
             "latent_dim": 4,
             "dataset": {"name": "nothing", "licence": "CC0"},
         }
-        origin = Origin("run", Path("runs/run/checkpoints/step-1"), 1, "0" * 64, "ema", facts)
+        origin = Origin("run", Path("runs/run/checkpoints/step-1"), 1, "0" * 64, "ema", Provenance.parse(facts, Path()))
         return Model(Drawn(then, image), 4, image, (), origin)
 
     return made_up

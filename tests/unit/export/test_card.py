@@ -1,8 +1,10 @@
 import json
 import re
+from pathlib import Path
 
 import pytest
 
+from gancli.checkpoint.provenance import Provenance
 from gancli.export.card import card
 
 HOSTILE = 'a: "b"\n---\n# <script>alert(1)</script> | `x` [y](http://z)'
@@ -25,7 +27,7 @@ def facts():
 
 
 def written(facts, **given):
-    return card(facts, **{"training": {}, "evaluation": {}, "traced": True, **given})
+    return card(Provenance.parse(facts, Path()), **{"training": {}, "evaluation": {}, "traced": True, **given})
 
 
 def test_the_front_matter_is_yaml_of_one_line_values(facts):

@@ -3,13 +3,14 @@
 import base64
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from gancli.checkpoint.provenance import Origin
+from gancli.checkpoint.provenance import Origin, Provenance
 from gancli.errors import ExportError
 from gancli.export.formats import FP16_TOLERANCE as TOLERANCE
 from gancli.export.html import encode, reload, stamp
@@ -30,8 +31,17 @@ def dense(**options):
 
 
 def model(generator, image, latent_dim, run="digits", classes=(), licence="CC BY-SA 3.0"):
-    facts = {"arch": {"name": run}, "dataset": {"name": run, "licence": licence}}
-    return Model(generator, latent_dim, image, tuple(classes), Origin(run, "run", 1, "ab" * 32, "ema", facts))
+    facts = {
+        "arch": {"name": run, "distribution": "none", "version": "1", "options": {}},
+        "image": {"channels": 1, "height": 1, "width": 1},
+        "classes": [],
+        "latent_dim": 1,
+        "dataset": {"name": run, "licence": licence},
+    }
+    return Model(
+        known = Provenance.parse(facts, Path())
+        generator, latent_dim, image, tuple(classes), Origin(run, "run", 1, "ab" * 32, "ema", known)
+    )
 
 
 def block(page, name):

@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from gancli.errors import CheckpointError, ExportError, PluginError
+from gancli.errors import CheckpointError, PluginError
 from gancli.export.formats import FORMATS, Options, export, verified
 from gancli.models.loading import load
 from gancli.storage.tensors import read_metadata
@@ -56,13 +56,6 @@ def test_the_facts_are_in_the_header(exported, models):
     assert (facts["run"], facts["digest"], facts["parity"]) == ("mnist", models["mnist"].origin.digest, 0)
     assert "environment" not in facts
     assert "config" not in facts
-
-
-def test_a_generator_of_which_nothing_is_known_is_refused(made_up):
-    model = made_up()
-    del model.origin.facts["dataset"]
-    with pytest.raises(ExportError, match="does not say its dataset"):
-        verified(model, FORMATS[".safetensors"], Options())
 
 
 def test_an_architecture_that_is_not_installed_cannot_be_compared(made_up):

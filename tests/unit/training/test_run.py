@@ -188,9 +188,10 @@ def test_a_setting_that_an_older_version_did_not_have_was_at_its_default(configu
 def test_F15_a_checkpoint_that_does_not_say_enough_is_refused(configure, tmp_path, stop_after):
     run = start(configure(), tmp_path, stop=stop_after(4))
     store = CheckpointStore(run.checkpoints)
-    files = store.load().files
+    saved = store.load()
     store.discard([4])
-    store.save(4, files, images_seen=128, facts={"arch": {}, "dataset": {}, "environment": {}})
+    facts = {name: value for name, value in saved.manifest.facts.items() if name not in {"config", "plan"}}
+    store.save(4, saved.files, images_seen=128, facts=facts)
     with pytest.raises(CheckpointError, match="does not say its config and plan"):
         resume(run)
 

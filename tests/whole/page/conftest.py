@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gancli.checkpoint.provenance import Origin
+from gancli.checkpoint.provenance import Origin, Provenance
 from gancli.export.html import encode
 from gancli.models.model import Model
 from gancli.plugin import ImageSpec
@@ -25,8 +25,17 @@ ARGUMENTS = (
 
 def model_of(generator, latent_dim, image, *, run="digits", classes=(), dataset="mnist", licence="CC BY-SA 3.0"):
     """A model that says about itself what a run's would."""
-    facts = {"arch": {"name": "dense"}, "dataset": {"name": dataset, "licence": licence}}
-    origin = Origin(run, Path("run/checkpoints/step-7020"), 7020, "0123456789abcdef" * 4, "ema", facts)
+    facts = {
+        "arch": {"name": "dense", "distribution": "none", "version": "1", "options": {}},
+        "image": {"channels": 1, "height": 1, "width": 1},
+        "classes": [],
+        "latent_dim": 1,
+        "dataset": {"name": dataset, "licence": licence},
+    }
+    origin = Origin(
+        known = Provenance.parse(facts, Path())
+        run, Path("run/checkpoints/step-7020"), 7020, "0123456789abcdef" * 4, "ema", known
+    )
     return Model(generator, latent_dim, image, tuple(classes), origin)
 
 

@@ -61,7 +61,8 @@ def test_training_kill_resume_sampling_cache_and_export(gancli, tmp_path):
     gancli(*train, "--name", "whole")
     with start(tmp_path, *train, "--name", "killed") as process:
         checkpoints = tmp_path / "runs" / "killed" / "checkpoints"
-        while process.poll() is None and not [*checkpoints.glob("step-*")]:
+        while not [*checkpoints.glob("step-*")]:
+            assert process.poll() is None, process.stderr.read()
             time.sleep(0.001)
         process.send_signal(signal.SIGSTOP)
         busy = gancli("train", "--resume", "killed", code=5)
