@@ -38,10 +38,8 @@ def model(generator, image, latent_dim, run="digits", classes=(), licence="CC BY
         "latent_dim": 1,
         "dataset": {"name": run, "licence": licence},
     }
-    return Model(
-        known = Provenance.parse(facts, Path())
-        generator, latent_dim, image, tuple(classes), Origin(run, "run", 1, "ab" * 32, "ema", known)
-    )
+    known = Provenance.parse(facts, Path())
+    return Model(generator, latent_dim, image, tuple(classes), Origin(run, "run", 1, "ab" * 32, "ema", known))
 
 
 def block(page, name):

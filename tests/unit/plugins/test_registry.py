@@ -8,7 +8,7 @@ from gancli.errors import PluginError
 from gancli.plugin import Architecture
 from gancli.plugins import installation
 from gancli.plugins.distributions import canonical, read
-from gancli.plugins.installation import command_for_plugin
+from gancli.plugins.installation import install_command
 from gancli.plugins.registry import ARCHITECTURES, DATASETS, OBJECTIVES
 
 ARCHITECTURE = (Path(__file__).parents[2] / "good_plugin.py").read_text()
@@ -64,7 +64,7 @@ def test_F36_an_unknown_name_gets_the_nearest(install):
 
 def test_F36_one_of_the_projects_own_is_named_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(installation._OFFICIAL, "absent", "gancli-absent")
-    assert refused("absent").endswith(f"gancli-absent provides it; install that: {command_for_plugin('gancli-absent')}")
+    assert refused("absent").endswith(f"gancli-absent provides it; install that: {install_command('gancli-absent')}")
 
 
 @pytest.mark.parametrize(

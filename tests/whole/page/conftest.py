@@ -32,10 +32,8 @@ def model_of(generator, latent_dim, image, *, run="digits", classes=(), dataset=
         "latent_dim": 1,
         "dataset": {"name": dataset, "licence": licence},
     }
-    origin = Origin(
-        known = Provenance.parse(facts, Path())
-        run, Path("run/checkpoints/step-7020"), 7020, "0123456789abcdef" * 4, "ema", known
-    )
+    known = Provenance.parse(facts, Path())
+    origin = Origin(run, Path("run/checkpoints/step-7020"), 7020, "0123456789abcdef" * 4, "ema", known)
     return Model(generator, latent_dim, image, tuple(classes), origin)
 
 

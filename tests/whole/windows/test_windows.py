@@ -81,8 +81,8 @@ def test_training_kill_resume_sampling_cache_and_export(gancli, tmp_path):
     assert not [*tmp_path.rglob(".tmp-*"), *tmp_path.rglob(".trash-*")]
 
     gancli("sample", "-n", "4", "-o", "grid.png")
-    for name in ("walk.gif", "frames/", "frames/"):
-        gancli("interpolate", "--frames", "4", "-o", name)
+    for target in (("walk.gif",), ("frames/",), ("frames/", "--force")):
+        gancli("interpolate", "--frames", "4", "-o", *target)
     gancli("export", "-o", "g.safetensors")
     for extra in ((), ("--force",)):
         gancli("export", "--to-folder", "shared", *extra)
