@@ -7,7 +7,7 @@ import pytest
 from gancli.errors import PluginError
 from gancli.plugin import Architecture
 from gancli.plugins import installation
-from gancli.plugins.distributions import canonical, read
+from gancli.plugins.distributions import read
 from gancli.plugins.installation import install_command
 from gancli.plugins.registry import ARCHITECTURES, DATASETS, OBJECTIVES
 
@@ -229,11 +229,6 @@ def test_F36_what_made_a_model_is_found_by_its_distribution_and_nothing_else(ins
         "The architecture 'two/good' 0.9, which made this model, is switched off by GANCLI_PLUGINS. "
         "Add two to GANCLI_PLUGINS, or unset it."
     )
-
-
-@pytest.mark.parametrize("name", ["A_b", "a.-_b", "A--b"])
-def test_names_of_distributions_are_compared_in_one_form(name):
-    assert canonical(name) == "a-b"
 
 
 # -- one file, no package --
