@@ -7,7 +7,12 @@ from pathlib import Path
 
 from gancli.text import shell
 
-OFFICIAL = {"dcgan": "gancli-dcgan", "resnet": "gancli-resnet"}
+OFFICIAL = {
+    "dcgan": "gancli-dcgan",
+    "resnet": "gancli-resnet",
+    "style": "gancli-style",
+    **dict.fromkeys(("cut", "cyclegan", "pix2pix"), "gancli-translate"),
+}
 """The project's own distributions by the architecture that they provide, installed or not."""
 
 

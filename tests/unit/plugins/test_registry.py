@@ -63,7 +63,7 @@ def test_F36_an_unknown_name_gets_the_nearest(install):
 
 
 def test_F36_one_of_the_projects_own_is_named_with_the_command_that_installs_it(monkeypatch):
-    monkeypatch.setitem(installation._OFFICIAL, "absent", "gancli-absent")
+    monkeypatch.setitem(installation.OFFICIAL, "absent", "gancli-absent")
     assert refused("absent").endswith(f"gancli-absent provides it; install that: {install_command('gancli-absent')}")
 
 

@@ -87,7 +87,7 @@ def test_training_kill_resume_sampling_cache_and_export(gancli, tmp_path):
     for extra in ((), ("--force",)):
         gancli("export", "--to-folder", "shared", *extra)
     assert {"generator.safetensors", "README.md"} <= {path.name for path in (tmp_path / "shared").iterdir()}
-    gancli("evaluate", "--images", "24")
+    gancli("evaluate", "-n", "24", "--against", "train")
     gancli("dataset", "clear")
     assert not [*(tmp_path / "cache" / "pictures").iterdir()]
     gancli("runs", "rm", "killed", "--yes")
@@ -96,7 +96,7 @@ def test_training_kill_resume_sampling_cache_and_export(gancli, tmp_path):
 
 @pytest.mark.usefixtures("photos")
 def test_everything_that_only_looks(gancli):
-    for command in ("--help", "env", "arch list", "arch show dense --build 1x8x8", "plugin list", "plugin new x", "config show",
+    for command in ("--help", "env", "arch list", "arch show dense --build --image 1x8x8", "plugin list", "plugin new x", "config show",
                     "dataset list", "dataset show photos", "runs list"):  # fmt: skip
         gancli(*command.split())
 
