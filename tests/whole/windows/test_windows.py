@@ -89,16 +89,18 @@ def test_training_kill_resume_sampling_cache_and_export(gancli, tmp_path):
     assert {"generator.safetensors", "README.md"} <= {path.name for path in (tmp_path / "shared").iterdir()}
     gancli("evaluate", "-n", "24", "--against", "train")
     gancli("dataset", "clear")
-    assert not [*(tmp_path / "cache" / "pictures").iterdir()]
+    left = {path.name[:6] for path in (tmp_path / "cache" / "pictures").iterdir()}
+    assert left <= {".lock-"}, "an empty lock that is held cannot be removed there"
     gancli("runs", "rm", "killed", "--yes")
     assert not killed.exists()
 
 
 @pytest.mark.usefixtures("photos")
 def test_everything_that_only_looks(gancli):
-    for command in ("--help", "env", "arch list", "arch show dense --build --image 1x8x8", "plugin list", "plugin new x", "config show",
-                    "dataset list", "dataset show photos", "runs list"):  # fmt: skip
+    building = "arch show dense --build --image 1x8x8"
+    for command in ("--help", "env", "arch list", building, "plugin list", "plugin new x", "config show", "runs list"):
         gancli(*command.split())
+    gancli("dataset", "show", "photos")
 
 
 @pytest.mark.parametrize(
