@@ -292,7 +292,9 @@ class CheckpointStore:
         except StorageError as error:
             if not is_in_use(error.__cause__):
                 raise
-        return [step for step in victims if self.storage.lstat(self.path(step)) is None]
+            there = self.steps()
+            return [step for step in victims if step not in there]
+        return victims
 
     def discard(self, steps: Collection[int]) -> None:
         """Remove these steps; for instance the later ones, when a run is to go on from an earlier one."""
