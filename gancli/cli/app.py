@@ -130,7 +130,7 @@ def _assemble() -> typer.Typer:
     app.command("train", epilog=EVERYWHERE)(train.train)
     app.command("sample", epilog=EVERYWHERE)(sample.sample)
     app.command("interpolate", epilog=EVERYWHERE)(interpolate.interpolate)
-    app.command("export", epilog=EVERYWHERE)(export.export)
+    app.command("export", cls=export.ExportCommand, epilog=EVERYWHERE)(export.export)
     app.command("evaluate", epilog=EVERYWHERE)(evaluate.evaluate)
     app.add_typer(runs.group, name="runs")
     app.add_typer(arch.group, name="arch")

@@ -58,7 +58,7 @@ def check(
     *,
     kind: Annotated[
         str | None,
-        typer.Option("--kind", metavar="architecture|objective|dataset", help="Which, if several have the name."),
+        typer.Option("--kind", metavar="architecture|objective|dataset|exporter", help="Which, if several have the name."),
     ] = None,
     assignments: Annotated[list[str] | None, set_option("An option, such as -s arch.width=8.")] = None,
     images: Annotated[

@@ -8,12 +8,13 @@ from pathlib import Path
 from gancli.text import shell
 
 OFFICIAL = {
-    "dcgan": "gancli-dcgan",
-    "resnet": "gancli-resnet",
-    "style": "gancli-style",
-    **dict.fromkeys(("cut", "cyclegan", "pix2pix"), "gancli-translate"),
+    ("gancli.architectures", "dcgan"): "gancli-dcgan",
+    ("gancli.architectures", "resnet"): "gancli-resnet",
+    ("gancli.architectures", "style"): "gancli-style",
+    **{("gancli.architectures", name): "gancli-translate" for name in ("cut", "cyclegan", "pix2pix")},
+    ("gancli.exporters", "html"): "gancli-page",
 }
-"""The project's own distributions by the architecture that they provide, installed or not."""
+"""The project's own distribution for an entry-point group and a plugin's name, installed or not."""
 
 
 def install_command(*requirement: str) -> str:

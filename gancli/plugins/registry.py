@@ -24,14 +24,15 @@ from typing import Any, Generic, TypeVar
 
 from packaging.utils import canonicalize_name
 
-from gancli.errors import DatasetError, GancliError, PluginError, did_you_mean
-from gancli.plugin import API, ArchConfig, Architecture, Dataset, Objective, Optimizer
+from gancli.errors import DatasetError, GancliError, PluginError, UsageError, did_you_mean
+from gancli.plugin import API, ArchConfig, Architecture, Dataset, Exporter, Objective, Optimizer
 from gancli.plugins.distributions import read
 from gancli.plugins.installation import OFFICIAL, install_command
 
 __all__ = [
     "ARCHITECTURES",
     "DATASETS",
+    "EXPORTERS",
     "OBJECTIVES",
     "OPTIMIZERS",
     "Entry",
@@ -44,7 +45,7 @@ __all__ = [
 
 OWN = "gancli"
 _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
-PluginT = TypeVar("PluginT", Architecture[Any], Dataset, Objective, Optimizer)
+PluginT = TypeVar("PluginT", Architecture[Any], Dataset, Exporter[Any], Objective, Optimizer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,8 @@ class Registry(Generic[PluginT]):
             return self._file_entry(name)
         matches = [entry for entry in self.entries() if name in (entry.name, entry.qualified)]
         if not matches:
-            raise self._missing(f"There is no {self.kind} '{name}'.", self._remedy(name))
+            failure = PluginError if (self.group, name) in OFFICIAL else self._missing
+            raise failure(f"There is no {self.kind} '{name}'.", self._remedy(name))
         if len(matches) > 1:
             raise PluginError(
                 f"The {self.kind} '{name}' is claimed by {' and '.join(m.distribution for m in matches)}.",
@@ -224,8 +226,7 @@ class Registry(Generic[PluginT]):
         hint = did_you_mean(name, self.names())
         if os.environ.get("GANCLI_PLUGINS") is not None:
             hint += " Plugins are restricted by GANCLI_PLUGINS."
-        provider = OFFICIAL.get(name) if self.group == ARCHITECTURES.group else None
-        if provider:
+        if provider := OFFICIAL.get((self.group, name)):
             return f"{hint} {provider} provides it; install that: {install_command(provider)}".strip()
         return f"{hint} Choose a known one, or install the plugin that provides it.".strip()
 
@@ -301,6 +302,7 @@ ARCHITECTURES: Registry[Architecture[Any]] = Registry("architecture", "gancli.ar
 OBJECTIVES: Registry[Objective] = Registry("objective", "gancli.objectives", Objective)  # type: ignore[type-abstract]
 OPTIMIZERS: Registry[Optimizer] = Registry("optimiser", "gancli.optimizers", Optimizer)  # type: ignore[type-abstract]
 DATASETS: Registry[Dataset] = Registry("data set", "gancli.datasets", Dataset, missing=DatasetError)  # type: ignore[type-abstract]
+EXPORTERS: Registry[Exporter[Any]] = Registry("exporter", "gancli.exporters", Exporter, missing=UsageError)  # type: ignore[type-abstract]
 
 
 FILES = (".npz", ".npy", ".zip", ".tar", ".gz", ".tgz", ".xz", ".parquet", ".arrow")

@@ -41,4 +41,6 @@ def test_other_tools_install_into_the_same_environment(prefix, file, content, be
 
 
 def test_the_projects_own_plugins_are_known_before_they_are_installed():
-    assert OFFICIAL["resnet"] == "gancli-resnet"
+    assert OFFICIAL["gancli.architectures", "resnet"] == "gancli-resnet"
+    assert OFFICIAL["gancli.exporters", "html"] == "gancli-page"
+    assert ("gancli.exporters", "resnet") not in OFFICIAL

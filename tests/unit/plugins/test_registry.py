@@ -63,7 +63,7 @@ def test_F36_an_unknown_name_gets_the_nearest(install):
 
 
 def test_F36_one_of_the_projects_own_is_named_with_the_command_that_installs_it(monkeypatch):
-    monkeypatch.setitem(installation.OFFICIAL, "absent", "gancli-absent")
+    monkeypatch.setitem(installation.OFFICIAL, ("gancli.architectures", "absent"), "gancli-absent")
     assert refused("absent").endswith(f"gancli-absent provides it; install that: {install_command('gancli-absent')}")
 
 
@@ -111,10 +111,10 @@ def test_F36_print_at_import_stays_off_stdout(install, capsys):
         ("from gancli.gan.losses import Hinge as Good", "Hinge'>, not a subclass of gancli.plugin.Architecture"),
         ("from gancli.gan.architectures.dense import Dense\nGood = Dense()", "not a subclass of gancli.plugin.Architecture"),
         ("Good = 'x' * 10_000", "not a subclass of gancli.plugin.Architecture"),
-        (ARCHITECTURE.replace("api = 1", ""), "has api = None; this gancli speaks api 1. Update odd 1.2."),
-        (ARCHITECTURE.replace("api = 1", "api = 0"), "has api = 0; this gancli speaks api 1. Update odd 1.2."),
-        (ARCHITECTURE.replace("api = 1", "api = 2"), "has api = 2; this gancli speaks api 1. Update gancli."),
-        (ARCHITECTURE.replace("api = 1", "api = '1'"), "has api = '1'; this gancli speaks api 1. Update odd 1.2."),
+        (ARCHITECTURE.replace("api = 1", ""), "has api = None; this gancli speaks api 2. Update odd 1.2."),
+        (ARCHITECTURE.replace("api = 1", "api = 0"), "has api = 0; this gancli speaks api 2. Update odd 1.2."),
+        (ARCHITECTURE.replace("api = 1", "api = 3"), "has api = 3; this gancli speaks api 2. Update gancli."),
+        (ARCHITECTURE.replace("api = 1", "api = '1'"), "has api = '1'; this gancli speaks api 2. Update odd 1.2."),
         (ARCHITECTURE.replace('summary = "good"', ""), "has no summary"),
         (ARCHITECTURE.replace("Config = ArchConfig", ""), "has no Config that derives from gancli.plugin.ArchConfig"),
         (ARCHITECTURE.replace("Config = ArchConfig", "Config = dict"), "has no Config that derives from"),

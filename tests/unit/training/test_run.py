@@ -513,3 +513,20 @@ def test_advice_is_given_where_a_newcomer_needs_it(configure):
     assert not advice(set_up(configure("train.images=300")))
     large = advice(set_up(configure("data.image_size=40x40", "data.channels=3")))
     assert "--arch dcgan" in large[0]
+
+
+def test_a_plot_or_preview_that_fails_is_an_alarm_and_never_ends_the_training(configure, tmp_path, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("latex was not able to process it\nand more")
+
+    monkeypatch.setattr("gancli.training.session.plot_losses", fail)
+    monkeypatch.setattr("gancli.images.save_png", fail)
+    seen = []
+    run = start(configure(), tmp_path, observe=seen.append)
+    assert run.info()["status"] == "done"
+    alarms = [(event.name, event.message) for event in seen if isinstance(event, events.Alarm)]
+    reason = "could not be made, and the training goes on: latex was not able to process it"
+    assert sorted(alarm for alarm in alarms if alarm[0] in {"plot", "preview"}) == [
+        ("plot", f"The plot {reason}"),
+        ("preview", f"The preview {reason}"),
+    ]

@@ -1,23 +1,23 @@
-"""The page as a file. How it behaves in a browser is in ``page/test_page.py``."""
+"""The page as a file. How it behaves in a browser is in ``test_page_browser.py``."""
 
 import base64
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from gancli.checkpoint.provenance import Origin, Provenance
 from gancli.errors import ExportError
-from gancli.export.formats import FP16_TOLERANCE as TOLERANCE
-from gancli.export.html import encode, reload, stamp
-from gancli.models.loading import load
-from gancli.models.model import Model
-from gancli.plugin import ImageSpec
+from gancli.export import write
+from gancli.export.formats import trained_generator
+from gancli.plugin import ImageSpec, TrainedGenerator
 from gancli.randomness.latents import latents
+from gancli_page.page import TOLERANCE, encode, reload, stamp
+from gancli_page.program import Program
+from gancli_page.replay import replay
+from gancli_page.tracing import trace
 
 EVIL = "</script><img src=x onerror=alert(1)>&amp;<!--{{numbers}}"
 
@@ -30,61 +30,88 @@ def dense(**options):
     return model(Dense().build(DenseConfig(**options), image, 100).generator, image, 100)
 
 
-def model(generator, image, latent_dim, run="digits", classes=(), licence="CC BY-SA 3.0"):
-    facts = {
-        "arch": {"name": run, "distribution": "none", "version": "1", "options": {}},
-        "image": {"channels": 1, "height": 1, "width": 1},
-        "classes": [],
-        "latent_dim": 1,
-        "dataset": {"name": run, "licence": licence},
-    }
-    known = Provenance.parse(facts, Path())
-    return Model(generator, latent_dim, image, tuple(classes), Origin(run, "run", 1, "ab" * 32, "ema", known))
+def model(network, image, latent_dim, run="digits", classes=(), licence="CC BY-SA 3.0"):
+    about = {"gancli": "1", "run": run, "step": 1, "weights": "ema", "digest": "ab" * 32}
+    metadata = {**about, "arch": {"name": run}, "dataset": {"name": run, "licence": licence}}
+    return TrainedGenerator(network.eval(), latent_dim, image, tuple(classes), metadata)
 
 
 def block(page, name):
     return re.search(rf'id="model-{name}">([^<]*)</script>', page.decode())[1]
 
 
-def pictures(drawn, n):
+def images(drawn, n):
     z = latents(range(5000, 5000 + n), drawn.latent_dim)
     labels = np.arange(n) % drawn.image.classes if drawn.image.classes else None
-    return z, labels, drawn.draw(torch.from_numpy(z), None if labels is None else torch.from_numpy(labels)).numpy()
+    return z, labels, drawn.draw(z, labels)
 
 
-@pytest.mark.parametrize("run", ["small_run", "small_conditional_run"])
-def test_what_is_read_back_draws_what_the_generator_draws(run, request):
-    trained = load(request.getfixturevalue(run))
+@pytest.mark.parametrize("name", ["dense", "classes", "dcgan"])
+def test_what_is_read_back_draws_what_the_generator_draws(name, models):
+    trained = trained_generator(models[name])
     draw = reload(encode(trained))
     for n in (1, 30):
-        z, labels, expected = pictures(trained, n)
+        z, labels, expected = images(trained, n)
         drawn = draw(z, labels)
         assert (drawn.shape, drawn.dtype) == (expected.shape, np.float32)
         assert np.abs(drawn - expected).max() <= TOLERANCE
 
 
-def test_the_default_generator_is_below_8_megabytes_with_half_precision():
+def test_the_default_generator_is_below_4_megabytes_in_few_bits_per_weight():
     page = encode(dense())
-    assert json.loads(block(page, "program"))["precision"] == "float16"
-    assert len(page) < 4_100_000
+    bits = json.loads(block(page, "program"))["bits"]
+    assert 8 <= bits <= 14
+    assert len(page) < 2_100_000 * bits / 8
 
 
-def test_weights_that_half_precision_cannot_hold_are_stored_whole():
+def test_images_that_need_more_bits_get_them():
+    """The fewest bits that stay within half the tolerance: one bit less would not."""
+    trained = dense(generator_widths=(64,))
+    with torch.no_grad():
+        next(trained.network.parameters()).mul_(8)
+    page = encode(trained)
+    bits = json.loads(block(page, "program"))["bits"]
+    program = Program.parse(block(page, "program"), base64.b64decode(block(page, "numbers")))
+    z, _, expected = images(trained, 64)
+    exact = trace(trained)
+    assert np.abs(replay(program, z) - expected).max() <= TOLERANCE
+    fewer = Program.parse(exact.to_json(bits - 1), exact.packed(bits - 1))
+    other_bytes = (np.round(replay(fewer, z) * 127.5) != np.round(expected * 127.5)).mean()
+    assert np.abs(replay(fewer, z) - expected).max() > TOLERANCE / 4 or other_bytes > 0.03
+
+
+def test_weights_that_cannot_be_rounded_are_stored_whole():
     class Large(nn.Module):
+        """One weight of a row dwarfs the others, and its input is always 0."""
+
         def __init__(self):
             super().__init__()
             torch.manual_seed(0)
             self.linear = nn.Linear(4, 16)
-            self.linear.weight.data *= 1e6
+            self.linear.weight.data[:, 0] = 1e6
 
         def forward(self, z):
-            return (self.linear(z) / 1e6).tanh().view(-1, 1, 4, 4)
+            return self.linear(z * torch.tensor([0.0, 1, 1, 1])).tanh().view(-1, 1, 4, 4)
 
     large = model(Large(), ImageSpec(1, 4, 4), 4)
     page = encode(large)
-    assert json.loads(block(page, "program"))["precision"] == "float32"
-    z, _, expected = pictures(large, 20)
+    assert json.loads(block(page, "program"))["bits"] == 32
+    z, _, expected = images(large, 20)
     np.testing.assert_allclose(reload(page)(z, None), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("bits", [2, 5, 8, 12, 13, 16, 32])
+def test_what_is_packed_is_unpacked_to_half_a_step(bits):
+    numbers = np.random.default_rng(0)
+    constants = [numbers.normal(size=shape).astype(np.float32) for shape in ((3,), (5, 7), (), (2, 3, 1, 2), (4, 1))]
+    constants.append(np.zeros((2, 3), np.float32))
+    program = Program(1, 0, (), tuple(constants))
+    again = Program.parse(program.to_json(bits), program.packed(bits))
+    for one, other in zip(constants, again.constants, strict=True):
+        step = np.abs(one.reshape(len(one), -1)).max(1) / (2 ** (bits - 1) - 1) if one.ndim > 1 else np.zeros(1)
+        allowed = 0 if bits == 32 else (step[:, None] / 2 if one.ndim > 1 else 0)
+        assert other.shape == one.shape
+        assert (np.abs(one - other).reshape(len(one) if one.ndim > 1 else 1, -1) <= allowed + 1e-6 * (bits < 32)).all()
 
 
 def test_a_generator_that_cannot_be_reproduced_is_no_page():
@@ -96,7 +123,7 @@ def test_a_generator_that_cannot_be_reproduced_is_no_page():
         def forward(self, z):
             return torch.log(-self.linear(z).abs() - 1).view(-1, 1, 4, 4)
 
-    with pytest.raises(ExportError, match=r"draw something else than the generator: they differ by nan"):
+    with pytest.raises(ExportError, match=r"show something else than the generator: they differ by nan"):
         encode(model(Broken(), ImageSpec(1, 4, 4), 4))
 
 
@@ -162,8 +189,20 @@ def test_a_damaged_page_is_refused():
         reload(page.replace(b'"steps"', b'"stops"'))
 
 
-def test_the_difference_is_stored_and_nothing_else_changes(small_run):
-    page = encode(load(small_run))
+def test_the_difference_is_stored_and_nothing_else_changes():
+    page = encode(dense(generator_widths=(8,)))
     stamped = stamp(page, 0.00125)
     assert b'"difference": 0.00125' in stamped
     assert stamped.replace(b"0.00125", b"null") == page
+
+
+def test_the_plugin_is_light_and_exports_by_suffix(models, tmp_path):
+    """The whole way of ``gancli export -o demo.html``."""
+    import subprocess
+    import sys
+
+    subprocess.run([sys.executable, "-c", "import gancli_page, sys; assert 'torch' not in sys.modules"], check=True)
+    written = write(models["classes"], tmp_path / "demo.html")
+    assert written.tolerance == TOLERANCE
+    assert 0 < written.difference <= TOLERANCE
+    assert f'"difference": {written.difference}'.encode() in (tmp_path / "demo.html").read_bytes()

@@ -1,22 +1,73 @@
-"""Operations of PyTorch that compute, as steps of a program: one function per family."""
+"""Operations of PyTorch that compute, as steps of a :class:`~gancli_page.program.Program`: one function per family."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from gancli.export.program.builder import Builder, Untranslatable, Varying
-from gancli.export.program.steps import LABEL
+from gancli_page.program import LABEL, Program, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    Translator = Callable[["Builder", str, "Arguments", Tensor], Varying]
+    import numpy as np
+    from numpy.typing import NDArray
 
-__all__ = ["TRANSLATORS", "Arguments"]
+    Translator = Callable[["Builder", str, "Arguments", Tensor], "Varying"]
+
+__all__ = ["IMAGES", "TRANSLATORS", "Arguments", "Builder", "Untranslatable", "Varying"]
+
+IMAGES = 13
+"""Images that the network is traced with: a number that no layer is likely to have by itself."""
+
+
+class Untranslatable(Exception):  # noqa: N818  (a reason that becomes an ExportError with the operation's name)
+    """Why an operation cannot be a step, as the end of a sentence that begins with its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Varying:
+    """A value that depends on the latent or the label: its number in the program, and what it was when traced."""
+
+    number: int
+    traced: Tensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one image's share."""
+        return tuple(self.traced.shape[1:])
+
+
+class Builder:
+    """The program so far."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.constants: list[NDArray[np.float32]] = []
+        self._numbers: dict[int, tuple[int, Tensor]] = {}
+
+    def step(self, op: str, args: Sequence[Any], traced: Tensor, **options: Any) -> Varying:  # noqa: ANN401  (JSON)
+        """Append a step. Arguments are varying values, tensors (which become constants) or None."""
+        shape = tuple(traced.shape[1:])
+        self.steps.append(Step(op, tuple(map(self._argument, args)), shape, options))
+        return Varying(Program.value(len(self.steps) - 1), traced)
+
+    def _argument(self, argument: Varying | Tensor | None) -> int | None:
+        if argument is None:
+            return None
+        return argument.number if isinstance(argument, Varying) else self._constant(argument)
+
+    def _constant(self, tensor: Tensor) -> int:
+        """The number of a constant; a tensor that is used twice is stored once."""
+        if id(tensor) not in self._numbers:
+            self.constants.append(tensor.detach().to(torch.float32).contiguous().numpy())
+            self._numbers[id(tensor)] = -len(self.constants), tensor  # which keeps the tensor, and so its id
+        return self._numbers[id(tensor)][0]
+
 
 Arguments = dict[str, Any]
 """An operation's arguments by the names of its schema; varying ones are :class:`Varying`."""
@@ -52,7 +103,7 @@ def _matmul(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying
     if isinstance(x, Varying) and isinstance(y, Tensor) and y.ndim == 2:  # noqa: PLR2004  (a matrix)
         return builder.step("linear", [x, y.T.contiguous(), None], made)
     if not (isinstance(x, Varying) and isinstance(y, Varying) and len(x.shape) == len(y.shape) == 2):  # noqa: PLR2004
-        raise Untranslatable("only one matrix per picture is known")
+        raise Untranslatable("only one matrix per image is known")
     return builder.step("matmul", [x, y], made)
 
 
@@ -143,7 +194,7 @@ def _reduce(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varying:
     dims = range(x.traced.ndim) if a.get("dim") is None else a["dim"]
     axes = sorted(dim % x.traced.ndim - 1 for dim in ([dims] if isinstance(dims, int) else dims))
     if axes[0] < 0:
-        raise Untranslatable("it mixes the pictures of a batch")
+        raise Untranslatable("it mixes the images of a batch")
     scale = 1 / math.prod(x.shape[axis] for axis in axes) if name == "mean" else 1.0
     return builder.step("reduce", [x], made, axes=axes, scale=scale)
 
@@ -157,7 +208,7 @@ def _softmax(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varyin
 def _cat(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
     axis = a["dim"] % made.ndim - 1
     if axis < 0:
-        raise Untranslatable("it mixes the pictures of a batch")
+        raise Untranslatable("it mixes the images of a batch")
     parts = [part if isinstance(part, Varying) else _same_for_all(part) for part in a["tensors"]]
     return builder.step("cat", parts, made, axis=axis)
 
@@ -246,15 +297,15 @@ def _operand(value: Any, made: Tensor) -> Any:  # noqa: ANN401
         if not value.traced.is_floating_point():
             raise Untranslatable("labels can be looked up, not computed with")
         if value.traced.ndim != made.ndim:
-            raise Untranslatable("it mixes the pictures of a batch")
+            raise Untranslatable("it mixes the images of a batch")
         return value
     return _same_for_all(value) if value.ndim == made.ndim else value
 
 
 def _same_for_all(constant: Tensor) -> Tensor:
-    """A constant that was expanded to one row per picture, without them."""
+    """A constant that was expanded to one row per image, without them."""
     if len(constant) > 1 and not (constant == constant[:1]).all():
-        raise Untranslatable("it treats the pictures of a batch differently")
+        raise Untranslatable("it treats the images of a batch differently")
     return constant[0]
 
 

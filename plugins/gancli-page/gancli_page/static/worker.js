@@ -6,7 +6,7 @@ let draw = null;
 onmessage = ({ data: { id, program, numbers, z, labels } }) => {
   try {
     if (program) {
-      draw = Kernels.compile(program, Kernels.decode(numbers, program.precision));
+      draw = Kernels.compile(program, Kernels.decode(numbers, program));
       postMessage({ id });
     } else {
       const images = draw(z, labels);

@@ -1,6 +1,6 @@
-"""A :class:`~gancli.export.program.steps.Program` in NumPy: what its operations mean, and what judges a page's kernels.
+"""A :class:`~gancli_page.program.Program` in NumPy: what its operations mean, and what judges a page's kernels.
 
-Arrays have one row per picture, ``(n, *shape)``.
+Arrays have one row per image, ``(n, *shape)``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from gancli.export.program.steps import LABEL, LATENT, Program, Step
+from gancli_page.program import LABEL, LATENT, Program, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,20 +109,20 @@ def _resample(_step: Step, x: Array, rows: Array, columns: Array) -> Array:
 
 
 def _reduce(step: Step, x: Array) -> Array:
-    """``scale`` times the sum over ``axes`` (of one picture's shape)."""
+    """``scale`` times the sum over ``axes`` (of one image's shape)."""
     total: Array = x.sum(tuple(axis + 1 for axis in step.options["axes"]), dtype=np.float64) * step.options["scale"]
     return total
 
 
 def _cat(step: Step, *parts: Array) -> Array:
-    """Parts one behind the other along ``axis`` (of one picture's shape); a constant is the same for all pictures."""
+    """Parts one behind the other along ``axis`` (of one image's shape); a constant is the same for all images."""
     n = next(len(part) for part in parts if part.ndim > len(step.shape))
     alike = [part if part.ndim > len(step.shape) else np.broadcast_to(part, (n, *part.shape)) for part in parts]
     return np.concatenate(alike, step.options["axis"] + 1)
 
 
 def _reshape(_step: Step, x: Array) -> Array:
-    """The same numbers in the same order, as one picture's ``shape``."""
+    """The same numbers in the same order, as one image's ``shape``."""
     return x
 
 
@@ -153,7 +153,7 @@ def _binary(step: Step, a: Array, b: Array) -> Array:
 
 
 def _aligned(step: Step, operand: Array) -> Array:
-    """A constant may have fewer dimensions than the pictures; a value has one in front, and they are aligned at the end."""
+    """A constant may have fewer dimensions than the images; a value has one in front, and they are aligned at the end."""
     missing = len(step.shape) + 1 - operand.ndim
     return operand.reshape((1,) * missing + operand.shape)
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from gancli.checkpoint.provenance import Origin, Provenance
-from gancli.export.html import encode
+from gancli.export.formats import trained_generator
 from gancli.models.model import Model
 from gancli.plugin import ImageSpec
+from gancli_page.page import encode
 
 ARGUMENTS = (
     "--headless=new",
@@ -25,16 +26,17 @@ ARGUMENTS = (
 
 def model_of(generator, latent_dim, image, *, run="digits", classes=(), dataset="mnist", licence="CC BY-SA 3.0"):
     """A model that says about itself what a run's would."""
+    classes = tuple(classes)
     facts = {
-        "arch": {"name": "dense", "distribution": "none", "version": "1", "options": {}},
-        "image": {"channels": 1, "height": 1, "width": 1},
-        "classes": [],
-        "latent_dim": 1,
+        "arch": {"name": "dense", "distribution": "", "version": "1", "options": {}},
         "dataset": {"name": dataset, "licence": licence},
+        "image": {"channels": 1, "height": 1, "width": 1},
     }
-    known = Provenance.parse(facts, Path())
-    origin = Origin(run, Path("run/checkpoints/step-7020"), 7020, "0123456789abcdef" * 4, "ema", known)
-    return Model(generator, latent_dim, image, tuple(classes), origin)
+    facts |= {"classes": list(classes), "latent_dim": latent_dim}
+    origin = Origin(
+        run, Path("run/checkpoints/step-7020"), 7020, "0123456789abcdef" * 4, "ema", Provenance.parse(facts, Path())
+    )
+    return Model(generator, latent_dim, image, classes, origin)
 
 
 def dense(classes=0):
@@ -66,7 +68,7 @@ def models():
 @pytest.fixture(scope="session")
 def pages(models):
     """The page of each."""
-    return {name: encode(model) for name, model in models.items()}
+    return {name: encode(trained_generator(model)) for name, model in models.items()}
 
 
 class Browser:
@@ -84,7 +86,7 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
     def open(self, page, before=None):
-        """Show a page, after the script ``before``, and wait for its pictures."""
+        """Show a page, after the script ``before``, and wait for its images."""
         self.show(page, before)
         self.wait()
         return self

@@ -1,5 +1,5 @@
-// The operations of gancli/export/program/replay.py on typed arrays, and a program that is made of them.
-// An array holds one picture behind the other; shapes are those of one picture. Every entry of OPERATIONS takes a step and
+// The operations of gancli_page/replay.py on typed arrays, and a program that is made of them.
+// An array holds one image behind the other; shapes are those of one image. Every entry of OPERATIONS takes a step and
 // what is known of its arguments ({shape, data}, where only constants have data) and returns the function that runs it:
 // (n, out, ...arguments) fills `out`.
 "use strict";
@@ -56,7 +56,7 @@ const Kernels = (() => {
     }
   }
 
-  // The same as three flat lists, so that the work per picture has no conditions left.
+  // The same as three flat lists, so that the work per image has no conditions left.
   function touchList(step, small, large, kernel) {
     const small_ = [], large_ = [], taps = [];
     touches(step, small, large, kernel, (s, l, t) => { small_.push(s); large_.push(l); taps.push(t); });
@@ -70,12 +70,12 @@ const Kernels = (() => {
     const [at, from, tap] = touchList(step, [height, width], [tall, wide], [kh, kw]);
     const patches = new Float32Array(area * depth), share = outputs / step.groups;
     return (n, out, input) => {
-      for (let picture = 0; picture < n; picture++) for (let group = 0; group < step.groups; group++) {
+      for (let image = 0; image < n; image++) for (let group = 0; group < step.groups; group++) {
         for (let channel = 0; channel < inputs; channel++) {
-          const plane = (picture * channels + group * inputs + channel) * tall * wide, first = channel * taps;
+          const plane = (image * channels + group * inputs + channel) * tall * wide, first = channel * taps;
           for (let t = 0; t < at.length; t++) patches[at[t] * depth + first + tap[t]] = input[plane + from[t]];
         }
-        const target = (picture * outputs + group * share) * area;
+        const target = (image * outputs + group * share) * area;
         dots(weight.data, group * share * depth, share, patches, 0, area, depth, out, target);
       }
       if (bias) addPerChannel(out, bias.data, area);
@@ -91,14 +91,14 @@ const Kernels = (() => {
     const pixels = new Float32Array(channels * area), products = new Float32Array(share * taps * area);
     return (n, out, input) => {
       out.fill(0);
-      for (let picture = 0; picture < n; picture++) {
-        const whole = input.subarray(picture * channels * area, (picture + 1) * channels * area);
+      for (let image = 0; image < n; image++) {
+        const whole = input.subarray(image * channels * area, (image + 1) * channels * area);
         pixels.set(transposed(whole, step.groups, inputs, area));
         for (let group = 0; group < step.groups; group++) {
           const rows = share * taps;
           dots(kernels, group * rows * inputs, rows, pixels, group * area * inputs, area, inputs, products, 0);
           for (let channel = 0; channel < share; channel++) {
-            const plane = (picture * outputs + group * share + channel) * tall * wide, first = channel * taps * area;
+            const plane = (image * outputs + group * share + channel) * tall * wide, first = channel * taps * area;
             for (let t = 0; t < at.length; t++) out[plane + at[t]] += products[first + tap[t] * area + from[t]];
           }
         }
@@ -130,11 +130,11 @@ const Kernels = (() => {
     };
   }
 
-  // out[i] = input[map[i]] for every picture, or 0 where the map says -1.
+  // out[i] = input[map[i]] for every image, or 0 where the map says -1.
   function moved(map, before) {
     return (n, out, input) => {
-      for (let picture = 0, at = 0; picture < n; picture++) {
-        const first = picture * before;
+      for (let image = 0, at = 0; image < n; image++) {
+        const first = image * before;
         for (let i = 0; i < map.length; i++, at++) out[at] = map[i] < 0 ? 0 : input[first + map[i]];
       }
     };
@@ -186,10 +186,10 @@ const Kernels = (() => {
     const map = sums(x.shape.map((length, axis) => range(length, axes.includes(axis) ? 0 : steps[axis])));
     const after = size(shape), total = new Float64Array(after);
     return (n, out, input) => {
-      for (let picture = 0; picture < n; picture++) {
+      for (let image = 0; image < n; image++) {
         total.fill(0);
-        for (let i = 0; i < map.length; i++) total[map[i]] += input[picture * map.length + i];
-        for (let i = 0; i < after; i++) out[picture * after + i] = total[i] * scale;
+        for (let i = 0; i < map.length; i++) total[map[i]] += input[image * map.length + i];
+        for (let i = 0; i < after; i++) out[image * after + i] = total[i] * scale;
       }
     };
   }
@@ -213,8 +213,8 @@ const Kernels = (() => {
   function embedding(step, label, table) {
     const width = size(table.shape.slice(1));
     return (n, out, labels) => {
-      for (let picture = 0; picture < n; picture++) {
-        out.set(table.data.subarray(labels[picture] * width, (labels[picture] + 1) * width), picture * width);
+      for (let image = 0; image < n; image++) {
+        out.set(table.data.subarray(labels[image] * width, (labels[image] + 1) * width), image * width);
       }
     };
   }
@@ -223,9 +223,9 @@ const Kernels = (() => {
     const [rows, depth] = a.shape, columns = b.shape[1];
     return (n, out, left, right) => {
       const turned = transposed(right, n, depth, columns);
-      for (let picture = 0; picture < n; picture++) {
-        const first = picture * depth * columns;
-        dots(left, picture * rows * depth, rows, turned, first, columns, depth, out, picture * rows * columns);
+      for (let image = 0; image < n; image++) {
+        const first = image * depth * columns;
+        dots(left, image * rows * depth, rows, turned, first, columns, depth, out, image * rows * columns);
       }
     };
   }
@@ -295,8 +295,8 @@ const Kernels = (() => {
           for (let i = 0; i < out.length; i++) out[i] = f(x[i], y[i]);
           return;
         }
-        for (let picture = 0, at = 0; picture < n; picture++) {
-          const p = picture * aStep, q = picture * bStep;
+        for (let image = 0, at = 0; image < n; image++) {
+          const p = image * aStep, q = image * bStep;
           for (let i = 0; i < length; i++, at++) out[at] = f(x[p + one[i]], y[q + two[i]]);
         }
       };
@@ -321,7 +321,7 @@ const Kernels = (() => {
     softmax,
   };
 
-  // A program with its constants, ready to draw: (z of n pictures, labels) -> n pictures in one Float32Array.
+  // A program with its constants, ready to draw: (z of n images, labels) -> n images in one Float32Array.
   function compile(program, numbers) {
     const constants = [];
     let used = 0;
@@ -347,21 +347,31 @@ const Kernels = (() => {
     };
   }
 
-  // Base64 of little-endian float16 or float32 as numbers.
-  function decode(text, precision) {
+  // Base64 as the numbers of all constants, one behind the other: the inverse of Program.packed in program.py.
+  function decode(text, { bits, constants }) {
     const letters = atob(text), bytes = new Uint8Array(letters.length);
     for (let i = 0; i < bytes.length; i++) bytes[i] = letters.charCodeAt(i);
-    const view = new DataView(bytes.buffer);
-    if (precision === "float32") return Float32Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true));
-    const table = Float32Array.from({ length: 65536 }, (_, bits) => half(bits)), numbers = new Float32Array(bytes.length / 2);
-    for (let i = 0; i < numbers.length; i++) numbers[i] = table[view.getUint16(2 * i, true)];
+    const rounded = (shape) => bits < 32 && shape.length > 1, middle = 2 ** (bits - 1), view = new DataView(bytes.buffer);
+    const floats = constants.reduce((sum, shape) => sum + (rounded(shape) ? shape[0] : size(shape)), 0);
+    const numbers = new Float32Array(constants.reduce((sum, shape) => sum + size(shape), 0));
+    let at = 0, float = 0, byte = 4 * floats, held = 0, count = 0;
+    const next = () => view.getFloat32(4 * float++, true);
+    for (const shape of constants) {
+      if (!rounded(shape)) {
+        for (const end = at + size(shape); at < end;) numbers[at++] = next();
+        continue;
+      }
+      for (let row = 0; row < shape[0]; row++) {
+        const step = next();
+        for (const end = at + size(shape.slice(1)); at < end;) {
+          for (; count < bits; count += 8) held = (held << 8) | bytes[byte++];
+          count -= bits;
+          numbers[at++] = ((held >> count) - middle) * step;
+          held &= (1 << count) - 1;
+        }
+      }
+    }
     return numbers;
-  }
-
-  function half(bits) {
-    const exponent = (bits >> 10) & 31, fraction = (bits & 1023) / 1024, sign = bits & 32768 ? -1 : 1;
-    if (exponent === 31) return fraction ? NaN : sign * Infinity;
-    return sign * (exponent ? (1 + fraction) * 2 ** (exponent - 15) : fraction * 2 ** -14);
   }
 
   return { compile, decode, OPERATIONS };

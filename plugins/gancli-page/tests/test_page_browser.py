@@ -12,10 +12,11 @@ from torch import nn
 
 from gancli import images
 from gancli.checkpoint.provenance import Origin, Provenance
-from gancli.export.html import encode
+from gancli.export.formats import trained_generator
 from gancli.models.model import Model
 from gancli.plugin import ImageSpec
 from gancli.randomness.latents import MAX_SEED, latents
+from gancli_page.page import encode
 
 EVIL = '</script><img src=x onerror="window.hurt=1"><b>'
 CONTROLS = [
@@ -23,7 +24,6 @@ CONTROLS = [
     "seed",
     "class",
     "count",
-    "truncation",
     "previous",
     "next",
     "random",
@@ -117,19 +117,6 @@ def test_a_class_can_be_chosen(browser, pages, models):
     assert browser.find("command").text.endswith("--class 7")
 
 
-@pytest.mark.parametrize("name", ["classes", "dcgan"])
-def test_truncation_is_that_of_sample(name, browser, pages, models):
-    channels = models[name].image.channels
-    browser.open(pages[name])
-    browser.js("find('status').textContent = ''")
-    browser.find("truncation").send_keys("0.7")
-    browser.wait()
-    settle(browser)
-    assert_alike(shown(browser, channels), expected(models[name], n=64, truncation=0.7))
-    assert_alike(single(browser, channels), expected(models[name], n=1, truncation=0.7)[0])
-    assert " --truncation 0.7" in browser.find("command").text
-
-
 def test_a_model_without_classes_offers_none(browser, pages):
     browser.open(pages["dense"])
     assert not browser.find("class-field").is_displayed()
@@ -168,12 +155,12 @@ def test_space_plays_and_pauses_a_walk_from_seed_to_seed(browser, pages, models)
     assert browser.find("speed").get_attribute("aria-valuetext") == "0.5 seconds from seed to seed"
     browser.press(" ")
     assert browser.find("play").get_attribute("aria-pressed") == "true"
-    assert browser.status == "The walk plays, on the way to seed 1, class 0"
+    assert browser.status == "Interpolating to seed 1, class 0"
     browser.until("state.target === 2n && walk.t > 0.1")
     between = single(browser)
     browser.press(" ")
     assert browser.find("play").get_attribute("aria-pressed") == "false"
-    assert browser.status.startswith("The walk is paused, near seed")
+    assert browser.status.startswith("Interpolation paused, near seed")
     settle(browser)
     paused = single(browser)
     time.sleep(0.2)
@@ -309,7 +296,7 @@ def test_the_number_of_pictures_can_be_chosen(count, browser, pages, models):
     browser.open(pages["dcgan"])
     browser.js("find('status').textContent = ''")
     browser.find("count").send_keys(str(count))
-    browser.wait(f"{count} pictures")
+    browser.wait(f"{count} images")
     assert_alike(shown(browser, 3), expected(models["dcgan"], n=count))
 
 
@@ -339,7 +326,7 @@ def test_a_page_that_was_damaged_says_so(browser, pages):
     head, numbers = pages["dcgan"].split(b'id="model-numbers">')
     browser.show(head + b'id="model-numbers">!' + numbers)
     browser.until("!find('failure').hidden")
-    assert browser.failure.startswith("The pictures cannot be drawn: ")
+    assert browser.failure.startswith("The images cannot be computed: ")
     assert browser.find("failure").get_attribute("role") == "alert"
 
 
@@ -355,14 +342,14 @@ class Labelled(nn.Module):
 
 def test_names_from_the_run_are_shown_and_not_obeyed(browser):
     facts = {
-        "arch": {"name": EVIL, "distribution": "none", "version": "1", "options": {}},
+        "arch": {"name": EVIL, "distribution": "", "version": "1", "options": {}},
+        "dataset": {"name": EVIL, "licence": EVIL},
         "image": {"channels": 1, "height": 1, "width": 1},
         "classes": [],
-        "latent_dim": 1,
-        "dataset": {"name": EVIL, "licence": EVIL},
+        "latent_dim": 4,
     }
     origin = Origin(EVIL, Path("x"), 1, "ab" * 32, "ema", Provenance.parse(facts, Path()))
-    browser.open(encode(Model(Labelled(), 4, ImageSpec(1, 4, 4, 2), (EVIL, "b"), origin)))
+    browser.open(encode(trained_generator(Model(Labelled(), 4, ImageSpec(1, 4, 4, 2), (EVIL, "b"), origin))))
     assert browser.js("return window.hurt") is None
     assert browser.js("return [document.images.length, document.querySelectorAll('b').length]") == [0, 0]
     assert browser.find("name").text == EVIL
@@ -444,12 +431,11 @@ def test_the_latents_of_a_browser_are_those_of_numpy(browser, pages):
         MAX_SEED,
         *np.random.default_rng(0).integers(0, MAX_SEED, 50).tolist(),
     ]
-    for dimensions, truncation in ((1, None), (6, None), (100, None), (1, 0.5), (6, 2.0), (100, 0.1)):
+    for dimensions in (1, 6, 100):
         read = browser.js(
-            "const [seeds, dimensions, truncation] = arguments;"
-            "return seeds.map((seed) => Array.from(Latents.latent(BigInt(seed), dimensions, truncation ?? undefined)))",
+            "const [seeds, dimensions] = arguments;"
+            "return seeds.map((seed) => Array.from(Latents.latent(BigInt(seed), dimensions)))",
             [*map(str, seeds)],
             dimensions,
-            truncation,
         )
-        np.testing.assert_allclose(read, latents(seeds, dimensions, truncation), rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(read, latents(seeds, dimensions), rtol=1e-6, atol=1e-7)

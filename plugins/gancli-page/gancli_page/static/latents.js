@@ -2,7 +2,7 @@
 "use strict";
 
 const Latents = (() => {
-  const WEYL_0 = 0x9e3779b9, WEYL_1 = 0xbb67ae85, TWO_PI = 2 * Math.PI, MAX_ATTEMPTS = 1000;
+  const WEYL_0 = 0x9e3779b9, WEYL_1 = 0xbb67ae85, TWO_PI = 2 * Math.PI;
 
   // The upper half of the 64-bit product of two 32-bit words.
   function high(a, b) {
@@ -24,28 +24,20 @@ const Latents = (() => {
     return [c0, c1, c2, c3];
   }
 
-  // Four normals of one block of a latent; every attempt draws others.
-  function normals(key, block, attempt) {
-    const u = philox4x32(key, [block, attempt, 0, 0]).map((word) => (word + 0.5) / 4294967296);
+  // Four normals of one block of a latent.
+  function normals(key, block) {
+    const u = philox4x32(key, [block, 0, 0, 0]).map((word) => (word + 0.5) / 4294967296);
     return [0, 2].flatMap((pair) => {
       const radius = Math.sqrt(-2 * Math.log(u[pair])), angle = TWO_PI * u[pair + 1];
       return [radius * Math.cos(angle), radius * Math.sin(angle)];
     });
   }
 
-  // z ~ N(0, I) of one seed, a BigInt in [0, 2^64); components beyond the truncation are drawn again until they are not.
-  function latent(seed, dimensions, truncation = Infinity) {
-    const key = [Number(seed & 0xffffffffn), Number(seed >> 32n)], large = (value) => Math.abs(value) > truncation;
-    const z = new Float32Array(dimensions);
+  // z ~ N(0, I) of one seed, a BigInt in [0, 2^64).
+  function latent(seed, dimensions) {
+    const key = [Number(seed & 0xffffffffn), Number(seed >> 32n)], z = new Float32Array(dimensions);
     for (let block = 0; 4 * block < dimensions; block++) {
-      let values = normals(key, block, 0);
-      for (let attempt = 1; attempt < MAX_ATTEMPTS && values.some(large); attempt++) {
-        const again = normals(key, block, attempt);
-        values = values.map((value, i) => (large(value) ? again[i] : value));
-      }
-      values.slice(0, dimensions - 4 * block).forEach((value, i) => {
-        z[4 * block + i] = Math.min(truncation, Math.max(-truncation, value));
-      });
+      z.set(normals(key, block).slice(0, dimensions - 4 * block), 4 * block);
     }
     return z;
   }

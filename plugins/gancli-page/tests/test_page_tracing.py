@@ -6,19 +6,17 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from gancli.checkpoint.provenance import Origin
 from gancli.errors import ExportError
-from gancli.export.program.replay import replay
-from gancli.export.program.tracing import trace
-from gancli.models.model import Model
-from gancli.plugin import ImageSpec
+from gancli.plugin import ImageSpec, TrainedGenerator
 from gancli.randomness.latents import latents
+from gancli_page.replay import replay
+from gancli_page.tracing import trace
 
 IMAGE = ImageSpec(2, 4, 4)
 
 
 class Generator(nn.Module):
-    """A linear layer, something, and a second linear layer's picture."""
+    """A linear layer, something, and a second linear layer's image."""
 
     def __init__(self, then):
         super().__init__()
@@ -50,8 +48,7 @@ class ByPosition(nn.Module):
 
 
 def model(then, latent_dim=6):
-    origin = Origin("run", "run", 1, "0" * 64, "ema", {})
-    return Model(Generator(then) if isinstance(then, nn.Module) else then, latent_dim, IMAGE, (), origin)
+    return TrainedGenerator(Generator(then).eval(), latent_dim, IMAGE, (), {})
 
 
 class Lambda(nn.Module):
@@ -68,17 +65,17 @@ class Lambda(nn.Module):
     [
         (Sorted(), r"cannot compute 'aten::sort' of layer 'then': there is no kernel for it"),
         (Noisy(), r"'aten::randn_like' of layer 'then': it draws random numbers"),
-        (Lambda(lambda x: x - x.mean(0)), r"'aten::mean' .*mixes the pictures of a batch"),
-        (Lambda(lambda x: x - x.mean()), r"'aten::mean' .*mixes the pictures of a batch"),
-        (Lambda(lambda x: x + x.mean(0, keepdim=True)), r"'aten::mean' .*mixes the pictures of a batch"),
-        (Lambda(lambda x: x.flip(0)), r"'aten::flip' .*mixes the pictures of a batch"),
-        (Lambda(lambda x: x.roll(1, 0)), r"'aten::roll' .*mixes the pictures of a batch"),
-        (Lambda(lambda x: x + x[:1]), r"'aten::slice' .*mixes the pictures of a batch"),
-        (Lambda(lambda x: torch.cat([x, x])[: len(x)]), r"'aten::cat' .*mixes the pictures of a batch"),
-        (ByPosition(), r"'aten::mul' .*treats the pictures of a batch differently"),
+        (Lambda(lambda x: x - x.mean(0)), r"'aten::mean' .*mixes the images of a batch"),
+        (Lambda(lambda x: x - x.mean()), r"'aten::mean' .*mixes the images of a batch"),
+        (Lambda(lambda x: x + x.mean(0, keepdim=True)), r"'aten::mean' .*mixes the images of a batch"),
+        (Lambda(lambda x: x.flip(0)), r"'aten::flip' .*mixes the images of a batch"),
+        (Lambda(lambda x: x.roll(1, 0)), r"'aten::roll' .*mixes the images of a batch"),
+        (Lambda(lambda x: x + x[:1]), r"'aten::slice' .*mixes the images of a batch"),
+        (Lambda(lambda x: torch.cat([x, x])[: len(x)]), r"'aten::cat' .*mixes the images of a batch"),
+        (ByPosition(), r"'aten::mul' .*treats the images of a batch differently"),
         (nn.BatchNorm1d(8, track_running_stats=False), r"'aten::batch_norm' of layer 'then': it normalises over the batch"),
         (Lambda(lambda x: functional.pad(x[:, :7], (0, 1), value=3.0)), r"'aten::pad' .*pads with something else than zeros"),
-        (Lambda(lambda x: functional.linear(x, x[:1].repeat(8, 1))), r"'aten::slice' .*mixes the pictures"),
+        (Lambda(lambda x: functional.linear(x, x[:1].repeat(8, 1))), r"'aten::slice' .*mixes the images"),
         (Lambda(lambda x: torch.div(x, 2, rounding_mode="floor")), r"'aten::div' .*it rounds"),
     ],
 )
@@ -95,8 +92,8 @@ def test_a_generator_that_decides_by_its_numbers_is_refused():
 
 
 def test_a_generator_of_another_shape_is_refused():
-    with pytest.raises(ExportError, match=r"one picture of 2x4x4 per latent"):
-        trace(Model(nn.Linear(6, 32), 6, IMAGE, (), model(nn.ReLU()).origin))
+    with pytest.raises(ExportError, match=r"one image of 2x4x4 per latent"):
+        trace(TrainedGenerator(nn.Linear(6, 32), 6, IMAGE, (), {}))
 
 
 def test_what_does_not_depend_on_the_latent_is_computed_once():
@@ -121,7 +118,7 @@ def test_a_weight_that_is_used_twice_is_stored_once():
 
 
 @pytest.mark.parametrize("n", [1, 13, 29])
-def test_picture_i_does_not_depend_on_the_others(n):
+def test_image_i_does_not_depend_on_the_others(n):
     traced = trace(model(nn.LayerNorm(8)))
     z = latents(range(40), 6)
     np.testing.assert_allclose(replay(traced, z[:n]), replay(traced, z)[:n], rtol=1e-6, atol=1e-6)
@@ -129,7 +126,7 @@ def test_picture_i_does_not_depend_on_the_others(n):
 
 def test_tracing_leaves_the_generator_and_the_random_numbers_alone():
     traced = model(nn.LeakyReLU(inplace=True))
-    weights, state = [p.clone() for p in traced.generator.parameters()], torch.random.get_rng_state()
+    weights, state = [p.clone() for p in traced.network.parameters()], torch.random.get_rng_state()
     trace(traced)
-    assert all(torch.equal(a, b) for a, b in zip(weights, traced.generator.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(weights, traced.network.parameters(), strict=True))
     assert torch.equal(state, torch.random.get_rng_state())

@@ -21,8 +21,7 @@ const state = {
 };
 
 const count = () => Number(find("count").value);
-const truncation = () => Number(find("truncation").value || Infinity);
-const latentOf = (seed) => Latents.latent(seed, facts.latent_dim, truncation());
+const latentOf = (seed) => Latents.latent(seed, facts.latent_dim);
 const labelOf = (i) => (find("class").value === "" ? i % classes : Number(find("class").value));
 const titleOf = (seed, label) => `Seed ${seed}${classes ? `, class ${facts.classes[label]}` : ""}`;
 const say = (text) => { find("status").textContent = text; };
@@ -30,7 +29,7 @@ const element = (tag, text) => Object.assign(document.createElement(tag), { text
 const plural = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
 
 function fail(error) {
-  find("failure").textContent = `The pictures cannot be drawn: ${error.message}`;
+  find("failure").textContent = `The images cannot be computed: ${error.message}`;
   find("failure").hidden = false;
 }
 
@@ -69,7 +68,7 @@ async function drawGrid() {
   }
   state.images = images;
   const took = Math.round(performance.now() - started).toLocaleString("en");
-  say(`${plural(n, "picture")}, seeds ${state.seed} to ${state.seed + BigInt(n - 1)}, drawn in ${took} ms`);
+  say(`${plural(n, "image")}, seeds ${state.seed} to ${state.seed + BigInt(n - 1)}, drawn in ${took} ms`);
 }
 
 function show() {
@@ -140,7 +139,6 @@ function describe() {
   find("picture").setAttribute("aria-label", said);
   const words = ["gancli sample", `--run ${shellWord(facts.run)}`, `--seed ${state.target}`, "-n 1"];
   if (classes) words.push(`--class ${state.label}`);
-  if (find("truncation").value) words.push(`--truncation ${truncation()}`);
   find("command").replaceChildren(...words.flatMap((word) => [" ", element("span", word)]).slice(1));
   find("reset").disabled = !state.changed;
   showSliders();
@@ -204,7 +202,7 @@ const walk = {
     state.playing = true;
     this.button();
     this.aim();
-    say(`The walk plays, on the way to ${titleOf(state.target, state.label).toLowerCase()}`);
+    say(`Interpolating to ${titleOf(state.target, state.label).toLowerCase()}`);
     let last = performance.now();
     while (state.playing) {
       await new Promise(requestAnimationFrame);
@@ -230,7 +228,7 @@ const walk = {
     state.changed = true;
     this.button();
     describe();
-    say(`The walk is paused, ${find("caption").textContent.toLowerCase()}`);
+    say(`Interpolation paused, ${find("caption").textContent.toLowerCase()}`);
   },
 
   toggle() {
@@ -240,7 +238,7 @@ const walk = {
 
   button() {
     find("play").setAttribute("aria-pressed", String(state.playing));
-    find("play").querySelector("span").textContent = state.playing ? "Pause" : "Play a walk";
+    find("play").querySelector("span").textContent = state.playing ? "Pause" : "Interpolate";
   },
 };
 
@@ -293,7 +291,6 @@ function connect() {
     drawPicture();
     drawGrid().catch(fail);
   });
-  find("truncation").addEventListener("change", show);
   find("previous").addEventListener("click", () => setSeed(state.seed - BigInt(count())));
   find("next").addEventListener("click", () => setSeed(state.seed + BigInt(count())));
   find("random").addEventListener("click", randomSeed);
@@ -316,9 +313,9 @@ function introduce() {
   const entries = [
     ["Data set", facts.dataset],
     ["Licence of the data", facts.licence || "not stated"],
-    ["Pictures", `${width} × ${height}, ${colour ?? plural(channels, "channel")}`],
+    ["Images", `${width} × ${height}, ${colour ?? plural(channels, "channel")}`],
     ["Latent", plural(facts.latent_dim, "dimension")],
-    ["Weights", `${facts.weights}, ${facts.digest.slice(0, 12)}, ${facts.precision}`],
+    ["Weights", `${facts.weights}, ${facts.digest.slice(0, 12)}, ${facts.bits} bits each`],
     ["Made by", `gancli ${facts.version}`],
   ];
   for (const [term, text] of entries) {

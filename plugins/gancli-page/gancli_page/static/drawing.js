@@ -50,7 +50,7 @@ const Drawing = (() => {
   }
 
   function here() {
-    const run = Kernels.compile(program, Kernels.decode(text("model-numbers"), program.precision));
+    const run = Kernels.compile(program, Kernels.decode(text("model-numbers"), program));
     return async (z, labels) => {
       await new Promise((resolve) => setTimeout(resolve));
       return run(z, labels);
