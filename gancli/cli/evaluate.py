@@ -118,13 +118,13 @@ def _both(pictures: Path | None, asked: Asked, source: Source, output: Output) -
     from gancli.runtime.device import pick_device
 
     model = source.sampler() if pictures is None else None
-    facts = model.origin.facts if model else {}
-    data = data_of(facts) if asked.dataset is None else DataConfig(dataset=asked.dataset)
+    provenance = model.origin.provenance if model else None
+    data = data_of(provenance) if provenance and asked.dataset is None else DataConfig(dataset=asked.dataset or "")
     device = pick_device(source.device)
     subject = of_model(model, asked.count or DEFAULT_COUNT, asked.seed or 0) if model else None
     reference = load_reference(data, against=asked.against, extractor=asked.extractor, device=device, tell=output.note)
-    if subject is not None:
-        return subject, with_note(reference, None if asked.dataset else facts["dataset"].get("fingerprint"))
+    if subject and provenance:
+        return subject, with_note(reference, None if asked.dataset else provenance.dataset.fingerprint)
     channels = reference.training.images.images.shape[1]
     return of_pictures(cast("Path", pictures), channels, asked.count), reference
 

@@ -1,7 +1,6 @@
 """The last lines of a training: what was done, where it is, and commands for what comes next, which work when pasted."""
 
 import os
-import shlex
 import shutil
 import sys
 from collections.abc import Mapping
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gancli.cli.output import Output
-from gancli.text import duration
+from gancli.text import duration, shell
 
 if TYPE_CHECKING:
     from gancli.training.events import RunEnded
@@ -29,7 +28,7 @@ def farewell(output: Output, ended: "RunEnded") -> None:
     if ended.preview is not None:
         output.note(f"look    {ended.preview}")
     for command in _next(ended):
-        output.note(f"next    {shlex.join(command)}")
+        output.note(f"next    {shell(*command)}")
 
 
 def _next(ended: "RunEnded") -> list[list[str]]:

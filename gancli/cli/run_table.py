@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-from platform import node
 from typing import TYPE_CHECKING, Any
 
 from gancli.errors import GancliError
@@ -15,8 +12,6 @@ if TYPE_CHECKING:
     from gancli.runs import RunDirectory
 
 __all__ = ["details", "name_of", "summary"]
-
-_MAX_LOCK_BYTES = 4096
 
 
 def summary(run: RunDirectory) -> dict[str, Any]:
@@ -66,21 +61,10 @@ def name_of(value: object) -> str | None:
 
 def _status(run: RunDirectory, info: dict[str, Any]) -> str:
     """As stored; ``killed`` if the process that wrote ``running`` is gone without a word."""
+    from gancli.storage.lock import is_abandoned
+
     status = str(info.get("status"))
-    return "killed" if status == "running" and _writer_is_gone(run.lock_path) else status
-
-
-def _writer_is_gone(lock: Path) -> bool:
-    """Whether the process that holds or held the lock ran on this machine and is not there any more."""
-    try:
-        with lock.open("rb") as file:
-            holder = json.loads(file.read(_MAX_LOCK_BYTES))
-        if holder["host"] != node():
-            return False
-        os.kill(int(holder["pid"]), 0)
-    except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
-        return isinstance(error, ProcessLookupError)
-    return False
+    return "killed" if status == "running" and is_abandoned(run.lock_path) else status
 
 
 def _existing(path: Path) -> str | None:

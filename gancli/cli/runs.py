@@ -1,6 +1,5 @@
 """``gancli runs``: what was trained."""
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +11,7 @@ from gancli.cli.options import EVERYWHERE, Json, RunsDir, new_group
 from gancli.cli.output import Output
 from gancli.cli.run_table import name_of
 from gancli.errors import UsageError
-from gancli.text import duration, printable
+from gancli.text import duration, printable, shell
 
 __all__ = ["group"]
 
@@ -118,7 +117,7 @@ def _lines(run: dict[str, Any]) -> list[tuple[str, str]]:
         "ended": run.get("ended"),
         "device": run.get("device"),
         "precision": run.get("precision"),
-        "command": shlex.join(map(str, argv)) if isinstance(argv, list) else None,
+        "command": shell(*argv) if isinstance(argv, list) else None,
         "config": run["config"],
         "losses": run["losses"],
         "evaluation": run["evaluation"],

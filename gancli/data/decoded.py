@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from gancli.errors import StorageError
 from gancli.storage.disk import DISK, explained, remove, write_atomically
+from gancli.storage.system import open_to_append
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -78,7 +79,7 @@ class Unfinished:
     def writing(self) -> Iterator[None]:
         """Within the block rows can be appended; afterwards, however it ends, what is there is safe."""
         with explained(self.path):
-            self._descriptor = os.open(self.path / PIXELS, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._descriptor = open_to_append(self.path / PIXELS)
             os.ftruncate(self._descriptor, self.rows * math.prod(self.row_shape))
             os.lseek(self._descriptor, 0, os.SEEK_END)
         self._synced = time.monotonic()

@@ -11,6 +11,7 @@ from gancli.data.fetching import refuse_offline
 from gancli.data.paths import visible
 from gancli.errors import DatasetError, DownloadError
 from gancli.plugins.extras import require
+from gancli.text import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +59,7 @@ def _explained(hub: Any, name: str) -> Iterator[None]:  # noqa: ANN401  (the mod
         raise DatasetError(f"There is no data set '{visible(name)}' on the hub.", "Write it as hf:OWNER/NAME.") from error
     except Exception as error:  # the hub's HTTP library has changed before, and its errors have no common base
         raise DownloadError(
-            f"hf:{visible(name)} could not be downloaded: {_first_line(error)}.", "Check the network."
+            f"hf:{visible(name)} could not be downloaded: {first_line(error)}.", "Check the network."
         ) from error
 
 
@@ -78,7 +79,3 @@ def _hub() -> Any:  # noqa: ANN401  (the module)
     import huggingface_hub.errors
 
     return huggingface_hub
-
-
-def _first_line(error: Exception) -> str:
-    return visible(str(error).strip().split("\n", 1)[0])[:200].rstrip(".")

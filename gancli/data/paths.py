@@ -8,6 +8,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from gancli.errors import DatasetError, did_you_mean
+from gancli.storage.system import open_to_read
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -46,7 +47,9 @@ def open_regular(path: Path) -> BufferedReader:
         DatasetError: it is missing, not permitted, or something else than a file with bytes in it.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if path.is_dir():  # which Windows does not open, and calls forbidden
+            raise DatasetError(f"{quoted(path)} is a directory.", "Give a regular file.")
+        descriptor = open_to_read(path)
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
     status = os.fstat(descriptor)

@@ -6,7 +6,6 @@ needs no copy of what it returns, and Ctrl-C ends them all.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from gancli.data.decoding import Header, decode, header, picky_pillow
 from gancli.data.readers.reader import Flaw, read_all, reading
+from gancli.storage.system import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,7 @@ def decode_all(reader: Reader, fit: Fit, start: int = 0, workers: int | None = N
     Raises:
         DatasetError: the collection itself cannot be read.
     """
-    workers = workers or _cores()
+    workers = workers or usable_cores()
     pool = ThreadPoolExecutor(workers, "gancli-decode")
     waiting: deque[Future[list[Decoded]]] = deque()
     try:
@@ -83,11 +83,6 @@ def decode_all(reader: Reader, fit: Fit, start: int = 0, workers: int | None = N
                 yield from waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _chunks(reader: Reader, start: int) -> Iterator[list[tuple[int, bytes | str]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from gancli.checkpoint.provenance import Provenance
     from gancli.data import Loaded
     from gancli.metrics.extractor import Extractor, Reading
 
@@ -76,12 +77,11 @@ class Reference:
         return labels.bincount(minlength=count).double() / len(labels)
 
 
-def data_of(facts: dict[str, Any]) -> DataConfig:
+def data_of(provenance: Provenance) -> DataConfig:
     """The data set that a model was trained on, as its checkpoint tells."""
-    config = facts.get("config")
-    settings = config if isinstance(config, dict) else {}
+    settings = provenance.config
     known = {field: settings[f"data.{field}"] for field in DataConfig.model_fields if f"data.{field}" in settings}
-    return DataConfig.model_validate({"dataset": facts["dataset"]["name"], **known})
+    return DataConfig.model_validate({"dataset": provenance.dataset.name, **known})
 
 
 def load_reference(

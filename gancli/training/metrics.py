@@ -55,7 +55,7 @@ class MetricsLog:
         try:
             kept = [row for row in read_rows(path) if row["step"] <= after_step]
             write_atomically(path, "".join(_line(row) for row in kept).encode())
-            self._file = path.open("a", encoding="utf-8")
+            self._file = path.open("a", encoding="utf-8", newline="\n")
         except OSError as error:
             raise explain(error, path) from error
 

@@ -1,5 +1,6 @@
 """From folders and archives to a set that is trained on: what is kept, gone on with, left out, refused."""
 
+import fcntl
 import json
 import os
 import re
@@ -88,7 +89,7 @@ def test_F45_what_another_process_makes_is_not_cleared_away(photos):
 
 
 def test_a_lock_that_was_cleared_away_while_it_was_waited_for_is_no_lock(monkeypatch):
-    flock, path = cache.fcntl.flock, cache.folder("pictures") / ".lock-key"
+    flock, path = fcntl.flock, cache.folder("pictures") / ".lock-key"
     calls = []
 
     def slow(descriptor, how):
@@ -97,7 +98,7 @@ def test_a_lock_that_was_cleared_away_while_it_was_waited_for_is_no_lock(monkeyp
             path.unlink()
         calls.append(how)
 
-    monkeypatch.setattr(cache.fcntl, "flock", slow)
+    monkeypatch.setattr(fcntl, "flock", slow)
     with cache.locked("key"):
         assert len(calls) == 2
         assert path.exists()

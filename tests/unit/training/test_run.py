@@ -176,7 +176,7 @@ def test_a_changed_run_says_so_and_what_is_left_of_it_is_as_long_in_images(confi
     assert [c["key"] for c in run.info()["changes"]] == list(changes)
     ended = resume(run)
     facts = CheckpointStore(run.checkpoints).load().manifest.facts
-    assert [(c["step"], c["images_seen"], c["key"], c["from"], c["to"]) for c in facts["changes"]] == [
+    assert [(c["step"], c["images_seen"], c["key"], c["before"], c["now"]) for c in facts["changes"]] == [
         (4, 128, "train.batch_size", 32, 16),
         (4, 128, "train.learning_rate", 0.0014, 0.0001),
     ]
@@ -208,9 +208,10 @@ def test_a_setting_that_an_older_version_did_not_have_was_at_its_default(configu
 def test_F15_a_checkpoint_that_does_not_say_enough_is_refused(configure, tmp_path, stop_after):
     run = start(configure(), tmp_path, stop=stop_after(4))
     store = CheckpointStore(run.checkpoints)
-    files = store.load().files
+    saved = store.load()
     store.discard([4])
-    store.save(4, files, images_seen=128, facts={"arch": {}, "dataset": {}, "environment": {}})
+    facts = {name: value for name, value in saved.manifest.facts.items() if name not in {"config", "plan"}}
+    store.save(4, saved.files, images_seen=128, facts=facts)
     with pytest.raises(CheckpointError, match="does not say its config and plan"):
         resume(run)
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from gancli.checkpoint.provenance import Provenance
 from gancli.errors import ConfigError
 from gancli.evaluation.reference import data_of
 from gancli.gan.architectures.dense import Dense
@@ -54,4 +55,4 @@ def test_the_size_belongs_to_the_run(configure, tmp_path, stop_after):
     from gancli.checkpoint.store import CheckpointStore
 
     facts = CheckpointStore(run.checkpoints).load().manifest.facts
-    assert data_of(facts).image_size == "10"
+    assert data_of(Provenance.parse(facts, run)).image_size == "10"
