@@ -85,6 +85,8 @@ class Facts(_Section):
 
     arch: MadeBy
     image: Picture
+    source: Annotated[tuple[Size, Size, Size], Field(strict=False)] | None = None
+    paired: bool = False
     classes: list[str]
     latent_dim: Size
     dataset: Named

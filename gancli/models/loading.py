@@ -177,7 +177,8 @@ def _parse_file(data: bytes, path: Path, weights: Weights | None) -> _Stored:
 
 def _interpret(stored: _Stored, device: torch.device, arch: str | None) -> Model:
     facts = parse_facts({**stored.facts, "step": stored.step}, stored.path)
-    image = ImageSpec(facts.image.channels, facts.image.height, facts.image.width, len(facts.classes))
+    size = facts.image.channels, facts.image.height, facts.image.width
+    image = ImageSpec(*size, len(facts.classes), facts.source, facts.paired)
     entry = _find_architecture(facts.arch, arch)
     generator = _build(entry, facts, image, stored)
     load_strictly(generator, stored.tensors, f"generator of '{stored.path}'")

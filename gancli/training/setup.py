@@ -122,7 +122,7 @@ class Game:
                 "options": self.config.arch.options,
             },
             "image": {"channels": self.image.channels, "height": self.image.height, "width": self.image.width},
-            **({"source": list(self.image.source)} if self.image.source else {}),
+            **({"source": list(self.image.source), "paired": self.image.paired} if self.image.source else {}),
             **({"frozen": frozen} if (frozen := self.frozen_digests()) else {}),
             "classes": list(self.data.images.class_names) if self.image.classes else [],
             "latent_dim": self.config.model.latent_dim,
