@@ -199,15 +199,17 @@ def test_a_translator_is_loaded_from_the_file_of_its_weights(start, tmp_path, pa
 
 
 @named([paper for paper in PAPERS if paper.name in ("StyleGAN2", "InfoGAN", "VAEGAN", "Pix2Pix")])
-def test_micro_batches_change_neither_columns_nor_latents(start, paper):
-    """The terms without batch statistics are the same to rounding: those of D before the first update."""
+def test_micro_batches_add_up_to_the_batch(start, paper):
+    """Of networks that mix no images, the first losses are the same, as far as no term draws noise per micro-batch."""
     whole, divided = start(paper), start(paper, "train.accumulate=2")
     one, two = whole.train(1), divided.train(1)
     assert one.keys() == two.keys()
     assert all(math.isfinite(value[0]) for value in two.values())
     if paper.name in ("InfoGAN", "VAEGAN"):
         assert two["d_loss"] == pytest.approx(one["d_loss"], rel=1e-5)
-        assert two["g_loss"] == pytest.approx(one["g_loss"], rel=1e-3)
+    if paper.name == "InfoGAN":
+        for column in ("g_loss", "category", "angles"):
+            assert two[column] == pytest.approx(one[column], rel=1e-4)
 
 
 def configured(paper, archive):
