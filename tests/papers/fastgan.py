@@ -37,6 +37,8 @@ class FastGAN(Architecture[FastGANConfig]):
     }
 
     def supports(self, config, image):
+        if image.classes:
+            return "FastGAN is unconditional."
         fits = image.height % 8 == 0 and image.width % 8 == 0
         return None if fits else "Both sides have to be multiples of 8."
 

@@ -43,6 +43,9 @@ class InfoGAN(Architecture[InfoGANConfig]):
         "model.latent_dim": 74,
     }
 
+    def supports(self, config, image):
+        return "InfoGAN is unconditional." if image.classes else None
+
     def build(self, config, image, latent_dim):
         if latent_dim < CATEGORIES + ANGLES:
             raise ValueError(f"latent_dim is {latent_dim}, and the codes alone take {CATEGORIES + ANGLES}")

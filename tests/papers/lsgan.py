@@ -33,6 +33,8 @@ class LSGAN(Architecture[LSGANConfig]):
     }
 
     def supports(self, config, image):
+        if image.classes:
+            return "LSGAN is unconditional."
         fits = image.height % 4 == 0 and image.width % 4 == 0
         return None if fits else "Both sides have to be multiples of 4."
 

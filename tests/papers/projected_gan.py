@@ -37,6 +37,8 @@ class ProjectedGAN(Architecture[ProjectedGANConfig]):
     }
 
     def supports(self, config, image):
+        if image.classes:
+            return "Projected GAN is unconditional."
         fits = image.height % 16 == 0 and image.width % 16 == 0
         return None if fits else "Both sides have to be multiples of 16."
 

@@ -29,6 +29,8 @@ class StyleGAN(Architecture[StyleGANConfig]):
     defaults = {"train.learning_rate": 1e-3, "train.betas": [0.0, 0.99]}
 
     def supports(self, config, image):
+        if image.classes:
+            return "The style-based generator is unconditional."
         fits = image.height % 4 == 0 and image.width % 4 == 0
         return None if fits else "Both sides have to be multiples of 4."
 

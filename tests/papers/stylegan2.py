@@ -48,6 +48,8 @@ class StyleGAN2(Architecture[StyleGAN2Config]):
     }
 
     def supports(self, config, image):
+        if image.classes:
+            return "StyleGAN2 is unconditional."
         side = image.height
         if image.width == side and side >= 8 and side & (side - 1) == 0:
             return None

@@ -11,6 +11,7 @@ import torch
 import gancli
 from gancli.checkpoint.store import CheckpointStore
 from gancli.config.resolve import resolve
+from gancli.errors import ConfigError
 from gancli.export.formats import Options, choose, export
 from gancli.gan.inputs import example_inputs
 from gancli.plugin import TwoStageGenerator
@@ -157,6 +158,12 @@ def test_a_restored_state_goes_on_to_the_same_bits(start, paper):
     broken.state.restore(*saved)
     broken.train(2)
     assert_same_state(whole.state, broken.state)
+
+
+@named([paper for paper in GENERATORS if paper.name != "ACGAN"])
+def test_classes_that_it_cannot_learn_are_refused(start, paper):
+    with pytest.raises(ConfigError, match="is unconditional"):
+        start(paper, "model.conditional=true")
 
 
 @named(TRANSLATORS)

@@ -37,6 +37,9 @@ class VAEGAN(Architecture[VAEGANConfig]):
         "train.optimizer": "rmsprop",
     }
 
+    def supports(self, config, image):
+        return "VAE/GAN is unconditional." if image.classes else None
+
     def build(self, config, image, latent_dim):
         pixels = math.prod(image.shape)
         encoder = nn.Sequential(

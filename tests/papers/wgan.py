@@ -37,6 +37,9 @@ class WGAN(Architecture[WGANConfig]):
         "train.batch_size": 64,
     }
 
+    def supports(self, config, image):
+        return "WGAN is unconditional." if image.classes else None
+
     def build(self, config, image, latent_dim):
         pixels = math.prod(image.shape)
         generator = nn.Sequential(*hidden(latent_dim, config.width), nn.Linear(config.width, pixels))
