@@ -139,6 +139,10 @@ class Networks:
     then source images ``(n, *image.source)`` if it translates images, else nothing. A network that
     has no use for one of them takes and ignores it.
 
+    Buffers that a forward pass changes are stored in checkpoints. Those of floating point are averaged
+    over micro-batches, as running means want it; others, a pool of images say, suit only
+    ``train.accumulate = 1`` on one process.
+
     Attributes:
         generator: ``(z (n, latent_dim), *conditions) -> images (n, c, h, w)``. Values outside [-1, 1]
             are clamped when they become pixels. It may be a :class:`TwoStageGenerator`. If all that
