@@ -128,6 +128,7 @@ class Provenance(_Section):
 
     Attributes:
         source: size of the images that are translated, of a model that translates.
+        paired: whether each source image belongs to one target image.
         frozen: SHA-256 of the weights of each network that is never trained.
         environment: what the bits of a result may depend on.
         config: every setting by its dotted name.
@@ -146,7 +147,8 @@ class Provenance(_Section):
     classes: Annotated[tuple[str, ...], Field(strict=False)]
     latent_dim: Size
     dataset: TrainedOn
-    source: Annotated[tuple[Size, ...], Field(strict=False)] | None = None
+    source: Annotated[tuple[Size, Size, Size], Field(strict=False)] | None = None
+    paired: bool = False
     frozen: dict[str, str] = {}
     environment: dict[str, JsonValue] = {}
     config: dict[str, JsonValue] = {}

@@ -131,11 +131,7 @@ class Game:
             divided_anew=self.divided_anew,
             best=self.state.counters()["best"],
         )
-        optional = {
-            "source": image.source,
-            "frozen": frozen,
-            "changes": self.changes,
-        }  # only where there are any
+        optional = {"source": image.source, "paired": image.paired, "frozen": frozen, "changes": self.changes}
         return made.model_copy(update={name: value for name, value in optional.items() if value})
 
     def _inexactness(self) -> str:
