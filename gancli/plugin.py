@@ -1,7 +1,7 @@
 """The contract between gancli and its plugins. Importable without torch.
 
 A plugin is a *light* class behind an entry point: it describes itself (summary, options, defaults) and imports torch
-only when it is asked to build. There are three kinds, one entry-point group each:
+only when it is asked to build. There are four kinds, one entry-point group each:
 
 =====================  ======================  =====================================================
 group                  class                   answers the question
@@ -9,6 +9,7 @@ group                  class                   answers the question
 gancli.architectures   :class:`Architecture`   which generator, which discriminator?
 gancli.objectives      :class:`Objective`      what does each player want? (losses and penalties)
 gancli.datasets        :class:`Dataset`        which pictures?
+gancli.loggers         :class:`Logger`         where else is a training written down?
 =====================  ======================  =====================================================
 
 The name by which users choose a plugin is the name of the entry point, and stands nowhere else.
@@ -40,6 +41,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gancli.events import (
+    Alarm,
+    CheckpointSaved,
+    EpochEnded,
+    Event,
+    IntervalEnded,
+    Preparing,
+    PreviewWritten,
+    Progress,
+    RunEnded,
+    RunStarted,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -47,15 +61,26 @@ if TYPE_CHECKING:
 
 __all__ = [
     "API",
+    "Alarm",
     "ArchConfig",
     "Architecture",
+    "CheckpointSaved",
     "Dataset",
     "Defaults",
+    "EpochEnded",
+    "Event",
     "ImageSet",
     "ImageSpec",
+    "IntervalEnded",
+    "Logger",
     "Networks",
     "Objective",
     "Penalty",
+    "Preparing",
+    "PreviewWritten",
+    "Progress",
+    "RunEnded",
+    "RunStarted",
 ]
 
 API = 1
@@ -183,6 +208,8 @@ class Objective(ArchConfig, ABC):
     api: ClassVar[int]
     summary: ClassVar[str]
     defaults: ClassVar[Mapping[str, Any]] = {}
+    probabilities: ClassVar[bool] = False
+    """Whether s(D(x)) estimates the probability that x is real, so that it is worth showing as one: of the logistic loss."""
 
     r1_gamma: float = Field(0.0, ge=0, le=1e4, description="weight of R1, the squared gradient of D at real images; 0: off")
     r2_gamma: float = Field(0.0, ge=0, le=1e4, description="weight of R2, the squared gradient of D at fake images; 0: off")
@@ -245,3 +272,39 @@ class Dataset(ABC):
     @abstractmethod
     def load(self, split: str = "train") -> ImageSet:
         """The pictures of ``split`` (``"train"`` or ``"test"``). No network unless the user was told before."""
+
+
+class Logger(ABC):
+    """Writes down somewhere else what happens during a training. Named by an entry point of ``gancli.loggers``.
+
+    A logger runs in a thread of its own, which takes one event after the other (see :mod:`gancli.events`), all but
+    :class:`Progress` and :class:`Preparing`. It may take its time: training does not wait for it. What it raises is shown as
+    an alarm, once, and it gets no more events. It keeps off stdout, which carries results only::
+
+        class Csv(Logger):
+            api = 1
+            summary = "Losses as comma-separated values"
+
+            def log(self, event: Event) -> None:
+                match event:
+                    case RunStarted(run=run):
+                        self.file = (run / "losses.csv").open("a")
+                    case IntervalEnded(step=step, metrics=metrics):
+                        print(step, *metrics.values(), sep=",", file=self.file)
+
+            def close(self) -> None:
+                self.file.close()
+
+    The constructor takes no arguments; it may refuse early, by :class:`gancli.errors.GancliError`, what cannot work.
+    """
+
+    api: ClassVar[int]
+    summary: ClassVar[str]
+    defaults: ClassVar[Mapping[str, Any]] = {}
+
+    @abstractmethod
+    def log(self, event: Event) -> None:
+        """Take one event. :class:`RunStarted`, with the settings, is the first."""
+
+    def close(self) -> None:  # noqa: B027  (optional)
+        """Finish: no event follows, whether the run has ended or failed."""

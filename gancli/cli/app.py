@@ -26,6 +26,7 @@ from gancli.cli import (
 )
 from gancli.cli.arguments import has, normalise
 from gancli.cli.failures import report
+from gancli.cli.console.table import EXPLAINED
 from gancli.cli.group import EVERYWHERE, PLAIN
 from gancli.cli.output import Output, put, settle
 from gancli.runtime.launch import follows
@@ -127,7 +128,7 @@ def _silence_log() -> Callable[[], None]:
 def _assemble() -> typer.Typer:
     app = typer.Typer(**{**PLAIN, "add_completion": True}, cls=Root, help=SUMMARY, invoke_without_command=True)
     app.callback()(_root)
-    app.command("train", epilog=EVERYWHERE)(train.train)
+    app.command("train", epilog=f"{EXPLAINED}\n\n{EVERYWHERE}")(train.train)
     app.command("sample", epilog=EVERYWHERE)(sample.sample)
     app.command("interpolate", epilog=EVERYWHERE)(interpolate.interpolate)
     app.command("export", epilog=EVERYWHERE)(export.export)

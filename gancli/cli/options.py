@@ -49,6 +49,9 @@ _PRECISION = typer.Option("--precision", metavar="auto|fp32|bf16", help="How pre
 _DETERMINISTIC = typer.Option(
     "--deterministic", help="On a GPU: only algorithms whose result is the same every time.", show_default=False
 )
+_LOG = typer.Option(
+    "--log", metavar="NAME", help="Also log to tensorboard, trackio, wandb, mlflow. May be repeated.", autocompletion=complete.loggers
+)
 _FILES = typer.Option("-c", "--config", metavar="FILE", help="Read settings from a TOML or JSON file. May be repeated.")
 
 
@@ -80,6 +83,7 @@ class Settings:
     device: Annotated[str | None, Key("runtime.device"), _DEVICE] = None
     precision: Annotated[str | None, Key("runtime.precision"), _PRECISION] = None
     deterministic: Annotated[bool | None, Key("runtime.deterministic"), _DETERMINISTIC] = None
+    loggers: Annotated[list[str] | None, Key("log.to"), _LOG] = None
     files: Annotated[list[Path] | None, _FILES] = None
     assignments: Annotated[
         list[str] | None,

@@ -27,7 +27,7 @@ from gancli.config.layers import (
 from gancli.config.schema import LENGTHS, RunConfig
 from gancli.config.validate import ModelT, checked, shortened, shown
 from gancli.errors import ConfigError, did_you_mean
-from gancli.plugins.registry import ARCHITECTURES, OBJECTIVES, dataset_defaults
+from gancli.plugins.registry import ARCHITECTURES, LOGGERS, OBJECTIVES, dataset_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -35,11 +35,14 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from gancli.plugin import Logger
+
 __all__ = [
     "Resolved",
     "flatten",
     "known_keys",
     "load_arch",
+    "load_loggers",
     "load_objective",
     "plugin_options",
     "refuse_other_choice",
@@ -108,6 +111,15 @@ def load_arch(config: RunConfig) -> tuple[Any, Any]:
 def load_objective(config: RunConfig) -> Any:  # noqa: ANN401  (an Objective; its class is the plugin's)
     """The chosen objective, with its options."""
     return validate_options("objective", OBJECTIVES.load(config.objective.name), config.objective.options)
+
+
+def load_loggers(config: RunConfig) -> dict[str, Logger]:
+    """The loggers that ``log.to`` names, each new.
+
+    Raises:
+        PluginError: there is no such logger, or a package that it needs is missing.
+    """
+    return {name: LOGGERS.load(name)() for name in config.log.to}
 
 
 def refuse_other_choice(
@@ -249,7 +261,9 @@ def _validate(merged: Layer) -> RunConfig:
         name = nested[section].pop("name")
         options = checked(section, model, nested[section], merged.origins)
         nested[section] = {"name": name, **options.model_dump(mode="json")}
-    return checked("", RunConfig, nested, merged.origins)
+    config = checked("", RunConfig, nested, merged.origins)
+    load_loggers(config)
+    return config
 
 
 def _choice_models(nested: Mapping[str, Mapping[str, Any]]) -> dict[str, type[BaseModel]]:

@@ -178,12 +178,18 @@ class LogConfig(Section):
 
     every_steps: int = Field(50, ge=1, le=10**6, description="steps per row of metrics.jsonl")
     preview_every_epochs: int | None = Field(
-        None, ge=1, le=10**6, description="epochs between previews; none: 1, and at most one preview in 100 steps"
+        None,
+        ge=1,
+        le=10**6,
+        description="epochs between previews; none: often at first, then every epoch, at most one in 100 steps",
     )
     quality_every_images: int = Field(
-        50_000, ge=0, le=10**12, description="images between measurements of the quality, at the next epoch's end; 0: none"
+        50_000, ge=0, le=10**12, description="images between evaluations during training, at the next epoch's end; 0: none"
     )
-    previews: int = Field(64, ge=1, le=1024, description="pictures in each preview, always of the same latents")
+    previews: int = Field(64, ge=1, le=1024, description="images in each preview, always of the same latents")
+    to: tuple[str, ...] = Field(
+        (), max_length=16, description="loggers that also get it, such as tensorboard; `gancli plugin list` shows them"
+    )
 
 
 class RunConfig(Section):

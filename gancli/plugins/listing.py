@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from gancli.errors import GancliError, PluginError, UsageError, did_you_mean
 from gancli.plugins.distributions import read
 from gancli.plugins.options import options
-from gancli.plugins.registry import ARCHITECTURES, DATASETS, OBJECTIVES, OWN
+from gancli.plugins.registry import ARCHITECTURES, DATASETS, LOGGERS, OBJECTIVES, OWN
 
 if TYPE_CHECKING:
     from gancli.plugins.registry import Entry, Registry
 
 __all__ = ["architecture", "health", "kind_of", "listing", "option_rows", "overview", "provider"]
 
-KINDS: tuple[Registry[Any], ...] = (ARCHITECTURES, OBJECTIVES, DATASETS)
+KINDS: tuple[Registry[Any], ...] = (ARCHITECTURES, OBJECTIVES, DATASETS, LOGGERS)
 
 
 def listing(registry: Registry[Any]) -> list[dict[str, Any]]:

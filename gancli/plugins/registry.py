@@ -23,13 +23,14 @@ from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from gancli.errors import DatasetError, GancliError, PluginError, did_you_mean
-from gancli.plugin import API, ArchConfig, Architecture, Dataset, Objective
+from gancli.plugin import API, ArchConfig, Architecture, Dataset, Logger, Objective
 from gancli.plugins.distributions import canonical, read
 from gancli.plugins.installation import command_for_plugin, official_plugin
 
 __all__ = [
     "ARCHITECTURES",
     "DATASETS",
+    "LOGGERS",
     "OBJECTIVES",
     "Entry",
     "PluginT",
@@ -41,7 +42,7 @@ __all__ = [
 
 OWN = "gancli"
 _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
-PluginT = TypeVar("PluginT", Architecture[Any], Dataset, Objective)
+PluginT = TypeVar("PluginT", Architecture[Any], Dataset, Objective, Logger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +297,7 @@ def _import_file(entry: Entry) -> object:
 
 ARCHITECTURES: Registry[Architecture[Any]] = Registry("architecture", "gancli.architectures", Architecture)  # type: ignore[type-abstract]
 OBJECTIVES: Registry[Objective] = Registry("objective", "gancli.objectives", Objective)  # type: ignore[type-abstract]
+LOGGERS: Registry[Logger] = Registry("logger", "gancli.loggers", Logger)  # type: ignore[type-abstract]
 DATASETS: Registry[Dataset] = Registry("data set", "gancli.datasets", Dataset, missing=DatasetError)  # type: ignore[type-abstract]
 
 

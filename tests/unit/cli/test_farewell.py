@@ -3,7 +3,7 @@ from pathlib import Path
 
 from gancli.cli.farewell import farewell, free_name, launched, program
 from gancli.cli.output import Output
-from gancli.training.events import RunEnded
+from gancli.events import RunEnded
 
 
 def said(capsys, ended):

@@ -13,7 +13,7 @@ from gancli.plugin import Architecture, Networks
 from gancli.runs import RunDirectory, find_run
 from gancli.storage.disk import Storage
 from gancli.storage.lock import RunLock
-from gancli.training import events
+from gancli import events
 from gancli.training.metrics import read_rows
 from gancli.training.run import resume, stored_config, train
 
