@@ -25,8 +25,8 @@ from gancli.cli import (
     train,
 )
 from gancli.cli.arguments import has, normalise
-from gancli.cli.failures import report
 from gancli.cli.console.table import EXPLAINED
+from gancli.cli.failures import report
 from gancli.cli.group import EVERYWHERE, PLAIN
 from gancli.cli.output import Output, put, settle
 from gancli.runtime.launch import follows

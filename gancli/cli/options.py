@@ -50,7 +50,7 @@ _DETERMINISTIC = typer.Option(
     "--deterministic", help="On a GPU: only algorithms whose result is the same every time.", show_default=False
 )
 _LOG = typer.Option(
-    "--log", metavar="NAME", help="Also log to tensorboard, trackio, wandb, mlflow. May be repeated.", autocompletion=complete.loggers
+    "--log", metavar="NAME", help="Also log to tensorboard, trackio, wandb or mlflow.", autocompletion=complete.loggers
 )
 _FILES = typer.Option("-c", "--config", metavar="FILE", help="Read settings from a TOML or JSON file. May be repeated.")
 
