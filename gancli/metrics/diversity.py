@@ -1,4 +1,4 @@
-"""How many different images a set holds, in features: what mode collapse takes away."""
+"""How different generated images are from each other, in features: what mode collapse takes away."""
 
 from __future__ import annotations
 
@@ -13,37 +13,38 @@ if TYPE_CHECKING:
 
     from gancli.metrics.extractor import Extractor
 
-__all__ = ["Diversity", "effective_number"]
+__all__ = ["Diversity", "likeness"]
 
 BATCH_SIZE = 256
 
 
-def effective_number(features: Tensor, scale: float, labels: Tensor | None = None) -> float:
-    """1 / mean over i, j of k(x_i, x_j) with k(x, y) = exp(-2 |x - y|^2 / scale^2): from 1, all alike, to n, all different.
+def likeness(features: Tensor, scale: float, labels: Tensor | None = None) -> float:
+    """Mean over pairs i != j of k(x_i, x_j) = exp(-2 |x_i - x_j|^2 / scale^2): 0 if no two are alike, 1 if all are.
 
-    The diversity of order 2 of Leinster & Cobbold (2012), "Measuring diversity: the importance of species similarity", of
-    n images with equal weights; Friedman & Dieng (2023), "The Vendi score", use that of order 1.
+    1 / likeness estimates the effective number of different images: the diversity of order 2 of Leinster & Cobbold (2012),
+    "Measuring diversity: the importance of species similarity".
 
     Args:
-        features: ``(n, d)``, n > 0.
+        features: ``(n, d)``, n > 1.
         scale: the distance at which two images count as different (k = 0.135).
         labels: classes ``(n,)``; the mean is then taken over pairs of one class.
     """
-    similarity = torch.exp(-2 * (torch.cdist(features, features) / scale).square())
+    pairs = ~torch.eye(len(features), dtype=torch.bool)
     if labels is not None:
-        similarity = similarity[labels[:, None] == labels]
-    return 1 / float(similarity.mean())
+        pairs &= labels[:, None] == labels
+    return float(torch.exp(-2 * (torch.cdist(features, features) / scale).square())[pairs].mean())
 
 
 class Diversity:
-    """The effective number of generated images, relative to that of as many real ones.
+    """likeness(real) / likeness(fake), at most 1: how much rarer it is among real images that two look alike.
 
-    About 1 for a good model, near 0 for one that generates a few images again and again. Noise does not count as diversity, as
-    it does in pixels: the features of an image and of a noisy copy are closer than those of two different images. Two images
-    are taken for different from the median distance between a real image and its nearest neighbour on.
+    1 for a good model, near 0 for one that generates a few images again and again. Noise does not count as diversity, as it
+    does in pixels: in features, an image and a noisy copy are closer than two different images. Two images are taken for
+    different from the median distance between a real image and its nearest neighbour on.
 
     Args:
-        extractor: on the device of the images.
+        extractor: on the device of the images. :class:`.RandomExtractor` suits best: features that were trained on clean
+            images are moved further by noise and blur (tests/benchmarks/collapse.py).
         real: images in [-1, 1], ``(n, c, h, w)``.
         labels: their classes, ``(n,)``, on the CPU, if diversity within classes is asked for.
     """
@@ -57,11 +58,13 @@ class Diversity:
         nearest = distances.amin(1)
         nearest = nearest[nearest.isfinite() & (nearest > 0)]  # copies say nothing about what is different
         self._scale = float(nearest.median()) if len(nearest) else 0.0
-        self._reference = effective_number(features, self._scale, labels) if self._scale else 0.0
+        self._real = likeness(features, self._scale, labels) if self._scale else 0.0
 
     def measure(self, fake: Tensor, labels: Tensor | None = None) -> float:
-        """effective_number(fake) / effective_number(real), for as many images; 1 if the real ones do not differ; 0 for NaN."""
+        """The diversity of images ``(n, c, h, w)``; 1 if the real ones do not differ; 0 for images that are not finite."""
         if not self._scale:
             return 1.0
         features = read(self._extractor, torch.split(fake, BATCH_SIZE)).features
-        return effective_number(features, self._scale, labels) / self._reference if features.isfinite().all() else 0.0
+        if not features.isfinite().all():
+            return 0.0
+        return min(1.0, self._real / max(likeness(features, self._scale, labels), 1e-12))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COLLAPSED", "EARLIEST_STEP", "signs_of_trouble"]
 
-COLLAPSED = 0.15
+COLLAPSED = 0.12
 """Diversity below which modes have collapsed; the campaign in tests/benchmarks/collapse.py shows what it tells apart."""
 
 EARLIEST_STEP = 100

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from gancli.data.batches import normalise
-from gancli.metrics.choice import extractor_for
 from gancli.metrics.diversity import Diversity
 from gancli.metrics.extractor import some_of
 from gancli.metrics.probe import Probe
+from gancli.metrics.random_ import RandomExtractor
 from gancli.randomness.latents import latents
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from gancli.metrics.extractor import Extractor
     from gancli.training.setup import Game
 
 __all__ = ["Monitor"]
@@ -54,7 +53,7 @@ class Monitor:
         return torch.cat(list(self._generate(range(count))))
 
     def diversity(self) -> float:
-        """Effective number of different images, relative to the data's, see :class:`.Diversity`; with classes, of a class."""
+        """How different the images are, relative to the data's, see :class:`.Diversity`; with classes, within each."""
         diversity, seeds = self._diversity
         fake = torch.cat(list(self._generate(seeds)))
         return diversity.measure(fake, *(labels.cpu() for labels in self._labels(seeds)))
@@ -75,15 +74,10 @@ class Monitor:
         return self._probe.measure([some.mean(0, keepdim=True).expand(2, -1, -1, -1)])[self._probe.column]
 
     @cached_property
-    def _extractor(self) -> Extractor:
-        """Made when it is first needed, like what depends on it, since it has to look at the data."""
-        data = self._game.data
-        return extractor_for(data.name, data.images.images)
-
-    @cached_property
     def _probe(self) -> Probe | None:
+        """Made when it is first needed, since it has to look at the data: seconds, for images of any kind."""
         data = self._game.data
-        return Probe.for_data(data.name, data.images.images, self._game.runtime.device, self._extractor)
+        return Probe.for_data(data.name, data.images.images, self._game.runtime.device)
 
     @cached_property
     def _diversity(self) -> tuple[Diversity, Sequence[int]]:
@@ -93,15 +87,16 @@ class Monitor:
         some of them.
         """
         data, count, device = self._game.data.images, self._game.image.classes, self._game.runtime.device
+        extractor = RandomExtractor.for_data(data.images).to(device)
         if not count or data.labels is None:
             real = normalise(some_of(data.images, COUNT).to(device))
-            return Diversity(self._extractor.to(device), real), range(len(real))
+            return Diversity(extractor, real), range(len(real))
         kinds = [k * count // min(count, MOST_CLASSES) for k in range(min(count, MOST_CLASSES))]
         found = [some_of((data.labels == kind).nonzero().flatten(), COUNT // len(kinds)) for kind in kinds]
         places = torch.cat(found)
         seeds = [k * count + kind for kind, some in zip(kinds, found, strict=True) for k in range(len(some))]
         real = normalise(data.images[places.to(data.images.device)].to(device))
-        return Diversity(self._extractor.to(device), real, data.labels[places].cpu()), seeds
+        return Diversity(extractor, real, data.labels[places].cpu()), seeds
 
     @torch.inference_mode()
     def _generate(self, seeds: Sequence[int]) -> Iterator[Tensor]:

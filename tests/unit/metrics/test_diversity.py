@@ -3,8 +3,8 @@ import torch
 
 from gancli.data.batches import normalise
 from gancli.data.mnist import Mnist
-from gancli.metrics.choice import extractor_for
-from gancli.metrics.diversity import Diversity, effective_number
+from gancli.metrics.diversity import Diversity, likeness
+from gancli.metrics.random_ import RandomExtractor
 from gancli.training.alarms import COLLAPSED
 
 COUNT = 256
@@ -26,14 +26,15 @@ def coloured(data):
     return tuple(((images + 1) * torch.rand(COUNT, 3, 1, 1) - 1) for images in data[:2])
 
 
-@pytest.fixture(scope="module", params=["digits", "any", "colour"])
+def measure_for(real, labels=None):
+    return Diversity(RandomExtractor.for_data(((real + 1) * 127.5).round().byte()), real, labels)
+
+
+@pytest.fixture(scope="module", params=["grey", "colour"])
 def measured(request, data, coloured):
-    """(measure, other real images), for both kinds of features."""
+    """(measure, other real images)."""
     real, other = coloured if request.param == "colour" else data[:2]
-    dataset = "mnist" if request.param == "digits" else "other"
-    wanted = "auto" if request.param == "digits" else "random"
-    calibration = ((real + 1) * 127.5).round().byte()
-    return Diversity(extractor_for(dataset, calibration, wanted), real), other
+    return measure_for(real), other
 
 
 def speckled(images, part):
@@ -78,7 +79,7 @@ def test_noise_on_diverse_images_is_no_collapse(measured, speckle):
 
 def test_F35_one_image_of_each_class_is_a_collapse(data):
     real, other, labels, other_labels = data
-    diversity = Diversity(extractor_for("mnist", torch.zeros(2, 1, 28, 28).byte()), real, labels)
+    diversity = measure_for(real, labels)
     first = torch.stack([other[other_labels == k][0] for k in range(10)])
     assert diversity.measure(speckled(first[labels], 0.05), labels) < COLLAPSED
     assert diversity.measure(other, other_labels) == pytest.approx(1, abs=0.3)
@@ -86,8 +87,7 @@ def test_F35_one_image_of_each_class_is_a_collapse(data):
 
 def test_real_images_that_do_not_differ_ask_for_nothing(data):
     alike = data[0][:1].expand(8, -1, -1, -1)
-    diversity = Diversity(extractor_for("mnist", torch.zeros(2, 1, 28, 28).byte()), alike)
-    assert diversity.measure(alike) == 1
+    assert measure_for(alike).measure(alike) == 1
 
 
 def test_images_that_are_not_finite_have_no_diversity(measured):
@@ -95,9 +95,9 @@ def test_images_that_are_not_finite_have_no_diversity(measured):
     assert diversity.measure(torch.full_like(other, torch.nan)) == 0
 
 
-def test_the_effective_number_counts_what_is_different():
+def test_likeness_is_the_part_of_the_pairs_that_are_alike():
     far = torch.arange(5.0)[:, None] * 100
-    assert effective_number(far, 1) == pytest.approx(5)
-    assert effective_number(far.repeat(3, 1), 1) == pytest.approx(5)
-    assert effective_number(torch.zeros(7, 2), 1) == pytest.approx(1)
-    assert effective_number(far, 1, torch.tensor([0, 0, 1, 1, 1])) == pytest.approx(13 / 5)
+    assert likeness(far, 1) == pytest.approx(0)
+    assert likeness(torch.zeros(7, 2), 1) == pytest.approx(1)
+    assert likeness(far.repeat(2, 1), 1) == pytest.approx(5 / 45)
+    assert likeness(far.repeat(2, 1), 1, torch.tensor([0] * 5 + [1] * 5)) == pytest.approx(0)

@@ -235,7 +235,7 @@ def test_it_can_be_drawn(rich, clock, events):
     live = fed(rich(), clock, events.started, events.epoch(), events.progress(15, 2))
     canvas = Console(record=True, file=StringIO(), width=80)
     canvas.print(live)
-    assert "images/s" in canvas.export_svg(title="gancli train")
+    assert "img/s" in canvas.export_svg(title="gancli train")
 
 
 def test_refreshing_is_cheap(rich, clock, events):
