@@ -6,7 +6,7 @@ from gancli.training.alarms import COLLAPSED, EARLIEST_STEP, signs_of_trouble
 healthy = {"d_loss": 1.2, "real_score": 0.6, "fake_score": 0.4, "diversity": 1.0}
 
 
-def names(step=EARLIEST_STEP, over=False, **changes):
+def names(step=EARLIEST_STEP, *, over=False, **changes):
     return [name for name, _ in signs_of_trouble({**healthy, **changes}, step, NonSaturating(), over=over)]
 
 

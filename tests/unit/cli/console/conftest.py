@@ -2,7 +2,17 @@ from pathlib import Path
 
 import pytest
 
-from gancli.events import Alarm, CheckpointSaved, EpochEnded, IntervalEnded, Preparing, PreviewWritten, Progress, RunEnded, RunStarted
+from gancli.events import (
+    Alarm,
+    CheckpointSaved,
+    EpochEnded,
+    IntervalEnded,
+    Preparing,
+    PreviewWritten,
+    Progress,
+    RunEnded,
+    RunStarted,
+)
 
 RUN = Path("runs/a-run")
 METRICS = {"d_loss": 1.25, "g_loss": 0.5, "real_score": 0.61, "fake_score": 0.42}
