@@ -76,7 +76,7 @@ class Lines:
 class Log(Logger):
     """``log.txt`` of a run: the lines of every event but progress."""
 
-    api = 1
+    api = 2
     summary = "log.txt in the run directory"
 
     def __init__(self, file: TextIO) -> None:

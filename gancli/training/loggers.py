@@ -38,7 +38,7 @@ def _scalars(event: IntervalEnded | EpochEnded) -> Mapping[str, float]:
 class TensorBoard(Logger):
     """Event files for TensorBoard: ``tensorboard --logdir runs``."""
 
-    api = 1
+    api = 2
     summary = "TensorBoard event files"
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ class TensorBoard(Logger):
 class Trackio(Logger):
     """Trackio, a local dashboard: ``trackio show --project gancli``."""
 
-    api = 1
+    api = 2
     summary = "Trackio, a local dashboard"
 
     def __init__(self) -> None:
@@ -111,7 +111,7 @@ class Trackio(Logger):
 class WeightsAndBiases(Logger):
     """Weights & Biases, offline unless ``WANDB_MODE=online``."""
 
-    api = 1
+    api = 2
     summary = "Weights & Biases, offline unless WANDB_MODE=online"
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ class WeightsAndBiases(Logger):
 class MLflow(Logger):
     """MLflow, in a database beside the runs unless ``MLFLOW_TRACKING_URI`` says otherwise."""
 
-    api = 1
+    api = 2
     summary = "MLflow, in a database beside the runs unless MLFLOW_TRACKING_URI is set"
 
     def __init__(self) -> None:

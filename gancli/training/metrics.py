@@ -82,7 +82,7 @@ class MetricsLog(Logger):
         StorageError: it cannot be written.
     """
 
-    api = 1
+    api = 2
     summary = "metrics.jsonl in the run directory"
 
     def __init__(self, path: Path, after_step: int = 0, row: Callable[[Event], Row | None] = row_of) -> None:

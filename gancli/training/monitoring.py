@@ -105,7 +105,7 @@ class Monitor:
         for start in range(0, len(seeds), BATCH_SIZE):
             batch = seeds[start : start + BATCH_SIZE]
             z = torch.from_numpy(latents(batch, game.config.model.latent_dim)).to(game.runtime.device)
-            yield game.state.average.network(z, *self._labels(batch))
+            yield game.state.ema(z, *self._labels(batch))
 
     def _labels(self, seeds: Sequence[int]) -> tuple[Tensor, ...]:
         """The classes that are generated for these seeds, one after the other; none for a model without classes."""

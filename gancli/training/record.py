@@ -41,7 +41,7 @@ def run_started(game: Game, run: RunDirectory, notes: tuple[str, ...] = ()) -> R
         notes=(*game.notes, *notes),
         elapsed_seconds=game.state.elapsed_seconds,
         settings=flatten(game.config),
-        probabilities=game.trainer.objective.probabilities,
+        probabilities=game.objective.probabilities,
     )
 
 

@@ -111,7 +111,7 @@ class Session:
             with explained(directory):
                 directory.mkdir(exist_ok=True)  # an archive or a version control may have dropped an empty one
                 remove_leftovers(directory)
-        networks = [network.state_dict().values() for network in self.game.state.networks().values()]
+        networks = [network.state_dict().values() for network in self.game.state.stored_networks().values()]
         weights = sum(int(tensor.nbytes) for tensors in networks for tensor in tensors)
         self.store.prepare(weights + 2 * 4 * sum(self.game.parameters().values()))  # Adam has two moments
 
@@ -210,7 +210,8 @@ class Session:
     @property
     def _evaluated_every(self) -> float:
         """Steps between evaluations; 0 for none."""
-        return self.game.config.log.quality_every_images / self.game.config.train.batch_size
+        batch = self.game.config.train.batch_size * self.game.trainer.batches_per_step
+        return self.game.config.log.quality_every_images / batch
 
     def _end_epoch(self) -> None:
         """Evaluate, as far as that is due: when the images seen pass a multiple, and at the end of the run."""
@@ -224,7 +225,7 @@ class Session:
         if name in evaluation:
             state.consider(name, evaluation[name])
         self._emit(EpochEnded(*means, evaluation, plan.epoch(state.step), plan.epochs, name))
-        measured, objective = {**means.metrics, **evaluation}, game.trainer.objective
+        measured, objective = {**means.metrics, **evaluation}, game.objective
         for alarm, message in signs_of_trouble(measured, state.step, objective, classes=game.image.classes, over=over):
             if alarm not in state.alarms:
                 state.alarms.append(alarm)

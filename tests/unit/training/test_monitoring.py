@@ -32,7 +32,7 @@ class Fixed(torch.nn.Module):
 
 def diversity_of(game, images_of):
     """Diversity of ``images_of(n, *labels)`` as the generator of a training."""
-    game.state.average._network = Fixed(images_of)
+    game.state.averages["generator"].network = Fixed(images_of)
     return Monitor(game).diversity()
 
 
@@ -72,8 +72,8 @@ def test_a_constant_image_is_a_yardstick(configure):
     monitor = Monitor(game)
     constant = monitor.distance_of_a_constant()
     mean = game.data.images.images.float().mean(0) / 127.5 - 1
-    game.state.average._network = Fixed(lambda n: mean.expand(n, -1, -1, -1))
+    game.state.averages["generator"].network = Fixed(lambda n: mean.expand(n, -1, -1, -1))
     assert monitor.evaluate()[monitor.distance] == pytest.approx(constant, rel=0.01)
     real = game.data.images.images.float() / 127.5 - 1
-    game.state.average._network = Fixed(lambda n: real[:n])
+    game.state.averages["generator"].network = Fixed(lambda n: real[:n])
     assert monitor.evaluate()[monitor.distance] < constant / 10
