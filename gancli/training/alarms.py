@@ -9,20 +9,21 @@ if TYPE_CHECKING:
 
     from gancli.plugin import Objective
 
-__all__ = ["COLLAPSED", "EARLIEST_STEP", "signs_of_trouble"]
+__all__ = ["COLLAPSED", "EARLIEST_STEP", "RISING", "signs_of_trouble"]
 
-COLLAPSED = 0.12
-"""Diversity below which modes have collapsed; the campaign in tests/benchmarks/collapse.py shows what it tells apart."""
+COLLAPSED, RISING = 0.12, 1.25
+"""Modes have collapsed where diversity is below 0.12 and does not rise by a quarter from one measurement to the next: a young
+generator makes nearly one image as well, but more and more different ones. Campaign: tests/benchmarks/collapse.py."""
 
 EARLIEST_STEP = 100
-"""An untrained generator makes nearly one image: before this step only the end of the run is judged."""
+"""Before it, nothing is judged."""
 
 _WON, _LEARNT, _APART = 0.98, 0.04, 0.1
 """A discriminator has won at scores of 0.98 and 0.02; that is a non-saturating loss of 0.04."""
 
 
 def signs_of_trouble(
-    metrics: Mapping[str, float], step: int, objective: Objective, *, classes: int = 0, over: bool = False
+    metrics: Mapping[str, float], step: int, objective: Objective, *, classes: int = 0, before: float | None = None
 ) -> Iterator[tuple[str, str]]:
     """(name, message) of every alarm that an epoch gives cause for.
 
@@ -31,9 +32,9 @@ def signs_of_trouble(
         step: at which the epoch ended.
         objective: of the training.
         classes: number of classes of a conditional model.
-        over: whether the run ends here: then it is judged however short it was.
+        before: the diversity that was measured before this one, if any was.
     """
-    if step < EARLIEST_STEP and not over:
+    if step < EARLIEST_STEP:
         return
     in_use = [name for name in ("r1_gamma", "r2_gamma", "gradient_penalty") if getattr(objective, name)]
     penalty = f"a larger -s objective.{(in_use or ['r1_gamma'])[0]}"
@@ -46,8 +47,9 @@ def signs_of_trouble(
             message = f"The discriminator wins: D loss {loss:.3f}, s(D(x)) = {real:.3f}, s(D(G(z))) = {fake:.3f}"
             remedy = f"Try {penalty}, or a smaller -s train.discriminator_learning_rate."
             yield "discriminator-wins", f"{message}, so that G learns little. {remedy}"
-    if metrics.get("diversity", 1.0) < COLLAPSED:
+    diversity = metrics.get("diversity", 1.0)
+    if before is not None and diversity < min(COLLAPSED, RISING * before):
         which = "within each class " if classes else ""
         elsewhere = "a larger --batch-size" if objective.generator_sees_real else "-s objective.name=relativistic"
-        message = f"Mode collapse: the images {which}are nearly all alike (diversity {metrics['diversity']:.2f} of the data's)"
+        message = f"Mode collapse: the images {which}are nearly all alike (diversity {diversity:.2f} of the data's)"
         yield "collapse", f"{message}. Try {penalty}, a smaller --learning-rate, or {elsewhere}."

@@ -30,7 +30,7 @@ from gancli.events import (
 from gancli.runs import mark_latest
 from gancli.storage.disk import explained, remove_leftovers, write_atomically
 from gancli.text import distance
-from gancli.training.alarms import EARLIEST_STEP, signs_of_trouble
+from gancli.training.alarms import COLLAPSED, EARLIEST_STEP, signs_of_trouble
 from gancli.training.background import Background
 from gancli.training.lines import Log
 from gancli.training.metrics import MetricsLog, plot_losses, read_rows, time_of
@@ -124,6 +124,8 @@ class Session:
             with explained(run.log_path):
                 self._log = Log(stack.enter_context(run.log_path.open("a", encoding="utf-8")))
             self.metrics = stack.enter_context(closing(MetricsLog(run.metrics_path, state.step)))
+            rows = read_rows(run.metrics_path)  # of a resumed run: the next alarm depends on what was measured before
+            self._diversity = next((row["diversity"] for row in reversed(rows) if "diversity" in row), None)
             self.times = stack.enter_context(closing(MetricsLog(run.times_path, state.step, time_of)))
             self._loggers = [Background(name, logger) for name, logger in load_loggers(game.config).items()]
             for logger in self._loggers:
@@ -225,12 +227,12 @@ class Session:
         if name in evaluation:
             state.consider(name, evaluation[name])
         self._emit(EpochEnded(*means, evaluation, plan.epoch(state.step), plan.epochs, name))
-        measured, objective = {**means.metrics, **evaluation}, game.objective
-        for alarm, message in signs_of_trouble(measured, state.step, objective, classes=game.image.classes, over=over):
+        measured, classes, before = {**means.metrics, **evaluation}, game.image.classes, self._diversity
+        for alarm, message in signs_of_trouble(measured, state.step, game.objective, classes=classes, before=before):
             if alarm not in state.alarms:
                 state.alarms.append(alarm)
                 self._emit(Alarm(alarm, state.step, message, state.images_seen, means.epochs_done))
-        self._evaluation = evaluation
+        self._evaluation, self._diversity = evaluation, evaluation["diversity"]
 
     def _is_preview_due(self) -> bool:
         """By epochs if the user chose how many; else at steps 10, 20, 50, 100, ..., at the end of epochs, and by the clock."""
@@ -296,6 +298,8 @@ class Session:
         """Why the images are of no use yet, if so: too few steps, or no better than one constant image."""
         state, name = self.game.state, self.monitor.distance
         few = f"{state.step:,} steps are too few. " if state.step < EARLIEST_STEP else ""
+        if "collapse" not in state.alarms and (self._diversity or 1) < COLLAPSED:
+            few += f"The images are still nearly all alike (diversity {self._diversity:.2f} of the data's). "
         if name not in self._evaluation or not state.best:
             return few and f"{few}Train longer."
         last, constant = self._evaluation[name], self.monitor.distance_of_a_constant()

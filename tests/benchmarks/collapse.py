@@ -4,7 +4,7 @@
 
 Short trainings, half of them made to collapse: a discriminator that hardly learns lets the generator find one image that
 fools it, and so does one without a penalty at large learning rates. Each row: diversity in features (the alarm's
-measure) at the end of 240 steps, the part of 256 real images that 256 generated ones cover, diversity in pixels (which the
+measure) at the end of 300 steps, the part of 256 real images that 256 generated ones cover, diversity in pixels (which the
 alarm measured before), and whether the alarm was raised.
 
 RESULTS
@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 from gancli.config.resolve import resolve
 from gancli.data.batches import normalise
@@ -33,12 +34,13 @@ from gancli.training.run import train
 from gancli.training.sizing import load_suited
 
 SMALL = (
-    "arch.generator_widths=[96,96]",
-    "arch.discriminator_widths=[96,96]",
+    "arch.generator_widths=[64,64]",
+    "arch.discriminator_widths=[64,64]",
     "train.batch_size=32",
     "runtime.threads=1",
     "runtime.device=cpu",
     "train.learning_rate_decay=0",
+    "augment.mode=off",
     "train.ema_halflife_images=500",
     "log.quality_every_images=0",
     "log.every_steps=100",
@@ -55,8 +57,8 @@ COLLAPSES = {
     "lazy D, wasserstein": ("objective.name=wasserstein", *LAZY_D),
     "no penalty, fast G": LOOSE,
     "no penalty, fast G, hinge": ("objective.name=hinge", *LOOSE),
-    "lazy D, colour": ("data.dataset=stacked-mnist", *LAZY_D),
-    "lazy D, colour, hinge": ("data.dataset=stacked-mnist", "objective.name=hinge", *LAZY_D),
+    "lazy D, colour": ("data.dataset=COLOUR", *LAZY_D),
+    "lazy D, colour, hinge": ("data.dataset=COLOUR", "objective.name=hinge", *LAZY_D),
     "lazy D, classes": ("model.conditional=true", *LAZY_D),
     "lazy D, 301 images": ("data.dataset=FEW", *LAZY_D),
 }
@@ -66,23 +68,27 @@ HEALTHY = {
     "least squares": ("objective.name=least-squares",),
     "wasserstein": ("objective.name=wasserstein",),
     "relativistic": ("objective.name=relativistic",),
-    "colour": ("data.dataset=stacked-mnist",),
-    "colour, relativistic": ("data.dataset=stacked-mnist", "objective.name=relativistic"),
+    "colour": ("data.dataset=COLOUR",),
+    "colour, relativistic": ("data.dataset=COLOUR", "objective.name=relativistic"),
     "classes": ("model.conditional=true",),
     "301 images": ("data.dataset=FEW",),
 }
-STEPS = 240
+STEPS = 300
 
 
-def few(folder: Path) -> Path:
-    """A folder of 301 images, for which the extractor is the one of images of any kind."""
-    from PIL import Image
-
-    folder.mkdir(parents=True)
-    images = DATASETS.load("mnist")().load("train").images
-    for i, image in enumerate(images[:301]):
-        Image.fromarray(image[0].numpy()).resize((20, 20)).save(folder / f"{i}.png")
-    return folder
+def folders(home: Path) -> dict[str, Path]:
+    """2,000 digits in folders of their classes, 2,000 with a digit per colour, and 301: short epochs, measured often."""
+    digits, coloured = (DATASETS.load(name)().load("train") for name in ("mnist", "stacked-mnist"))
+    found = {"GREY": home / "grey", "COLOUR": home / "colour", "FEW": home / "few"}
+    for name, folder in found.items():
+        data = coloured if name == "COLOUR" else digits
+        for i in range(301 if name == "FEW" else 2000):
+            label = int(data.labels[i]) % 10 if name == "GREY" and data.labels is not None else 0
+            path = folder / str(label) / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = data.images[i].permute(1, 2, 0).numpy()
+            Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(path)
+    return found
 
 
 def measure(assignments: tuple[str, ...], folder: Path) -> tuple[list[float], bool, float, float]:
@@ -112,17 +118,20 @@ def measure(assignments: tuple[str, ...], folder: Path) -> tuple[list[float], bo
 
 def main(chosen: list[str]) -> None:
     """Print the table."""
-    print(f"{'':36}{'diversity':>10}{'coverage':>9}{'pixels':>7}  alarm (below {COLLAPSED})")
+    print(f"{'':34}{'diversity':>24}{'coverage':>9}{'pixels':>7}  alarm (below {COLLAPSED})")
     with tempfile.TemporaryDirectory() as scratch:
-        images = few(Path(scratch) / "few")
+        images = folders(Path(scratch))
         campaigns = [(kind, *row) for kind, rows in (("collapse", COLLAPSES), ("healthy", HEALTHY)) for row in rows.items()]
         for kind, name, assignments in campaigns:
             if not chosen or name in chosen:
-                given = tuple(each.replace("FEW", str(images)) for each in assignments)
+                given = ("data.dataset=GREY", *assignments)
+                for word, folder in images.items():
+                    given = tuple(each.replace(word, str(folder)) for each in given)
                 found, alarm, covered, pixels = measure(given, Path(scratch))
                 right = "" if alarm == (kind == "collapse") else "  WRONG"
-                row = f"{found[-1]:10.3f}{covered:9.3f}{pixels:7.2f}  {'yes' if alarm else 'no'}{right}"
-                print(f"{kind + ': ' + name:36}{row}", flush=True)
+                series = " ".join(f"{value:.3f}" for value in found[-4:])
+                row = f"{series:>24}{covered:9.3f}{pixels:7.2f}  {'yes' if alarm else 'no'}{right}"
+                print(f"{kind + ': ' + name:34}{row}", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ from gancli.training.alarms import COLLAPSED, EARLIEST_STEP, signs_of_trouble
 healthy = {"d_loss": 1.2, "real_score": 0.6, "fake_score": 0.4, "diversity": 1.0}
 
 
-def names(step=EARLIEST_STEP, *, over=False, **changes):
-    return [name for name, _ in signs_of_trouble({**healthy, **changes}, step, NonSaturating(), over=over)]
+def names(step=EARLIEST_STEP, before=0.5, **changes):
+    return [name for name, _ in signs_of_trouble({**healthy, **changes}, step, NonSaturating(), before=before)]
 
 
 def test_a_healthy_epoch_raises_no_alarm():
@@ -33,9 +33,11 @@ def test_F35_a_collapse_is_seen():
     assert names(diversity=COLLAPSED + 0.01) == []
 
 
-def test_an_untrained_generator_is_not_called_collapsed_unless_the_run_ends_with_it():
+def test_a_young_generator_whose_diversity_rises_has_not_collapsed():
     assert names(step=17, diversity=0.05) == []
-    assert names(step=17, diversity=0.05, over=True) == ["collapse"]
+    assert names(before=None, diversity=0.05) == []
+    assert names(before=0.02, diversity=0.05) == []
+    assert names(before=0.05, diversity=0.055) == ["collapse"]
 
 
 def test_a_training_without_logits_or_diversity_is_not_judged_by_them():
@@ -43,7 +45,7 @@ def test_a_training_without_logits_or_diversity_is_not_judged_by_them():
 
 
 def test_F35_a_conditional_model_collapses_within_its_classes():
-    (_, message), *_ = signs_of_trouble({"diversity": 0.0}, EARLIEST_STEP, NonSaturating(), classes=10)
+    (_, message), *_ = signs_of_trouble({"diversity": 0.0}, EARLIEST_STEP, NonSaturating(), classes=10, before=0.01)
     assert "within each class" in message
 
 
@@ -59,7 +61,7 @@ def test_F35_a_conditional_model_collapses_within_its_classes():
 )
 def test_F35_alarms_say_what_to_try_with_the_objective_in_use(objective, penalty, another):
     trouble = {"d_loss": 0.3, "real_score": 1.0, "fake_score": 0.0, "diversity": 0.0}
-    messages = dict(signs_of_trouble(trouble, EARLIEST_STEP, objective))
+    messages = dict(signs_of_trouble(trouble, EARLIEST_STEP, objective, before=0.1))
     assert f"Try {penalty}" in messages["discriminator-wins"]
     assert f"Try {penalty}" in messages["collapse"]
     assert another in messages["collapse"]
