@@ -167,7 +167,7 @@ class Alarm:
     """Something looks wrong. Training goes on.
 
     Attributes:
-        name: ``discriminator-wins``, ``collapse``, ``storage`` or ``logger``.
+        name: ``discriminator-wins``, ``collapse``, ``storage``, ``plot``, ``preview`` or ``logger``.
         step: when it was seen.
         message: what was seen and what to try, for the user.
         images_seen: real images at that step.

@@ -10,10 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from gancli.cli import complete
-from gancli.cli.drawing import refuse_existing
-from gancli.cli.group import EVERYWHERE, new_group
-from gancli.cli.options import Json, RunsDir
-from gancli.cli.output import Output
+from gancli.cli.options import EVERYWHERE, Force, Json, RunsDir, new_group
+from gancli.cli.output import Output, refuse_existing
 from gancli.errors import UsageError
 from gancli.storage.disk import refuse_missing_parent, write_atomically
 from gancli.text import distance, duration, printable
@@ -24,7 +22,6 @@ group = new_group("What was trained: list, compare, film, report.")
 
 _RUN = typer.Argument(metavar="RUN", help="Its name or path.", autocompletion=complete.runs)
 _RUN_OR_LAST = typer.Argument(metavar="RUN", help="Its name or path; by default the last.", autocompletion=complete.runs)
-_FORCE = typer.Option("-f", "--force", help="Replace a file that is there.")
 
 SORTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "started": lambda run: str(run.get("started") or ""),
@@ -90,7 +87,7 @@ def compare(
     target: Annotated[
         str | None, typer.Option("-o", "--output", metavar="FILE", help="The curves as .png, or everything as .html.")
     ] = None,
-    force: Annotated[bool, _FORCE] = False,
+    force: Force = False,
     runs_dir: RunsDir = Path("runs"),
     json: Json = False,
 ) -> None:
@@ -130,7 +127,7 @@ def film(
     target: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="A .gif, .webp, .apng or .mp4.")],
     fps: Annotated[float, typer.Option("--fps", metavar="N", help="Previews per second.")] = 8,
     scale: Annotated[int | None, typer.Option("--scale", metavar="N", min=1, help="Upscale each preview N times.")] = None,
-    force: Annotated[bool, _FORCE] = False,
+    force: Force = False,
     runs_dir: RunsDir = Path("runs"),
     json: Json = False,
 ) -> None:
@@ -156,7 +153,7 @@ def report(
     run: Annotated[str | None, _RUN_OR_LAST] = None,
     *,
     target: Annotated[str, typer.Option("-o", "--output", metavar="FILE.html", help="The page to write.")],
-    force: Annotated[bool, _FORCE] = False,
+    force: Force = False,
     runs_dir: RunsDir = Path("runs"),
     json: Json = False,
 ) -> None:

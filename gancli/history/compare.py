@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from gancli.text import distance, duration
+from gancli.training.metrics import matplotlib_defaults
 from gancli.version import __version__
 
 if TYPE_CHECKING:
@@ -75,34 +76,37 @@ def plot(histories: Sequence[History]) -> bytes:
     Distances that have different names are measured in different features: each is drawn dashed in its own way, and the
     legend names it.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 7), dpi=100, layout="constrained")
-    panels = figure.subplots(2, 2, sharex="col", sharey="row")
-    names = list(dict.fromkeys(history.distance for history in histories if history.distance))
-    for number, history in enumerate(histories):
-        label, name = history.run.name, history.distance
-        style = ("-", "--", ":", "-.")[names.index(name) % 4] if name else "-"
-        curves = [(0, name, style, f"{label}, {name}" if len(names) > 1 else label)] if name else []
-        curves += [(1, "d_loss", "-", f"{label}, D"), (1, "g_loss", "--", f"{label}, G")]
-        for row, metric, line, text in curves:
-            points = history.curve(metric)
-            marker = "o" if row == 0 or len(points) < FEW_POINTS else None
-            for column, xs in enumerate(([p.images for p in points], [p.seconds / 60 for p in points])):
-                ys = [point.value for point in points]
-                panels[row][column].plot(xs, ys, line, marker=marker, markersize=3, linewidth=1, color=f"C{number}", label=text)
-    if names:
-        panels[0][0].set_yscale("log")
-    panels[0][0].set_ylabel(names[0] if len(names) == 1 else "distance to the data")
-    panels[1][0].set(ylabel="loss", xlabel="real images")
-    panels[1][1].set_xlabel("minutes of training")
-    for axes in panels.flat:
-        axes.grid(alpha=0.3)
-    for row in panels:
-        if row[1].lines:
-            row[1].legend(loc="upper right", fontsize="small")
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", metadata={"gancli": f'{{"gancli": "{__version__}"}}'})
+    with matplotlib_defaults():
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(11, 7), dpi=100, layout="constrained")
+        panels = figure.subplots(2, 2, sharex="col", sharey="row")
+        names = list(dict.fromkeys(history.distance for history in histories if history.distance))
+        for number, history in enumerate(histories):
+            label, name = history.run.name, history.distance
+            style = ("-", "--", ":", "-.")[names.index(name) % 4] if name else "-"
+            curves = [(0, name, style, f"{label}, {name}" if len(names) > 1 else label)] if name else []
+            curves += [(1, "d_loss", "-", f"{label}, D"), (1, "g_loss", "--", f"{label}, G")]
+            for row, metric, line, text in curves:
+                points = history.curve(metric)
+                marker = "o" if row == 0 or len(points) < FEW_POINTS else None
+                for column, xs in enumerate(([p.images for p in points], [p.seconds / 60 for p in points])):
+                    ys = [point.value for point in points]
+                    panels[row][column].plot(
+                        xs, ys, line, marker=marker, markersize=3, linewidth=1, color=f"C{number}", label=text
+                    )
+        if names:
+            panels[0][0].set_yscale("log")
+        panels[0][0].set_ylabel(names[0] if len(names) == 1 else "distance to the data")
+        panels[1][0].set(ylabel="loss", xlabel="real images")
+        panels[1][1].set_xlabel("minutes of training")
+        for axes in panels.flat:
+            axes.grid(alpha=0.3)
+        for row in panels:
+            if row[1].lines:
+                row[1].legend(loc="upper right", fontsize="small")
+        figure.savefig(buffer, format="png", metadata={"gancli": f'{{"gancli": "{__version__}"}}'})
     return buffer.getvalue()
 
 

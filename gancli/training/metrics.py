@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -17,19 +18,19 @@ from gancli.plugin import Logger
 from gancli.storage.disk import explained, write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from gancli.events import Event
 
     Row = dict[str, Any]
 
-__all__ = ["MetricsLog", "distance_in", "plot_losses", "read_rows", "row_of", "time_of"]
+__all__ = ["MetricsLog", "distance_in", "matplotlib_defaults", "plot_losses", "read_rows", "row_of", "time_of"]
 
 NO_LOSSES = {"kind", "step", "epochs", "images_seen", "real_score", "fake_score", "augmentation"}
 """Columns of an interval that are neither losses nor penalties."""
 
-OF_THE_MACHINE = {"storage", "logger"}
+OF_THE_MACHINE = {"storage", "logger", "plot", "preview"}
 """Alarms that say nothing about the training, and need not come again when it is repeated."""
 
 
@@ -116,32 +117,50 @@ def distance_in(row: Row) -> str:
 
 def plot_losses(rows: Sequence[Row], target: Path) -> None:
     """Losses, scores of D and the distance to the data over the epochs, as far as they were measured, as PNG."""
-    from matplotlib.figure import Figure
-
-    intervals = [row for row in rows if row["kind"] == "interval"]
-    evaluated = [row for row in rows if row["kind"] == "epoch" and distance_in(row)]
-    names = list(dict.fromkeys(name for row in intervals for name in row if name not in NO_LOSSES))
-    figure = Figure(figsize=(8, 6), dpi=100, layout="constrained")
-    losses, scores, distances = figure.subplots(3, 1, sharex=True, height_ratios=(3, 2, 3))
-    titles = {"d_loss": "discriminator", "g_loss": "generator", "real_score": "s(D(x))", "fake_score": "s(D(G(z)))"}
-    for axes, drawn in ((losses, names), (scores, ["real_score", "fake_score", "augmentation"])):
-        for name in drawn:
-            points = [(row["epochs"], row[name]) for row in intervals if name in row]
-            if points:
-                axes.plot(*zip(*points, strict=True), label=titles.get(name, name.replace("_", " ")), linewidth=1)
-    if evaluated:
-        name = distance_in(evaluated[-1])
-        points = [(row["epochs"], row[name]) for row in evaluated if name in row]
-        distances.plot(*zip(*points, strict=True), "o-", color="C2", markersize=3, label=name)
-        if min(value for _, value in points) > 0:
-            distances.set_yscale("log")
-    losses.set_ylabel("loss")
-    scores.set(ylabel="score", ylim=(0, 1))
-    distances.set(ylabel="distance to the data", xlabel="epoch")
-    for axes in (losses, scores, distances):
-        axes.grid(alpha=0.3)
-        if axes.lines:
-            axes.legend(loc="upper right")
     buffer = BytesIO()
-    figure.savefig(buffer, format="png")
+    with matplotlib_defaults():
+        from matplotlib.figure import Figure
+
+        intervals = [row for row in rows if row["kind"] == "interval"]
+        evaluated = [row for row in rows if row["kind"] == "epoch" and distance_in(row)]
+        names = list(dict.fromkeys(name for row in intervals for name in row if name not in NO_LOSSES))
+        figure = Figure(figsize=(8, 6), dpi=100, layout="constrained")
+        losses, scores, distances = figure.subplots(3, 1, sharex=True, height_ratios=(3, 2, 3))
+        titles = {"d_loss": "discriminator", "g_loss": "generator", "real_score": "s(D(x))", "fake_score": "s(D(G(z)))"}
+        for axes, drawn in ((losses, names), (scores, ["real_score", "fake_score", "augmentation"])):
+            for name in drawn:
+                points = [(row["epochs"], row[name]) for row in intervals if name in row]
+                if points:
+                    axes.plot(*zip(*points, strict=True), label=titles.get(name, name.replace("_", " ")), linewidth=1)
+        if evaluated:
+            name = distance_in(evaluated[-1])
+            points = [(row["epochs"], row[name]) for row in evaluated if name in row]
+            distances.plot(*zip(*points, strict=True), "o-", color="C2", markersize=3, label=name)
+            if min(value for _, value in points) > 0:
+                distances.set_yscale("log")
+        losses.set_ylabel("loss")
+        scores.set(ylabel="score", ylim=(0, 1))
+        distances.set(ylabel="distance to the data", xlabel="epoch")
+        for axes in (losses, scores, distances):
+            axes.grid(alpha=0.3)
+            if axes.lines:
+                axes.legend(loc="upper right")
+        figure.savefig(buffer, format="png")
     write_atomically(target, buffer.getvalue())
+
+
+@contextmanager
+def matplotlib_defaults() -> Iterator[None]:
+    """Within the block matplotlib has its own defaults, whatever a notebook's backend or the user's settings are.
+
+    The backend of ``MPLBACKEND`` is looked up when matplotlib is imported, and may be of another environment.
+    """
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib as mpl
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        yield

@@ -94,6 +94,7 @@ class Record:
             "arch": facts["arch"],
             "objective": game.config.objective.name,
             "dataset": facts["dataset"],
+            "changes": facts["changes"],
             "parameters": game.parameters(),
             "device": str(game.runtime.device),
             "precision": game.runtime.precision,

@@ -8,7 +8,7 @@ checkpoint is announced only after it is durable; signals are acted on between s
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -42,7 +42,7 @@ from gancli.training.worker import play_on
 from gancli.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from gancli.runs import RunDirectory
@@ -91,6 +91,7 @@ class Session:
         self.saved_step: int | None = None
         self.preview: Path | None = None
         self._evaluation: dict[str, float] = {}
+        self._failed_by_products: set[str] = set()
         self._observe = observe
         self._clock = time.monotonic
         now, state = self._clock(), game.state
@@ -247,12 +248,25 @@ class Session:
     def _write_preview(self) -> None:
         step = self.game.state.step
         target = self.run.samples / f"{step:06d}.png"
-        buffer = BytesIO()
-        grid = images.grid(images.to_bytes(self.monitor.previews()))
-        images.save_png(grid, buffer, {"gancli": __version__, "step": step})
-        write_atomically(target, buffer.getvalue())
-        self.preview, self._previewed = target, self._clock()
-        self._emit(PreviewWritten(step, target))
+        previews, buffer = self.monitor.previews(), BytesIO()
+        self._previewed = self._clock()
+        with self._by_product("preview"):
+            images.save_png(images.grid(images.to_bytes(previews)), buffer, {"gancli": __version__, "step": step})
+            write_atomically(target, buffer.getvalue())
+            self.preview = target
+            self._emit(PreviewWritten(step, target))
+
+    @contextmanager
+    def _by_product(self, what: str) -> Iterator[None]:
+        """Within the block a plot or preview is made: if that fails, one alarm says so, and the training goes on."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  (whatever matplotlib, Pillow or the disk may raise)
+            if what not in self._failed_by_products:
+                self._failed_by_products.add(what)
+                reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+                message = f"The {what} could not be made, and the training goes on: {reason}"
+                self._emit(Alarm(what, self.game.state.step, message))
 
     def _save(self) -> None:
         state = self.game.state
@@ -279,7 +293,8 @@ class Session:
         """Draw the losses, unless the last time was so short ago that drawing would take more than 2 % of the time."""
         begin = self._clock()
         if always or begin >= self._next_plot:
-            plot_losses(read_rows(self.run.metrics_path), self.run.losses_path)
+            with self._by_product("plot"):
+                plot_losses(read_rows(self.run.metrics_path), self.run.losses_path)
             self._next_plot = self._clock() + (self._clock() - begin) / PLOT_FRACTION
 
     def _finish(self, *, done: bool) -> str:
