@@ -10,6 +10,7 @@ gancli.architectures   :class:`Architecture`   networks, and the updates that tr
 gancli.objectives      :class:`Objective`      adversarial losses and gradient penalties
 gancli.optimizers      :class:`Optimizer`      optimisers
 gancli.datasets        :class:`Dataset`        images
+gancli.loggers         :class:`Logger`         other places where a training is recorded
 gancli.exporters       :class:`Exporter`       file formats for trained generators
 =====================  ======================  ================================================
 
@@ -45,6 +46,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, run
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gancli.events import (
+    Alarm,
+    CheckpointSaved,
+    EpochEnded,
+    Event,
+    IntervalEnded,
+    Preparing,
+    PreviewWritten,
+    Progress,
+    RunEnded,
+    RunStarted,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
@@ -56,20 +70,31 @@ if TYPE_CHECKING:
 
 __all__ = [
     "API",
+    "Alarm",
     "ArchConfig",
     "Architecture",
     "Asset",
+    "CheckpointSaved",
     "Dataset",
     "Defaults",
     "Draw",
+    "EpochEnded",
+    "Event",
     "Exporter",
     "ImageSet",
     "ImageSpec",
+    "IntervalEnded",
+    "Logger",
     "LossTerm",
     "Networks",
     "Objective",
     "Optimizer",
     "Penalty",
+    "Preparing",
+    "PreviewWritten",
+    "Progress",
+    "RunEnded",
+    "RunStarted",
     "StepContext",
     "TrainedGenerator",
     "TwoStageGenerator",
@@ -413,6 +438,8 @@ class Objective(ArchConfig, ABC):
     api: ClassVar[int]
     summary: ClassVar[str]
     defaults: ClassVar[Mapping[str, Any]] = {}
+    probabilities: ClassVar[bool] = False
+    """Whether s(D(x)) estimates the probability that x is real, so that it is worth showing as one: of the logistic loss."""
 
     r1_gamma: float = Field(0.0, ge=0, le=1e4, description="weight of R1, the squared gradient of D at real images; 0: off")
     r2_gamma: float = Field(0.0, ge=0, le=1e4, description="weight of R2, the squared gradient of D at fake images; 0: off")
@@ -598,3 +625,39 @@ class Exporter(ABC, Generic[ConfigT]):
         of 8 bits is 7.8e-3, so that at most one pixel in a hundred rounds to the neighbouring level.
         """
         return 1e-4
+
+
+class Logger(ABC):
+    """Writes down somewhere else what happens during a training. Named by an entry point of ``gancli.loggers``.
+
+    A logger runs in a thread of its own, which takes one event after the other (see :mod:`gancli.events`), all but
+    :class:`Progress` and :class:`Preparing`. It may take its time: training does not wait for it. What it raises is shown as
+    an alarm, once, and it gets no more events. It keeps off stdout, which carries results only::
+
+        class Csv(Logger):
+            api = 2
+            summary = "Losses as comma-separated values"
+
+            def log(self, event: Event) -> None:
+                match event:
+                    case RunStarted(run=run):
+                        self.file = (run / "losses.csv").open("a")
+                    case IntervalEnded(step=step, metrics=metrics):
+                        print(step, *metrics.values(), sep=",", file=self.file)
+
+            def close(self) -> None:
+                self.file.close()
+
+    The constructor takes no arguments; it may refuse early, by :class:`gancli.errors.GancliError`, what cannot work.
+    """
+
+    api: ClassVar[int]
+    summary: ClassVar[str]
+    defaults: ClassVar[Mapping[str, Any]] = {}
+
+    @abstractmethod
+    def log(self, event: Event) -> None:
+        """Take one event. :class:`RunStarted`, with the settings, is the first."""
+
+    def close(self) -> None:  # noqa: B027  (optional)
+        """Finish: no event follows, whether the run has ended or failed."""

@@ -4,7 +4,8 @@
         run.json        status, versions, plugin, device, times, command line
         config.json     the whole configuration; `gancli train -c` repeats the run
         metrics.jsonl   one row per interval, per epoch and per alarm
-        losses.png      both losses over the run
+        times.jsonl     when each of these rows was measured
+        losses.png      losses and the distance to the data over the run
         samples/        000468.png ...: always the same latents
         checkpoints/    see gancli.checkpoint
         log.txt         what was said while training
@@ -70,6 +71,11 @@ class RunDirectory:
     def metrics_path(self) -> Path:
         """``metrics.jsonl``."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def times_path(self) -> Path:
+        """``times.jsonl``."""
+        return self.path / "times.jsonl"
 
     @property
     def losses_path(self) -> Path:

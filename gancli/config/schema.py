@@ -196,6 +196,9 @@ class LogConfig(Section):
         50_000, ge=0, le=10**12, description="images between evaluations during training, at the next epoch's end; 0: none"
     )
     previews: int = Field(64, ge=1, le=1024, description="images in each preview, always from the same latents")
+    to: tuple[str, ...] = Field(
+        (), max_length=16, description="loggers that also get it, such as tensorboard; `gancli plugin list` shows them"
+    )
 
 
 class RunConfig(Section):

@@ -20,12 +20,12 @@ from gancli.config.resolve import flatten, refuse_changes, resolve
 from gancli.config.schema import LENGTHS, RunConfig
 from gancli.data.paths import count
 from gancli.errors import CheckpointError, ConfigError, RunError, StorageError
+from gancli.events import Preparing
 from gancli.runs import RunDirectory, create_run, refuse_missing_architecture, refuse_name
 from gancli.runtime.processes import ALONE
 from gancli.storage.disk import write_atomically
 from gancli.storage.lock import RunLock
 from gancli.text import shell
-from gancli.training.events import Preparing
 from gancli.training.session import Session
 from gancli.training.setup import advice
 from gancli.training.snapshot import unpack
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from gancli.checkpoint.loading import Checkpoint
     from gancli.data.watch import Watch
+    from gancli.events import Event, RunEnded
     from gancli.runtime.processes import Processes
-    from gancli.training.events import Event, RunEnded
     from gancli.training.plan import Plan
     from gancli.training.setup import Game
 
@@ -72,7 +72,7 @@ def train(
         config: the whole configuration, see :func:`gancli.config.resolve.resolve`.
         runs_dir: where run directories live; made if it is missing.
         name: name of the new run directory; by default time, data set and architecture.
-        observe: is told what happens, see :mod:`gancli.training.events`.
+        observe: is told what happens, see :mod:`gancli.events`.
         stop: asked after every step; when it returns a signal's number, the run is saved and ends.
         argv: the command line, for the record.
         processes: all that take part; the others call :func:`gancli.training.worker.follow`.

@@ -31,17 +31,17 @@ from gancli.config.schema import RunConfig
 from gancli.errors import ConfigError, DatasetError
 from gancli.plugins.registry import OBJECTIVES
 from gancli.runs import RunDirectory
+from gancli.training.record import run_ended, run_started
 from gancli.training.setup import set_up
 from gancli.training.snapshot import pack, unpack_files
-from gancli.training.summary import run_ended, run_started
 from gancli.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gancli.data.watch import Watch
+    from gancli.events import Event, RunEnded
     from gancli.runtime.processes import Processes
-    from gancli.training.events import Event, RunEnded
     from gancli.training.setup import Game
 
 __all__ = ["follow", "hand_out", "play_on", "set_up_together"]

@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from gancli import events
 from gancli.checkpoint.store import CheckpointStore
 from gancli.errors import CheckpointError, ConfigError, DivergedError, PluginError, RunBusyError, RunError, StorageError
 from gancli.metrics.probe import Probe
@@ -13,7 +14,6 @@ from gancli.plugin import Architecture, Networks
 from gancli.runs import RunDirectory, find_run
 from gancli.storage.disk import Storage
 from gancli.storage.lock import RunLock
-from gancli.training import events
 from gancli.training.metrics import read_rows
 from gancli.training.run import resume, stored_config, train
 
@@ -32,9 +32,10 @@ def start(config, tmp_path, name="a", **options):
 def test_a_run_leaves_what_it_promises(configure, tmp_path):
     run = start(configure(), tmp_path)
     assert {p.name for p in run.path.iterdir()} == {
-        "run.json", "run.lock", "config.json", "metrics.jsonl", "losses.png", "samples", "checkpoints", "log.txt",
+        "run.json", "run.lock", "config.json", "metrics.jsonl", "times.jsonl", "losses.png", "samples", "checkpoints",
+        "log.txt",
     }  # fmt: skip
-    assert [p.name for p in run.previews()] == ["000009.png", "000018.png", "000027.png"]
+    assert [p.name for p in run.previews()] == ["000000.png", "000009.png", "000018.png", "000027.png"]
     with Image.open(run.previews()[-1]) as picture:
         assert picture.size == (4 * 10 + 2, 4 * 10 + 2)
     info = run.info()
@@ -67,11 +68,11 @@ def test_whoever_waits_sees_every_step_go_by_and_metrics_stay_the_same(configure
     assert rows[0] == rows[1]
 
 
-def test_epochs_of_a_few_steps_are_said_once_in_100_steps_and_all_written_down(configure, tmp_path):
+def test_epochs_of_a_few_steps_are_one_row_in_100_steps(configure, tmp_path):
     seen = []
-    run = start(configure("train.epochs=13"), tmp_path, observe=seen.append)
+    run = start(configure("train.epochs=13", "log.quality_every_images=0"), tmp_path, observe=seen.append)
     assert [event.step for event in seen if isinstance(event, events.EpochEnded)] == [108, 117]  # 100 are passed; the end
-    assert sum(row["kind"] == "epoch" for row in read_rows(run.metrics_path)) == 13
+    assert [row["step"] for row in read_rows(run.metrics_path) if row["kind"] == "epoch"] == [108, 117]
 
 
 def test_saved_is_said_only_when_it_can_be_loaded(configure, tmp_path):
@@ -136,7 +137,7 @@ def test_F30_a_stop_saves_the_very_step(configure, tmp_path, stop_after):
     run = start(configure(), tmp_path, stop=stop_after(5))
     assert CheckpointStore(run.checkpoints).latest() == 5
     assert run.info()["status"] == "stopped"
-    assert [p.name for p in run.previews()] == ["000005.png"]
+    assert [p.name for p in run.previews()] == ["000000.png", "000005.png"]
 
 
 def test_rows_written_after_the_checkpoint_are_written_once(configure, tmp_path):
@@ -238,7 +239,8 @@ def test_a_running_run_says_how_far_it_is(configure, tmp_path):
 
 def test_the_last_epoch_gets_its_row_though_the_plan_cuts_it_short(configure, tmp_path):
     run = start(configure("train.images=480"), tmp_path)
-    assert [row["step"] for row in read_rows(run.metrics_path) if row["kind"] == "epoch"] == [9, 15]
+    assert read_rows(run.metrics_path)[-1]["step"] == 15
+    assert read_rows(run.metrics_path)[-1]["kind"] == "epoch"
 
 
 def test_F06_too_little_room_leaves_no_directory_behind(configure, tmp_path, monkeypatch):
@@ -258,6 +260,65 @@ def test_a_run_whose_previews_were_deleted_goes_on(configure, tmp_path, stop_aft
     shutil.rmtree(run.samples)
     assert resume(run).step == 27
     assert run.previews()
+
+
+def test_previews_show_the_beginning(configure, tmp_path, monkeypatch):
+    plain = ("log.preview_every_epochs=null", "train.epochs=13")
+    run = start(configure(*plain), tmp_path)
+    assert [int(p.stem) for p in run.previews()] == [0, 10, 20, 50, 100, 108, 117]
+    monkeypatch.setattr("gancli.training.session.PREVIEW_SECONDS", 0.0)
+    monkeypatch.setattr("gancli.training.session.PREVIEW_FRACTION", 0.0)
+    slow = start(configure(*plain), tmp_path, "slow")
+    assert len(slow.previews()) == 118, "by the clock, however few steps were taken"
+    assert slow.metrics_path.read_bytes() == run.metrics_path.read_bytes()
+    assert digest(slow) == digest(run)
+
+
+def test_a_run_of_a_few_steps_says_that_it_is_too_short(configure, tmp_path):
+    seen = []
+    start(configure(), tmp_path, observe=seen.append)
+    assert seen[-1].warning.startswith("27 steps are too few.")
+
+
+def test_a_finished_run_is_known_to_be_finished(configure, tmp_path):
+    run = start(configure(), tmp_path)
+    ended = resume(run)
+    assert (ended.from_step, ended.step, ended.warning) == (27, 27, "")
+
+
+def test_loggers_get_every_event_and_one_that_fails_is_one_alarm(configure, tmp_path, monkeypatch):
+    from gancli.plugin import Logger
+
+    class Kept(Logger):
+        def __init__(self):
+            self.events, self.closed = [], False
+
+        def log(self, event):
+            self.events.append(event)
+
+        def close(self):
+            self.closed = True
+
+    class Broken(Kept):
+        def log(self, event):
+            super().log(event)
+            if isinstance(event, events.IntervalEnded):
+                raise SystemExit("no room")
+
+    kept, broken, seen = Kept(), Broken(), []
+    monkeypatch.setattr("gancli.training.session.load_loggers", lambda _: {"kept": kept, "broken": broken})
+    run = start(configure(), tmp_path, observe=seen.append)
+    assert run.info()["status"] == "done"
+    assert [type(event) for event in kept.events] == [
+        type(event) for event in seen if not isinstance(event, events.Progress | events.Preparing)
+    ]
+    assert kept.events[0].settings["train.batch_size"] == 32
+    assert [event.message for event in seen if isinstance(event, events.Alarm) and event.name == "logger"] == [
+        "The logger 'broken' gets nothing more: SystemExit: no room. Training goes on without it."
+    ]
+    assert kept.closed
+    assert broken.closed
+    assert all(row.get("alarm") != "logger" for row in read_rows(run.metrics_path))
 
 
 def test_resuming_a_finished_run_changes_nothing(configure, tmp_path):
