@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gancli.data.idx import COMPRESSIONS, digest, header, read_idx
+from gancli.data.arrays import COMPRESSIONS, digest, header, read_idx
 from gancli.data.mnist import SHA256
 from gancli.errors import DatasetError, GancliError, UsageError
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gancli.data.untouched import pictures_at
+from gancli.config.schema import DataConfig
+from gancli.data import open_source
 from gancli.errors import UsageError
 from gancli.metrics.extractor import batches as in_batches
 
@@ -87,8 +88,15 @@ def of_pictures(path: Path, channels: int, n: int | None = None) -> Subject:
     Raises:
         DatasetError: there are none, or they cannot be read.
     """
-    found = pictures_at(path, channels, n)
-    pictures = found.images
+    from gancli.data.collection import Collection, images_at
+
+    config = DataConfig(dataset=str(path.absolute()))
+    source = open_source(config.dataset)
+    if isinstance(source, Collection):
+        found = images_at(source, config, channels, n)
+    else:
+        found = replace(source.load(config).images, notes=())
+    pictures = found.images[:n].contiguous()
     return Subject(
         title=str(path),
         shape=(pictures.shape[1], pictures.shape[2], pictures.shape[3]),

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gancli.checkpoint.loading import Checkpoint
-    from gancli.data.watch import Watch
+    from gancli.data import Watch
     from gancli.runtime.processes import Processes
     from gancli.training.events import Event, RunEnded
     from gancli.training.plan import Plan

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gancli.config.resolve import flatten, load_arch, load_objective
+from gancli.data import Watch, unwatched
 from gancli.data.batches import Batches
 from gancli.data.paths import count
-from gancli.data.watch import Watch, unwatched
 from gancli.errors import ConfigError, DatasetError, PluginError
 from gancli.gan.augmentation import augmentation_for
 from gancli.gan.compilation import compile_players

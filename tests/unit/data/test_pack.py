@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gancli.data import mnist, pack
-from gancli.data.idx import read_idx
+from gancli.data.arrays import read_idx
 from gancli.errors import DatasetError, UsageError
 
 LABELS = "t10k-labels-idx1-ubyte"

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gancli.data import idx
-from gancli.data.idx import digest, header, read_idx
+from gancli.data.arrays import digest, header, read_idx
 from gancli.errors import DatasetError
 
 COMPRESS = {"plain": bytes, "gzip": gzip.compress, "xz": lzma.compress}
