@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gancli.data import idx
+from gancli.data import arrays as idx
 from gancli.data.arrays import digest, header, read_idx
 from gancli.errors import DatasetError
 

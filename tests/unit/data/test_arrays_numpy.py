@@ -51,7 +51,7 @@ def test_a_split_is_an_array_of_its_own(tmp_path):
     np.savez(tmp_path / "x.npz", x_train=PIXELS, x_test=PIXELS[:1])
     assert len(loaded(tmp_path / "x.npz", "test").images) == 1
     np.savez(tmp_path / "y.npz", images=PIXELS)
-    with pytest.raises(DatasetError, match="holds images, but no test pictures"):
+    with pytest.raises(DatasetError, match="holds images, but no test images"):
         loaded(tmp_path / "y.npz", "test")
 
 
@@ -114,7 +114,7 @@ def test_F21_a_bomb_in_an_archive_is_refused(tmp_path):
         for _ in range(1100):
             member.write(bytes(1_000_000))
     (tmp_path / "x.npz").write_bytes(buffer.getvalue())
-    with pytest.raises(DatasetError, match="No pictures shrink more than 200 times"):
+    with pytest.raises(DatasetError, match="No images shrink more than 200 times"):
         loaded(tmp_path / "x.npz")
 
 

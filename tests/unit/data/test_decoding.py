@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gancli.data.decoding import FORMATS, decode, header, picky_pillow
+from gancli.data.decoding import FORMATS, Flaw, decode, header, picky_pillow, read_all
 from gancli.data.fit import Fit
-from gancli.data.readers.reader import Flaw, read_all
+
 
 RED = (250, 10, 10)
 
@@ -48,12 +48,12 @@ def test_every_format_is_decoded(kind):
 
 def test_formats_beyond_the_list_are_refused_although_pillow_knows_them():
     for kind in ("PPM", "TGA", "PCX", "ICO"):
-        with pytest.raises(Flaw, match="no picture in a format"):
+        with pytest.raises(Flaw, match="not an image in a format"):
             decoded(saved(Image.new("RGB", (8, 8)), kind))
 
 
 def test_F25_text_with_a_pictures_name_is_refused():
-    with pytest.raises(Flaw, match="no picture in a format that is read"):
+    with pytest.raises(Flaw, match="not an image in a format that is read"):
         decoded(b"this is no picture")
 
 
