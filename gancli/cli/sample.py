@@ -32,6 +32,8 @@ def sample(context: typer.Context, *, pictures: Pictures, where: Target, source:
         columns = where.columns or (recipe.columns if recipe else None)
         request = Request(seeds, target, labels, columns, not where.no_metadata, truncation)
         written = write(model, request, counter)
+    if labels and len(set(labels)) == 1:
+        output.note(f"class {model.class_names[labels[0]]}")
     for note in (f"drawn by {told(model)}", *model.origin.notes):
         output.note(note)
     if json:

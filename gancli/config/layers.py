@@ -85,7 +85,7 @@ def from_file(path: Path) -> Layer:
     if len(content) > _MAX_CONFIG_BYTES:
         raise ConfigError(f"The configuration '{path}' is larger than 1 MiB.", "Give a .toml or .json file.")
     try:
-        nested = _parse(content.decode(), path.suffix)
+        nested = _parse(content.decode("utf-8-sig"), path.suffix)  # Windows' Notepad writes a byte order mark
     except (ValueError, RecursionError) as error:
         kind = "JSON" if path.suffix == ".json" else "TOML"
         raise ConfigError(f"'{path}' is not valid {kind}: {error}.", "Correct it there, or give another file.") from error

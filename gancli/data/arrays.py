@@ -486,9 +486,8 @@ def _cifar_files(path: Path) -> Mapping[str, bytes]:
             with open_regular(path / name) as file:
                 files[name] = file.read(MAX_CIFAR_BYTES)
         return files
-    for archive, member in tar_members(path):
+    for member, read in tar_members(path):
         name = member.name.rpartition("/")[2]
         if member.isreg() and member.size <= MAX_CIFAR_BYTES and belongs(name):
-            stream = archive.extractfile(member)
-            files[name] = stream.read() if stream else b""
+            files[name] = read()
     return files

@@ -233,7 +233,11 @@ def decode(stream: BinaryIO, fit: Fit) -> NDArray[np.uint8]:
         except OSError as error:
             if not data.startswith(JPEG) or "truncated" not in str(error):
                 raise
-            first, *others = (_decode(data + tail + END_OF_JPEG, fit) for tail in TAILS)
+            data = data.rstrip(b"\xff")
+            try:
+                first, *others = (_decode(data + tail + END_OF_JPEG, fit) for tail in TAILS)
+            except OSError:
+                raise error from None
             if any((other != first).any() for other in others):
                 raise
             return first

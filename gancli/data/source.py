@@ -21,11 +21,11 @@ from gancli.plugins.registry import DATASETS, is_path
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gancli.config.schema import DataConfig
+    from gancli.config.schema import DataConfig, RunConfig
     from gancli.data.catalogue import Part
     from gancli.plugin import ImageSet, ImageSpec
 
-__all__ = ["Loaded", "Source", "Watch", "fingerprint", "named", "open_source", "slug", "title", "unwatched"]
+__all__ = ["Loaded", "Source", "Watch", "fingerprint", "located", "named", "open_source", "slug", "title", "unwatched"]
 
 HUB = "hf:"
 ZIPS = (b"PK\x03\x04", b"PK\x05\x06")
@@ -137,6 +137,20 @@ def fingerprint(images: ImageSet) -> str:
             state.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
             state.update(tensor.contiguous().numpy().data)
     return state.hexdigest()
+
+
+def located(config: RunConfig) -> RunConfig:
+    """The configuration with absolute paths of the images and labels: a run goes on from any working directory."""
+
+    def absolute(path: str) -> str:
+        return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111  (links stay; no error for an unknown user)
+
+    data = config.data
+    if is_path(data.dataset) and not data.dataset.startswith(HUB):
+        data = data.model_copy(update={"dataset": absolute(data.dataset)})
+    if data.labels is not None:
+        data = data.model_copy(update={"labels": absolute(data.labels)})
+    return config.model_copy(update={"data": data})
 
 
 def open_source(address: str, split: str = "train", domain: str = "") -> Source:

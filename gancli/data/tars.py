@@ -11,7 +11,7 @@ import lzma
 import os
 import tarfile
 import zlib
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from itertools import islice
 from tempfile import TemporaryFile
@@ -28,7 +28,7 @@ from gancli.errors import DatasetError
 from gancli.storage.disk import explained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from io import BufferedIOBase
     from pathlib import Path
     from typing import IO
@@ -94,37 +94,48 @@ class TarSource(FileSource):
         """The members, and the number of images that are links, devices or sparse files."""
         found, passed_over = [], 0
         plain = isinstance(self._unpacked, io.BufferedReader)
-        for archive, member in tar_members(self.path):
+        for member, read in tar_members(self.path):
             if not member.isreg() or member.issparse():
                 passed_over += not member.isdir() and is_image(member.name)
                 continue
             place = member.offset_data
             if not plain and member.size <= MAX_FILE_BYTES and not is_litter(member.name.rpartition("/")[2]):
-                stream = archive.extractfile(member)
-                with explained(self.path):
+                data = read()
+                with explained(cache.root()):
                     place = self._unpacked.seek(0, os.SEEK_END)
-                    self._unpacked.write(stream.read() if stream else b"")
+                    self._unpacked.write(data)
             found.append(Item(member.name, member.size, str(member.mtime), place))
         return found, passed_over
 
 
-def tar_members(path: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    """Every member of a tar archive, plain or compressed, to be read before the next is asked for.
+def tar_members(path: Path) -> Iterator[tuple[tarfile.TarInfo, Callable[[], bytes]]]:
+    """Every member of a tar archive, plain or compressed, and what reads it before the next is asked for.
 
     Raises:
         DatasetError: it is damaged, or swells more than any archive of images.
     """
+
+    def damaged(error: Exception) -> DatasetError:
+        return DatasetError(f"{quoted(path)} is a damaged tar archive: {error}.", "Copy or download it again.")
+
+    def content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+        try:
+            stream = archive.extractfile(member)
+            return stream.read() if stream else b""
+        except _DAMAGE as error:
+            raise damaged(error) from error
+
     with open_regular(path) as raw:
         stored = os.fstat(raw.fileno()).st_size
         limited = _Limited(decompressed(raw), max(FREE_BYTES, MAX_RATIO * stored), path)
         try:
             with tarfile.open(fileobj=cast("IO[bytes]", limited), mode="r|", tarinfo=_Member) as archive:
                 for member in archive:
-                    yield archive, member
+                    yield member, partial(content, archive, member)
                     archive.members.clear()  # type: ignore[attr-defined]  # the catalogue is ours: this would grow
             limited.drain()
         except _DAMAGE as error:
-            raise DatasetError(f"{quoted(path)} is a damaged tar archive: {error}.", "Copy or download it again.") from error
+            raise damaged(error) from error
 
 
 def is_tar(path: Path) -> bool:
@@ -139,7 +150,7 @@ def is_tar(path: Path) -> bool:
 
 def is_cifar_tar(path: Path) -> bool:
     """Whether a tar archive is CIFAR's, told by the first files in it."""
-    for _, member in islice(tar_members(path), MEMBERS_BEFORE_CIFAR):
+    for member, _ in islice(tar_members(path), MEMBERS_BEFORE_CIFAR):
         name = member.name.rpartition("/")[2]
         if is_image(name) or is_cifar([name]):
             return not is_image(name)

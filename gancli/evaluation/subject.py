@@ -37,6 +37,7 @@ class Subject:
         facts: what the model says about itself: weights, seeds, data set.
         run: the directory of the run that it belongs to, if any.
         notes: sentences that the user should read.
+        class_names: of the classes in ``asked``.
     """
 
     title: str
@@ -47,6 +48,7 @@ class Subject:
     facts: dict[str, Any]
     run: Path | None
     notes: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
 
 
 def of_model(model: Sampler[Images], n: int, seed: int = 0) -> Subject:
@@ -67,6 +69,7 @@ def of_model(model: Sampler[Images], n: int, seed: int = 0) -> Subject:
         asked=None if labels is None else torch.as_tensor(labels),
         facts={"run": origin.run, "step": origin.step, "weights": origin.weights, "digest": origin.digest, "seed": seed},
         run=_run_of(origin.checkpoint),
+        class_names=tuple(model.class_names),
     )
 
 
@@ -75,6 +78,21 @@ def _run_of(checkpoint: Path) -> Path | None:
     path = checkpoint.absolute()
     inside = path.parent.name == "checkpoints" and (path.parent.parent / "run.json").is_file()
     return path.parent.parent if inside else None
+
+
+def size_at(path: Path) -> tuple[int, int]:
+    """Height and width of the first image at a path.
+
+    Raises:
+        DatasetError: there are none, or they cannot be read.
+    """
+    from gancli.data.collection import Collection, images_at
+
+    config = DataConfig(dataset=str(path.absolute()))
+    source = open_source(config.dataset)
+    if isinstance(source, Collection):
+        return images_at(source, config, 1, 1).spec().shape[1:]
+    return source.spec(config).shape[1:]
 
 
 def of_pictures(path: Path, channels: int, n: int | None = None) -> Subject:

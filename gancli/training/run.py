@@ -16,7 +16,8 @@ from gancli.checkpoint.store import CheckpointStore
 from gancli.config.resolve import flatten, resolve
 from gancli.config.schema import LENGTHS, RunConfig
 from gancli.data.paths import count
-from gancli.errors import CheckpointError, ConfigError, RunError, StorageError
+from gancli.data.source import located
+from gancli.errors import CheckpointError, ConfigError, DatasetError, RunError, StorageError
 from gancli.plugins.distributions import canonical
 from gancli.runs import RunDirectory, create_run, refuse_missing_architecture, refuse_name
 from gancli.runtime.processes import ALONE
@@ -40,8 +41,10 @@ if TYPE_CHECKING:
 
 __all__ = ["resume", "stored_config", "train"]
 
-_FREE_KEYS = (*LENGTHS, "train.accumulate", "runtime.", "checkpoint.", "log.")
-"""Keys, or beginnings of keys, that a resumed run may change; into how many shares a batch is divided is looked at apart."""
+_FREE_KEYS = (*LENGTHS, "data.dataset", "data.labels", "train.accumulate", "runtime.", "checkpoint.", "log.")
+"""Keys, or beginnings of keys, that a resumed run may change. Images that were moved are known by their fingerprint.
+
+Into how many shares a batch is divided is looked at apart."""
 
 _EXACT_SHARES = 2
 """Two shares add up to the same bits whoever adds them; more than two, in another order, do not."""
@@ -85,7 +88,7 @@ def train(
     """
     if name is not None:
         refuse_name(runs_dir, name)
-    game = set_up_together(config, processes, _told(observe))
+    game = set_up_together(located(config), processes, _told(observe))
     run = create_run(runs_dir, name, game.data.name, game.arch.name.rpartition(":")[2])
     with RunLock(run.lock_path):
         session = Session(game, run, observe, stop, notes=advice(game))
@@ -134,9 +137,14 @@ def resume(
         facts = _complete_facts(checkpoint)
         _refuse_other_training(facts["config"], flatten(config))
         divided_anew = _divisions(facts, config, processes, checkpoint.step)
-        game = set_up_together(config, processes, _told(observe))
+        try:
+            game = set_up_together(config, processes, _told(observe))
+        except DatasetError as error:
+            remedy = f"{error.remedy} If the images were moved, name their new place with --dataset."
+            raise DatasetError(error.problem, remedy) from error
         game = replace(game, plan=_continued(game.plan, facts["plan"], checkpoint.step), divided_anew=divided_anew)
         _refuse_other_data(facts, game)
+        _refuse_other_frozen(facts, game)
         unpack(checkpoint, game.state)
         store.discard([step for step in store.steps() if step > checkpoint.step])
         write_atomically(run.config_path, _document(config))
@@ -185,7 +193,7 @@ def _load_or_explain(store: CheckpointStore, run: RunDirectory, step: int | None
 def _changed(stored: RunConfig, changes: Mapping[str, object]) -> RunConfig:
     """The stored configuration with the changes, if they leave it the same model."""
     old = flatten(stored)
-    asked = resolve(flags={**_set_keys(old, changes), **changes}, environment={}).config
+    asked = located(resolve(flags={**_set_keys(old, changes), **changes}, environment={}).config)
     _refuse_other_training(old, flatten(asked))
     return asked
 
@@ -257,6 +265,16 @@ def _refuse_other_data(facts: Mapping[str, Any], game: Game) -> None:
             f"The data set '{game.data.name}' is not the one that this run was trained on "
             f"(fingerprint {game.data.fingerprint[:12]}, not {stored[:12]}).",
             "Restore the pictures as they were, or start a new run.",
+        )
+
+
+def _refuse_other_frozen(facts: Mapping[str, Any], game: Game) -> None:
+    stored, now = facts.get("frozen", {}), game.frozen_digests()
+    if stored != now:
+        name = next(iter(stored.items() ^ now.items()))[0]
+        raise ConfigError(
+            f"The frozen network '{name}' has other weights than those that this run was trained with.",
+            f"Install the version of {game.arch.distribution or game.arch.name} that made the run, or start a new run.",
         )
 
 

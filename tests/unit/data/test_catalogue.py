@@ -71,7 +71,15 @@ def test_composed_and_decomposed_letters_are_one_name():
 
 @pytest.mark.parametrize(
     "start",
-    [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"RIFF\0\0\0\0WEBPVP8 ", b"P5\n4 4", b"II*\0", b"\0\0\0\x1cftypavif", b"GIF89a"],
+    [
+        b"\x89PNG\r\n\x1a\n",
+        b"\xff\xd8\xff\xe0",
+        b"RIFF\0\0\0\0WEBPVP8 ",
+        b"P5\n4 4",
+        b"II*\0",
+        b"\0\0\0\x1cftypavif",
+        b"GIF89a",
+    ],
 )
 def test_files_of_other_suffixes_are_told_by_their_first_bytes(start):
     assert named(catalogue("n0001", "a.jpg_large", start=start), "train") == ["n0001", "a.jpg_large"]

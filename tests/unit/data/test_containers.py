@@ -97,11 +97,11 @@ def test_F26_a_file_that_changes_after_the_catalogue_was_made_is_a_flaw(photos, 
     (photos / "red" / "0.png").write_bytes(picture_bytes(size=(50, 50)))
     (photos / "red" / "1.png").unlink()
     found = contents(reader)
-    assert found["red/0.png"] == "changed while the collection was read"
+    assert found["red/0.png"] == "changed while the source was read"
     assert found["red/1.png"] == "does not exist"
 
 
-def test_F27_links_to_folders_are_not_followed_and_links_to_files_are(photos, picture_bytes, tmp_path):
+def test_F27_links_are_followed_but_never_in_a_circle(photos, picture_bytes, tmp_path):
     (tmp_path / "outside.png").write_bytes(picture_bytes())
     (photos / "red" / "up").symlink_to(photos)
     (photos / "red" / "linked.png").symlink_to(tmp_path / "outside.png")
@@ -111,7 +111,9 @@ def test_F27_links_to_folders_are_not_followed_and_links_to_files_are(photos, pi
     assert len(found) == 14
     assert found["red/linked.png"] == picture_bytes()
     assert "link" in found["red/loop.png"]
-    assert list(reader.notes()) == ["1 link to a folder was not followed."]
+    assert list(reader.notes()) == [
+        "1 link to a folder was not followed: the folder is in the data set already, or the data set in it."
+    ]
 
 
 def test_F27_pipes_and_sockets_are_not_touched(photos):
@@ -302,3 +304,51 @@ def test_a_zip_with_backslashes_from_windows_has_folders(tmp_path, picture_bytes
     reader = ZipSource(tmp_path / "x.zip")
     assert reader.labels().names == ("cats", "dogs")
     assert contents(reader) == {"cats/1.png": picture_bytes(), "dogs/1.png": picture_bytes()}
+
+
+def test_class_folders_that_are_links_are_classes_and_no_folder_counts_twice(photos, tmp_path):
+    chosen = tmp_path / "chosen"
+    chosen.mkdir()
+    for name, target in (("cat", "red"), ("dog", "blue"), ("same", "blue"), ("up", ".."), ("self", "../chosen")):
+        (chosen / name).symlink_to(photos / target if name != "self" else chosen)
+    source = FolderSource(chosen)
+    assert source.labels().names == ("cat", "dog")
+    assert len(source.items()) == 8
+    assert source.notes()[0].startswith("3 links to a folder were not followed")
+
+
+def test_a_compressed_tar_is_decompressed_once(photos, tarred, tmp_path, monkeypatch):
+    reads = []
+    monkeypatch.setattr(tars, "tar_members", lambda path, members=tars.tar_members: reads.append(path) or members(path))
+    source = TarSource(tarred(photos, tmp_path / "x.tar.gz"))
+    for _ in range(2):
+        assert len(contents(source)) == 12
+        assert source.labels().names == ("blue", "green", "red")
+        source.stamp()
+    assert len(reads) == 1
+
+
+@pytest.mark.parametrize("encoding", ["cp437", "utf-8"])
+def test_names_in_a_zip_that_nobody_declared_to_be_utf_8(tmp_path, picture_bytes, encoding):
+    path = zip_of(tmp_path / "x.zip", {"caf\xe9/1.png": picture_bytes(), "th\xe9/2.png": picture_bytes()})
+    data = path.read_bytes()
+    for name in ("caf\xe9", "th\xe9"):  # as if the flag for UTF-8 had never been there
+        data = data.replace(name.encode(), name.encode(encoding).ljust(len(name.encode()), b"_"))
+    data = bytearray(data)
+    for magic, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        start = -1
+        while (start := data.find(magic, start + 1)) >= 0:
+            data[start + at + 1] &= ~0x08
+    path.write_bytes(data)
+    names = [item.name for item in ZipSource(path).items()]
+    assert names == (["caf\xe9/1.png", "th\xe9/2.png"] if encoding == "utf-8" else ["caf\xe9_/1.png", "th\xe9_/2.png"])
+
+
+@pytest.mark.parametrize("system", [0, 3, 10])
+def test_backslashes_separate_whatever_system_made_the_zip(tmp_path, picture_bytes, system):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for name in ("cat\\1.png", "dog\\1.png"):
+            info = zipfile.ZipInfo("x")
+            info.create_system, info.filename = system, name
+            archive.writestr(info, picture_bytes())
+    assert ZipSource(tmp_path / "x.zip").labels().names == ("cat", "dog")

@@ -91,9 +91,9 @@ def test_names_of_classes_in_a_stylegan_file_are_read_with_backslashes_and_a_byt
 )
 def test_tables_of_labels_beside_the_images_win_over_folders(file, content):
     assert beside(["x/1.png", "x/2.png"], content, f"x/{file}")[0] == Labels(("a", "b"), (1, 0))
-    assert beside(["x/1.png", "x/2.png"], content.replace(b"1.png", b"x/1.png").replace(b"2.png", b"x/2.png"), file)[0] == Labels(
-        ("a", "b"), (1, 0)
-    )
+    assert beside(["x/1.png", "x/2.png"], content.replace(b"1.png", b"x/1.png").replace(b"2.png", b"x/2.png"), file)[
+        0
+    ] == Labels(("a", "b"), (1, 0))
 
 
 def test_whole_numbers_stay_the_numbers_of_their_classes():
