@@ -170,9 +170,9 @@ class Collection(Source):
             inside = self.inventory()
             held = inside if inside == "nothing" else f"{inside}, but no image" if inside else "no image"
             raise DatasetError(
-                " ".join([f"{quoted(self.path)} holds {held}.", *self.notes()]),
+                f"{quoted(self.path)} holds {held}.",
                 f"Images end in {', '.join(SUFFIXES)}; hidden names are passed over. "
-                "`gancli dataset list` shows the data sets that have a name.",
+                + " ".join([*self.notes(), "`gancli dataset list` shows the data sets that have a name."]),
             )
 
     def _sound_headers(self, config: DataConfig, watch: Watch) -> list[Header]:

@@ -186,7 +186,7 @@ def test_what_is_not_pictures_is_said_to_be_so(tmp_path, write_idx, array, words
 
 @pytest.mark.parametrize(
     ("array", "words"),
-    [(LABELS[:3], "holds 3 labels for 4 pictures"), (GREY, "holds no labels: it has 3 dimensions")],
+    [(LABELS[:3], "holds labels 3 for 4 images"), (GREY, "holds labels 4 x 3 x 5 for 4 images")],
 )
 def test_labels_that_do_not_fit_are_one_error(tmp_path, write_idx, array, words):
     with pytest.raises(DatasetError, match=words):

@@ -349,7 +349,7 @@ def test_other_sizes_and_channels_of_arrays(tmp_path, write_idx):
     data = loaded(path, image_size="8x6", channels=3)
     assert data.images.images.shape == (3, 3, 8, 6)
     assert set(data.images.images.flatten().tolist()) == {200}
-    assert data.images.notes[-1] == "Pictures are 1x10x10 and are made 3x8x6."
+    assert data.images.notes[-1] == "Images are 1x10x10 and are resized to 3x8x6."
 
 
 def test_the_mapped_block_trains_like_one_in_memory(photos):
@@ -373,3 +373,43 @@ def test_F25_a_file_of_anything_else_says_what_would_be_right(tmp_path):
     (tmp_path / "x").write_bytes(b"%PDF-1.7 and so on")
     with pytest.raises(DatasetError, match=r"it starts with the bytes 25 50 44 46\. Give a folder, zip or tar"):
         loaded(tmp_path / "x")
+
+
+def test_whatever_is_not_used_or_changed_is_counted(photos, picture_bytes):
+    from PIL import Image
+
+    frames = [Image.new("RGB", (12, 10), colour) for colour in ("red", "blue", "green")]
+    frames[0].save(photos / "red" / "moving.gif", save_all=True, append_images=frames[1:])
+    (photos / "red" / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    (photos / "red" / "notes.txt").write_bytes(b"about")
+    (photos / "red" / "n0001").write_bytes(picture_bytes())
+    notes = " ".join(loaded(photos).images.notes)
+    assert "1 animation or stack: the first frame of each is used, 2 further frames not." in notes
+    assert "1 image in formats that cannot be read, such as HEIC" in notes
+    assert "1 other file not used (1 .txt)" in notes
+    assert "1 image of seldom kinds, read like the others (1 without suffix)" in notes
+
+
+def test_sixteen_bits_that_hold_twelve_are_not_nearly_black(tmp_path):
+    from PIL import Image
+
+    (tmp_path / "x").mkdir()
+    for i in range(4):
+        Image.fromarray(np.full((8, 8), 1000 * (i + 1), np.uint16)).save(tmp_path / "x" / f"{i}.png")
+    data = loaded(tmp_path / "x").images
+    assert data.images[:, 0, 0, 0].tolist() == [62, 125, 187, 249]
+    assert data.notes[0].startswith("4 images whose 16 bits per channel hold 12 at most (largest value 4,000): 4,095")
+
+
+def test_only_heic_is_an_error_that_says_what_to_do(tmp_path):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(DatasetError, match="such as HEIC, so not used .*: convert them to JPEG or PNG"):
+        loaded(tmp_path / "x")
+
+
+def test_more_pixels_than_are_decoded_name_the_setting(photos, picture_bytes):
+    (photos / "red" / "big.png").write_bytes(picture_bytes(size=(40, 30)))
+    with pytest.raises(DatasetError, match=r"more than 1,000 pixels; data\.max_pixels allows more"):
+        loaded(photos, max_pixels=1000)
+    assert len(loaded(photos, max_pixels=1200).images.images) == 13

@@ -136,7 +136,7 @@ def test_F16_a_pickle_in_an_archive_is_not_unpickled(tmp_path):
 
 def test_F21_a_zip_bomb_is_refused_before_it_unpacks(tmp_path, monkeypatch):
     path = archive(tmp_path / "a.npz", "images.npy", np.zeros((9, 40, 40), np.uint8))
-    monkeypatch.setattr("gancli.data.idx.MAX_BYTES", 1000)
+    monkeypatch.setattr("gancli.data.arrays.MAX_BYTES", 1000)
     with pytest.raises(DatasetError, match="At most 1,000 bytes are read"):
         of_pictures(path, 1)
 

@@ -26,7 +26,7 @@ def fives(monkeypatch):
 def test_a_size_that_the_architecture_can_make_is_chosen_and_said(configure):
     game = set_up(configure())
     assert game.image.shape == (1, 10, 10)
-    assert game.notes[0].startswith("The architecture 'dense' makes no pictures of 1x8x8, but of 10x10; --image-size")
+    assert game.notes[0].startswith("The architecture 'dense' cannot generate images of 1x8x8, only of 10x10; --image-size")
 
 
 @pytest.mark.usefixtures("fives")
