@@ -69,7 +69,7 @@ def of_model(model: Sampler[Images], n: int, seed: int = 0) -> Subject:
         asked=None if labels is None else torch.as_tensor(labels),
         facts={"run": origin.run, "step": origin.step, "weights": origin.weights, "digest": origin.digest, "seed": seed},
         run=_run_of(origin.checkpoint),
-        class_names=tuple(model.class_names),
+        class_names=() if labels is None else tuple(model.class_names),
     )
 
 
