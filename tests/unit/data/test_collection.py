@@ -404,7 +404,7 @@ def test_sixteen_bits_that_hold_twelve_are_not_nearly_black(tmp_path):
 def test_only_heic_is_an_error_that_says_what_to_do(tmp_path):
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
-    with pytest.raises(DatasetError, match="such as HEIC, so not used .*: convert them to JPEG or PNG"):
+    with pytest.raises(DatasetError, match=r"such as HEIC, so not used .*: convert them to JPEG or PNG"):
         loaded(tmp_path / "x")
 
 

@@ -151,8 +151,8 @@ def test_F21_a_bomb_in_a_zip_is_one_flaw_and_is_not_unpacked(tmp_path, picture_b
 
 
 def test_F21_a_member_that_lies_about_its_size_is_one_flaw(tmp_path, picture_bytes):
-    from gancli.data.fit import Fit
     from gancli.data.decoding import decode_all
+    from gancli.data.fit import Fit
 
     path = zip_of(tmp_path / "x.zip", {"a.png": picture_bytes() + bytes(5_000_000), "b.png": picture_bytes()})
     data = bytearray(path.read_bytes())
@@ -230,8 +230,8 @@ def test_F13_the_check_sum_behind_a_compressed_tar_is_read(tmp_path, tarred):
 
 
 def test_F12_a_damaged_member_of_a_zip_is_one_flaw(tmp_path, photos, zipped):
-    from gancli.data.fit import Fit
     from gancli.data.decoding import decode_all
+    from gancli.data.fit import Fit
 
     path = zipped(photos, tmp_path / "x.zip")
     data = bytearray(path.read_bytes())

@@ -147,7 +147,7 @@ def test_the_size_is_known_before_anything_is_decoded(photos):
     source.load(DataConfig(dataset=str(photos)), lambda doing, *_: what.append(doing))
     assert set(what) == {"decoding images"}
     again = open_source(str(photos))
-    assert again.spec(DataConfig(dataset=str(photos)), lambda doing, *_: what.append("again")) == spec
+    assert again.spec(DataConfig(dataset=str(photos)), lambda *_: what.append("again")) == spec
     assert "again" not in what
 
 

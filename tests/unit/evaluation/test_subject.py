@@ -10,8 +10,10 @@ import torch
 from PIL import Image
 
 import gancli
+from gancli.config.schema import DataConfig
 from gancli.errors import DatasetError, UsageError
-from gancli.evaluation.subject import of_model, of_pictures, refuse_other_shape
+from gancli.evaluation.reference import of_size
+from gancli.evaluation.subject import of_model, of_pictures, refuse_other_shape, size_at
 from gancli.sampling.sample import Request, write
 
 
@@ -155,3 +157,22 @@ def test_a_file_of_another_kind_is_one_line(tmp_path):
 def test_pictures_of_another_shape_cannot_be_compared(model):
     with pytest.raises(UsageError, match=r"1x8x8, those of the data set 'mnist' 1x28x28\. Make them that size, or name"):
         refuse_other_shape(of_model(model, 3), (1, 28, 28), "mnist")
+
+
+def test_the_size_of_images_is_that_of_their_files(tmp_path):
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (90, 70)).save(tmp_path / "images" / "a.png")
+    np.savez(tmp_path / "x.npz", images=np.zeros((3, 9, 7), np.uint8))
+    assert size_at(tmp_path / "images") == (70, 90)
+    assert size_at(tmp_path / "x.npz") == (9, 7)
+
+
+def test_encoded_images_are_read_in_the_size_that_they_are_compared_in(tmp_path, monkeypatch):
+    monkeypatch.setenv("GANCLI_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (90, 70)).save(tmp_path / "images" / "a.png")
+    data = DataConfig(dataset=str(tmp_path / "images"), fit="pad")
+    assert of_size(data, (16, 24)).image_size == "16x24"
+    assert of_size(data, (64, 64)) == data  # the size that it has anyway
+    assert of_size(data.model_copy(update={"image_size": "32"}), (16, 24)).image_size == "32"
+    assert of_size(DataConfig(dataset="mnist"), (16, 16)).image_size is None

@@ -57,7 +57,9 @@ def test_the_size_belongs_to_the_run(configure, tmp_path, stop_after):
     assert data_of(facts).image_size == "10"
 
 
-def test_a_size_is_chosen_before_anything_is_decoded_and_the_architecture_is_asked_a_few_times(configure, tmp_path, monkeypatch):
+def test_a_size_is_chosen_before_anything_is_decoded_and_the_architecture_is_asked_a_few_times(
+    configure, tmp_path, monkeypatch
+):
     from PIL import Image
 
     asked, done = [], []
