@@ -34,6 +34,7 @@ __all__ = [
     "normalised",
     "part_of",
     "sniff",
+    "uncommon",
 ]
 
 SUFFIXES = (
@@ -152,7 +153,7 @@ class Catalogue:
             else:
                 others[suffix] += 1
         parts, outside = _divided(images)
-        return cls(parts, sidecars, (*_uncommon(images), *_unused(others), *outside))
+        return cls(parts, sidecars, (*_unused(others), *outside))
 
 
 def normalised(name: str) -> str:
@@ -196,6 +197,16 @@ def part_of(word: str) -> Part | None:
     """
     match = _PART.fullmatch(word)
     return match and Part(SPLITS[match[1].lower()], (match[2] or "").upper())
+
+
+def uncommon(images: Sequence[Item]) -> list[str]:
+    """A note about images whose suffix is not one of the common ones."""
+    suffixes = Counter(PurePosixPath(image.name).suffix.lower() for image in images)
+    rest = Counter({suffix: number for suffix, number in suffixes.items() if suffix not in COMMON})
+    if not rest:
+        return []
+    listed = ", ".join(f"{number:,} {visible(suffix[:12]) or 'without suffix'}" for suffix, number in rest.most_common(5))
+    return [f"{count(rest.total(), 'image')} in less common formats, read like the others ({listed})."]
 
 
 def _divided(images: Sequence[Item]) -> tuple[Parts, tuple[str, ...]]:
@@ -243,16 +254,6 @@ def _divides(below: dict[str, bool]) -> bool:
         return True
     nested = {word for word, has_folders in below.items() if has_folders}
     return len(below) > 1 and bool(nested) and all(map(part_of, nested))
-
-
-def _uncommon(images: Sequence[Item]) -> list[str]:
-    """A note about images whose suffix is seldom that of one."""
-    suffixes = Counter(PurePosixPath(image.name).suffix.lower() for image in images)
-    rest = Counter({suffix: number for suffix, number in suffixes.items() if suffix not in COMMON})
-    if not rest:
-        return []
-    listed = ", ".join(f"{number:,} {visible(suffix[:12]) or 'without suffix'}" for suffix, number in rest.most_common(5))
-    return [f"{count(rest.total(), 'image')} of seldom kinds, read like the others ({listed})."]
 
 
 def _unused(others: Counter[str]) -> list[str]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
 from gancli.data import cache
 from gancli.data.arrays import notes_on_classes
-from gancli.data.catalogue import SUFFIXES, Catalogue, Item, Part
+from gancli.data.catalogue import SUFFIXES, Catalogue, Item, Part, uncommon
 from gancli.data.decoded import Facts, finished, mapped, unfinished
 from gancli.data.decoding import Flaw, Opened, decode_all, picky_pillow, read_all, reading, survey
 from gancli.data.fit import DEEPEST, Fit, choose
@@ -43,6 +43,7 @@ FORMAT = 3
 """Version of what is kept; a change makes all sets anew."""
 PIXEL_KEYS = ("image_size", "channels", "fit", "alpha", "background", "max_pixels")
 SHOWN = 3
+TOO_LARGE = "data.max_pixels"
 CHECKED_BYTES = 2**30
 """Up to here (a second's work) a kept set is compared with its fingerprint whenever it is used."""
 SAMPLES, SAMPLE_BYTES = 64, 2**14
@@ -247,7 +248,7 @@ class FileSource(Collection):
 
     def notes(self) -> tuple[str, ...]:
         """See :meth:`Collection.notes`."""
-        return (*self.notes_on_files(), *self.catalogue.notes, *self._labelled[1])
+        return (*self.notes_on_files(), *uncommon(self._items), *self.catalogue.notes, *self._labelled[1])
 
     def unlabelled(self) -> tuple[str, ...]:
         """See :meth:`Collection.unlabelled`."""
@@ -286,14 +287,16 @@ class FileSource(Collection):
 def _too_many_broken(source: Collection, config: DataConfig, broken: Sequence[tuple[str, str]]) -> DatasetError:
     """More images are broken than ``data.allow_broken`` permits: which, and why."""
     total = len(source.items())
-    remedy, allowed = "`gancli dataset show` lists all of them.", ""
-    if len(broken) < total:
+    remedy, allowed, what = "`gancli dataset show` lists all of them.", "", "broken"
+    if all(TOO_LARGE in flaw for _, flaw in broken):
+        what, remedy = "too large", f"Resize them, or set the limit with -s {TOO_LARGE}=N. {remedy}"
+    elif len(broken) < total:
         share = min(1.0, len(broken) / total + 0.01)
         remedy = f"`gancli dataset show` lists all of them; -s data.allow_broken={share:.2f} trains without them."
         allowed = f", more than {config.allow_broken:.0%}"
     return DatasetError(
         f"{count(len(broken), 'image')} of {total:,} in {quoted(source.path)} "
-        f"{'is' if len(broken) == 1 else 'are'} broken{allowed} ({_listed(broken, ', ')}).",
+        f"{'is' if len(broken) == 1 else 'are'} {what}{allowed} ({_listed(broken, ', ')}).",
         remedy,
     )
 

@@ -512,7 +512,7 @@ def _explained() -> Iterator[None]:
         raise Flaw("not an image in a format that is read (" + ", ".join(FORMATS).lower() + ")") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         limit = f"{Image.MAX_IMAGE_PIXELS or 0:,}"
-        raise Flaw(f"more than {limit} pixels; data.max_pixels allows more") from error
+        raise Flaw(f"more than {limit} pixels (data.max_pixels)") from error
     except Exception as error:  # decoders raise anything from struct.error to RecursionError
         text = " ".join(str(error).split())
         if "truncated" in text.lower():

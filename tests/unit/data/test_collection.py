@@ -387,7 +387,7 @@ def test_whatever_is_not_used_or_changed_is_counted(photos, picture_bytes):
     assert "1 animation or stack: the first frame of each is used, 2 further frames not." in notes
     assert "1 image in formats that cannot be read, such as HEIC" in notes
     assert "1 other file not used (1 .txt)" in notes
-    assert "1 image of seldom kinds, read like the others (1 without suffix)" in notes
+    assert "1 image in less common formats, read like the others (1 without suffix)" in notes
 
 
 def test_sixteen_bits_that_hold_twelve_are_not_nearly_black(tmp_path):
@@ -410,6 +410,9 @@ def test_only_heic_is_an_error_that_says_what_to_do(tmp_path):
 
 def test_more_pixels_than_are_decoded_name_the_setting(photos, picture_bytes):
     (photos / "red" / "big.png").write_bytes(picture_bytes(size=(40, 30)))
-    with pytest.raises(DatasetError, match=r"more than 1,000 pixels; data\.max_pixels allows more"):
+    with pytest.raises(
+        DatasetError,
+        match=r"1 image of 13 in .* is too large .*more than 1,000 pixels \(data\.max_pixels\).*-s data\.max_pixels=N",
+    ):
         loaded(photos, max_pixels=1000)
     assert len(loaded(photos, max_pixels=1200).images.images) == 13

@@ -322,7 +322,7 @@ def test_a_large_jpeg_is_decoded_at_a_fraction_and_other_formats_name_the_settin
     with picky_pillow(100_000):
         assert abs(decoded(saved(big, "JPEG"), Fit(8, 8, 3))[:, 4, 4].astype(int) - RED).max() <= 3
         assert seen(saved(big, "JPEG")).width == 640
-        with pytest.raises(Flaw, match=r"more than 100,000 pixels; data\.max_pixels allows more"):
+        with pytest.raises(Flaw, match=r"more than 100,000 pixels \(data\.max_pixels\)"):
             decoded(saved(big, "PNG"))
     with picky_pillow(50_000), pytest.raises(Flaw, match="more than 50,000 pixels"):
         decoded(saved(big, "JPEG"))
