@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 __all__ = [
+    "SNIFFED_BYTES",
     "SUFFIXES",
     "Catalogue",
     "Item",

@@ -12,7 +12,7 @@ import os
 from abc import abstractmethod
 from collections import Counter
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from itertools import islice
 from statistics import median_high
@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
 from gancli.data import cache
 from gancli.data.arrays import notes_on_classes
-from gancli.data.catalogue import SUFFIXES, Catalogue, Item, Part, uncommon
+from gancli.data.catalogue import SNIFFED_BYTES, SUFFIXES, Catalogue, Item, Part, uncommon
 from gancli.data.decoded import Facts, finished, mapped, unfinished
-from gancli.data.decoding import Flaw, Opened, decode_all, picky_pillow, read_all, reading, survey
+from gancli.data.decoding import MAX_FILE_BYTES, Flaw, Opened, decode_all, picky_pillow, reading, survey
 from gancli.data.fit import DEEPEST, Fit, choose
 from gancli.data.labels import Labels, labels_of
 from gancli.data.paths import count, open_regular, quoted, visible
@@ -215,7 +215,7 @@ class FileSource(Collection):
     @cached_property
     def catalogue(self) -> Catalogue:
         """Images by part, files of labels, and what is not used."""
-        return Catalogue.of(self.files(), lambda item: self._read(item)[:32], backslashes=self.backslashes)
+        return Catalogue.of(self.files(), partial(self._read, size=SNIFFED_BYTES), backslashes=self.backslashes)
 
     def parts(self) -> tuple[Part, ...]:
         """See :meth:`Source.parts`."""
@@ -273,14 +273,14 @@ class FileSource(Collection):
             [item.path for item in self._items],
         )
 
-    def _read(self, item: Item) -> bytes:
-        """What is in a file; nothing if it cannot be read."""
+    def _read(self, item: Item, size: int = MAX_FILE_BYTES) -> bytes:
+        """What is in a file, or its beginning; nothing if it cannot be read."""
         try:
             stream = self.opened(item)
         except Flaw:
             return b""
         with stream:
-            data = reading(Opened(0, stream), read_all)
+            data = reading(Opened(0, stream), lambda stream: stream.read(size))
         return data if isinstance(data, bytes) else b""
 
 
