@@ -105,6 +105,7 @@ class ImageSpec:
             [0, classes); 0 for an unconditional one.
         source: ``(channels, height, width)`` of the image that an image-to-image generator takes;
             None for a generator of latents alone.
+        paired: whether each source image belongs to one image of the data set.
     """
 
     channels: int
@@ -112,6 +113,7 @@ class ImageSpec:
     width: int
     classes: int = 0
     source: tuple[int, int, int] | None = None
+    paired: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -289,6 +291,8 @@ class Architecture(ABC, Generic[ConfigT]):
     """The Pydantic model of the options."""
     defaults: ClassVar[Mapping[str, Any]] = {}
     """Training settings that suit these networks, see :data:`Defaults`."""
+    translates: ClassVar[bool] = False
+    """Whether the generator makes images of source images, ``generator(z, source)``, instead of latents alone."""
 
     def supports(self, config: ConfigT, image: ImageSpec) -> str | None:  # noqa: ARG002  (for subclasses)
         """None if such images can be generated, else the reason why not, as a sentence for the user."""
@@ -470,7 +474,7 @@ class ImageSet:
         _, channels, height, width = self.images.shape
         source = None if self.sources is None else (*self.sources.shape[1:],)
         classes = len(self.class_names) if conditional else 0
-        return ImageSpec(channels, height, width, classes, source)
+        return ImageSpec(channels, height, width, classes, source, self.paired)
 
 
 class Dataset(ABC):
