@@ -12,6 +12,7 @@ from gancli.data import open_source
 from gancli.data.collection import Collection
 from gancli.data.decoding import read_all, reading
 from gancli.data.paths import count, visible
+from gancli.version import __version__
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,7 +155,7 @@ def write_sheet(loaded: Loaded, path: Path) -> None:
     pixels = loaded.images.images.numpy()
     chosen = np.linspace(0, len(pixels) - 1, min(SHEET_IMAGES, len(pixels))).round().astype(int)
     buffer = BytesIO()
-    save_png(grid(np.ascontiguousarray(pixels[chosen].transpose(0, 2, 3, 1))), buffer)
+    save_png(grid(np.ascontiguousarray(pixels[chosen].transpose(0, 2, 3, 1))), buffer, {"gancli": __version__})
     write_atomically(path, buffer.getvalue())
 
 
