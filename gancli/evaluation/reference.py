@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from gancli.config.schema import DataConfig
-from gancli.data import load_images
+from gancli.config.schema import LONGEST_SIDE, SHORTEST_SIDE, DataConfig
+from gancli.data import load_images, open_source
 from gancli.errors import DatasetError
 from gancli.evaluation.cache import cached
 from gancli.metrics.choice import extractor_for
@@ -82,6 +82,19 @@ def data_of(provenance: Provenance) -> DataConfig:
     settings = provenance.config
     known = {field: settings[f"data.{field}"] for field in DataConfig.model_fields if f"data.{field}" in settings}
     return DataConfig.model_validate({"dataset": provenance.dataset.name, **known})
+
+
+def of_size(data: DataConfig, size: tuple[int, ...]) -> DataConfig:
+    """The same, with encoded images of any size read in this one (height and width), unless another was chosen."""
+    from gancli.data.collection import Collection
+
+    source = open_source(data.dataset)
+    allowed = all(SHORTEST_SIDE <= side <= LONGEST_SIDE for side in size)
+    if data.image_size is None and allowed and isinstance(source, Collection):
+        spec = source.spec(data)
+        if (spec.height, spec.width) != size:
+            return data.model_copy(update={"image_size": "x".join(map(str, size))})
+    return data
 
 
 def load_reference(

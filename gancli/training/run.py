@@ -19,7 +19,8 @@ from gancli.checkpoint.store import CheckpointStore
 from gancli.config.resolve import flatten, refuse_changes, resolve
 from gancli.config.schema import LENGTHS, RunConfig
 from gancli.data.paths import count
-from gancli.errors import CheckpointError, ConfigError, RunError, StorageError
+from gancli.data.source import located
+from gancli.errors import CheckpointError, ConfigError, DatasetError, RunError, StorageError
 from gancli.events import Preparing
 from gancli.runs import RunDirectory, create_run, refuse_missing_architecture, refuse_name
 from gancli.runtime.processes import ALONE
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gancli.checkpoint.loading import Checkpoint
-    from gancli.data.watch import Watch
+    from gancli.data import Watch
     from gancli.events import Event, RunEnded
     from gancli.runtime.processes import Processes
     from gancli.training.plan import Plan
@@ -85,7 +86,7 @@ def train(
     """
     if name is not None:
         refuse_name(runs_dir, name)
-    game = set_up_together(config, processes, _told(observe))
+    game = set_up_together(located(config), processes, _told(observe))
     run = create_run(runs_dir, name, game.data.name, game.arch.name.rpartition(":")[2])
     prepared = False
     try:
@@ -140,7 +141,11 @@ def resume(
         allowed = allow_changes or _announced(run, checkpoint.step)
         changed = _changes(facts, config, checkpoint, allowed=allowed)
         divided_anew = _divisions(facts, config, processes, checkpoint.step)
-        game = set_up_together(config, processes, _told(observe))
+        try:
+            game = set_up_together(config, processes, _told(observe))
+        except DatasetError as error:
+            remedy = f"{error.remedy} If the images were moved, name their new place with --dataset."
+            raise DatasetError(error.problem, remedy) from error
         plan = _continued(game.plan, facts, config, changed, checkpoint.step)
         game = replace(game, plan=plan, divided_anew=divided_anew, changes=changed)
         _refuse_other_data(facts, game)
@@ -193,7 +198,7 @@ def _load_or_explain(store: CheckpointStore, run: RunDirectory, step: int | None
 def _changed(stored: RunConfig, changes: Mapping[str, object], *, allowed: bool) -> RunConfig:
     """The stored configuration with the changes, if they leave it the same model."""
     old = flatten(stored)
-    asked = resolve(flags={**_set_keys(old, changes), **changes}, environment={}).config
+    asked = located(resolve(flags={**_set_keys(old, changes), **changes}, environment={}).config)
     refuse_changes(old, flatten(asked), allowed=allowed)
     return asked
 

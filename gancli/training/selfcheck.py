@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gancli.checkpoint.store import CheckpointStore
-from gancli.data.idx import header
+from gancli.data.arrays import header
 from gancli.errors import CheckpointError, GancliError
 from gancli.runs import RunDirectory
 

@@ -9,9 +9,9 @@ import torch
 
 from gancli.checkpoint.provenance import Change, ImageSize, Length, MadeBy, Provenance, TrainedOn
 from gancli.config.resolve import flatten, load_objective
+from gancli.data import Watch, unwatched
 from gancli.data.batches import Batches
 from gancli.data.paths import count
-from gancli.data.watch import Watch, unwatched
 from gancli.errors import DatasetError
 from gancli.gan.augmentation import augmentation_for
 from gancli.gan.build import build_training, kinds_of_steps
@@ -235,7 +235,8 @@ def mean_image(images: torch.Tensor) -> torch.Tensor:
 def _image_spec(config: RunConfig, data: Loaded) -> ImageSpec:
     if config.model.conditional and not data.images.class_names:
         raise DatasetError(
-            f"'{data.name}' has no labels, which a conditional model learns.",
-            "Classes are sub-folders of pictures, or labels of IDX files (-s data.labels=PATH); or leave out --conditional.",
+            " ".join([f"'{data.name}' has no labels, which a conditional model learns.", *data.unlabelled]),
+            "Classes are sub-folders of images, labels beside them (dataset.json, metadata.jsonl, metadata.csv, labels.csv, "
+            ".cls), or labels of IDX files (-s data.labels=PATH); or leave out --conditional.",
         )
     return data.images.spec(conditional=config.model.conditional)

@@ -39,7 +39,7 @@ from gancli.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gancli.data.watch import Watch
+    from gancli.data import Watch
     from gancli.events import Event, RunEnded
     from gancli.runtime.processes import Processes
     from gancli.training.setup import Game

@@ -8,7 +8,16 @@ from PIL import Image
 
 from gancli import events
 from gancli.checkpoint.store import CheckpointStore
-from gancli.errors import CheckpointError, ConfigError, DivergedError, PluginError, RunBusyError, RunError, StorageError
+from gancli.errors import (
+    CheckpointError,
+    ConfigError,
+    DatasetError,
+    DivergedError,
+    PluginError,
+    RunBusyError,
+    RunError,
+    StorageError,
+)
 from gancli.metrics.probe import Probe
 from gancli.plugin import Architecture, Networks
 from gancli.runs import RunDirectory, find_run
@@ -349,6 +358,22 @@ def test_other_pictures_are_refused(configure, tmp_path, digits):
     (copy / "train-images-idx3-ubyte").write_bytes(pixels)
     with pytest.raises(ConfigError, match="is not the one that this run was trained on"):
         resume(run, changes={"train.epochs": 4})
+
+
+def test_images_that_were_moved_are_known_by_their_fingerprint(configure, tmp_path, digits, monkeypatch, stop_after):
+    shutil.copytree(digits, tmp_path / "here")
+    monkeypatch.chdir(tmp_path)
+    run = start(configure("data.dataset=./here"), tmp_path, stop=stop_after(3))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert resume(run, stop=stop_after(1)).step == 4
+    (tmp_path / "here").rename(tmp_path / "moved")
+    with pytest.raises(DatasetError, match=r"does not exist\..*name their new place with --dataset"):
+        resume(run, stop=stop_after(1))
+    assert resume(run, changes={"data.dataset": "../moved"}, stop=stop_after(1)).step == 5
+    assert resume(run, stop=stop_after(1)).step == 6
+    with pytest.raises(ConfigError, match="is not the one that this run was trained on"):
+        resume(run, changes={"data.dataset": "mnist"})
 
 
 def test_F58_a_changed_environment_is_noted(configure, tmp_path, stop_after):

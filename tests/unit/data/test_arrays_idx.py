@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gancli.data import idx
-from gancli.data.idx import digest, header, read_idx
+from gancli.data import arrays as idx
+from gancli.data.arrays import digest, header, read_idx
 from gancli.errors import DatasetError
 
 COMPRESS = {"plain": bytes, "gzip": gzip.compress, "xz": lzma.compress}
@@ -135,7 +135,7 @@ def test_F23_a_header_that_promises_more_than_is_ever_read(folder, compression):
 def test_F23_an_honest_bomb_is_refused_by_its_ratio(folder, compression):
     data = COMPRESS[compression](header((2**10, 2**10, 2**10 + 1)) + bytes(2**20))
     with at_most(20):
-        fails(folder / "bomb", data, r"No pictures shrink more than 200 times")
+        fails(folder / "bomb", data, r"No images shrink more than 200 times")
 
 
 @pytest.mark.parametrize("compression", ["gzip", "xz"])
@@ -169,7 +169,7 @@ def test_F23_no_memory_is_one_error(folder, idx_bytes, monkeypatch):
     def exhausted(*_):
         raise MemoryError
 
-    monkeypatch.setattr(idx, "payload", exhausted)
+    monkeypatch.setattr(idx, "_payload", exhausted)
     fails(folder / "large", idx_bytes(pictures((2, 2, 2))), "does not fit into memory")
 
 

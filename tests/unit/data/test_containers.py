@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gancli.data.readers import tars
-from gancli.data.readers.folder import FolderReader
-from gancli.data.readers.tars import TarReader, is_tar
-from gancli.data.readers.zips import ZipReader
+from gancli.data import tars
+from gancli.data.folder import FolderSource
+from gancli.data.tars import TarSource, is_tar
+from gancli.data.zips import ZipSource
 from gancli.errors import DatasetError
 
 
@@ -45,12 +45,12 @@ def reader(request, photos, zipped, tarred, tmp_path):
     (photos / "notes.txt").write_bytes(b"x")
     match request.param:
         case "folder":
-            return FolderReader(photos)
+            return FolderSource(photos)
         case "zip" | "deflated zip":
             way = zipfile.ZIP_STORED if request.param == "zip" else zipfile.ZIP_DEFLATED
-            return ZipReader(zipped(photos, tmp_path / "x.zip", way))
+            return ZipSource(zipped(photos, tmp_path / "x.zip", way))
         case _:
-            return TarReader(tarred(photos, tmp_path / f"x.{request.param}"))
+            return TarSource(tarred(photos, tmp_path / f"x.{request.param}"))
 
 
 def test_every_reader_finds_the_pictures_and_their_classes(reader, photos):
@@ -70,54 +70,56 @@ def test_every_reader_can_start_in_the_middle(reader):
 
 
 def test_every_reader_reads_stylegan_labels(photos, zipped, tarred, tmp_path):
-    names = [item.name for item in FolderReader(photos).items()]
+    names = [item.name for item in FolderSource(photos).items()]
     (photos / "dataset.json").write_text(json.dumps({"labels": [[name, i % 2] for i, name in enumerate(names)]}))
     for reader in (
-        FolderReader(photos),
-        ZipReader(zipped(photos, tmp_path / "x.zip")),
-        TarReader(tarred(photos, tmp_path / "x.tar")),
+        FolderSource(photos),
+        ZipSource(zipped(photos, tmp_path / "x.zip")),
+        TarSource(tarred(photos, tmp_path / "x.tar")),
     ):
         given = dict(zip([item.name for item in reader.items()], reader.labels().numbers, strict=True))
         assert given == {name: i % 2 for i, name in enumerate(names)}
 
 
 def test_the_stamp_changes_with_the_content_and_not_with_the_place(photos):
-    before = FolderReader(photos).stamp()
+    before = FolderSource(photos).stamp()
     moved = photos.rename(photos.with_name("elsewhere"))
-    assert FolderReader(moved).stamp() == before
+    assert FolderSource(moved).stamp() == before
     (moved / "red" / "0.png").rename(moved / "red" / "9.png")
-    renamed = FolderReader(moved).stamp()
+    renamed = FolderSource(moved).stamp()
     os.utime(moved / "red" / "9.png", (1, 1))
-    assert len({before, renamed, FolderReader(moved).stamp()}) == 3
+    assert len({before, renamed, FolderSource(moved).stamp()}) == 3
 
 
 def test_F26_a_file_that_changes_after_the_catalogue_was_made_is_a_flaw(photos, picture_bytes):
-    reader = FolderReader(photos)
+    reader = FolderSource(photos)
     reader.items()
     (photos / "red" / "0.png").write_bytes(picture_bytes(size=(50, 50)))
     (photos / "red" / "1.png").unlink()
     found = contents(reader)
-    assert found["red/0.png"] == "changed while the collection was read"
+    assert found["red/0.png"] == "changed while the source was read"
     assert found["red/1.png"] == "does not exist"
 
 
-def test_F27_links_to_folders_are_not_followed_and_links_to_files_are(photos, picture_bytes, tmp_path):
+def test_F27_links_are_followed_but_never_in_a_circle(photos, picture_bytes, tmp_path):
     (tmp_path / "outside.png").write_bytes(picture_bytes())
     (photos / "red" / "up").symlink_to(photos)
     (photos / "red" / "linked.png").symlink_to(tmp_path / "outside.png")
     (photos / "red" / "loop.png").symlink_to("loop.png")
-    reader = FolderReader(photos)
+    reader = FolderSource(photos)
     found = contents(reader)
     assert len(found) == 14
     assert found["red/linked.png"] == picture_bytes()
     assert "link" in found["red/loop.png"]
-    assert reader.notes == ["1 link to a folder was not followed."]
+    assert list(reader.notes()) == [
+        "1 link to a folder was not followed: the folder is in the data set already, or the data set in it."
+    ]
 
 
 def test_F27_pipes_and_sockets_are_not_touched(photos):
     os.mkfifo(photos / "red" / "pipe.png")
     begin = time.monotonic()
-    assert len(contents(FolderReader(photos))) == 12
+    assert len(contents(FolderSource(photos))) == 12
     assert time.monotonic() - begin < 5
 
 
@@ -130,9 +132,9 @@ def test_F10_a_folder_that_cannot_be_read_is_noted(photos, monkeypatch):
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", denied)
-    reader = FolderReader(photos)
+    reader = FolderSource(photos)
     assert len(reader.items()) == 8
-    assert reader.notes == ["The folder red/ cannot be read: Permission denied."]
+    assert list(reader.notes()) == ["The folder red/ cannot be read: Permission denied."]
 
 
 def zip_of(path, members):
@@ -144,20 +146,20 @@ def zip_of(path, members):
 
 def test_F21_a_bomb_in_a_zip_is_one_flaw_and_is_not_unpacked(tmp_path, picture_bytes):
     path = zip_of(tmp_path / "x.zip", {"bomb.png": bytes(50 * 2**20), "good.png": picture_bytes()})
-    found = contents(ZipReader(path))
-    assert found == {"bomb.png": "said to shrink more than 200 times, as no picture does", "good.png": picture_bytes()}
+    found = contents(ZipSource(path))
+    assert found == {"bomb.png": "said to shrink more than 200 times, as no image does", "good.png": picture_bytes()}
 
 
 def test_F21_a_member_that_lies_about_its_size_is_one_flaw(tmp_path, picture_bytes):
+    from gancli.data.decoding import decode_all
     from gancli.data.fit import Fit
-    from gancli.data.pipeline import decode_all
 
     path = zip_of(tmp_path / "x.zip", {"a.png": picture_bytes() + bytes(5_000_000), "b.png": picture_bytes()})
     data = bytearray(path.read_bytes())
     real = (len(picture_bytes()) + 5_000_000).to_bytes(4, "little")
     assert data.count(real) >= 2
     path.write_bytes(data.replace(real, (100).to_bytes(4, "little")))
-    first, second = decode_all(ZipReader(path), Fit(8, 8, 3), workers=1)
+    first, second = decode_all(ZipSource(path).each(), Fit(8, 8, 3), workers=1)
     assert first.pixels is None
     assert second.pixels is not None
 
@@ -173,12 +175,12 @@ def test_F21_a_gzip_bomb_around_a_tar_ends_soon(tmp_path, monkeypatch):
     path.write_bytes(gzip.compress(buffer.getvalue()))
     assert is_tar(path)
     with pytest.raises(DatasetError, match="holds more than 200 times its own size"):
-        TarReader(path).items()
+        TarSource(path).items()
 
 
 def test_F22_names_that_lead_out_of_an_archive_lead_nowhere(tmp_path, picture_bytes):
     path = zip_of(tmp_path / "sub.zip", {"../../evil.png": picture_bytes(), "/abs.png": picture_bytes()})
-    assert contents(ZipReader(path)) == {"../../evil.png": picture_bytes(), "/abs.png": picture_bytes()}
+    assert contents(ZipSource(path)) == {"../../evil.png": picture_bytes(), "/abs.png": picture_bytes()}
     assert not (tmp_path.parent / "evil.png").exists()
     assert [file.name for file in tmp_path.iterdir()] == ["sub.zip"]
 
@@ -187,11 +189,11 @@ def test_F12_a_damaged_archive_is_one_error(tmp_path, photos, zipped, tarred):
     archive = zipped(photos, tmp_path / "x.zip")
     archive.write_bytes(archive.read_bytes()[:-40])
     with pytest.raises(DatasetError, match="damaged zip"):
-        ZipReader(archive)
+        ZipSource(archive)
     archive = tarred(photos, tmp_path / "x.tar.gz")
     archive.write_bytes(archive.read_bytes()[:-200])
     with pytest.raises(DatasetError, match="damaged tar"):
-        TarReader(archive).items()
+        TarSource(archive).items()
 
 
 @pytest.mark.parametrize("suffix", ["tar", "tar.gz"])
@@ -202,7 +204,7 @@ def test_F12_a_tar_that_ends_anywhere_but_at_its_end_is_not_a_smaller_one(tmp_pa
     for length in [3 * members + 100, 6 * members] if suffix == "tar" else [len(whole) - 4]:
         archive.write_bytes(whole[:length])
         with pytest.raises(DatasetError, match="damaged tar"):
-            TarReader(archive).items()
+            TarSource(archive).items()
 
 
 def test_F13_a_flipped_bit_in_the_header_of_a_member_is_not_the_end_of_a_tar(tmp_path, photos, tarred):
@@ -211,7 +213,7 @@ def test_F13_a_flipped_bit_in_the_header_of_a_member_is_not_the_end_of_a_tar(tmp
     data[data.index(b"red/0.png")] ^= 1
     archive.write_bytes(data)
     with pytest.raises(DatasetError, match=r"damaged tar archive: bad checksum at byte"):
-        TarReader(archive).items()
+        TarSource(archive).items()
 
 
 def test_F13_the_check_sum_behind_a_compressed_tar_is_read(tmp_path, tarred):
@@ -224,19 +226,19 @@ def test_F13_the_check_sum_behind_a_compressed_tar_is_read(tmp_path, tarred):
     data[len(data) // 2] ^= 1
     archive.write_bytes(data)
     with pytest.raises(DatasetError, match="damaged tar"):
-        TarReader(archive).items()
+        TarSource(archive).items()
 
 
 def test_F12_a_damaged_member_of_a_zip_is_one_flaw(tmp_path, photos, zipped):
+    from gancli.data.decoding import decode_all
     from gancli.data.fit import Fit
-    from gancli.data.pipeline import decode_all
 
     path = zipped(photos, tmp_path / "x.zip")
     data = bytearray(path.read_bytes())
     place = data.index(b"IDAT")
     data[place + 6] ^= 0xFF
     path.write_bytes(data)
-    decoded = list(decode_all(ZipReader(path), Fit(8, 8, 3)))
+    decoded = list(decode_all(ZipSource(path).each(), Fit(8, 8, 3)))
     assert [d.index for d in decoded if d.pixels is None] == [0]
     assert decoded[0].flaw
 
@@ -247,7 +249,7 @@ def test_an_encrypted_member_is_one_flaw(tmp_path, picture_bytes):
     data[6] |= 1
     data[data.index(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(data)
-    assert contents(ZipReader(path)) == {"a.png": "encrypted"}
+    assert contents(ZipSource(path)) == {"a.png": "encrypted"}
 
 
 def test_links_and_devices_in_a_tar_are_passed_over(tmp_path, picture_bytes):
@@ -259,9 +261,9 @@ def test_links_and_devices_in_a_tar_are_passed_over(tmp_path, picture_bytes):
         member = tarfile.TarInfo("good.png")
         member.size = len(picture_bytes())
         archive.addfile(member, io.BytesIO(picture_bytes()))
-    reader = TarReader(tmp_path / "x.tar")
+    reader = TarSource(tmp_path / "x.tar")
     assert contents(reader) == {"good.png": picture_bytes()}
-    assert reader.notes == ["3 links, devices or sparse files passed over."]
+    assert list(reader.notes()) == ["3 links, devices or sparse files passed over."]
 
 
 @pytest.mark.parametrize("name", ["empty.png"])
@@ -270,9 +272,9 @@ def test_F25_empty_members_are_flaws_everywhere(tmp_path, name, zipped, tarred):
     folder.mkdir()
     (folder / name).write_bytes(b"")
     for reader in (
-        FolderReader(folder),
-        ZipReader(zipped(folder, tmp_path / "x.zip")),
-        TarReader(tarred(folder, tmp_path / "x.tar")),
+        FolderSource(folder),
+        ZipSource(zipped(folder, tmp_path / "x.zip")),
+        TarSource(tarred(folder, tmp_path / "x.tar")),
     ):
         assert contents(reader) == {name: "empty"}
 
@@ -286,9 +288,9 @@ def test_labels_of_a_set_that_was_packed_with_its_folder(tmp_path, picture_bytes
     pairs = [[f"0000{i // 2}/{i}.png", i % 2] for i in range(4)]
     (folder / "faces" / "dataset.json").write_text(json.dumps({"labels": pairs}))
     readers = {
-        "folder": lambda: FolderReader(folder),
-        "zip": lambda: ZipReader(zipped(folder, tmp_path / "x.zip")),
-        "tar": lambda: TarReader(tarred(folder, tmp_path / "x.tar")),
+        "folder": lambda: FolderSource(folder),
+        "zip": lambda: ZipSource(zipped(folder, tmp_path / "x.zip")),
+        "tar": lambda: TarSource(tarred(folder, tmp_path / "x.tar")),
     }
     assert readers[kind]().labels().numbers == (0, 1, 0, 1)
 
@@ -299,6 +301,54 @@ def test_a_zip_with_backslashes_from_windows_has_folders(tmp_path, picture_bytes
             member = zipfile.ZipInfo(name)
             member.create_system = 0
             archive.writestr(member, picture_bytes())
-    reader = ZipReader(tmp_path / "x.zip")
+    reader = ZipSource(tmp_path / "x.zip")
     assert reader.labels().names == ("cats", "dogs")
     assert contents(reader) == {"cats/1.png": picture_bytes(), "dogs/1.png": picture_bytes()}
+
+
+def test_class_folders_that_are_links_are_classes_and_no_folder_counts_twice(photos, tmp_path):
+    chosen = tmp_path / "chosen"
+    chosen.mkdir()
+    for name, target in (("cat", "red"), ("dog", "blue"), ("same", "blue"), ("up", ".."), ("self", "../chosen")):
+        (chosen / name).symlink_to(photos / target if name != "self" else chosen)
+    source = FolderSource(chosen)
+    assert source.labels().names == ("cat", "dog")
+    assert len(source.items()) == 8
+    assert source.notes()[0].startswith("3 links to a folder were not followed")
+
+
+def test_a_compressed_tar_is_decompressed_once(photos, tarred, tmp_path, monkeypatch):
+    reads = []
+    monkeypatch.setattr(tars, "tar_members", lambda path, members=tars.tar_members: reads.append(path) or members(path))
+    source = TarSource(tarred(photos, tmp_path / "x.tar.gz"))
+    for _ in range(2):
+        assert len(contents(source)) == 12
+        assert source.labels().names == ("blue", "green", "red")
+        source.stamp()
+    assert len(reads) == 1
+
+
+@pytest.mark.parametrize("encoding", ["cp437", "utf-8"])
+def test_names_in_a_zip_that_nobody_declared_to_be_utf_8(tmp_path, picture_bytes, encoding):
+    path = zip_of(tmp_path / "x.zip", {"caf\xe9/1.png": picture_bytes(), "th\xe9/2.png": picture_bytes()})
+    data = path.read_bytes()
+    for name in ("caf\xe9", "th\xe9"):  # as if the flag for UTF-8 had never been there
+        data = data.replace(name.encode(), name.encode(encoding).ljust(len(name.encode()), b"_"))
+    data = bytearray(data)
+    for magic, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        start = -1
+        while (start := data.find(magic, start + 1)) >= 0:
+            data[start + at + 1] &= ~0x08
+    path.write_bytes(data)
+    names = [item.name for item in ZipSource(path).items()]
+    assert names == (["caf\xe9/1.png", "th\xe9/2.png"] if encoding == "utf-8" else ["caf\xe9_/1.png", "th\xe9_/2.png"])
+
+
+@pytest.mark.parametrize("system", [0, 3, 10])
+def test_backslashes_separate_whatever_system_made_the_zip(tmp_path, picture_bytes, system):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for name in ("cat\\1.png", "dog\\1.png"):
+            info = zipfile.ZipInfo("x")
+            info.create_system, info.filename = system, name
+            archive.writestr(info, picture_bytes())
+    assert ZipSource(tmp_path / "x.zip").labels().names == ("cat", "dog")

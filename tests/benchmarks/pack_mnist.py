@@ -1,4 +1,4 @@
-"""Makes the files of :mod:`gancli.data.mnist` from the canonical ones: ``python -m gancli.data.pack SOURCE TARGET``.
+"""Makes the files of :mod:`gancli.data.mnist` from the canonical ones: ``python tests/benchmarks/pack_mnist.py SOURCE TARGET``.
 
 Nothing but the compression changes. The settings are the best found for 28-byte rows of ink: four bits of context from the byte
 before (``lc``), none from the position (``lp``, ``pb``: rows are not aligned to a power of two). Measured on 20,000 of the
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gancli.data.idx import COMPRESSIONS, digest, header, read_idx
+from gancli.data.arrays import COMPRESSIONS, digest, header, read_idx
 from gancli.data.mnist import SHA256
 from gancli.errors import DatasetError, GancliError, UsageError
 
@@ -52,9 +52,9 @@ def pack_file(name: str, source: Path, target: Path) -> Path:
 
 def main(arguments: Sequence[str]) -> None:
     """Pack the four files of the folder ``arguments[0]`` into the folder ``arguments[1]``."""
-    if len(arguments) != 2:  # noqa: PLR2004
+    if len(arguments) != 2:
         raise UsageError(
-            f"Two folders are needed, not {len(arguments)}.", "Call it as: python -m gancli.data.pack SOURCE TARGET"
+            f"Two folders are needed, not {len(arguments)}.", "Call it as: python tests/benchmarks/pack_mnist.py SOURCE TARGET"
         )
     for name in SHA256:
         packed = pack_file(name, *map(Path, arguments))

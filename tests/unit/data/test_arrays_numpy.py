@@ -51,7 +51,7 @@ def test_a_split_is_an_array_of_its_own(tmp_path):
     np.savez(tmp_path / "x.npz", x_train=PIXELS, x_test=PIXELS[:1])
     assert len(loaded(tmp_path / "x.npz", "test").images) == 1
     np.savez(tmp_path / "y.npz", images=PIXELS)
-    with pytest.raises(DatasetError, match="holds images, but no test pictures"):
+    with pytest.raises(DatasetError, match="holds images, but no test images"):
         loaded(tmp_path / "y.npz", "test")
 
 
@@ -86,7 +86,7 @@ def test_F20_a_header_that_lies_is_refused_before_anything_is_allocated(tmp_path
 @pytest.mark.parametrize("text", ["(" * 5000, "{'shape': ", "__import__('os').abort()", "1e999999", "[" * 90, "'" * 3])
 def test_F20_a_header_that_is_no_header_is_one_error(tmp_path, text):
     (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode() + bytes(500))
-    with pytest.raises(DatasetError, match="damaged or no file of arrays"):
+    with pytest.raises(DatasetError, match="damaged or not a file of arrays"):
         loaded(tmp_path / "x.npy")
 
 
@@ -101,7 +101,7 @@ def test_F20_a_shape_that_is_no_shape_is_one_error(tmp_path, shape):
 def test_channels_first_or_last_is_said_where_both_could_be_meant(tmp_path, shape, doubtful):
     np.save(tmp_path / "x.npy", np.zeros(shape, np.uint8))
     notes = loaded(tmp_path / "x.npy").notes
-    assert any("taken as pictures of 3x6 with 3 channels" in note for note in notes) == doubtful
+    assert any("taken as images of 3x6 with 3 channels" in note for note in notes) == doubtful
 
 
 def test_F21_a_bomb_in_an_archive_is_refused(tmp_path):
@@ -114,19 +114,19 @@ def test_F21_a_bomb_in_an_archive_is_refused(tmp_path):
         for _ in range(1100):
             member.write(bytes(1_000_000))
     (tmp_path / "x.npz").write_bytes(buffer.getvalue())
-    with pytest.raises(DatasetError, match="No pictures shrink more than 200 times"):
+    with pytest.raises(DatasetError, match="No images shrink more than 200 times"):
         loaded(tmp_path / "x.npz")
 
 
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        ({"images": PIXELS.astype(np.float32)}, "array of float32"),
-        ({"images": PIXELS.astype(np.int32)}, "pictures of type int32"),
-        ({"images": LABELS.astype(np.uint8)}, "which are no pictures"),
-        ({"images": PIXELS, "labels": LABELS[:2]}, "labels 2 for 4 pictures"),
+        ({"images": PIXELS.astype(np.float32)}, "images of type float32"),
+        ({"images": PIXELS.astype(np.int32)}, "images of type int32"),
+        ({"images": LABELS.astype(np.uint8)}, "which is not images"),
+        ({"images": PIXELS, "labels": LABELS[:2]}, "labels 2 for 4 images"),
         ({"images": PIXELS, "labels": LABELS - 5}, "labels from -5 to -3"),
-        ({"thing": PIXELS}, "holds thing, but no train pictures"),
+        ({"thing": PIXELS}, "holds thing, but no train images"),
     ],
 )
 def test_what_is_no_set_of_pictures_is_one_error(tmp_path, arrays, words):

@@ -140,12 +140,12 @@ def test_F25_a_picture_that_is_only_a_path_is_one_flaw(tmp_path, picture_bytes):
     rows = [{"bytes": picture_bytes(), "path": None}] * 30 + [{"bytes": None, "path": "/etc/passwd"}]
     pq.write_table(pa.table({"image": pa.array(rows)}), tmp_path / "x.parquet")
     (note,) = loaded(tmp_path / "x.parquet").notes
-    assert note == "1 broken picture left out (row 30: without bytes: it is only a path)."
+    assert note == "1 broken image left out (row 30: without bytes: it is only a path)."
 
 
 def test_what_is_no_table_of_pictures_is_one_error(tmp_path):
     pq.write_table(pa.table({"text": ["a"]}), tmp_path / "x.parquet")
-    with pytest.raises(DatasetError, match=r"no column of encoded pictures, but text \(string\)"):
+    with pytest.raises(DatasetError, match=r"no column of encoded images, but text \(string\)"):
         loaded(tmp_path / "x.parquet")
     (tmp_path / "y.parquet").write_bytes(b"PAR1 and nothing more")
     with pytest.raises(DatasetError, match="damaged table"):
@@ -186,7 +186,7 @@ class FakeHub:
 
 @pytest.fixture
 def hub(monkeypatch, tmp_path, table):
-    from gancli.data import hub
+    from gancli.data import tables as hub
 
     monkeypatch.delenv("GANCLI_OFFLINE", raising=False)
     for name in ("other/train", "default/train", "default/test"):

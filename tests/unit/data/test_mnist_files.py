@@ -3,13 +3,20 @@ import shutil
 import subprocess
 import sys
 from importlib.resources import as_file, files
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gancli.data import mnist, pack
-from gancli.data.idx import read_idx
+from gancli.data import mnist
+from gancli.data.arrays import read_idx
 from gancli.errors import DatasetError, UsageError
+
+PACK = Path(__file__).parents[2] / "benchmarks" / "pack_mnist.py"
+_spec = spec_from_file_location("pack_mnist", PACK)
+pack = module_from_spec(_spec)
+_spec.loader.exec_module(pack)
 
 LABELS = "t10k-labels-idx1-ubyte"
 
@@ -48,8 +55,8 @@ def test_the_program_wants_two_folders():
 
 
 def test_the_program_ends_in_one_line():
-    done = subprocess.run([sys.executable, "-m", "gancli.data.pack"], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, PACK], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (
         1,
-        "Two folders are needed, not 0. Call it as: python -m gancli.data.pack SOURCE TARGET\n",
+        "Two folders are needed, not 0. Call it as: python tests/benchmarks/pack_mnist.py SOURCE TARGET\n",
     )

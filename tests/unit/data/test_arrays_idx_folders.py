@@ -4,7 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gancli.data.sources import find_images, find_labels, load_pictures, title
+from gancli.data import open_source
+from gancli.data.arrays import find_images, find_labels, load_idx
+from gancli.data.source import title
 from gancli.errors import DatasetError
 
 GREY = np.arange(4 * 3 * 5, dtype=np.uint8).reshape(4, 3, 5)
@@ -18,6 +20,10 @@ def mnist_like(tmp_path, write_idx):
         write_idx(tmp_path / f"{split}-images-idx3-ubyte.gz", GREY)
         write_idx(tmp_path / f"{split}-labels-idx1-ubyte.gz", LABELS)
     return tmp_path
+
+
+def load_pictures(images, labels):
+    return load_idx(images, "train", labels and str(labels))[0]
 
 
 def touch(folder, *names):
@@ -61,7 +67,7 @@ def test_grey_and_colour_of_one_name_are_not_confused(tmp_path):
 
 def test_a_folder_without_the_split_says_what_it_has(tmp_path):
     touch(tmp_path, "train-images-idx3-ubyte")
-    with pytest.raises(DatasetError, match="exactly one file of test pictures, but train-images-idx3-ubyte"):
+    with pytest.raises(DatasetError, match="exactly one file of test images, but train-images-idx3-ubyte"):
         find_images(tmp_path, "test")
 
 
@@ -79,7 +85,7 @@ def test_a_file_has_no_second_split(tmp_path):
 
 def test_an_unknown_split_names_the_known_ones(tmp_path):
     with pytest.raises(DatasetError, match=r"no split 'valid'\. Choose one of train, test\."):
-        find_images(tmp_path, "valid")
+        open_source(str(tmp_path), "valid")
 
 
 def test_F27_a_link_that_leads_to_itself_is_one_error(tmp_path):
@@ -162,15 +168,15 @@ def test_classes_without_pictures_are_noted(tmp_path, write_idx):
     labels = write_idx(tmp_path / "labels", np.array([1, 3, 3, 1], np.uint8))
     loaded = load_pictures(write_idx(tmp_path / "grey", GREY), labels)
     assert loaded.class_names == ("0", "1", "2", "3")
-    assert loaded.notes == ("No picture is labelled 0, 2: 2 classes of 4 would learn nothing.",)
+    assert loaded.notes == ("No image is labelled 0, 2: 2 classes of 4 would learn nothing.",)
 
 
 @pytest.mark.parametrize(
     ("array", "words"),
     [
-        (LABELS, "holds labels, not pictures"),
-        (GREY[0], "holds an array 3 x 5, which are no pictures"),
-        (np.zeros((2, 3, 4, 5), np.uint8), "holds an array 2 x 3 x 4 x 5, which are no pictures"),
+        (LABELS, "holds labels, not images"),
+        (GREY[0], "holds an array 3 x 5, which is not images"),
+        (np.zeros((2, 3, 4, 5), np.uint8), "holds an array 2 x 3 x 4 x 5, which is not images"),
     ],
 )
 def test_what_is_not_pictures_is_said_to_be_so(tmp_path, write_idx, array, words):
@@ -180,7 +186,7 @@ def test_what_is_not_pictures_is_said_to_be_so(tmp_path, write_idx, array, words
 
 @pytest.mark.parametrize(
     ("array", "words"),
-    [(LABELS[:3], "holds 3 labels for 4 pictures"), (GREY, "holds no labels: it has 3 dimensions")],
+    [(LABELS[:3], "holds labels 3 for 4 images"), (GREY, "holds labels 4 x 3 x 5 for 4 images")],
 )
 def test_labels_that_do_not_fit_are_one_error(tmp_path, write_idx, array, words):
     with pytest.raises(DatasetError, match=words):

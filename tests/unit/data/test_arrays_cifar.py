@@ -55,7 +55,7 @@ def test_cifar_100_has_the_fine_labels(tmp_path):
 
 def test_F12_half_a_row_is_one_error(ten):
     (ten / "data_batch_2.bin").write_bytes(b"x" * 100)
-    with pytest.raises(DatasetError, match="no whole number of rows of 3,073"):
+    with pytest.raises(DatasetError, match="not a whole number of rows of 3,073"):
         loaded(ten)
 
 
