@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "KEY",
     "SHARED",
+    "Change",
     "ImageSize",
     "Length",
     "MadeBy",
@@ -110,6 +111,22 @@ class Length(_Section):
     extended_at: int = 0
 
 
+class Change(_Section):
+    """A setting that was changed in the middle of a run: from which step and image on, which one, from what to what."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    step: int
+    images_seen: int
+    key: str
+    before: Annotated[JsonValue, Field(alias="from")]
+    to: JsonValue
+
+    def document(self) -> dict[str, JsonValue]:
+        """As JSON."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
 class Provenance(_Section):
     """What a checkpoint or an exported file says about its model. The file may be anybody's.
 
@@ -122,6 +139,7 @@ class Provenance(_Section):
         config: every setting by its dotted name.
         plan: how long the training is.
         inexact: why the run may not end in the same bits; empty if it does.
+        changes: what was changed in the middle of the run.
         divided_anew: where it went on in another number of processes.
         best: the best checkpoint so far, and its distance.
         elapsed_seconds: of training.
@@ -141,6 +159,7 @@ class Provenance(_Section):
     plan: Length | None = None
     inexact: str = ""
     divided_anew: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    changes: Annotated[tuple[Change, ...], Field(strict=False)] = ()
     best: dict[str, JsonValue] | None = None
     elapsed_seconds: float = 0.0
     gancli: str = ""
@@ -167,7 +186,7 @@ class Provenance(_Section):
 
     def document(self) -> dict[str, JsonValue]:
         """As JSON: what was set, and nothing else."""
-        return self.model_dump(mode="json", exclude_unset=True)
+        return self.model_dump(mode="json", exclude_unset=True, by_alias=True)
 
 
 def read_file(path: Path) -> bytes:

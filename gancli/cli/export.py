@@ -9,12 +9,10 @@ import typer
 import typer.core
 
 from gancli.cli.console.counter import Counter
-from gancli.cli.drawing import named, refuse_existing, whole
-from gancli.cli.expand import expand
-from gancli.cli.options import Json
-from gancli.cli.output import Output
+from gancli.cli.model_options import StoredModel, told
+from gancli.cli.options import Force, Json, expand, named, whole
+from gancli.cli.output import Output, refuse_existing
 from gancli.cli.signals import interrupting
-from gancli.cli.sources import StoredModel, told
 from gancli.errors import StorageError, UsageError
 
 __all__ = ["ExportCommand", "export"]
@@ -31,7 +29,6 @@ _FORMAT = typer.Option("--format", metavar="NAME", help="The format, if the suff
 _OPTION = typer.Option("-s", "--set", metavar="KEY=VALUE", help="An option of the format, such as -s opset=20.")
 _UINT8 = typer.Option("--uint8", help="For .onnx: bytes in three channels, as torch-fidelity takes them.")
 _OPSET = whole("--opset", text="For .onnx: version of the operations; 18 by default.")
-_FORCE = typer.Option("--force", help="Replace what is there.")
 
 
 class ExportCommand(typer.core.TyperCommand):
@@ -57,7 +54,7 @@ class Wanted:
     assignments: Annotated[list[str] | None, _OPTION] = None
     uint8: Annotated[bool, _UINT8] = False
     opset: Annotated[int | None, _OPSET] = None
-    force: Annotated[bool, _FORCE] = False
+    force: Force = False
 
     @property
     def is_folder(self) -> bool:
@@ -106,7 +103,7 @@ def export(context: typer.Context, *, wanted: Wanted, source: StoredModel, json:
             from gancli.export.folder import write_folder
 
             model = source.load()
-            written = write_folder(model, target, source.arch, force=wanted.force)
+            written = write_folder(model, target, source.arch, force=True)  # what is there was looked at
         else:
             from gancli.export.formats import choose, export
 

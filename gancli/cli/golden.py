@@ -1,7 +1,7 @@
 """The help texts as files, to be read before Typer is imported and compared by tests.
 
 python -m gancli.cli.golden                     writes gancli/cli/help.txt
-python -m gancli.cli.golden tests/cli/help      also the help of every command, one file each
+python -m gancli.cli.golden tests/unit/cli/help      also the help of every command, one file each
 
 Run it after every change of an option or its help.
 """

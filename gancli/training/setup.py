@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gancli.checkpoint.provenance import ImageSize, Length, MadeBy, Provenance, TrainedOn
+from gancli.checkpoint.provenance import Change, ImageSize, Length, MadeBy, Provenance, TrainedOn
 from gancli.config.resolve import flatten, load_objective
 from gancli.data.batches import Batches
 from gancli.data.paths import count
@@ -49,6 +49,7 @@ class Game:
     Attributes:
         uncompiled: why the networks are not compiled; empty if they are.
         divided_anew: where the run went on in another number of processes, one clause each.
+        changes: settings that were changed on a resume.
     """
 
     config: RunConfig
@@ -60,6 +61,7 @@ class Game:
     plan: Plan
     uncompiled: str = NOT_ASKED_FOR
     divided_anew: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
 
     @property
     def state(self) -> TrainingState:
@@ -127,6 +129,7 @@ class Game:
             plan=Length(total_steps=self.plan.total_steps, extended_at=self.plan.extended_at),
             inexact=self._inexactness(),
             divided_anew=self.divided_anew,
+            changes=self.changes,
             best=self.state.counters()["best"],
         )
         optional = {"source": image.source, "frozen": frozen}  # of few models: others do not speak of it

@@ -288,11 +288,12 @@ def test_F26_a_file_that_changes_after_it_was_found_is_not_run(file):
 def test_F28_a_file_that_is_not_there_is_refused(name, tmp_path, monkeypatch):
     (tmp_path / "folder.py").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert "An architecture in a file is FILE.py:CLASS" in refused(name)
+    assert "A plugin in a file is given as FILE.py:CLASS" in refused(name)
 
 
 @pytest.mark.parametrize("attribute", ["", "Nothing", "Good.build"])
 def test_a_class_that_is_not_in_the_file_is_named(file, attribute):
     message = refused(f"{file}:{attribute}")
-    assert f"has no attribute '{attribute}'" in message
+    missing = f"There is no class '{attribute}'" if attribute else "does not name a class"
+    assert missing in message
     assert str(file) in message

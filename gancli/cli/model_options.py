@@ -1,5 +1,6 @@
-"""Which trained model a command works with."""
+"""The options that choose a trained model."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -22,16 +23,16 @@ _RUN = typer.Option("--run", metavar="NAME|PATH", help="The run; by default the 
 _CHECKPOINT = typer.Option(
     "--checkpoint",
     metavar="best|latest|PATH",
-    help="The best of the run (by default) or its latest; or, instead of a run, a checkpoint, .safetensors or .onnx file.",
+    help="best (by default) or latest of the run; or, instead of a run, a checkpoint, .safetensors or .onnx file.",
 )
-_WEIGHTS = typer.Option("--weights", help="The averaged generator (by default), or the one that was trained.")
+_WEIGHTS = typer.Option("--weights", help="The EMA of the generator (by default), or the raw weights.")
 _ARCH = typer.Option("--arch", metavar="FILE.py:CLASS", help="The architecture, if it was a file.")
-_DEVICE = typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute.")
+_DEVICE = typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to run.")
 
 
 @dataclass(frozen=True)
 class StoredModel:
-    """The options that choose a model, for a command that has no choice of where to compute."""
+    """The options that choose a model, for a command that always runs on the CPU."""
 
     run: Annotated[str | None, _RUN] = None
     checkpoint: Annotated[str | None, _CHECKPOINT] = None
@@ -44,9 +45,15 @@ class StoredModel:
         if self.run and self.checkpoint not in {None, "best", "latest"}:
             both = f"--run {self.run} and --checkpoint {self.checkpoint}"
             raise UsageError(f"{both} exclude each other.", "Leave one of them out.")
+        path = Path(self.checkpoint or "latest")
+        if str(path) not in {"best", "latest"} and not os.path.lexists(os.path.expanduser(path)):  # noqa: PTH111  (no RuntimeError)
+            raise CheckpointError(
+                f"There is no file or folder '{path}'.",
+                "Give --checkpoint best, latest, or the path of a checkpoint, .safetensors or .onnx file.",
+            )
 
     def load(self, recipe: "Recipe | None" = None) -> "Model":
-        """The model; with a recipe, the one that made that picture, unless another is chosen.
+        """The model; with a recipe, the one that made that image, unless another is chosen.
 
         Raises:
             GancliError: there is none, it is broken, or it is not the recipe's.
@@ -68,13 +75,13 @@ class StoredModel:
         )
         if made_by and not self.weights and model.origin.digest != made_by.digest:
             raise CheckpointError(
-                f"The picture was made by other weights than those of step {made_by.step} of '{made_by.run}'.",
-                "Name the model that made it with --run or --checkpoint, or this one to draw the same seeds with it.",
+                f"The image was made by other weights than those of step {made_by.step} of '{made_by.run}'.",
+                "Name the model that made it with --run or --checkpoint, or this one to use the same seeds with it.",
             )
         return model
 
     def _stored_weights(self, recipe: "Recipe | None") -> Literal["ema", "raw"] | None:
-        """Those that made the picture; a file has only one kind."""
+        """The weights that made the image; a file has only one kind."""
         if recipe is None or (self.checkpoint or "").lower().endswith(".safetensors"):
             return None
         return "raw" if recipe.weights == "raw" else "ema"
@@ -82,7 +89,7 @@ class StoredModel:
 
 @dataclass(frozen=True)
 class Source(StoredModel):
-    """The options that choose a model, and where it computes."""
+    """The options that choose a model and its device."""
 
     device: Annotated[str, _DEVICE] = "auto"
 
@@ -93,7 +100,7 @@ class Source(StoredModel):
         if self._is_onnx and (self.arch or self.device not in {"auto", "cpu"}):
             needless = f"--arch {self.arch}" if self.arch else f"--device {self.device}"
             raise UsageError(
-                f"{needless} does nothing for '{self.checkpoint}', which ONNX Runtime runs on the CPU.", "Leave it out."
+                f"{needless} has no effect on '{self.checkpoint}', which ONNX Runtime runs on the CPU.", "Leave it out."
             )
 
     def load(self, recipe: "Recipe | None" = None) -> "Model":
@@ -101,7 +108,7 @@ class Source(StoredModel):
         return self._load(recipe, self.device)
 
     def sampler(self, recipe: "Recipe | None" = None) -> "Sampler[Images]":
-        """What draws the pictures: the model, or an exported one, for which torch is not imported.
+        """What generates the images: the model, or an exported one, for which torch is not imported.
 
         Raises:
             GancliError: as for :meth:`load`.
@@ -135,6 +142,6 @@ def _check_device(device: str) -> None:
 
 
 def told(model: "Sampler[Images]") -> str:
-    """Which model it is: ``20261123-120431-mnist-dense, step 9,380, ema weights``."""
+    """A model in words: ``20261123-120431-mnist-dense, step 9,380, ema weights``."""
     origin = model.origin
     return f"{origin.run}, step {origin.step:,}, {origin.weights} weights"
