@@ -112,19 +112,13 @@ class Length(_Section):
 
 
 class Change(_Section):
-    """A setting that was changed in the middle of a run: from which step and image on, which one, from what to what."""
-
-    model_config = ConfigDict(populate_by_name=True)
+    """A setting that was changed when the run was resumed at ``step``."""
 
     step: int
     images_seen: int
     key: str
-    before: Annotated[JsonValue, Field(alias="from")]
-    to: JsonValue
-
-    def document(self) -> dict[str, JsonValue]:
-        """As JSON."""
-        return self.model_dump(mode="json", by_alias=True)
+    before: JsonValue
+    now: JsonValue
 
 
 class Provenance(_Section):
@@ -134,12 +128,13 @@ class Provenance(_Section):
 
     Attributes:
         source: size of the images that are translated, of a model that translates.
+        paired: whether each source image belongs to one target image.
         frozen: SHA-256 of the weights of each network that is never trained.
         environment: what the bits of a result may depend on.
         config: every setting by its dotted name.
         plan: how long the training is.
         inexact: why the run may not end in the same bits; empty if it does.
-        changes: what was changed in the middle of the run.
+        changes: settings that were changed when the run was resumed.
         divided_anew: where it went on in another number of processes.
         best: the best checkpoint so far, and its distance.
         elapsed_seconds: of training.
@@ -152,7 +147,8 @@ class Provenance(_Section):
     classes: Annotated[tuple[str, ...], Field(strict=False)]
     latent_dim: Size
     dataset: TrainedOn
-    source: Annotated[tuple[Size, ...], Field(strict=False)] | None = None
+    source: Annotated[tuple[Size, Size, Size], Field(strict=False)] | None = None
+    paired: bool = False
     frozen: dict[str, str] = {}
     environment: dict[str, JsonValue] = {}
     config: dict[str, JsonValue] = {}
@@ -186,7 +182,7 @@ class Provenance(_Section):
 
     def document(self) -> dict[str, JsonValue]:
         """As JSON: what was set, and nothing else."""
-        return self.model_dump(mode="json", exclude_unset=True, by_alias=True)
+        return self.model_dump(mode="json", exclude_unset=True)
 
 
 def read_file(path: Path) -> bytes:

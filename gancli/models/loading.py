@@ -176,7 +176,8 @@ def _parse_file(data: bytes, path: Path, weights: Weights | None) -> _Stored:
 
 def _interpret(stored: _Stored, device: torch.device, arch: str | None) -> Model:
     facts = stored.provenance
-    image = ImageSpec(facts.image.channels, facts.image.height, facts.image.width, len(facts.classes))
+    size = facts.image.channels, facts.image.height, facts.image.width
+    image = ImageSpec(*size, len(facts.classes), facts.source, facts.paired)
     entry = _find_architecture(facts.arch, arch)
     generator = _build(entry, facts, image, stored)
     load_strictly(generator, stored.tensors, f"generator of '{stored.path}'")

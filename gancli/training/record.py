@@ -77,7 +77,7 @@ class Record:
             "platform": platform.platform(),
             "arch": facts.arch.model_dump(mode="json"),
             "dataset": facts.dataset.model_dump(mode="json"),
-            "changes": [change.document() for change in facts.changes],
+            "changes": [change.model_dump(mode="json") for change in facts.changes],
             "parameters": game.parameters(),
             "device": str(game.runtime.device),
             "precision": game.runtime.precision,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from packaging.utils import canonicalize_name
 
-from gancli.checkpoint.provenance import Change, Length, Provenance
+from gancli.checkpoint.provenance import Change, Provenance
 from gancli.checkpoint.store import CheckpointStore
 from gancli.config.resolve import flatten, refuse_changes, resolve
 from gancli.config.schema import LENGTHS, RunConfig
@@ -214,8 +214,8 @@ def _changes(facts: Provenance, config: RunConfig, checkpoint: Checkpoint, *, al
     """What was changed in the middle of the run so far: one record per setting, with the step from which it holds."""
     old, new = facts.config, flatten(config)
     keys = refuse_changes(old, new, allowed=allowed)
-    seen = checkpoint.manifest.images_seen
-    now = [Change(step=checkpoint.step, images_seen=seen, key=key, before=old.get(key), to=new[key]) for key in keys]
+    step, seen = checkpoint.step, checkpoint.manifest.images_seen
+    now = [Change(step=step, images_seen=seen, key=key, before=old.get(key), now=new[key]) for key in keys]
     return (*facts.changes, *now)
 
 
@@ -257,16 +257,17 @@ def _continued(
 
     With another batch size since step s, the steps after s are as many as the rest of the images needs.
     """
-    stored = facts.plan or Length(total_steps=None)
+    stored = facts.plan
     batch_sizes = [change for change in changed if change.key == "train.batch_size"]
     if batch_sizes and plan.total_steps is not None:
         since, size = batch_sizes[-1], config.train.batch_size
         images = config.train.images or (config.train.epochs or 0) * plan.steps_per_epoch * size
         rest = math.ceil(max(0, images - since.images_seen) / size)
         plan = replace(plan, total_steps=since.step + rest)
-    now = len(batch_sizes) > len([c for c in facts.changes if c.key == "train.batch_size"])
-    longer = stored.total_steps != plan.total_steps and not now
-    return replace(plan, extended_at=step if longer else stored.extended_at)
+    now = len(batch_sizes) > len([change for change in facts.changes if change.key == "train.batch_size"])
+    if stored is None or (stored.total_steps != plan.total_steps and not now):
+        return replace(plan, extended_at=step)
+    return replace(plan, extended_at=stored.extended_at)
 
 
 def _set_keys(old: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
@@ -305,7 +306,7 @@ def _drift(facts: Provenance, game: Game) -> tuple[str, ...]:
     if arch.version != game.arch.version:
         changed.append(f"{canonicalize_name(arch.distribution)} was {arch.version}, is {game.arch.version}")
     notes = tuple(
-        f"From step {change.step:,} on {change.key} is {change.to}, not {change.before}; the run records it."
+        f"From step {change.step:,} on {change.key} is {change.now}, not {change.before}; the run records it."
         for change in game.changes[len(facts.changes) :]
     )
     return (*notes, f"The result may differ in its last bits: {'; '.join(changed)}.") if changed else notes

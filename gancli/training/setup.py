@@ -49,7 +49,7 @@ class Game:
     Attributes:
         uncompiled: why the networks are not compiled; empty if they are.
         divided_anew: where the run went on in another number of processes, one clause each.
-        changes: settings that were changed on a resume.
+        changes: settings that were changed when the run was resumed.
     """
 
     config: RunConfig
@@ -129,10 +129,9 @@ class Game:
             plan=Length(total_steps=self.plan.total_steps, extended_at=self.plan.extended_at),
             inexact=self._inexactness(),
             divided_anew=self.divided_anew,
-            changes=self.changes,
             best=self.state.counters()["best"],
         )
-        optional = {"source": image.source, "frozen": frozen}  # of few models: others do not speak of it
+        optional = {"source": image.source, "paired": image.paired, "frozen": frozen, "changes": self.changes}
         return made.model_copy(update={name: value for name, value in optional.items() if value})
 
     def _inexactness(self) -> str:

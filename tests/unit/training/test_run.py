@@ -176,7 +176,7 @@ def test_a_changed_run_says_so_and_what_is_left_of_it_is_as_long_in_images(confi
     assert [c["key"] for c in run.info()["changes"]] == list(changes)
     ended = resume(run)
     facts = CheckpointStore(run.checkpoints).load().manifest.facts
-    assert [(c["step"], c["images_seen"], c["key"], c["from"], c["to"]) for c in facts["changes"]] == [
+    assert [(c["step"], c["images_seen"], c["key"], c["before"], c["now"]) for c in facts["changes"]] == [
         (4, 128, "train.batch_size", 32, 16),
         (4, 128, "train.learning_rate", 0.0014, 0.0001),
     ]
