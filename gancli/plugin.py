@@ -122,6 +122,7 @@ class ArchConfig(BaseModel):
 
 
 ConfigT = TypeVar("ConfigT", bound=ArchConfig)
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,10 @@ class Networks:
     then source images ``(n, *image.source)`` if it translates images, else nothing. A network that
     has no use for one of them takes and ignores it.
 
+    Buffers that a forward pass changes are stored in checkpoints. Those of floating point are averaged
+    over micro-batches, as running means want it; others, a pool of images say, suit only
+    ``train.accumulate = 1`` on one process.
+
     Attributes:
         generator: ``(z (n, latent_dim), *conditions) -> images (n, c, h, w)``. Values outside [-1, 1]
             are clamped when they become pixels. It may be a :class:`TwoStageGenerator`. If all that
@@ -172,7 +177,9 @@ class Networks:
             sigmoid. k logits per image are averaged in the loss, as a patch discriminator's are.
         others: further networks. Those that an :class:`Update` names are trained and stored in
             checkpoints. The others are frozen: in eval mode, without gradients, and stored as a
-            SHA-256 of their weights only, since :meth:`Architecture.build` makes them again.
+            SHA-256 of their weights only, since :meth:`Architecture.build` makes them again. A network
+            that looks through another one, as D does through frozen features, keeps it in a tuple,
+            so that torch does not take its weights for its own.
         ema: which of ``others`` have an EMA besides the generator, because they generate images too.
     """
 
@@ -242,6 +249,17 @@ class StepContext(Protocol):
 
     def network(self, name: str) -> nn.Module:
         """A network by name, for its other methods and for further forward passes."""
+
+    def once(self, compute: Callable[[StepContext], ResultT]) -> ResultT:
+        """``compute(context)``, computed once per micro-batch and update, for what several terms read.
+
+        CycleGAN's G(F(y)) and D(F(y)), for instance, share F(y)::
+
+            def translated_back(s):
+                return s.network("back")(s.z, s.real)
+            ...
+            s.once(translated_back)
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """The last lines of a training: what was done, where it is, and commands for what comes next, which work when pasted."""
 
 import os
-import shlex
 import shutil
 import sys
 from collections.abc import Mapping
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gancli.cli.output import Output
-from gancli.text import duration
+from gancli.text import duration, shell
 
 if TYPE_CHECKING:
     from gancli.events import RunEnded
@@ -34,7 +33,7 @@ def farewell(output: Output, ended: "RunEnded") -> None:
     if ended.warning:
         output.note(f"but     {ended.warning}")
     for command in _next(ended, again=again):
-        output.note(f"next    {shlex.join(command)}")
+        output.note(f"next    {shell(*command)}")
 
 
 def _next(ended: "RunEnded", *, again: bool) -> list[list[str]]:

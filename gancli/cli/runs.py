@@ -1,6 +1,5 @@
 """``gancli runs``: what was trained."""
 
-import shlex
 import sys
 from collections.abc import Callable
 from fractions import Fraction
@@ -14,7 +13,7 @@ from gancli.cli.options import EVERYWHERE, Force, Json, RunsDir, new_group
 from gancli.cli.output import Output, refuse_existing
 from gancli.errors import UsageError
 from gancli.storage.disk import refuse_missing_parent, write_atomically
-from gancli.text import distance, duration, printable
+from gancli.text import distance, duration, printable, shell
 
 __all__ = ["group"]
 
@@ -233,7 +232,7 @@ def _lines(run: dict[str, Any]) -> list[tuple[str, str]]:
         "ended": run.get("ended"),
         "device": run.get("device"),
         "precision": run.get("precision"),
-        "command": shlex.join(map(str, argv)) if isinstance(argv, list) else None,
+        "command": shell(*argv) if isinstance(argv, list) else None,
         "config": run["config"],
         "losses": run["losses"],
         "evaluation": run["evaluation"],

@@ -64,7 +64,7 @@ __all__ = [
     "validate_options",
 ]
 
-FREE_KEYS = (*LENGTHS, "train.accumulate", "runtime.", "checkpoint.", "log.")
+FREE_KEYS = (*LENGTHS, "data.dataset", "data.labels", "train.accumulate", "runtime.", "checkpoint.", "log.")
 """Keys, or beginnings of keys, that a resumed run may change."""
 
 CHANGEABLE = ("train.batch_size", "train.learning_rate", "train.discriminator_learning_rate")

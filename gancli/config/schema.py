@@ -91,6 +91,9 @@ class DataConfig(Section):
         pattern=r"^(#[0-9a-fA-F]{6}|[a-zA-Z]{3,30})$",
         description="a colour's name or #rrggbb, behind alpha and borders",
     )
+    max_pixels: int = Field(
+        89_478_485, ge=1, le=2**32, description="pixels of the largest image that is decoded; of a JPEG four times as many"
+    )
     allow_broken: float = Field(0.05, ge=0, le=1, description="fraction of the images that may be broken; they are skipped")
 
 

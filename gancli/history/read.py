@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from bisect import bisect_right
 from dataclasses import dataclass
-from platform import node
 from typing import TYPE_CHECKING, Any
 
 from gancli.errors import GancliError
+from gancli.storage.lock import is_abandoned
 from gancli.training.metrics import distance_in, read_rows
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from gancli.runs import RunDirectory
 
 __all__ = ["History", "Point", "details", "name_of", "summary"]
@@ -151,17 +148,4 @@ def _stored_objective(run: RunDirectory) -> str | None:
 def _status(run: RunDirectory, info: dict[str, Any]) -> str:
     """As stored; ``killed`` if the process that wrote ``running`` is gone without a word."""
     status = str(info.get("status"))
-    return "killed" if status == "running" and _writer_is_gone(run.lock_path) else status
-
-
-def _writer_is_gone(lock: Path) -> bool:
-    """Whether the process that holds or held the lock ran on this machine and is not there any more."""
-    try:
-        with lock.open("rb") as file:
-            holder = json.loads(file.read(_MAX_LOCK_BYTES))
-        if holder["host"] != node():
-            return False
-        os.kill(int(holder["pid"]), 0)
-    except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
-        return isinstance(error, ProcessLookupError)
-    return False
+    return "killed" if status == "running" and is_abandoned(run.lock_path) else status

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from PIL import Image
 from gancli.history.compare import TITLES, compared, plot, table_of
 from gancli.history.page import image, page, paragraph, preformatted, table
 from gancli.history.read import details, name_of
-from gancli.text import duration
+from gancli.text import duration, shell
 
 if TYPE_CHECKING:
     from gancli.history.read import History
@@ -89,5 +88,7 @@ def _evaluation(history: History) -> str:
 
 def _commands(history: History, info: dict[str, Any]) -> str:
     argv = info.get("argv")
-    typed = [f"{shlex.join(map(str, argv))}    # as it was typed"] if isinstance(argv, list) and argv else []
-    return "\n".join([*typed, f"gancli train -c {shlex.quote(str(history.run.config_path))}    # with every setting as it was"])
+    typed = [f"{shell(*map(str, argv))}    # as it was typed"] if isinstance(argv, list) and argv else []
+    return "\n".join(
+        [*typed, f"{shell('gancli', 'train', '-c', str(history.run.config_path))}    # with every setting as it was"]
+    )

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 from gancli.errors import GancliError, PluginError, UsageError, did_you_mean
 from gancli.plugins.distributions import read
 from gancli.plugins.options import options
-from gancli.plugins.registry import ARCHITECTURES, DATASETS, EXPORTERS, LOGGERS, OBJECTIVES, OPTIMIZERS, OWN, imported, is_file
+from gancli.plugins.registry import (
+    ARCHITECTURES,
+    DATASETS,
+    EXPORTERS,
+    LOGGERS,
+    OBJECTIVES,
+    OPTIMIZERS,
+    OWN,
+    imported,
+    is_file,
+)
 
 if TYPE_CHECKING:
     from gancli.plugins.registry import Entry, Registry

@@ -91,7 +91,7 @@ class MetricsLog(Logger):
         with explained(path):
             kept = [old for old in read_rows(path) if old["step"] <= after_step]
             write_atomically(path, "".join(f"{json.dumps(old)}\n" for old in kept).encode())
-            self._file = path.open("a", encoding="utf-8")
+            self._file = path.open("a", encoding="utf-8", newline="\n")
 
     def log(self, event: Event) -> None:
         """Write the row of ``event``, if it has one."""

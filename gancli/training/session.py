@@ -275,9 +275,9 @@ class Session:
             raise self._diverged(f"the tensor {culprit}")
         self.metrics.sync()
         facts = self.game.facts()
-        members = pack(state, {**facts, "step": state.step})
-        facts |= {"elapsed_seconds": state.elapsed_seconds, "gancli": __version__}  # no part of the state
-        saved = self.store.save(state.step, members, images_seen=state.images_seen, facts=facts)
+        members = pack(state, facts.model_copy(update={"step": state.step}))
+        about = facts.model_copy(update={"elapsed_seconds": state.elapsed_seconds, "gancli": __version__})  # not of the state
+        saved = self.store.save(state.step, members, images_seen=state.images_seen, facts=about.document())
         if self.saved_step is None:
             mark_latest(self.run)
         self.saved_step = state.step

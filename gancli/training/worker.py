@@ -39,7 +39,7 @@ from gancli.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gancli.data.watch import Watch
+    from gancli.data import Watch
     from gancli.events import Event, RunEnded
     from gancli.runtime.processes import Processes
     from gancli.training.setup import Game
@@ -64,7 +64,7 @@ def hand_out(game: Game, run: RunDirectory) -> None:
     """Step 6 of process 0: everybody begins with these bits."""
     processes, plan, state = game.runtime.processes, game.plan, game.state
     processes.tell({"run": str(run.path), "extended_at": plan.extended_at, "elapsed_seconds": state.elapsed_seconds})
-    processes.send(lambda: pack(state, {}))
+    processes.send(lambda: pack(state))
 
 
 def play_on(game: Game, signal: int) -> int:

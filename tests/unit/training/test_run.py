@@ -8,7 +8,16 @@ from PIL import Image
 
 from gancli import events
 from gancli.checkpoint.store import CheckpointStore
-from gancli.errors import CheckpointError, ConfigError, DivergedError, PluginError, RunBusyError, RunError, StorageError
+from gancli.errors import (
+    CheckpointError,
+    ConfigError,
+    DatasetError,
+    DivergedError,
+    PluginError,
+    RunBusyError,
+    RunError,
+    StorageError,
+)
 from gancli.metrics.probe import Probe
 from gancli.plugin import Architecture, Networks
 from gancli.runs import RunDirectory, find_run
@@ -177,7 +186,7 @@ def test_a_changed_run_says_so_and_what_is_left_of_it_is_as_long_in_images(confi
     assert [c["key"] for c in run.info()["changes"]] == list(changes)
     ended = resume(run)
     facts = CheckpointStore(run.checkpoints).load().manifest.facts
-    assert [(c["step"], c["images_seen"], c["key"], c["from"], c["to"]) for c in facts["changes"]] == [
+    assert [(c["step"], c["images_seen"], c["key"], c["before"], c["now"]) for c in facts["changes"]] == [
         (4, 128, "train.batch_size", 32, 16),
         (4, 128, "train.learning_rate", 0.0014, 0.0001),
     ]
@@ -209,9 +218,10 @@ def test_a_setting_that_an_older_version_did_not_have_was_at_its_default(configu
 def test_F15_a_checkpoint_that_does_not_say_enough_is_refused(configure, tmp_path, stop_after):
     run = start(configure(), tmp_path, stop=stop_after(4))
     store = CheckpointStore(run.checkpoints)
-    files = store.load().files
+    saved = store.load()
     store.discard([4])
-    store.save(4, files, images_seen=128, facts={"arch": {}, "dataset": {}, "environment": {}})
+    facts = {name: value for name, value in saved.manifest.facts.items() if name not in {"config", "plan"}}
+    store.save(4, saved.files, images_seen=128, facts=facts)
     with pytest.raises(CheckpointError, match="does not say its config and plan"):
         resume(run)
 
@@ -348,6 +358,22 @@ def test_other_pictures_are_refused(configure, tmp_path, digits):
     (copy / "train-images-idx3-ubyte").write_bytes(pixels)
     with pytest.raises(ConfigError, match="is not the one that this run was trained on"):
         resume(run, changes={"train.epochs": 4})
+
+
+def test_images_that_were_moved_are_known_by_their_fingerprint(configure, tmp_path, digits, monkeypatch, stop_after):
+    shutil.copytree(digits, tmp_path / "here")
+    monkeypatch.chdir(tmp_path)
+    run = start(configure("data.dataset=./here"), tmp_path, stop=stop_after(3))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert resume(run, stop=stop_after(1)).step == 4
+    (tmp_path / "here").rename(tmp_path / "moved")
+    with pytest.raises(DatasetError, match=r"does not exist\..*name their new place with --dataset"):
+        resume(run, stop=stop_after(1))
+    assert resume(run, changes={"data.dataset": "../moved"}, stop=stop_after(1)).step == 5
+    assert resume(run, stop=stop_after(1)).step == 6
+    with pytest.raises(ConfigError, match="is not the one that this run was trained on"):
+        resume(run, changes={"data.dataset": "mnist"})
 
 
 def test_F58_a_changed_environment_is_noted(configure, tmp_path, stop_after):
