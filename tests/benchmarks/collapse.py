@@ -40,11 +40,11 @@ import time
 from pathlib import Path
 
 import torch
+from gancli.data.watch import unwatched
 from PIL import Image
 
 from gancli.config.resolve import resolve
 from gancli.data.batches import normalise
-from gancli.data.watch import unwatched
 from gancli.events import Alarm, EpochEnded
 from gancli.metrics.choice import extractor_for
 from gancli.metrics.extractor import read, some_of
