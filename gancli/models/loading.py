@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,15 +31,17 @@ from gancli.runtime.device import pick_device
 from gancli.storage.tensors import decode, read_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from torch import Tensor, nn
 
     from gancli.checkpoint.loading import Checkpoint
+    from gancli.plugin import ArchConfig, Architecture
 
 __all__ = ["from_bytes", "load"]
 
 _MEMBER = {"ema": "ema", "raw": "generator"}
+_DISCRIMINATOR = "discriminator.safetensors"
 _OF_A_RUN = ("best", "latest")
 _LARGER, _ALWAYS_FINE = 20, 2**28
 """All networks together may have this many times the numbers of the stored generator, and a GiB of them in any case."""
@@ -46,7 +49,10 @@ _LARGER, _ALWAYS_FINE = 20, 2**28
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """The weights of a generator and what is known about them, not yet interpreted."""
+    """The weights of a generator and what is known about them, not yet interpreted.
+
+    ``discriminator`` is the checkpoint that holds that of the same step; None of a file.
+    """
 
     run: str
     path: Path
@@ -55,6 +61,7 @@ class _Stored:
     weights: Weights
     provenance: Provenance
     tensors: dict[str, Tensor]
+    discriminator: Path | None = None
 
 
 def load(
@@ -142,6 +149,7 @@ def _member(found: Checkpoint, member: str, run: str, weights: Weights) -> _Stor
         weights=weights,
         provenance=Provenance.parse(found.manifest.facts, found.path),
         tensors=decode(found.files[member], f"'{found.path / member}'"),
+        discriminator=found.path if _DISCRIMINATOR in found.manifest.files else None,
     )
 
 
@@ -179,18 +187,35 @@ def _interpret(stored: _Stored, device: torch.device, arch: str | None) -> Model
     size = facts.image.channels, facts.image.height, facts.image.width
     image = ImageSpec(*size, len(facts.classes), facts.source, facts.paired)
     entry = _find_architecture(facts.arch, arch)
-    generator = _build(entry, facts, image, stored)
+    plugin, options = _configured(entry, facts, image, stored)
+    generator = _built(lambda: plugin.build_generator(options, image, facts.latent_dim), stored)
     load_strictly(generator, stored.tensors, f"generator of '{stored.path}'")
     notes: tuple[str, ...] = ()
     if facts.arch.version != entry.version:
         notes = (f"Made by {facts.arch.distribution} {facts.arch.version}; {entry.version} is installed.",)
     origin = Origin(stored.run, stored.path, stored.step, stored.digest, stored.weights, facts, notes)
-    return Model(generator.to(device), facts.latent_dim, image, tuple(facts.classes), origin)
+
+    def load_discriminator(checkpoint: Path) -> nn.Module:
+        network = _built(lambda: plugin.build(options, image, facts.latent_dim).discriminator, stored)
+        file = read_checkpoint(checkpoint, [_DISCRIMINATOR]).files[_DISCRIMINATOR]
+        load_strictly(network, decode(file, f"'{checkpoint / _DISCRIMINATOR}'"), f"discriminator of '{checkpoint}'")
+        return network
+
+    return Model(
+        generator.to(device),
+        facts.latent_dim,
+        image,
+        tuple(facts.classes),
+        origin,
+        load_discriminator=partial(load_discriminator, stored.discriminator) if stored.discriminator else None,
+    )
 
 
-def _build(entry: Entry, facts: Provenance, image: ImageSpec, stored: _Stored) -> nn.Module:
-    """The generator that the facts describe, with any weights."""
-    plugin = ARCHITECTURES.load_entry(entry)()
+def _configured(
+    entry: Entry, facts: Provenance, image: ImageSpec, stored: _Stored
+) -> tuple[Architecture[ArchConfig], ArchConfig]:
+    """The architecture that the facts describe, and its options."""
+    plugin: Architecture[ArchConfig] = ARCHITECTURES.load_entry(entry)()
     try:
         migrated = plugin.migrate(dict(facts.arch.options), facts.arch.version)
         options = validate_options("arch", plugin.Config, migrated)
@@ -202,8 +227,13 @@ def _build(entry: Entry, facts: Provenance, image: ImageSpec, stored: _Stored) -
             f"'{stored.path}' does not fit {entry.qualified} {entry.version}: {reason.rstrip('.')}.",
             f"It was made by version {facts.arch.version}; install that one.",
         )
-    with torch.random.fork_rng(devices=[]), _growth_bounded(stored):  # the caller's random numbers are the caller's
-        return plugin.build_generator(options, image, facts.latent_dim)
+    return plugin, options
+
+
+def _built(build: Callable[[], nn.Module], stored: _Stored) -> nn.Module:
+    """A network with any weights. The caller's random numbers stay the caller's."""
+    with torch.random.fork_rng(devices=[]), _growth_bounded(stored):
+        return build()
 
 
 @contextmanager

@@ -214,7 +214,7 @@ def test_without_metadata_nothing_is_told(tour, tmp_path, name):
 
 def test_a_frame_cannot_be_mistaken_for_a_sample(tour, tmp_path):
     write(tour(), Request(f"{tmp_path}/a.png"))
-    with pytest.raises(DatasetError, match="is of a walk"):
+    with pytest.raises(DatasetError, match="not made from seeds alone"):
         like(tmp_path / "a.png")
 
 
