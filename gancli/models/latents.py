@@ -102,20 +102,21 @@ def read_latents(path: Path, model: Model) -> Latents:
     if space not in found:
         listed = ", ".join(sorted(names)[:5]) or "nothing"
         raise UsageError(f"'{path}' holds {listed}, not {space}.", f"This model needs {space}, of {width} dimensions.")
-    points = found[space].reshape(len(found[space]), -1) if found[space].ndim > 1 else found[space]
+    given = found[space]
+    points = given.reshape(len(given), -1) if given.size and given.ndim > 1 else given
     if points.ndim != 2 or points.shape[1] != width or not len(points) or points.dtype.kind != "f":  # noqa: PLR2004
         raise UsageError(
-            f"'{path}' holds {space} of shape {found[space].shape}, {found[space].dtype}.",
+            f"'{path}' holds {space} of shape {given.shape}, {given.dtype}.",
             f"This model needs float32 (n, {width}).",
         )
     if not np.isfinite(points).all():
         raise UsageError(f"'{path}' holds numbers that are not finite.", "Write it again.")
     labels = None
     if model.image.classes:
-        given = found["labels"] if "labels" in found else np.arange(len(points)) % model.image.classes
-        if given.shape != (len(points),) or given.dtype.kind not in "iu":
-            raise UsageError(f"'{path}' holds labels of shape {given.shape}, {given.dtype}.", "Give int64, one per latent.")
-        labels = list(model.classes(len(points), given.tolist()) or ())
+        own = found["labels"] if "labels" in found else np.arange(len(points)) % model.image.classes
+        if own.shape != (len(points),) or own.dtype.kind not in "iu":
+            raise UsageError(f"'{path}' holds labels of shape {own.shape}, {own.dtype}.", "Give int64, one per latent.")
+        labels = list(model.classes(len(points), own.tolist()) or ())
     digest = str(found["model"]) if "model" in found else ""
     return Latents(torch.from_numpy(points.astype(np.float32)), labels, digest)
 

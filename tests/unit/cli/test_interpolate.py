@@ -45,7 +45,7 @@ def test_quiet(cli, target):
 
 
 def test_json(cli, target):
-    words = ("--frames", "8", "--seeds", "5,7", "--method", "lerp", "--no-loop", "--fps", "12.5", "--truncation", "2")
+    words = ("--frames", "8", "--seeds", "5,7", "--method", "lerp", "--no-loop", "--fps", "12.5", "--truncation", "0.5")
     assert cli("interpolate", *words, "-o", target, "--json").json == {
         "path": str(target),
         "frames": 8,
@@ -59,10 +59,11 @@ def test_json(cli, target):
         "seeds": "5,7",
         "classes": None,
         "between_classes": None,
-        "truncation": 2.0,
+        "truncation": 0.5,
+        "direction": None,
         "model": "plain, step 8, ema weights",
     }
-    assert walk(target)["truncation"] == 2
+    assert walk(target)["truncation"] == 0.5
 
 
 @pytest.mark.parametrize("name", ["walk.webp", "walk.apng", "walk.mp4", "walk.png", "walk/"])
@@ -128,8 +129,8 @@ def test_the_first_frame_is_what_sample_draws(cli, tmp_path):
         (["--fps", "60"], 2, "60 frames per second"),
         (["--scale", "0"], 2, "0 times"),
         (["--scale", "99999999"], 2, "64 megapixels"),
-        (["--truncation", "0"], 2, "truncated at 0"),
-        (["--truncation", "nan"], 2, "truncated at nan"),
+        (["--truncation", "0"], 2, "Truncation 0.0 is out of range"),
+        (["--truncation", "nan"], 2, "Truncation nan is out of range"),
         (["--truncation", "x"], 2, "'x' is not a number"),
         (["--class", "1"], 2, "knows no classes"),
         (["--class", "1,2"], 2, "knows no classes"),
