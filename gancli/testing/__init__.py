@@ -7,13 +7,19 @@ For plugin authors. Three lines make a test of every rule, for pytest::
     class TestWobbly(ArchitectureContract):
         architecture = "wobbly"
 
-The same checks, with why they matter and how to mend what fails, are printed by ``gancli plugin check wobbly``.
+The same checks, with why they matter and how to fix what fails, are printed by ``gancli plugin check wobbly``.
 """
 
 from __future__ import annotations
 
 from gancli.testing.checks import Check, Checklist, ContractWarning, Result
-from gancli.testing.contract import ArchitectureContract, DatasetContract, ObjectiveContract, checklist
+from gancli.testing.contract import (
+    ArchitectureContract,
+    DatasetContract,
+    ObjectiveContract,
+    OptimizerContract,
+    checklist,
+)
 
 __all__ = [
     "ArchitectureContract",
@@ -22,6 +28,7 @@ __all__ = [
     "ContractWarning",
     "DatasetContract",
     "ObjectiveContract",
+    "OptimizerContract",
     "Result",
     "checklist",
 ]

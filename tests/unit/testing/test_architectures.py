@@ -8,7 +8,7 @@ pytestmark = pytest.mark.slow
 
 SPOILED = {
     "resolves": [("# TOP", "raise RuntimeError('no')")],
-    "api": [("api = 1", "api = 2")],
+    "api": [("api = 1", "api = 7")],
     "complete": [('summary = "One hidden layer each"', 'summary = "two\\nlines"')],
     "light": [("# TOP", "import torch")],
     "options-described": [("# OPTIONS", "depth: int = 3")],
@@ -17,10 +17,14 @@ SPOILED = {
     "defaults": [('"train.learning_rate": 1e-3', '"train.lerning_rate": 1e-3')],
     "migrate": [("# CLASS", "def migrate(self, config, from_version):\n    return {**config, 'width': 7}")],
     "reasons": [('"Only 28x28 pictures and no larger ones."', '"no"')],
+    "assets": [
+        ("# CLASS", "def assets(self, config):\n    import pathlib\n    return [Asset('w', pathlib.Path(__file__), '0' * 64, 'Get it.')]"),
+        ("import ArchConfig,", "import Asset, ArchConfig,"),
+    ],
     "builds": [("# NETWORKS", "networks = (networks.generator, networks.discriminator)")],
-    "pictures": [("# IMAGES", "images = images.flatten(1)")],
-    "range": [("# IMAGES", "images = images * 1.5")],
-    "logits": [("# LOGITS", "logits = logits.unsqueeze(1)")],
+    "images": [("# IMAGES", "images = images.flatten(1)")],
+    "range": [("# IMAGES", "images = images * float('inf')")],
+    "logits": [("# LOGITS", "logits = logits[None, :, None]")],
     "free-logits": [("# LOGITS", "logits = logits.sigmoid()")],
     "labels": [("+ self.classes(labels) +", "+ self.classes(labels * 0) +")],
     "copies": [("# HIDDEN", "self.kept = hidden")],
