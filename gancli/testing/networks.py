@@ -255,15 +255,13 @@ def _states_are_complete(subject: ArchitectureSubject) -> None:
         case.plugin.calibrate(first, case.images(1)[0])
         fake = first.generator(*case.inputs(8)).detach()  # running statistics move
         first.discriminator(fake, *case.conditions(8))
-        conditions = case.conditions(3)
-        inputs = {"generator": case.inputs(3)[:1], "discriminator": (case.images(3),)}
         for role, network in all_of(first).items():
-            other = all_of(second)[role]
-            load_strictly(other, {name: value.clone() for name, value in network.state_dict().items()}, role)
-            if role not in inputs:
-                continue
-            one, two = (_results(each, *inputs[role], *conditions) for each in (network, other))
-            if not torch.equal(one, two):
+            stored = {name: value.clone() for name, value in network.state_dict().items()}
+            load_strictly(all_of(second)[role], stored, role)
+        z, *conditions = case.inputs(3)
+        for role, given in (("generator", z), ("discriminator", case.images(3))):
+            one, other = (_results(all_of(x)[role], given, *conditions) for x in (first, second))
+            if not torch.equal(one, other):
                 raise fail(f"For {case}, a {role} with the loaded state gives other results than the stored one.")
 
 

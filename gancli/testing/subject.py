@@ -11,9 +11,11 @@ import torch
 
 from gancli.config.resolve import resolve, validate_options
 from gancli.data.batches import Batches
+from gancli.gan.algorithm import goodfellow_2014
 from gancli.gan.build import build_training
 from gancli.gan.inputs import conditions
 from gancli.gan.layer_table import parse_image
+from gancli.gan.losses import NonSaturating
 from gancli.gan.trainer import Trainer
 from gancli.plugin import Architecture, ImageSpec, Networks
 from gancli.plugins.registry import ARCHITECTURES, Entry, PluginT, Registry
@@ -69,9 +71,15 @@ class Case:
         return f"{self.image}{classes}{' from source images' if self.image.source else ''}"
 
     def build(self, seed: int = 0) -> Networks:
-        """All networks as they are built after ``torch.manual_seed(seed)``."""
+        """All networks as they are built after ``torch.manual_seed(seed)``; those that no update trains are frozen."""
         torch.manual_seed(seed)
-        return self.plugin.build(self.config, self.image, LATENT_DIM)
+        networks = self.plugin.build(self.config, self.image, LATENT_DIM)
+        updates = self.plugin.updates(self.config, NonSaturating(), *goodfellow_2014(NonSaturating()))
+        trained = {name for update in updates for name in getattr(update, "networks", ())}
+        for name, network in getattr(networks, "others", {}).items():
+            if name not in trained:
+                network.eval().requires_grad_(False)
+        return networks
 
     def build_redrawn(self, seed: int = 0) -> Networks:
         """All networks, with :func:`redraw_constants`: where training may lead."""
