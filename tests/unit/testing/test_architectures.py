@@ -18,7 +18,10 @@ SPOILED = {
     "migrate": [("# CLASS", "def migrate(self, config, from_version):\n    return {**config, 'width': 7}")],
     "reasons": [('"Only 28x28 pictures and no larger ones."', '"no"')],
     "assets": [
-        ("# CLASS", "def assets(self, config):\n    import pathlib\n    return [Asset('w', pathlib.Path(__file__), '0' * 64, 'Get it.')]"),
+        (
+            "# CLASS",
+            "def assets(self, config):\n    import pathlib\n    return [Asset('w', pathlib.Path(__file__), '0' * 64, 'Get it.')]",
+        ),
         ("import ArchConfig,", "import Asset, ArchConfig,"),
     ],
     "builds": [("# NETWORKS", "networks = (networks.generator, networks.discriminator)")],

@@ -25,7 +25,7 @@ TWINS = {
     "updates": ("Projected", '("generator", "encoder"), (', '("generator", "encode"), ('),
     "updates (column)": ("Projected", 'LossTerm("code",', 'LossTerm("d_loss",'),
 }  # fmt: skip
-COUNTING = '''
+COUNTING = """
         import torch
         class Counting(nn.Module):
             def __init__(self):
@@ -35,7 +35,7 @@ COUNTING = '''
             def forward(self, x):
                 self.calls += 1
                 return x
-'''
+"""
 
 
 def results(judge, path, name):
@@ -54,7 +54,10 @@ def test_its_spoiled_twin_fails_that_check_alone(judge, tmp_path, what):
     assert SOURCE.count(old) == 1
     twin = SOURCE.replace(old, new)
     if "Counting" in new:
-        twin = twin.replace("        pixels = image.channels * SIZE * SIZE\n        features", f"        pixels = image.channels * SIZE * SIZE{COUNTING}        features")
+        twin = twin.replace(
+            "        pixels = image.channels * SIZE * SIZE\n        features",
+            f"        pixels = image.channels * SIZE * SIZE{COUNTING}        features",
+        )
     path = tmp_path / "twin.py"
     path.write_text(twin)
     found = results(judge, path, name)
