@@ -257,7 +257,7 @@ class Buffers(_Foreign):
                 self.first = nn.Linear(latent_dim, image.channels * SIZE * SIZE)  # LAZY
                 self.register_buffer("kernel", torch.tensor([1.0, 2.0, 1.0]) / 4, persistent=False)
                 self.register_buffer("grid", None, persistent=False)
-                self.register_buffer("moving", torch.zeros(1))
+                self.register_buffer("moving", torch.full((1,), 0.5))
 
             def forward(self, z):
                 if self.grid is None:
