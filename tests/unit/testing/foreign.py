@@ -281,8 +281,12 @@ class Projected(_Foreign):
 
             return mse_loss(s.network("encoder")(s.fake), s.z, reduction="none")
 
+        def clip(networks):
+            for weight in networks["discriminator"].parameters():
+                weight.clamp_(-0.5, 0.5)
+
         term = LossTerm("code", code, weight=0.5)
-        return discriminator, Update(("generator", "encoder"), (*generator.losses, term))
+        return replace(discriminator, repeats=2, after=clip), Update(("generator", "encoder"), (*generator.losses, term))
 
     def build(self, config, image, latent_dim):  # noqa: ARG002
         from torch import nn
