@@ -10,6 +10,7 @@ gancli.architectures   :class:`Architecture`   networks, and the updates that tr
 gancli.objectives      :class:`Objective`      adversarial losses and gradient penalties
 gancli.optimizers      :class:`Optimizer`      optimisers
 gancli.datasets        :class:`Dataset`        images
+gancli.exporters       :class:`Exporter`       file formats for trained generators
 =====================  ======================  ================================================
 
 The name by which users choose a plugin is the name of its entry point, and stands nowhere else.
@@ -48,7 +49,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
 __all__ = [
@@ -58,6 +61,8 @@ __all__ = [
     "Asset",
     "Dataset",
     "Defaults",
+    "Draw",
+    "Exporter",
     "ImageSet",
     "ImageSpec",
     "LossTerm",
@@ -66,6 +71,7 @@ __all__ = [
     "Optimizer",
     "Penalty",
     "StepContext",
+    "TrainedGenerator",
     "TwoStageGenerator",
     "Update",
 ]
@@ -105,6 +111,7 @@ class ImageSpec:
             [0, classes); 0 for an unconditional one.
         source: ``(channels, height, width)`` of the image that an image-to-image generator takes;
             None for a generator of latents alone.
+        paired: whether each source image belongs to one image of the data set.
     """
 
     channels: int
@@ -112,6 +119,7 @@ class ImageSpec:
     width: int
     classes: int = 0
     source: tuple[int, int, int] | None = None
+    paired: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -289,6 +297,8 @@ class Architecture(ABC, Generic[ConfigT]):
     """The Pydantic model of the options."""
     defaults: ClassVar[Mapping[str, Any]] = {}
     """Training settings that suit these networks, see :data:`Defaults`."""
+    translates: ClassVar[bool] = False
+    """Whether the generator makes images of source images, ``generator(z, source)``, instead of latents alone."""
 
     def supports(self, config: ConfigT, image: ImageSpec) -> str | None:  # noqa: ARG002  (for subclasses)
         """None if such images can be generated, else the reason why not, as a sentence for the user."""
@@ -470,7 +480,7 @@ class ImageSet:
         _, channels, height, width = self.images.shape
         source = None if self.sources is None else (*self.sources.shape[1:],)
         classes = len(self.class_names) if conditional else 0
-        return ImageSpec(channels, height, width, classes, source)
+        return ImageSpec(channels, height, width, classes, source, self.paired)
 
 
 class Dataset(ABC):
@@ -485,3 +495,88 @@ class Dataset(ABC):
     @abstractmethod
     def load(self, split: str = "train") -> ImageSet:
         """The images of ``split`` (``"train"`` or ``"test"``). No network access without telling the user first."""
+
+
+class Draw(Protocol):
+    """A function that draws: latents ``(n, latent_dim)`` and, for a conditional model, labels ``(n,)`` -> images."""
+
+    def __call__(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None, /) -> NDArray[np.float32]:
+        """Images, float32 ``(n, c, h, w)`` in [-1, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedGenerator:
+    """A trained generator, as an :class:`Exporter` gets it.
+
+    Attributes:
+        network: ``(n, latent_dim)`` [, labels ``(n,)``] -> images ``(n, c, h, w)``; in evaluation mode, on the CPU.
+        latent_dim: dimensions of z.
+        image: channels, height, width and number of classes of the images.
+        class_names: one name per class; empty for an unconditional model.
+        metadata: what a file should say about its model, as JSON: ``gancli`` (the version), ``run``, ``step``,
+            ``weights``, ``digest`` (SHA-256), ``arch``, ``image``, ``classes``, ``latent_dim`` and ``dataset``.
+        arch_file: ``FILE.py:CLASS`` where the architecture was a file, which is needed to build the network again.
+    """
+
+    network: nn.Module
+    latent_dim: int
+    image: ImageSpec
+    class_names: tuple[str, ...]
+    metadata: Mapping[str, Any]
+    arch_file: str | None = None
+
+    def draw(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """Images of given latents, as :class:`Draw` has it."""
+        import torch
+
+        inputs = [torch.from_numpy(given) for given in (z, labels) if given is not None]
+        with torch.no_grad():
+            images: NDArray[np.float32] = self.network(*inputs).float().numpy()
+        return images
+
+
+class Exporter(ABC, Generic[ConfigT]):
+    """A file format for trained generators. Subclasses are named by an entry point of the group ``gancli.exporters``.
+
+    The name of the entry point is the suffix: ``toy`` writes ``gancli export -o generator.toy``. A second form of a
+    format has a name such as ``onnx-int8``; it writes ``.onnx`` too, with ``--format onnx-int8``.
+
+    gancli does the rest: ``path`` is a scratch file beside the target; what was written is loaded again and compared with
+    the generator on fresh latents, in batches of several sizes; only then does it take the target's place.
+    """
+
+    api: ClassVar[int]
+    summary: ClassVar[str]
+    """One line for listings: what the format is for."""
+    Options: ClassVar[type[ArchConfig]] = ArchConfig
+    """The Pydantic model of what can be set by ``gancli export -s key=value``; by default nothing."""
+    extra: ClassVar[str] = ""
+    """The extra of gancli that installs ``packages``, for gancli's own exporters."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Top-level modules that are imported and may be missing."""
+
+    @abstractmethod
+    def export(self, generator: TrainedGenerator, path: Path, options: ConfigT) -> None:
+        """Write the generator to ``path``, which does not exist: a file, or a folder with everything in it.
+
+        Raises:
+            ExportError: the format cannot express the generator.
+        """
+
+    @abstractmethod
+    def load(self, path: Path, generator: TrainedGenerator) -> Draw:
+        """What draws the images of the file at ``path``, by the means of whoever will read it.
+
+        ``generator`` is the one that was exported, for what a file does not say; its weights are not to be used.
+        """
+
+    def stamp(self, path: Path, difference: float) -> None:
+        """Store the largest difference to the generator, in [-1, 1], in the file's own metadata; by default nowhere."""
+
+    def tolerance(self, options: ConfigT) -> float:  # noqa: ARG002  (for subclasses)
+        """Largest difference to the generator that is allowed, in [-1, 1].
+
+        The default is for images computed in float32 by other means: sums in another order differ by some 1e-6; one level
+        of 8 bits is 7.8e-3, so that at most one pixel in a hundred rounds to the neighbouring level.
+        """
+        return 1e-4

@@ -110,6 +110,8 @@ def read_file(path: Path) -> bytes:
             if status.st_size > MAX_FILE_BYTES:
                 raise CheckpointError(f"'{path}' has {status.st_size:,} bytes.", f"At most {MAX_FILE_BYTES:,} are read.")
             return file.read()
+    except FileNotFoundError as error:
+        raise RunError(f"There is no file '{path}'.", "Check its name and the directory (ls).") from error
     except OSError as error:
         raise RunError(
             f"'{path}' cannot be read: {error.strerror}.", "Give a checkpoint directory, or a .safetensors or .onnx file."

@@ -8,11 +8,8 @@ import typer
 
 from gancli.cli import complete
 from gancli.cli.console.counter import Counter
-from gancli.cli.drawing import refuse_existing
-from gancli.cli.group import EVERYWHERE, new_group
-from gancli.cli.options import Json, set_option
-from gancli.cli.output import Output
-from gancli.cli.plugins_table import show_plugins
+from gancli.cli.options import EVERYWHERE, Json, new_group, set_option
+from gancli.cli.output import Output, refuse_existing, show_plugins
 from gancli.errors import UsageError
 
 __all__ = ["group"]

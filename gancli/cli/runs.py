@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gancli.cli import complete
-from gancli.cli.group import EVERYWHERE, new_group
-from gancli.cli.options import Json, RunsDir
+from gancli.cli.options import EVERYWHERE, Json, RunsDir, new_group
 from gancli.cli.output import Output
 from gancli.cli.run_table import name_of
 from gancli.errors import UsageError

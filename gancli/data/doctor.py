@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gancli.data.paths import count, visible
 from gancli.data.readers.reader import read_all, reading
+from gancli.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,7 +90,7 @@ def write_sheet(loaded: Loaded, path: Path) -> None:
     pixels = loaded.images.images.numpy()
     chosen = np.linspace(0, len(pixels) - 1, min(SHEET_PICTURES, len(pixels))).round().astype(int)
     buffer = BytesIO()
-    save_png(grid(np.ascontiguousarray(pixels[chosen].transpose(0, 2, 3, 1))), buffer)
+    save_png(grid(np.ascontiguousarray(pixels[chosen].transpose(0, 2, 3, 1))), buffer, {"gancli": __version__})
     write_atomically(path, buffer.getvalue())
 
 

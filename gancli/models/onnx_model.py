@@ -7,6 +7,7 @@ about itself is bounded and checked like the facts of a checkpoint (:mod:`gancli
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto
 
-__all__ = ["IMAGES", "LABELS", "LATENTS", "OnnxModel", "load_onnx", "onnx_from_bytes"]
+__all__ = ["IMAGES", "LABELS", "LATENTS", "OnnxModel", "import_onnxruntime", "load_onnx", "onnx_from_bytes"]
 
 LATENTS, LABELS, IMAGES = "z", "labels", "images"
 """Names of the inputs and of the output."""
@@ -69,12 +70,20 @@ class OnnxModel(Sampler["NDArray[np.float32]"]):
             raise self._refusal(f"drew {images.shape} instead of {(len(z), *self.image.shape)}")
         return np.asarray(images, dtype=np.float32)
 
+    def cannot_truncate(self) -> str:
+        """An exported generator has neither a mapping network nor a discriminator."""
+        return "an .onnx file holds neither a mapping network nor a discriminator"
+
     def _drawn(
-        self, seeds: Sequence[int], classes: Sequence[int] | None, batch_size: int, truncation: float | None
+        self,
+        seeds: Sequence[int],
+        classes: Sequence[int] | None,
+        batch_size: int,
+        truncation: float | None,  # noqa: ARG002  (refused before)
     ) -> Iterator[NDArray[np.float32]]:
         for start in range(0, len(seeds), batch_size):
             chosen = None if classes is None else np.asarray(classes[start : start + batch_size], dtype=np.int64)
-            yield self.draw(latents(seeds[start : start + batch_size], self.latent_dim, truncation), chosen)
+            yield self.draw(latents(seeds[start : start + batch_size], self.latent_dim), chosen)
 
     def _check_signature(self) -> None:
         wanted: dict[str, tuple[str, list[int]]] = {LATENTS: ("tensor(float)", [self.latent_dim])}
@@ -95,12 +104,13 @@ def load_onnx(path: Path) -> OnnxModel:
     """The generator in a file that ``gancli export`` wrote.
 
     Raises:
-        PluginError: ONNX Runtime is not installed.
         RunError: there is no such file.
+        PluginError: ONNX Runtime is not installed.
         CheckpointError: it is corrupt, foreign or unsafe.
     """
+    data = read_file(path)  # first: a missing file is no reason to install anything
     require("onnx", "onnx", "onnxruntime")
-    return onnx_from_bytes(read_file(path), path)
+    return onnx_from_bytes(data, path)
 
 
 def onnx_from_bytes(data: bytes, path: Path) -> OnnxModel:
@@ -149,9 +159,19 @@ def _unsafe(model: ModelProto) -> str:
     return ""
 
 
-def _session(data: bytes, path: Path) -> Any:  # noqa: ANN401  (onnxruntime has no types)
+def import_onnxruntime() -> Any:  # noqa: ANN401  (onnxruntime has no types)
+    """The module ``onnxruntime``, without its telemetry.
+
+    Without the variable its import writes a lasting device id under HOME and looks up a host of Microsoft's.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
+    return onnxruntime
+
+
+def _session(data: bytes, path: Path) -> Any:  # noqa: ANN401  (onnxruntime has no types)
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _SILENT
     try:

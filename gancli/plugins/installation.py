@@ -12,12 +12,16 @@ from pathlib import Path
 
 __all__ = ["command_for_extra", "command_for_folder", "command_for_plugin", "official_plugin"]
 
-_OFFICIAL = {"dcgan": "gancli-dcgan", "resnet": "gancli-resnet"}
+_OFFICIAL = {
+    ("gancli.architectures", "dcgan"): "gancli-dcgan",
+    ("gancli.architectures", "resnet"): "gancli-resnet",
+    ("gancli.exporters", "html"): "gancli-page",
+}
 
 
-def official_plugin(architecture: str) -> str | None:
-    """The distribution of the project's own that provides an architecture, installed or not."""
-    return _OFFICIAL.get(architecture)
+def official_plugin(group: str, name: str) -> str | None:
+    """The distribution of the project's own that provides the plugin ``name`` of an entry-point group, installed or not."""
+    return _OFFICIAL.get((group, name))
 
 
 def command_for_plugin(distribution: str) -> str:

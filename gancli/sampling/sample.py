@@ -17,7 +17,8 @@ import numpy as np
 
 from gancli import images
 from gancli.errors import DatasetError, StorageError, UsageError
-from gancli.randomness.latents import MAX_SEED, check_truncation
+from gancli.models.sampler import check_truncation
+from gancli.randomness.latents import MAX_SEED
 from gancli.storage.disk import explained, refuse_missing_parent, replacing, write_atomically
 from gancli.version import __version__
 
@@ -277,6 +278,7 @@ def _write_archive(model: Sampler[Images], request: Request, batches: Iterator[N
             np.lib.format.write_array_header_1_0(member, header)
             for batch in batches:
                 member.write(batch.tobytes())
+        archive.comment = f"gancli {__version__}".encode()
         with archive.open("seeds.npy", "w") as member:
             np.lib.format.write_array(member, np.asarray(request.seeds, dtype=np.int64), allow_pickle=False)
     return str(target)

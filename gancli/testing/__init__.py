@@ -16,6 +16,7 @@ from gancli.testing.checks import Check, Checklist, ContractWarning, Result
 from gancli.testing.contract import (
     ArchitectureContract,
     DatasetContract,
+    ExporterContract,
     ObjectiveContract,
     OptimizerContract,
     checklist,
@@ -27,6 +28,7 @@ __all__ = [
     "Checklist",
     "ContractWarning",
     "DatasetContract",
+    "ExporterContract",
     "ObjectiveContract",
     "OptimizerContract",
     "Result",

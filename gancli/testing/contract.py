@@ -9,6 +9,7 @@ from gancli.testing.chance import CHANCE
 from gancli.testing.checks import Checklist, ContractWarning
 from gancli.testing.datasets import DATASET_CHECKS, DatasetSubject
 from gancli.testing.description import ANSWERS, IDENTITY, OPTIONS, PREFERENCES
+from gancli.testing.exporters import EXPORTER_CHECKS, ExporterSubject
 from gancli.testing.exports import EXPORTS
 from gancli.testing.networks import NETWORKS
 from gancli.testing.objectives import OBJECTIVE_CHECKS, ObjectiveSubject
@@ -25,6 +26,7 @@ __all__ = [
     "ARCHITECTURE_CHECKS",
     "ArchitectureContract",
     "DatasetContract",
+    "ExporterContract",
     "ObjectiveContract",
     "OptimizerContract",
     "checklist",
@@ -41,6 +43,7 @@ _KINDS: tuple[tuple[type[Subject[Any]], Sequence[Check[Any]]], ...] = (
     (ObjectiveSubject, OBJECTIVE_CHECKS),
     (OptimizerSubject, OPTIMIZER_CHECKS),
     (DatasetSubject, DATASET_CHECKS),
+    (ExporterSubject, EXPORTER_CHECKS),
 )
 
 
@@ -117,6 +120,13 @@ class DatasetContract(_Contract):
 
     dataset: ClassVar[str] = ""
     _named_by, _group = "dataset", DatasetSubject.registry.group
+
+
+class ExporterContract(_Contract):
+    """The same for an exporter, which is named by ``exporter``; ``options`` as above."""
+
+    exporter: ClassVar[str] = ""
+    _named_by, _group = "exporter", ExporterSubject.registry.group
 
 
 def _test_of(check: Check[Any]) -> Callable[[_Contract], None]:

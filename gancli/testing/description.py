@@ -54,11 +54,11 @@ class Watch:
             own = [f for f in traceback.extract_stack()[:-1] if "importlib" not in f.filename]
             print("TORCH", own[-1].filename, own[-1].lineno, sep="\\t", file=sys.stderr)
 sys.meta_path.insert(0, Watch())
-from gancli.plugins import registry
-kinds = [each for each in vars(registry).values() if isinstance(each, registry.Registry)]
-found = next(each for each in kinds if each.group == sys.argv[2])
-plugin = found.load(sys.argv[1])
-if found is registry.ARCHITECTURES:
+from gancli.plugins.listing import KINDS
+from gancli.plugins.registry import ARCHITECTURES
+registry = next(each for each in KINDS if each.group == sys.argv[2])
+plugin = registry.load(sys.argv[1])
+if registry is ARCHITECTURES:
     from gancli.plugin import ImageSpec
     plugin.Config.model_json_schema()
     plugin().supports(plugin.Config(), ImageSpec(1, 28, 28))

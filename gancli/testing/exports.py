@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import logging
 from textwrap import shorten
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from gancli.models.onnx_model import import_onnxruntime
 from gancli.testing.checks import Rules, fail, flag, skip
 from gancli.testing.subject import ArchitectureSubject
 
@@ -71,7 +71,7 @@ def _exports_to_onnx(subject: ArchitectureSubject) -> None:
 
 
 def _generated_by_onnx(generator: nn.Module, case: Case, inputs: tuple[Tensor, ...]) -> Tensor:
-    onnxruntime = importlib.import_module("onnxruntime")  # an extra: it may be missing when types are checked
+    onnxruntime = import_onnxruntime()
     shapes = _any_number(case)
     logging.disable(logging.WARNING)  # about packages that are not installed and not needed
     try:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from gancli.plugin import ArchConfig
 
 __all__ = [
+    "CLASSES",
     "IMAGES",
     "LATENT_DIM",
     "ArchitectureSubject",

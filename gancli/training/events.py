@@ -141,7 +141,7 @@ class Alarm:
     """Something looks wrong. Training goes on.
 
     Attributes:
-        name: ``discriminator-wins``, ``collapse`` or ``storage``.
+        name: ``discriminator-wins``, ``collapse``, ``storage``, ``plot`` or ``preview``.
         step: when it was seen.
         message: what was seen and what to try, for the user.
     """

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import contextmanager
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Self
 
 from gancli.storage.disk import explain, write_atomically
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -87,26 +90,42 @@ def _line(row: dict[str, Any]) -> str:
 
 def plot_losses(rows: list[dict[str, Any]], target: Path) -> None:
     """Both losses and both scores over the epochs, as PNG."""
-    from io import BytesIO
-
-    from matplotlib.figure import Figure
-
-    intervals = [row for row in rows if row["kind"] == "interval"]
-    figure = Figure(figsize=(8, 4.5), dpi=100, layout="constrained")
-    losses, scores = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
-    epochs = [row["epochs"] for row in intervals]
-    for axes, key, label in (
-        (losses, "d_loss", "discriminator"),
-        (losses, "g_loss", "generator"),
-        (scores, "real_score", "D(x)"),
-        (scores, "fake_score", "D(G(z))"),
-    ):
-        axes.plot(epochs, [row[key] for row in intervals], label=label, linewidth=1)
-    losses.set_ylabel("loss")
-    scores.set(ylabel="score", xlabel="epoch", ylim=(0, 1))
-    for axes in (losses, scores):
-        axes.legend(loc="upper right")
-        axes.grid(alpha=0.3)
     buffer = BytesIO()
-    figure.savefig(buffer, format="png")
+    with matplotlib_defaults():
+        from matplotlib.figure import Figure
+
+        intervals = [row for row in rows if row["kind"] == "interval"]
+        figure = Figure(figsize=(8, 4.5), dpi=100, layout="constrained")
+        losses, scores = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+        epochs = [row["epochs"] for row in intervals]
+        for axes, key, label in (
+            (losses, "d_loss", "discriminator"),
+            (losses, "g_loss", "generator"),
+            (scores, "real_score", "D(x)"),
+            (scores, "fake_score", "D(G(z))"),
+        ):
+            axes.plot(epochs, [row[key] for row in intervals], label=label, linewidth=1)
+        losses.set_ylabel("loss")
+        scores.set(ylabel="score", xlabel="epoch", ylim=(0, 1))
+        for axes in (losses, scores):
+            axes.legend(loc="upper right")
+            axes.grid(alpha=0.3)
+        figure.savefig(buffer, format="png")
     write_atomically(target, buffer.getvalue())
+
+
+@contextmanager
+def matplotlib_defaults() -> Iterator[None]:
+    """Within the block matplotlib has its own defaults, whatever a notebook's backend or the user's settings are.
+
+    The backend of ``MPLBACKEND`` is looked up when matplotlib is imported, and may be of another environment.
+    """
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib as mpl
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        yield

@@ -77,6 +77,7 @@ class Record:
             "platform": platform.platform(),
             "arch": facts["arch"],
             "dataset": facts["dataset"],
+            "changes": facts["changes"],
             "parameters": game.parameters(),
             "device": str(game.runtime.device),
             "precision": game.runtime.precision,

@@ -6,6 +6,7 @@ Nothing is written before everything that can be checked was checked.
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import shutil
 from dataclasses import replace
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gancli.checkpoint.store import CheckpointStore
-from gancli.config.resolve import flatten, resolve
+from gancli.config.resolve import flatten, refuse_changes, resolve
 from gancli.config.schema import LENGTHS, RunConfig
 from gancli.data.paths import count
 from gancli.errors import CheckpointError, ConfigError, RunError, StorageError
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
     from gancli.training.setup import Game
 
 __all__ = ["resume", "stored_config", "train"]
-
-_FREE_KEYS = (*LENGTHS, "train.accumulate", "runtime.", "checkpoint.", "log.")
-"""Keys, or beginnings of keys, that a resumed run may change; into how many shares a batch is divided is looked at apart."""
 
 _EXACT_SHARES = 2
 """Two shares add up to the same bits whoever adds them; more than two, in another order, do not."""
@@ -104,18 +102,20 @@ def resume(
     *,
     changes: Mapping[str, object] | None = None,
     from_step: int | None = None,
+    allow_changes: bool = False,
     observe: Callable[[Event], None] = _ignore,
     stop: Callable[[], int] = _never,
     argv: Sequence[str] = (),
     processes: Processes = ALONE,
 ) -> RunEnded:
-    """Go on with a run from its newest checkpoint, as if it had never stopped.
+    """Resume a run from its newest checkpoint, as if it had never stopped.
 
     Args:
         run: its directory.
         changes: dotted keys with new values. The length, ``runtime``, ``checkpoint`` and ``log`` may change; what would
             make it another model may not.
-        from_step: go on from this checkpoint instead, and discard the later ones.
+        from_step: resume from this checkpoint instead, and discard the later ones.
+        allow_changes: the learning rates and the batch size may change too; ``run.json`` and the checkpoints record it.
         observe: see :func:`train`.
         stop: see :func:`train`.
         argv: the command line, for the record.
@@ -127,15 +127,17 @@ def resume(
         RunError: there is no checkpoint to go on from.
         CheckpointError: the newest one is corrupt, or belongs to another model or data set.
     """
-    config = _changed(stored_config(run), changes or {})
+    config = _changed(stored_config(run), changes or {}, allowed=allow_changes)
     with RunLock(run.lock_path):
         store = CheckpointStore(run.checkpoints)
         checkpoint = _load_or_explain(store, run, from_step)
         facts = _complete_facts(checkpoint)
-        _refuse_other_training(facts["config"], flatten(config))
+        allowed = allow_changes or _announced(run, checkpoint.step)
+        changed = _changes(facts, config, checkpoint, allowed=allowed)
         divided_anew = _divisions(facts, config, processes, checkpoint.step)
         game = set_up_together(config, processes, _told(observe))
-        game = replace(game, plan=_continued(game.plan, facts["plan"], checkpoint.step), divided_anew=divided_anew)
+        plan = _continued(game.plan, facts, config, changed, checkpoint.step)
+        game = replace(game, plan=plan, divided_anew=divided_anew, changes=changed)
         _refuse_other_data(facts, game)
         _refuse_other_frozen(facts, game)
         unpack(checkpoint, game.state)
@@ -183,11 +185,11 @@ def _load_or_explain(store: CheckpointStore, run: RunDirectory, step: int | None
         raise CheckpointError(error.problem, f"Step {intact} is intact; go on from it with: {command}") from error
 
 
-def _changed(stored: RunConfig, changes: Mapping[str, object]) -> RunConfig:
+def _changed(stored: RunConfig, changes: Mapping[str, object], *, allowed: bool) -> RunConfig:
     """The stored configuration with the changes, if they leave it the same model."""
     old = flatten(stored)
     asked = resolve(flags={**_set_keys(old, changes), **changes}, environment={}).config
-    _refuse_other_training(old, flatten(asked))
+    refuse_changes(old, flatten(asked), allowed=allowed)
     return asked
 
 
@@ -203,19 +205,15 @@ def _complete_facts(checkpoint: Checkpoint) -> Mapping[str, Any]:
     return facts
 
 
-def _refuse_other_training(old: Mapping[str, object], new: Mapping[str, object]) -> None:
-    """Compare all that a resumed run may not change; ``old`` is what the run, or its checkpoint, was made with.
-
-    A setting that is not in ``old`` is younger than the run, which behaved as its default says.
-    """
-    then = {**flatten(RunConfig()), **old}
-    refused = [key for key in new if key in then and new[key] != then[key] and not key.startswith(_FREE_KEYS)]
-    if refused:
-        listed = "; ".join(f"{key}: stored {json.dumps(then.get(key))}, asked {json.dumps(new[key])}" for key in refused)
-        raise ConfigError(
-            f"That would be another training ({listed}).",
-            "Leave these as they are, or start a new run with -c and the run's config.json.",
-        )
+def _changes(
+    facts: Mapping[str, Any], config: RunConfig, checkpoint: Checkpoint, *, allowed: bool
+) -> tuple[Mapping[str, Any], ...]:
+    """What was changed in the middle of the run so far: one record per setting, with the step from which it holds."""
+    old, new = facts["config"], flatten(config)
+    keys = refuse_changes(old, new, allowed=allowed)
+    seen = checkpoint.manifest.images_seen
+    now = [{"step": checkpoint.step, "images_seen": seen, "key": key, "from": old.get(key), "to": new[key]} for key in keys]
+    return (*facts.get("changes", ()), *now)
 
 
 def _divisions(facts: Mapping[str, Any], config: RunConfig, processes: Processes, step: int) -> tuple[str, ...]:
@@ -239,9 +237,32 @@ def _divisions(facts: Mapping[str, Any], config: RunConfig, processes: Processes
     return (*earlier, f"from step {step} on {today}, not {then}")
 
 
-def _continued(plan: Plan, stored: Mapping[str, Any], step: int) -> Plan:
-    """The plan of a resumed run: made longer (or shorter) now, or when it was, or never."""
-    longer = stored["total_steps"] != plan.total_steps
+def _announced(run: RunDirectory, step: int) -> bool:
+    """Whether a resume that was killed before its first checkpoint had begun to train with changed settings."""
+    changes = run.info().get("changes") if run.info_path.is_file() else None
+    return isinstance(changes, list) and any(change.get("step") == step for change in changes)
+
+
+def _continued(
+    plan: Plan,
+    facts: Mapping[str, Any],
+    config: RunConfig,
+    changed: Sequence[Mapping[str, Any]],
+    step: int,
+) -> Plan:
+    """The plan of a resumed run: made longer (or shorter) now, or when it was, or never.
+
+    With another batch size since step s, the steps after s are as many as the rest of the images needs.
+    """
+    stored = facts["plan"]
+    batch_sizes = [change for change in changed if change["key"] == "train.batch_size"]
+    if batch_sizes and plan.total_steps is not None:
+        since, size = batch_sizes[-1], config.train.batch_size
+        images = config.train.images or (config.train.epochs or 0) * plan.steps_per_epoch * size
+        rest = math.ceil(max(0, images - since["images_seen"]) / size)
+        plan = replace(plan, total_steps=since["step"] + rest)
+    now = len(batch_sizes) > len([c for c in facts.get("changes", ()) if c["key"] == "train.batch_size"])
+    longer = stored["total_steps"] != plan.total_steps and not now
     return replace(plan, extended_at=step if longer else int(stored["extended_at"]))
 
 
@@ -280,4 +301,8 @@ def _drift(facts: Mapping[str, Any], game: Game) -> tuple[str, ...]:
     arch = facts["arch"]
     if arch["version"] != game.arch.version:
         changed.append(f"{canonical(arch['distribution'])} was {arch['version']}, is {game.arch.version}")
-    return (f"The result may differ in its last bits: {'; '.join(changed)}.",) if changed else ()
+    notes = tuple(
+        f"From step {change['step']:,} on {change['key']} is {change['to']}, not {change['from']}; the run records it."
+        for change in game.changes[len(facts.get("changes", ())) :]
+    )
+    return (*notes, f"The result may differ in its last bits: {'; '.join(changed)}.") if changed else notes

@@ -7,6 +7,7 @@ is announced only after it is durable; a signal is asked about between steps, ne
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -35,7 +36,7 @@ from gancli.training.worker import play_on
 from gancli.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor
@@ -71,6 +72,7 @@ class Session:
         self.stop = stop
         self.saved_step: int | None = None
         self.preview: Path | None = None
+        self._failed_by_products: set[str] = set()
         self._observe = observe
         self._clock = time.monotonic
         self._next_plot = self._clock()
@@ -178,10 +180,24 @@ class Session:
         step = self.game.state.step
         target = self.run.samples / f"{step:06d}.png"
         buffer = BytesIO()
-        images.save_png(images.grid(images.to_bytes(fake)), buffer, {"gancli": __version__, "step": step})
-        write_atomically(target, buffer.getvalue())
-        self.preview = target
-        self._say(PreviewWritten(step, target))
+        with self._by_product("preview"):
+            images.save_png(images.grid(images.to_bytes(fake)), buffer, {"gancli": __version__, "step": step})
+            write_atomically(target, buffer.getvalue())
+            self.preview = target
+            self._say(PreviewWritten(step, target))
+
+    @contextmanager
+    def _by_product(self, what: str) -> Iterator[None]:
+        """Within the block a plot or preview is made: if that fails, one alarm says so, and the training goes on."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  (whatever matplotlib, Pillow or the disk may raise)
+            if what not in self._failed_by_products:
+                self._failed_by_products.add(what)
+                reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+                self._say(
+                    Alarm(what, self.game.state.step, f"The {what} could not be made, and the training goes on: {reason}")
+                )
 
     def _save(self) -> None:
         state = self.game.state
@@ -207,7 +223,8 @@ class Session:
         """Draw the losses, unless the last time was so short ago that drawing would take more than 2 % of the time."""
         begin = self._clock()
         if always or begin >= self._next_plot:
-            plot_losses(read_rows(self.run.metrics_path), self.run.losses_path)
+            with self._by_product("plot"):
+                plot_losses(read_rows(self.run.metrics_path), self.run.losses_path)
             self._next_plot = self._clock() + (self._clock() - begin) / PLOT_SHARE
 
     def _finish(self, status: str) -> None:

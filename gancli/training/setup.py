@@ -25,6 +25,8 @@ from gancli.training.plan import Plan
 from gancli.training.sizing import load_suited
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
     from gancli.config.schema import RunConfig
@@ -48,6 +50,7 @@ class Game:
     Attributes:
         uncompiled: why the networks are not compiled; empty if they are.
         divided_anew: where the run went on in another number of processes, one clause each.
+        changes: settings that were changed on a resume: step, images_seen, key, from and to of each.
     """
 
     config: RunConfig
@@ -59,6 +62,7 @@ class Game:
     plan: Plan
     uncompiled: str = NOT_ASKED_FOR
     divided_anew: tuple[str, ...] = ()
+    changes: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def state(self) -> TrainingState:
@@ -132,6 +136,7 @@ class Game:
             "plan": {"total_steps": self.plan.total_steps, "extended_at": self.plan.extended_at},
             "inexact": self._inexactness(),
             "divided_anew": list(self.divided_anew),
+            "changes": list(self.changes),
             "best": self.state.counters()["best"],
         }
 

@@ -59,5 +59,6 @@ def test_an_environment_that_uv_made_has_no_pip(prefix):
 
 
 def test_the_projects_own_plugins_are_known_before_they_are_installed():
-    assert installation.official_plugin("resnet") == "gancli-resnet"
-    assert installation.official_plugin("anything") is None
+    assert installation.official_plugin("gancli.architectures", "resnet") == "gancli-resnet"
+    assert installation.official_plugin("gancli.exporters", "html") == "gancli-page"
+    assert installation.official_plugin("gancli.exporters", "resnet") is None

@@ -26,7 +26,7 @@ SPOILED = {
     ],
     "builds": [("# NETWORKS", "networks = (networks.generator, networks.discriminator)")],
     "images": [("# IMAGES", "images = images.flatten(1)")],
-    "range": [("# IMAGES", "images = images * float('inf')")],
+    "range": [("# IMAGES", "images = (images + 1) / 2")],
     "logits": [("# LOGITS", "logits = logits[None, :, None]")],
     "free-logits": [("# LOGITS", "logits = logits.sigmoid()")],
     "labels": [("+ self.classes(labels) +", "+ self.classes(labels * 0) +")],
@@ -76,7 +76,8 @@ def test_what_onnx_lacks_is_found(spoil, judge):
 
 
 def test_there_is_a_spoiled_one_for_every_check():
-    assert [check.id for check in ARCHITECTURE_CHECKS] == list(SPOILED)
+    of_other_networks = {"source", "stages", "updates", "terms", "micro-batches", "frozen"}  # in test_foreign
+    assert {check.id for check in ARCHITECTURE_CHECKS} == {*SPOILED, *of_other_networks}
 
 
 @pytest.mark.parametrize("check", [name for name in SPOILED if name != "export-onnx"])
@@ -85,4 +86,4 @@ def test_each_fails_exactly_its_check(spoil, judge, check):
     assert found[check].detail
     told = {name: result for name, result in found.items() if result.outcome != "skipped"}
     assert list(told) == [check], told
-    assert told[check].outcome == ("flagged" if check == "one-by-one" else "failed")
+    assert told[check].outcome == ("flagged" if check in {"one-by-one", "range"} else "failed")

@@ -38,6 +38,7 @@ def test_there_is_a_test_of_every_block():
         "def assets(",
         "class Margin(",
         "class Adagrad(",
+        "class Rounded(",
         "class TestContract(",
     )
     assert BLOCKS == [block_with(text) for text in tested]
@@ -50,6 +51,7 @@ def test_there_is_a_test_of_every_block():
         ("class Wobbly(", "architectures"),
         ("class Margin(", "objectives"),
         ("class Adagrad(", "optimizers"),
+        ("class Rounded(", "exporters"),
     ],
 )
 def test_plugins_of_the_guide_keep_the_contract(judge, file_with, text, group):

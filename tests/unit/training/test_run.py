@@ -168,10 +168,30 @@ def test_a_run_that_is_made_longer_takes_up_its_steps_slowly_and_repeatably(conf
     assert plan == {"total_steps": 54, "extended_at": 27}
 
 
+def test_a_changed_run_says_so_and_what_is_left_of_it_is_as_long_in_images(configure, tmp_path, stop_after):
+    """27 steps of 32 images; from step 4 on in steps of 16, of which the remaining images make 46."""
+    changes = {"train.batch_size": 16, "train.learning_rate": 0.0001}
+    run = start(configure(), tmp_path, stop=stop_after(4))
+    resume(run, changes=changes, allow_changes=True, stop=stop_after(3))
+    assert [c["key"] for c in run.info()["changes"]] == list(changes)
+    ended = resume(run)
+    facts = CheckpointStore(run.checkpoints).load().manifest.facts
+    assert [(c["step"], c["images_seen"], c["key"], c["from"], c["to"]) for c in facts["changes"]] == [
+        (4, 128, "train.batch_size", 32, 16),
+        (4, 128, "train.learning_rate", 0.0014, 0.0001),
+    ]
+    assert ended.step == facts["plan"]["total_steps"] == 4 + 46
+    assert facts["plan"]["extended_at"] == 0
+    assert run.info()["changes"] == facts["changes"]
+    other = start(configure(), tmp_path, "other", stop=stop_after(4))
+    resume(other, changes=changes, allow_changes=True)
+    assert digest(other) == digest(run)
+
+
 def test_a_configuration_edited_by_hand_is_compared_with_the_checkpoint(configure, tmp_path, stop_after):
     run = start(configure(), tmp_path, stop=stop_after(4))
     run.config_path.write_text(run.config_path.read_text().replace('"learning_rate": 0.0014', '"learning_rate": 0.1'))
-    with pytest.raises(ConfigError, match=r"train\.learning_rate: stored 0\.0014, asked 0\.1"):
+    with pytest.raises(ConfigError, match=r"train\.learning_rate: stored 0\.0014, requested 0\.1"):
         resume(run)
 
 
@@ -251,8 +271,8 @@ def test_what_would_change_the_model_is_refused_with_all_differences(configure, 
     changes = {"train.batch_size": 16, "arch.dropout": 0.0, "train.epochs": 9}
     with pytest.raises(ConfigError) as caught:
         resume(run, changes=changes)
-    assert "arch.dropout: stored 0.3, asked 0.0" in caught.value.problem
-    assert "train.batch_size: stored 32, asked 16" in caught.value.problem
+    assert "arch.dropout: stored 0.3, requested 0.0" in caught.value.problem
+    assert "train.batch_size: stored 32, requested 16" in caught.value.problem
     assert "epochs" not in caught.value.problem
 
 
@@ -512,3 +532,20 @@ def test_advice_is_given_where_a_newcomer_needs_it(configure):
     assert not advice(set_up(configure("train.images=300")))
     large = advice(set_up(configure("data.image_size=40x40", "data.channels=3")))
     assert "--arch dcgan" in large[0]
+
+
+def test_a_plot_or_preview_that_fails_is_an_alarm_and_never_ends_the_training(configure, tmp_path, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("latex was not able to process it\nand more")
+
+    monkeypatch.setattr("gancli.training.session.plot_losses", fail)
+    monkeypatch.setattr("gancli.images.save_png", fail)
+    seen = []
+    run = start(configure(), tmp_path, observe=seen.append)
+    assert run.info()["status"] == "done"
+    alarms = [(event.name, event.message) for event in seen if isinstance(event, events.Alarm)]
+    reason = "could not be made, and the training goes on: latex was not able to process it"
+    assert sorted(alarm for alarm in alarms if alarm[0] in {"plot", "preview"}) == [
+        ("plot", f"The plot {reason}"),
+        ("preview", f"The preview {reason}"),
+    ]
