@@ -33,8 +33,14 @@ __all__ = [
 ]
 
 ARCHITECTURE_CHECKS: tuple[Check[ArchitectureSubject], ...] = (
-    *(*IDENTITY, *OPTIONS, *PREFERENCES, *ANSWERS),
-    *(*NETWORKS, *CHANCE, *TRAINING, *EXPORTS),
+    *IDENTITY,
+    *OPTIONS,
+    *PREFERENCES,
+    *ANSWERS,
+    *NETWORKS,
+    *CHANCE,
+    *TRAINING,
+    *EXPORTS,
 )
 """Every check of an architecture; each comes after those that it needs."""
 
@@ -98,6 +104,8 @@ class ArchitectureContract(_Contract):
     """
 
     architecture: ClassVar[str] = ""
+    options: ClassVar[dict[str, Any]] = {}
+    images: ClassVar[Sequence[str]] = IMAGES
     _named_by, _group = "architecture", ArchitectureSubject.registry.group
 
 
@@ -105,6 +113,7 @@ class ObjectiveContract(_Contract):
     """The same for an objective, which is named by ``objective``; ``options`` as above."""
 
     objective: ClassVar[str] = ""
+    options: ClassVar[dict[str, Any]] = {}
     _named_by, _group = "objective", ObjectiveSubject.registry.group
 
 
@@ -112,6 +121,7 @@ class OptimizerContract(_Contract):
     """The same for an optimiser, which is named by ``optimizer``; ``options`` as above."""
 
     optimizer: ClassVar[str] = ""
+    options: ClassVar[dict[str, Any]] = {}
     _named_by, _group = "optimizer", OptimizerSubject.registry.group
 
 
@@ -126,6 +136,7 @@ class ExporterContract(_Contract):
     """The same for an exporter, which is named by ``exporter``; ``options`` as above."""
 
     exporter: ClassVar[str] = ""
+    options: ClassVar[dict[str, Any]] = {}
     _named_by, _group = "exporter", ExporterSubject.registry.group
 
 

@@ -83,8 +83,6 @@ def test_the_commands_of_the_authors_guide_work_in_their_order(capfdbinary, monk
     read.cache_clear()
 
 
-
-
 def test_ci_runs_the_test_command_of_the_readme():
     second = re.findall(r"^    (python3 -m venv .*pytest.*)$", README, re.MULTILINE)
     assert len(second) == 1

@@ -44,7 +44,7 @@ class StyleGAN2(_Foreign):
         path = LossTerm("path_length", path_length, weight=2.0, every=4, second_order=True)
         return discriminator, replace(generator, losses=(*generator.losses, path))
 
-    def build(self, config, image, latent_dim):  # noqa: ARG002
+    def build(self, config, image, latent_dim):  # noqa: ARG002, C901
         import torch
         from torch import nn
         from torch.nn.functional import conv2d, interpolate, leaky_relu, linear
@@ -251,10 +251,12 @@ class Buffers(_Foreign):
         import torch
         from torch import nn
 
+        pixels = image.channels * SIZE * SIZE
+
         class Generator(nn.Module):
             def __init__(self):
                 super().__init__()
-                self.first = nn.Linear(latent_dim, image.channels * SIZE * SIZE)  # LAZY
+                self.first = nn.Linear(latent_dim, pixels)
                 self.register_buffer("kernel", torch.tensor([1.0, 2.0, 1.0]) / 4, persistent=False)
                 self.register_buffer("grid", None, persistent=False)
                 self.register_buffer("moving", torch.full((1,), 0.5))

@@ -6,6 +6,9 @@ from gancli.testing.contract import ARCHITECTURE_CHECKS
 
 pytestmark = pytest.mark.slow
 
+ASSETS = """def assets(self, config):
+    from pathlib import Path
+    return [Asset("w", Path(__file__), "0" * 64, "Get it.")]"""
 SPOILED = {
     "resolves": [("# TOP", "raise RuntimeError('no')")],
     "api": [("api = 1", "api = 7")],
@@ -17,13 +20,7 @@ SPOILED = {
     "defaults": [('"train.learning_rate": 1e-3', '"train.lerning_rate": 1e-3')],
     "migrate": [("# CLASS", "def migrate(self, config, from_version):\n    return {**config, 'width': 7}")],
     "reasons": [('"Only 28x28 pictures and no larger ones."', '"no"')],
-    "assets": [
-        (
-            "# CLASS",
-            "def assets(self, config):\n    import pathlib\n    return [Asset('w', pathlib.Path(__file__), '0' * 64, 'Get it.')]",
-        ),
-        ("import ArchConfig,", "import Asset, ArchConfig,"),
-    ],
+    "assets": [("# CLASS", ASSETS), ("import ArchConfig,", "import Asset, ArchConfig,")],
     "builds": [("# NETWORKS", "networks = (networks.generator, networks.discriminator)")],
     "images": [("# IMAGES", "images = images.flatten(1)")],
     "range": [("# IMAGES", "images = (images + 1) / 2")],

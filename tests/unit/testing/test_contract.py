@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from gancli.testing import ArchitectureContract, ContractWarning, DatasetContract, ObjectiveContract, OptimizerContract
+from gancli.testing import (
+    ArchitectureContract,
+    ContractWarning,
+    DatasetContract,
+    ExporterContract,
+    ObjectiveContract,
+    OptimizerContract,
+)
 from gancli.testing.checks import Check, Checklist, fail, flag, skip
 from gancli.testing.contract import ARCHITECTURE_CHECKS
 from gancli.testing.datasets import DATASET_CHECKS
@@ -35,6 +42,10 @@ class TestHinge(ObjectiveContract):
 class TestRMSprop(OptimizerContract):
     optimizer = "rmsprop"
     options = {"momentum": 0.5}  # noqa: RUF012
+
+
+class TestRounded(ExporterContract):
+    exporter = str(ROOT / "examples" / "my_exporter.py") + ":Rounded"
 
 
 class TestRings(DatasetContract):
