@@ -101,7 +101,7 @@ def _terms_are_sound(subject: ArchitectureSubject) -> None:
     "weight, and a term that compares images of a batch would see fewer of them.",
     fix="Return one value per image, or a mean: no sum() over the batch, no norm of the whole batch. A term that is meant to "
     "compare images may stay as it is.",
-    needs=("terms", "batch-independent"),
+    needs=("terms", "batch-independent", "no-other-chance"),
 )
 def _batches_can_be_divided(subject: ArchitectureSubject) -> None:
     """In eval mode, so that neither batch normalisation nor dropout makes a difference of its own."""
