@@ -10,6 +10,7 @@ gancli.architectures   :class:`Architecture`   networks, and the updates that tr
 gancli.objectives      :class:`Objective`      adversarial losses and gradient penalties
 gancli.optimizers      :class:`Optimizer`      optimisers
 gancli.datasets        :class:`Dataset`        images
+gancli.loggers         :class:`Logger`         other places where a training is recorded
 gancli.exporters       :class:`Exporter`       file formats for trained generators
 =====================  ======================  ================================================
 
@@ -45,6 +46,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, run
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gancli.events import (
+    Alarm,
+    CheckpointSaved,
+    EpochEnded,
+    Event,
+    IntervalEnded,
+    Preparing,
+    PreviewWritten,
+    Progress,
+    RunEnded,
+    RunStarted,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
@@ -56,20 +70,31 @@ if TYPE_CHECKING:
 
 __all__ = [
     "API",
+    "Alarm",
     "ArchConfig",
     "Architecture",
     "Asset",
+    "CheckpointSaved",
     "Dataset",
     "Defaults",
     "Draw",
+    "EpochEnded",
+    "Event",
     "Exporter",
     "ImageSet",
     "ImageSpec",
+    "IntervalEnded",
+    "Logger",
     "LossTerm",
     "Networks",
     "Objective",
     "Optimizer",
     "Penalty",
+    "Preparing",
+    "PreviewWritten",
+    "Progress",
+    "RunEnded",
+    "RunStarted",
     "StepContext",
     "TrainedGenerator",
     "TwoStageGenerator",
@@ -97,6 +122,7 @@ class ArchConfig(BaseModel):
 
 
 ConfigT = TypeVar("ConfigT", bound=ArchConfig)
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +164,10 @@ class Networks:
     then source images ``(n, *image.source)`` if it translates images, else nothing. A network that
     has no use for one of them takes and ignores it.
 
+    Buffers that a forward pass changes are stored in checkpoints. Those of floating point are averaged
+    over micro-batches, as running means want it; others, a pool of images say, suit only
+    ``train.accumulate = 1`` on one process.
+
     Attributes:
         generator: ``(z (n, latent_dim), *conditions) -> images (n, c, h, w)``. Values outside [-1, 1]
             are clamped when they become pixels. It may be a :class:`TwoStageGenerator`. If all that
@@ -147,7 +177,9 @@ class Networks:
             sigmoid. k logits per image are averaged in the loss, as a patch discriminator's are.
         others: further networks. Those that an :class:`Update` names are trained and stored in
             checkpoints. The others are frozen: in eval mode, without gradients, and stored as a
-            SHA-256 of their weights only, since :meth:`Architecture.build` makes them again.
+            SHA-256 of their weights only, since :meth:`Architecture.build` makes them again. A network
+            that looks through another one, as D does through frozen features, keeps it in a tuple,
+            so that torch does not take its weights for its own.
         ema: which of ``others`` have an EMA besides the generator, because they generate images too.
     """
 
@@ -217,6 +249,17 @@ class StepContext(Protocol):
 
     def network(self, name: str) -> nn.Module:
         """A network by name, for its other methods and for further forward passes."""
+
+    def once(self, compute: Callable[[StepContext], ResultT]) -> ResultT:
+        """``compute(context)``, computed once per micro-batch and update, for what several terms read.
+
+        CycleGAN's G(F(y)) and D(F(y)), for instance, share F(y)::
+
+            def translated_back(s):
+                return s.network("back")(s.z, s.real)
+            ...
+            s.once(translated_back)
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,6 +438,8 @@ class Objective(ArchConfig, ABC):
     api: ClassVar[int]
     summary: ClassVar[str]
     defaults: ClassVar[Mapping[str, Any]] = {}
+    probabilities: ClassVar[bool] = False
+    """Whether s(D(x)) estimates the probability that x is real, so that it is worth showing as one: of the logistic loss."""
 
     r1_gamma: float = Field(0.0, ge=0, le=1e4, description="weight of R1, the squared gradient of D at real images; 0: off")
     r2_gamma: float = Field(0.0, ge=0, le=1e4, description="weight of R2, the squared gradient of D at fake images; 0: off")
@@ -580,3 +625,39 @@ class Exporter(ABC, Generic[ConfigT]):
         of 8 bits is 7.8e-3, so that at most one pixel in a hundred rounds to the neighbouring level.
         """
         return 1e-4
+
+
+class Logger(ABC):
+    """Writes down somewhere else what happens during a training. Named by an entry point of ``gancli.loggers``.
+
+    A logger runs in a thread of its own, which takes one event after the other (see :mod:`gancli.events`), all but
+    :class:`Progress` and :class:`Preparing`. It may take its time: training does not wait for it. What it raises is shown as
+    an alarm, once, and it gets no more events. It keeps off stdout, which carries results only::
+
+        class Csv(Logger):
+            api = 2
+            summary = "Losses as comma-separated values"
+
+            def log(self, event: Event) -> None:
+                match event:
+                    case RunStarted(run=run):
+                        self.file = (run / "losses.csv").open("a")
+                    case IntervalEnded(step=step, metrics=metrics):
+                        print(step, *metrics.values(), sep=",", file=self.file)
+
+            def close(self) -> None:
+                self.file.close()
+
+    The constructor takes no arguments; it may refuse early, by :class:`gancli.errors.GancliError`, what cannot work.
+    """
+
+    api: ClassVar[int]
+    summary: ClassVar[str]
+    defaults: ClassVar[Mapping[str, Any]] = {}
+
+    @abstractmethod
+    def log(self, event: Event) -> None:
+        """Take one event. :class:`RunStarted`, with the settings, is the first."""
+
+    def close(self) -> None:  # noqa: B027  (optional)
+        """Finish: no event follows, whether the run has ended or failed."""

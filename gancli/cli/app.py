@@ -25,6 +25,7 @@ from gancli.cli import (
     selfcheck,
     train,
 )
+from gancli.cli.console.table import EXPLAINED
 from gancli.cli.failures import GLOBAL, report
 from gancli.cli.options import EVERYWHERE, PLAIN
 from gancli.cli.output import Output, put, settle
@@ -138,7 +139,7 @@ def _silence_log() -> Callable[[], None]:
 def _assemble() -> typer.Typer:
     app = typer.Typer(**{**PLAIN, "add_completion": True}, cls=Root, help=SUMMARY, invoke_without_command=True)
     app.callback()(_root)
-    app.command("train", epilog=EVERYWHERE)(train.train)
+    app.command("train", epilog=f"{EXPLAINED}\n\n{EVERYWHERE}")(train.train)
     app.command("sample", epilog=EVERYWHERE)(sample.sample)
     app.command("interpolate", epilog=EVERYWHERE)(interpolate.interpolate)
     app.command("export", cls=export.ExportCommand, epilog=EVERYWHERE)(export.export)

@@ -11,6 +11,7 @@ import typer
 
 from gancli.cli.options import Json
 from gancli.cli.output import Output
+from gancli.storage.system import usable_cores
 from gancli.version import __version__
 
 __all__ = ["env"]
@@ -57,7 +58,7 @@ def _system() -> dict[str, Any]:
     return {
         "platform": platform.platform(),
         "machine": platform.machine(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": usable_cores(),
         "cpu features": _cpu_features(),
         "locale": f"{sys.stdout.encoding}, {sys.getfilesystemencoding()}",
     }

@@ -170,6 +170,9 @@ _OBJECTIVE = typer.Option(
 )
 _CONDITIONAL = typer.Option("--conditional", help="Train on the labels, for `sample --class K`.", show_default=False)
 _DETERMINISTIC = typer.Option("--deterministic", help="On a GPU: deterministic algorithms only.", show_default=False)
+_LOG = typer.Option(
+    "--log", metavar="NAME", help="Also log to tensorboard, trackio, wandb or mlflow.", autocompletion=complete.loggers
+)
 _FILES = typer.Option("-c", "--config", metavar="FILE", help="Read settings from a TOML or JSON file. May be repeated.")
 
 
@@ -204,6 +207,7 @@ class Settings:
         typer.Option("--precision", metavar="auto|fp32|bf16", help="Floating-point precision."),
     ] = None
     deterministic: Annotated[bool | None, Key("runtime.deterministic"), _DETERMINISTIC] = None
+    loggers: Annotated[list[str] | None, Key("log.to"), _LOG] = None
     files: Annotated[list[Path] | None, _FILES] = None
     assignments: Annotated[
         list[str] | None,

@@ -127,13 +127,13 @@ def new(
 
     Code, tests, README and CI: its tests pass as it is. Then replace its example by your own.
     """
-    from gancli.plugins.installation import command_for_folder
+    from gancli.plugins.installation import install_command
     from gancli.plugins.scaffold import Plugin, create
 
     output = Output.of(context)
     plugin = Plugin.named(name, kind)
     path = create(plugin, to)
-    install = command_for_folder(f"{f'./{path}' if path == Path(path.name) else path}[test]")
+    install = install_command("-e", f"{f'./{path}' if path == Path(path.name) else path}[test]")
     if json:
         names = {"name": plugin.name, "distribution": plugin.distribution, "package": plugin.package, "class": plugin.title}
         output.document({"path": str(path), **names, "files": sorted(plugin.files()), "install": install})

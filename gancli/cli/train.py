@@ -17,17 +17,17 @@ from gancli.cli.options import Json, RunsDir, Settings, expand
 from gancli.cli.output import Output, unread_is_fine
 from gancli.cli.signals import Signals
 from gancli.errors import ConfigError, DatasetError, RunError, UsageError
+from gancli.events import RunStarted
 from gancli.runs import RunDirectory, find_run, refuse_busy, refuse_missing_architecture, refuse_name, remove_run
 from gancli.runtime.launch import joined
-from gancli.training.events import RunStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gancli.config.resolve import Resolved
     from gancli.config.schema import RunConfig
+    from gancli.events import Event, RunEnded
     from gancli.runtime.processes import Processes
-    from gancli.training.events import Event, RunEnded
 
 __all__ = ["train"]
 

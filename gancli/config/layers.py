@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gancli.config.schema import RunConfig
 from gancli.config.validate import shown
 from gancli.errors import ConfigError, did_you_mean
+from gancli.storage.strict_json import unique_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -129,18 +130,9 @@ def as_toml(config: RunConfig, meanings: Mapping[str, str]) -> str:
     return "\n".join(lines[1:]) + "\n"
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, in which, as in TOML, no key may be given twice."""
-    names = [name for name, _ in pairs]
-    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
-    if twice is not None:
-        raise ValueError(f"the key {shown(twice)} occurs twice")
-    return dict(pairs)
-
-
 def _parse(text: str, suffix: str) -> object:
     if suffix == ".json":
-        return json.loads(text, object_pairs_hook=_unique)
+        return json.loads(text, object_pairs_hook=unique_keys)
     import tomllib  # a hundredth of the time that a cold `gancli sample` takes
 
     return tomllib.loads(text)

@@ -29,6 +29,7 @@ from gancli.errors import ConfigError, nearest
 from gancli.plugins.registry import (
     ARCHITECTURES,
     DATASETS,
+    LOGGERS,
     OBJECTIVES,
     OPTIMIZERS,
     Chosen,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from gancli.config.schema import TrainConfig
-    from gancli.plugin import ArchConfig, Architecture, Objective, Optimizer
+    from gancli.plugin import ArchConfig, Architecture, Logger, Objective, Optimizer
 
 __all__ = [
     "Resolved",
@@ -51,6 +52,7 @@ __all__ = [
     "flatten",
     "known_keys",
     "load_arch",
+    "load_loggers",
     "load_objective",
     "load_optimizer",
     "plugin_options",
@@ -62,7 +64,7 @@ __all__ = [
     "validate_options",
 ]
 
-FREE_KEYS = (*LENGTHS, "train.accumulate", "runtime.", "checkpoint.", "log.")
+FREE_KEYS = (*LENGTHS, "data.dataset", "data.labels", "train.accumulate", "runtime.", "checkpoint.", "log.")
 """Keys, or beginnings of keys, that a resumed run may change."""
 
 CHANGEABLE = ("train.batch_size", "train.learning_rate", "train.discriminator_learning_rate")
@@ -164,6 +166,7 @@ def resolve(
             complete = checked(f"train.{key}", OPTIMIZERS.load(name), given, merged.origins)
             nested["train"][key] = {"name": name, **complete.model_dump(mode="json")}
     config = checked("", RunConfig, nested, merged.origins)
+    load_loggers(config)
     return Resolved(
         config,
         {key: merged.origins.get(key, "default") for key in flatten(config)},
@@ -196,6 +199,15 @@ def load_arch(config: RunConfig) -> tuple[Architecture[ArchConfig], ArchConfig]:
 def load_objective(config: RunConfig) -> Objective:
     """The objective of a configuration, with its options."""
     return validate_options("objective", OBJECTIVES.load(config.objective.name), config.objective.options)
+
+
+def load_loggers(config: RunConfig) -> dict[str, Logger]:
+    """The loggers that ``log.to`` names, each new.
+
+    Raises:
+        PluginError: there is no such logger, or a package that it needs is missing.
+    """
+    return {name: LOGGERS.load(name)() for name in config.log.to}
 
 
 def load_optimizer(config: TrainConfig, network: str) -> Optimizer:

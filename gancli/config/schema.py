@@ -91,6 +91,9 @@ class DataConfig(Section):
         pattern=r"^(#[0-9a-fA-F]{6}|[a-zA-Z]{3,30})$",
         description="a colour's name or #rrggbb, behind alpha and borders",
     )
+    max_pixels: int = Field(
+        89_478_485, ge=1, le=2**32, description="pixels of the largest image that is decoded; of a JPEG four times as many"
+    )
     allow_broken: float = Field(0.05, ge=0, le=1, description="fraction of the images that may be broken; they are skipped")
 
 
@@ -196,6 +199,9 @@ class LogConfig(Section):
         50_000, ge=0, le=10**12, description="images between evaluations during training, at the next epoch's end; 0: none"
     )
     previews: int = Field(64, ge=1, le=1024, description="images in each preview, always from the same latents")
+    to: tuple[str, ...] = Field(
+        (), max_length=16, description="loggers that also get it, such as tensorboard; `gancli plugin list` shows them"
+    )
 
 
 class RunConfig(Section):

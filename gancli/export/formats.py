@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gancli.checkpoint.provenance import Provenance
 from gancli.config.resolve import validate_options
 from gancli.errors import CheckpointError, ExportError, UsageError, did_you_mean
 from gancli.plugin import TrainedGenerator
@@ -38,9 +39,6 @@ __all__ = ["PARITY", "Exported", "Format", "choose", "export", "put_in_place", "
 
 PARITY = "parity"
 """What a file's metadata call the largest difference to the generator."""
-
-_SHARED_METADATA = ("arch", "image", "classes", "latent_dim", "dataset")
-"""Of what a checkpoint knows about itself; the machine that it was made on is nobody's business."""
 
 _FIRST_SEED = 2**62
 """Far from the seeds that people use, and from whatever an exporter has seen."""
@@ -208,24 +206,22 @@ def _make_durable(path: Path) -> None:
 
 
 def trained_generator(model: Model, arch_file: str | None = None) -> TrainedGenerator:
-    """What an exporter gets.
-
-    Raises:
-        ExportError: the model knows too little about itself, since it was not loaded from a run.
-    """
-    origin = model.origin
-    if missing := [name for name in _SHARED_METADATA if name not in origin.facts]:
-        raise ExportError(f"The model does not say its {missing[0]}.", "Export one that was loaded from a run or checkpoint.")
-    metadata = {
-        **{name: origin.facts[name] for name in _SHARED_METADATA},
-        "gancli": __version__,
-        "run": origin.run,
-        "step": origin.step,
-        "weights": origin.weights,
-        "digest": origin.digest,
-    }
+    """What an exporter gets; its metadata tell nothing about the machine and the run that the model was made on."""
+    origin, known = model.origin, model.origin.provenance
+    shared = Provenance(
+        arch=known.arch,
+        image=known.image,
+        classes=known.classes,
+        latent_dim=known.latent_dim,
+        dataset=known.dataset,
+        gancli=__version__,
+        run=origin.run,
+        step=origin.step,
+        weights=origin.weights,
+        digest=origin.digest,
+    )
     network = model.generator if model.device.type == "cpu" else deepcopy(model.generator).cpu()
-    return TrainedGenerator(network, model.latent_dim, model.image, model.class_names, metadata, arch_file)
+    return TrainedGenerator(network, model.latent_dim, model.image, model.class_names, shared.document(), arch_file)
 
 
 def _batches(generator: TrainedGenerator) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64] | None]]:

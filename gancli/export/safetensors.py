@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gancli.checkpoint.provenance import KEY, stored_facts
+from gancli.checkpoint.provenance import KEY, stored_provenance
 from gancli.export.formats import PARITY
 from gancli.plugin import ArchConfig, Draw, Exporter, TrainedGenerator
 
@@ -54,8 +54,8 @@ class Safetensors(Exporter[ArchConfig]):
         from gancli.storage.tensors import decode, read_metadata
 
         data = path.read_bytes()
-        stored = stored_facts(read_metadata(data, f"'{_WHAT}'").get(KEY), _WHAT)
-        _write(path, decode(data, f"'{_WHAT}'"), stored | {PARITY: difference})
+        stored = stored_provenance(read_metadata(data, f"'{_WHAT}'").get(KEY), _WHAT)
+        _write(path, decode(data, f"'{_WHAT}'"), stored.document() | {PARITY: difference})
 
 
 def _write(path: Path, tensors: dict[str, Any], metadata: Mapping[str, Any]) -> None:

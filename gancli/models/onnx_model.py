@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gancli.checkpoint.provenance import KEY, Facts, Origin, parse_facts, read_file, stored_facts
+from gancli.checkpoint.provenance import KEY, Origin, Provenance, read_file, stored_provenance
 from gancli.errors import CheckpointError
 from gancli.models.sampler import Sampler
 from gancli.plugin import ImageSpec
 from gancli.plugins.extras import require
 from gancli.randomness.latents import latents
+from gancli.text import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,7 +47,7 @@ class OnnxModel(Sampler["NDArray[np.float32]"]):
         CheckpointError: ONNX Runtime refuses it, or it is another function than its facts say.
     """
 
-    def __init__(self, data: bytes, facts: Facts, origin: Origin) -> None:
+    def __init__(self, data: bytes, facts: Provenance, origin: Origin) -> None:
         self.latent_dim = facts.latent_dim
         self.image = ImageSpec(facts.image.channels, facts.image.height, facts.image.width, len(facts.classes))
         self.class_names = tuple(facts.classes)
@@ -63,7 +64,7 @@ class OnnxModel(Sampler["NDArray[np.float32]"]):
         try:
             (images,) = self._session.run([IMAGES], inputs)
         except Exception as error:  # ONNX Runtime's exceptions have no base of their own
-            raise self._refusal(f"cannot be run: {_first_line(error)}") from error
+            raise self._refusal(f"cannot be run: {first_line(error)}") from error
         if images.dtype == np.uint8:
             images = images[:, : self.image.channels].astype(np.float32) / np.float32(127.5) - np.float32(1)
         if images.shape != (len(z), *self.image.shape):
@@ -117,20 +118,19 @@ def onnx_from_bytes(data: bytes, path: Path) -> OnnxModel:
     """The same of the content of a file; ``path`` is its name in messages."""
     from hashlib import sha256
 
-    stored = _checked_facts(data, path)
-    facts = parse_facts(stored, path)
+    facts = _checked_facts(data, path)
     origin = Origin(
         run=facts.run or path.stem,
         checkpoint=path,
         step=facts.step,
         digest=facts.digest or sha256(data).hexdigest(),
         weights=facts.weights or "ema",
-        facts=stored,
+        provenance=facts,
     )
     return OnnxModel(data, facts, origin)
 
 
-def _checked_facts(data: bytes, path: Path) -> dict[str, Any]:
+def _checked_facts(data: bytes, path: Path) -> Provenance:
     """What a file says about its model, after everything in it that could reach beyond it was refused."""
     import onnx
     from google.protobuf.message import DecodeError
@@ -141,7 +141,7 @@ def _checked_facts(data: bytes, path: Path) -> dict[str, Any]:
         raise CheckpointError(f"'{path}' is not an ONNX file.", _FOREIGN) from error
     if reason := _unsafe(model):
         raise CheckpointError(f"'{path}' {reason}.", _FOREIGN)
-    return stored_facts(next((entry.value for entry in model.metadata_props if entry.key == KEY), None), path)
+    return stored_provenance(next((entry.value for entry in model.metadata_props if entry.key == KEY), None), path)
 
 
 def _unsafe(model: ModelProto) -> str:
@@ -177,8 +177,4 @@ def _session(data: bytes, path: Path) -> Any:  # noqa: ANN401  (onnxruntime has 
     try:
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # as above
-        raise CheckpointError(f"'{path}' is refused by ONNX Runtime: {_first_line(error)}.", _FOREIGN) from error
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+        raise CheckpointError(f"'{path}' is refused by ONNX Runtime: {first_line(error)}.", _FOREIGN) from error

@@ -23,15 +23,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
+from packaging.utils import canonicalize_name
+
 from gancli.errors import DatasetError, GancliError, PluginError, UsageError, did_you_mean, nearest
-from gancli.plugin import API, ArchConfig, Architecture, Dataset, Exporter, Objective, Optimizer
-from gancli.plugins.distributions import canonical, read
-from gancli.plugins.installation import command_for_plugin, official_plugin
+from gancli.plugin import API, ArchConfig, Architecture, Dataset, Exporter, Logger, Objective, Optimizer
+from gancli.plugins.distributions import read
+from gancli.plugins.installation import OFFICIAL, install_command
 
 __all__ = [
     "ARCHITECTURES",
     "DATASETS",
     "EXPORTERS",
+    "LOGGERS",
     "OBJECTIVES",
     "OPTIMIZERS",
     "Chosen",
@@ -48,7 +51,7 @@ __all__ = [
 OWN = "gancli"
 _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
 ChosenT = TypeVar("ChosenT")
-PluginT = TypeVar("PluginT", Architecture[Any], Dataset, Exporter[Any], Objective, Optimizer)
+PluginT = TypeVar("PluginT", Architecture[Any], Dataset, Exporter[Any], Objective, Optimizer, Logger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,7 @@ def _allowed(distribution: str) -> bool:
     chosen = os.environ.get("GANCLI_PLUGINS")
     if chosen is None or distribution == OWN:
         return True
-    return distribution in {canonical(name.strip()) for name in chosen.split(",") if name.strip()}
+    return distribution in {canonicalize_name(name.strip()) for name in chosen.split(",") if name.strip()}
 
 
 class Registry(Generic[PluginT]):
@@ -170,7 +173,7 @@ class Registry(Generic[PluginT]):
         matches = [entry for entry in entries if name in (entry.name, entry.qualified)]
         matches = matches or [entry for entry in entries if name.lower() in (entry.name.lower(), entry.qualified.lower())]
         if not matches:
-            failure = PluginError if official_plugin(self.group, name) else self._missing
+            failure = PluginError if (self.group, name) in OFFICIAL else self._missing
             path = ", and no file or folder of that name" if self.group == DATASETS.group else ""
             raise failure(f"There is no {self.kind} '{name}'{path}.", self._remedy(name))
         if len(matches) > 1:
@@ -195,7 +198,7 @@ class Registry(Generic[PluginT]):
         Raises:
             PluginError: it is not installed, or switched off; with the command that installs it.
         """
-        wanted = f"{canonical(distribution)}/{name.rpartition('/')[2]}"
+        wanted = f"{canonicalize_name(distribution)}/{name.rpartition('/')[2]}"
         for entry in self.installed():
             if entry.qualified == wanted and _allowed(entry.distribution):
                 return entry
@@ -204,8 +207,8 @@ class Registry(Generic[PluginT]):
                     f"The {self.kind} '{wanted}' {version}, which made this model, is switched off by GANCLI_PLUGINS.",
                     f"Add {entry.distribution} to GANCLI_PLUGINS, or unset it.",
                 )
-        honest = _DISTRIBUTION.fullmatch(canonical(distribution))
-        how = f"Install it: {command_for_plugin(canonical(distribution))}" if honest else "Install it."
+        honest = _DISTRIBUTION.fullmatch(canonicalize_name(distribution))
+        how = f"Install it: {install_command(canonicalize_name(distribution))}" if honest else "Install it."
         raise PluginError(f"The {self.kind} '{wanted}' {version}, which made this model, is not installed.", how)
 
     def load(self, name: str) -> type[PluginT]:
@@ -270,8 +273,8 @@ class Registry(Generic[PluginT]):
         hint = did_you_mean(name, self.names())
         if os.environ.get("GANCLI_PLUGINS") is not None:
             hint += " Plugins are restricted by GANCLI_PLUGINS."
-        if provider := official_plugin(self.group, name):
-            return f"{hint} {provider} provides it; install that: {command_for_plugin(provider)}".strip()
+        if provider := OFFICIAL.get((self.group, name)):
+            return f"{hint} {provider} provides it; install that: {install_command(provider)}".strip()
         return f"{hint} Choose a known one, or install the plugin that provides it.".strip()
 
 
@@ -381,6 +384,7 @@ def _import_file(entry: Entry) -> object:
 
 ARCHITECTURES: Registry[Architecture[Any]] = Registry("architecture", "gancli.architectures", Architecture)  # type: ignore[type-abstract]
 OBJECTIVES: Registry[Objective] = Registry("objective", "gancli.objectives", Objective)  # type: ignore[type-abstract]
+LOGGERS: Registry[Logger] = Registry("logger", "gancli.loggers", Logger)  # type: ignore[type-abstract]
 OPTIMIZERS: Registry[Optimizer] = Registry("optimiser", "gancli.optimizers", Optimizer)  # type: ignore[type-abstract]
 DATASETS: Registry[Dataset] = Registry("data set", "gancli.datasets", Dataset, missing=DatasetError)  # type: ignore[type-abstract]
 EXPORTERS: Registry[Exporter[Any]] = Registry("exporter", "gancli.exporters", Exporter, missing=UsageError)  # type: ignore[type-abstract]

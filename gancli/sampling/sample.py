@@ -202,8 +202,8 @@ def about(origin: Origin) -> dict[str, Any]:
         "step": origin.step,
         "digest": origin.digest,
         "weights": origin.weights,
-        "arch": origin.facts["arch"]["name"],
-        "dataset": origin.facts["dataset"]["name"],
+        "arch": origin.provenance.arch.name,
+        "dataset": origin.provenance.dataset.name,
     }
 
 

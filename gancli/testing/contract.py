@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from gancli.plugin import Logger
+from gancli.plugins.registry import LOGGERS
 from gancli.testing.chance import CHANCE
 from gancli.testing.checks import Checklist, ContractWarning
 from gancli.testing.datasets import DATASET_CHECKS, DatasetSubject
@@ -44,12 +46,21 @@ ARCHITECTURE_CHECKS: tuple[Check[ArchitectureSubject], ...] = (
 )
 """Every check of an architecture; each comes after those that it needs."""
 
+
+class LoggerSubject(Subject[Logger]):
+    """A logger, of which only what it says about itself is checked."""
+
+    registry = LOGGERS
+    section = "log"
+
+
 _KINDS: tuple[tuple[type[Subject[Any]], Sequence[Check[Any]]], ...] = (
     (ArchitectureSubject, ARCHITECTURE_CHECKS),
     (ObjectiveSubject, OBJECTIVE_CHECKS),
     (OptimizerSubject, OPTIMIZER_CHECKS),
     (DatasetSubject, DATASET_CHECKS),
     (ExporterSubject, EXPORTER_CHECKS),
+    (LoggerSubject, IDENTITY),
 )
 
 

@@ -17,7 +17,7 @@ from interleave import Spread, in_turn, show, taken
 from report import Row, conclude
 from selenium import webdriver
 
-from gancli.checkpoint.provenance import Origin
+from gancli.checkpoint.provenance import Origin, Provenance
 from gancli.export.formats import trained_generator
 from gancli.gan.architectures.dense import Dense, DenseConfig
 from gancli.models.model import Model
@@ -61,8 +61,20 @@ def generators() -> dict[str, Networks]:
 
 def model(networks: Networks) -> Model:
     """A model that says as little as possible about itself."""
-    facts = {"arch": {"name": "fresh"}, "dataset": {"name": "none"}, "image": {}, "classes": [], "latent_dim": 100}
-    return Model(networks.generator, 100, ImageSpec(1, 28, 28), (), Origin("fresh", Path(), 0, "", "ema", facts))
+    facts = {
+        "arch": {"name": "fresh", "distribution": "", "version": "1", "options": {}},
+        "dataset": {"name": "none"},
+        "image": {"channels": 1, "height": 1, "width": 1},
+        "classes": [],
+        "latent_dim": 100,
+    }
+    return Model(
+        networks.generator,
+        100,
+        ImageSpec(1, 28, 28),
+        (),
+        Origin("fresh", Path(), 0, "", "ema", Provenance.parse(facts, Path())),
+    )
 
 
 def main() -> list[Row]:

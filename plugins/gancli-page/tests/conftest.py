@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gancli.checkpoint.provenance import Origin
+from gancli.checkpoint.provenance import Origin, Provenance
 from gancli.export.formats import trained_generator
 from gancli.models.model import Model
 from gancli.plugin import ImageSpec
@@ -27,9 +27,15 @@ ARGUMENTS = (
 def model_of(generator, latent_dim, image, *, run="digits", classes=(), dataset="mnist", licence="CC BY-SA 3.0"):
     """A model that says about itself what a run's would."""
     classes = tuple(classes)
-    facts = {"arch": {"name": "dense"}, "dataset": {"name": dataset, "licence": licence}, "image": {}}
+    facts = {
+        "arch": {"name": "dense", "distribution": "", "version": "1", "options": {}},
+        "dataset": {"name": dataset, "licence": licence},
+        "image": {"channels": 1, "height": 1, "width": 1},
+    }
     facts |= {"classes": list(classes), "latent_dim": latent_dim}
-    origin = Origin(run, Path("run/checkpoints/step-7020"), 7020, "0123456789abcdef" * 4, "ema", facts)
+    origin = Origin(
+        run, Path("run/checkpoints/step-7020"), 7020, "0123456789abcdef" * 4, "ema", Provenance.parse(facts, Path())
+    )
     return Model(generator, latent_dim, image, classes, origin)
 
 

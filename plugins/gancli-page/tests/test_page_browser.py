@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 
 from gancli import images
-from gancli.checkpoint.provenance import Origin
+from gancli.checkpoint.provenance import Origin, Provenance
 from gancli.export.formats import trained_generator
 from gancli.models.model import Model
 from gancli.plugin import ImageSpec
@@ -341,8 +341,14 @@ class Labelled(nn.Module):
 
 
 def test_names_from_the_run_are_shown_and_not_obeyed(browser):
-    facts = {"arch": {"name": EVIL}, "dataset": {"name": EVIL, "licence": EVIL}, "image": {}, "classes": [], "latent_dim": 4}
-    origin = Origin(EVIL, Path("x"), 1, "ab" * 32, "ema", facts)
+    facts = {
+        "arch": {"name": EVIL, "distribution": "", "version": "1", "options": {}},
+        "dataset": {"name": EVIL, "licence": EVIL},
+        "image": {"channels": 1, "height": 1, "width": 1},
+        "classes": [],
+        "latent_dim": 4,
+    }
+    origin = Origin(EVIL, Path("x"), 1, "ab" * 32, "ema", Provenance.parse(facts, Path()))
     browser.open(encode(trained_generator(Model(Labelled(), 4, ImageSpec(1, 4, 4, 2), (EVIL, "b"), origin))))
     assert browser.js("return window.hurt") is None
     assert browser.js("return [document.images.length, document.querySelectorAll('b').length]") == [0, 0]

@@ -178,7 +178,7 @@ def test_listing_is_json_of_plain_values(cli):
 def test_F36_a_run_whose_plugin_is_gone_says_how_to_install_it(cli, at_trained, tmp_path, monkeypatch):
     import shutil
 
-    from gancli.plugins.installation import command_for_plugin
+    from gancli.plugins.installation import install_command
 
     shutil.copytree(at_trained, tmp_path / "runs")
     monkeypatch.chdir(tmp_path)
@@ -188,7 +188,7 @@ def test_F36_a_run_whose_plugin_is_gone_says_how_to_install_it(cli, at_trained, 
     info.write_text(json.dumps(told))
     result = cli("train", "--resume", "plain")
     assert result.code == 8
-    assert result.err.endswith(f"Install it: {command_for_plugin('gancli-wobbly')}\n")
+    assert result.err.endswith(f"Install it: {install_command('gancli-wobbly')}\n")
 
 
 GOOD = (Path(__file__).parents[2] / "good_plugin.py").read_text()

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from gancli.errors import DivergedError
+from gancli.events import CheckpointSaved, Progress, RunEnded, RunStarted
 from gancli.storage.lock import RunLock
-from gancli.training.events import CheckpointSaved, Progress, RunEnded, RunStarted
 
 RUN = Path("runs/a-run")
 pytestmark = pytest.mark.usefixtures("engine")

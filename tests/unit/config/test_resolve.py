@@ -558,3 +558,8 @@ def test_every_key_is_described_in_the_schema():
     for section, rule in document["properties"].items():
         for key, about in document["$defs"][rule["$ref"].rpartition("/")[2]]["properties"].items():
             assert about["description"], f"{section}.{key}"
+
+
+def test_a_byte_order_mark_before_a_file_is_passed_over(write):
+    for name, content in (("a.toml", b"[train]\r\nseed = 3\r\n"), ("a.json", b'{"train": {"seed": 3}}')):
+        assert quiet(files=[write(name, b"\xef\xbb\xbf" + content)]).config.train.seed == 3

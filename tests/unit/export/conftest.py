@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gancli.checkpoint.provenance import Origin
+from gancli.checkpoint.provenance import Origin, Provenance
 from gancli.export.formats import choose, trained_generator
 from gancli.models.model import Model
 from gancli.plugin import ImageSpec
@@ -38,7 +38,7 @@ def made_up():
             "latent_dim": 4,
             "dataset": {"name": "nothing", "licence": "CC0"},
         }
-        origin = Origin("run", Path("runs/run/checkpoints/step-1"), 1, "0" * 64, "ema", facts)
+        origin = Origin("run", Path("runs/run/checkpoints/step-1"), 1, "0" * 64, "ema", Provenance.parse(facts, Path()))
         return Model(Drawn(then, image), 4, image, (), origin)
 
     return made_up
@@ -61,7 +61,9 @@ def built(run, arch, image, latent_dim, **options):
         "config": {"train.images": 256, "data.dataset": "/home/me/mnist", "runtime.device": "cpu"},
         "environment": {"elapsed_seconds": 3},
     }
-    origin = Origin(run, Path(f"runs/{run}/checkpoints/step-000000002"), 2, "0123456789abcdef" * 4, "ema", facts)
+    origin = Origin(
+        run, Path(f"runs/{run}/checkpoints/step-000000002"), 2, "0123456789abcdef" * 4, "ema", Provenance.parse(facts, Path())
+    )
     return Model(generator, latent_dim, image, tuple(facts["classes"]), origin)
 
 
