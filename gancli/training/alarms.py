@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ["COLLAPSED", "EARLIEST_STEP", "RISING", "signs_of_trouble"]
 
-COLLAPSED, RISING = 0.12, 1.25
-"""Modes have collapsed where diversity is below 0.12 and does not rise by a quarter from one measurement to the next: a young
+COLLAPSED, RISING = 0.18, 1.03
+"""Modes have collapsed where diversity is below 0.18 and does not rise by 3 % from one measurement to the next: a young
 generator makes nearly one image as well, but more and more different ones. Campaign: tests/benchmarks/collapse.py."""
 
 EARLIEST_STEP = 100

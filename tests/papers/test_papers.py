@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import gancli
+from gancli.checkpoint.provenance import Provenance
 from gancli.checkpoint.store import CheckpointStore
 from gancli.config.resolve import resolve
 from gancli.errors import ConfigError
@@ -198,7 +199,7 @@ def test_a_translator_is_loaded_from_the_file_of_its_weights(start, tmp_path, pa
         "step": 2,
     }
     path = tmp_path / "ema.safetensors"
-    path.write_bytes(pack(training.state, facts)["ema.safetensors"])
+    path.write_bytes(pack(training.state, Provenance.parse(facts, path))["ema.safetensors"])
     model = gancli.load(checkpoint=path, arch=paper.target)
     assert model.image == training.image
     inputs = example_inputs(model.image, 1, 2)

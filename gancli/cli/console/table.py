@@ -18,7 +18,7 @@ __all__ = ["EXPLAINED", "WIDTH", "Column", "cells", "fitting", "line"]
 EXPLAINED = (
     "The table: D loss and G loss, means over the epoch; D(x) and D(G(z)), the probability that D gives to real and to "
     "generated images, where the objective makes it one; FD, distance of generated images to the data, smaller is better; "
-    "diversity, how different they are from each other, 1 as the data, below 0.12 mode collapse; img/s, real images "
+    "diversity, how different they are from each other, 1 as the data, below 0.18 mode collapse; img/s, real images "
     "per second. The other losses of a training follow where the terminal is wide enough."
 )
 

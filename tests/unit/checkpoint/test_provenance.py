@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from gancli.checkpoint.provenance import parse_facts
+from gancli.checkpoint.provenance import Provenance
 from gancli.errors import CheckpointError
 
 FACTS = {
@@ -17,12 +17,12 @@ WHERE = Path("model.safetensors")
 
 
 def test_the_source_images_of_a_translator_are_among_its_facts():
-    facts = parse_facts({**FACTS, "source": [3, 16, 8], "paired": True}, WHERE)
+    facts = Provenance.parse({**FACTS, "source": [3, 16, 8], "paired": True}, WHERE)
     assert (facts.source, facts.paired) == ((3, 16, 8), True)
-    assert (parse_facts(FACTS, WHERE).source, parse_facts(FACTS, WHERE).paired) == (None, False)
+    assert (Provenance.parse(FACTS, WHERE).source, Provenance.parse(FACTS, WHERE).paired) == (None, False)
 
 
 @pytest.mark.parametrize("source", [[3, 16], [3, 16, 0], [3, 16, "8.5"], "16x16", 3])
 def test_a_source_that_is_no_shape_is_refused_by_name(source):
     with pytest.raises(CheckpointError, match="does not say what is needed: source"):
-        parse_facts({**FACTS, "source": source}, WHERE)
+        Provenance.parse({**FACTS, "source": source}, WHERE)

@@ -74,7 +74,7 @@ def test_other_real_images_are_as_diverse(measured):
 @pytest.mark.parametrize("speckle", [0.02, 0.1])
 def test_noise_on_diverse_images_is_no_collapse(measured, speckle):
     diversity, other = measured
-    assert diversity.measure(speckled(other, speckle)) > 3 * COLLAPSED
+    assert diversity.measure(speckled(other, speckle)) > 2 * COLLAPSED
 
 
 def test_F35_one_image_of_each_class_is_a_collapse(data):

@@ -37,7 +37,7 @@ def test_a_young_generator_whose_diversity_rises_has_not_collapsed():
     assert names(step=17, diversity=0.05) == []
     assert names(before=None, diversity=0.05) == []
     assert names(before=0.02, diversity=0.05) == []
-    assert names(before=0.05, diversity=0.055) == ["collapse"]
+    assert names(before=0.05, diversity=0.051) == ["collapse"]
 
 
 def test_a_training_without_logits_or_diversity_is_not_judged_by_them():
