@@ -47,7 +47,7 @@ _NOISE = 3
     why="A step is these updates, in their order; the terms are the columns of the log and of the loss plot.",
     fix="Return Update(networks, losses) with names of Networks and LossTerm(name, value) with names of their own, of "
     "lower-case letters, digits and underscores.",
-    needs=("copies", "free-logits", "range", "defaults"),
+    needs=("copies", "logits", "range", "defaults"),
 )
 def _updates_fit(subject: ArchitectureSubject) -> None:
     for case in subject.smallest:
