@@ -17,7 +17,7 @@ TWINS = {
     "logits": ("Pix2Pix", "nn.Flatten(),\n                )", ")"),
     "micro-batches": ("Pix2Pix", "(s.fake - s.real).abs()  # L1", "(s.fake - s.real).abs().sum()"),
     "copies": ("WeightNorm", "torch.nn.utils.parametrizations import weight_norm", "torch.nn.utils import weight_norm"),
-    "builds": ("Buffers", "nn.Linear(latent_dim, pixels)", "nn.LazyLinear(pixels)"),
+    "builds": ("Buffers", "self.first = nn.Linear(latent_dim, pixels)", "self.first = nn.LazyLinear(pixels)"),
     "state-dict": ("Buffers", 'self.register_buffer("grid", None, persistent=False)', 'self.register_buffer("grid", None)'),
     "state-dict (statistics)": ("Buffers", "torch.full((1,), 0.5))", "torch.full((1,), 0.5), persistent=False)"),
     "frozen": ("Projected", "features = nn.Sequential(", "features = nn.Sequential(Counting(), "),
@@ -54,7 +54,7 @@ def test_its_spoiled_twin_fails_that_check_alone(judge, tmp_path, what):
     assert SOURCE.count(old) == 1
     twin = SOURCE.replace(old, new)
     if "Counting" in new:
-        twin = twin.replace("        features = ", f"{COUNTING}\n        features = ")
+        twin = twin.replace("        features = nn.", f"{COUNTING}\n        features = nn.")
     path = tmp_path / "twin.py"
     path.write_text(twin)
     found = results(judge, path, name)
