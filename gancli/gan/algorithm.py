@@ -35,7 +35,6 @@ def goodfellow_2014(objective: Objective, discriminator_updates: int = 1) -> tup
         real_logits = s.real_logits if objective.generator_sees_real else torch.zeros_like(fake_logits)
         return objective.generator_loss(fake_logits, real_logits)
 
-    @torch.no_grad()
     def clip_weights(networks: Mapping[str, nn.Module]) -> None:
         for weight in networks["discriminator"].parameters():
             weight.clamp_(-objective.weight_clip, objective.weight_clip)
