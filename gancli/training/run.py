@@ -22,6 +22,7 @@ from gancli.data.paths import count
 from gancli.data.source import located
 from gancli.errors import CheckpointError, ConfigError, DatasetError, RunError, StorageError
 from gancli.events import Preparing
+from gancli.models.parent import start_from
 from gancli.runs import RunDirectory, create_run, refuse_missing_architecture, refuse_name
 from gancli.runtime.processes import ALONE
 from gancli.storage.disk import write_atomically
@@ -87,11 +88,15 @@ def train(
     if name is not None:
         refuse_name(runs_dir, name)
     game = set_up_together(located(config), processes, _told(observe))
+    notes = advice(game)
+    if (address := config.model.parent) is not None:
+        parent, started = start_from(address, game.state, game.arch.name, game.image.classes)
+        game, notes = replace(game, parent=parent), (*started, *notes)
     run = create_run(runs_dir, name, game.data.name, game.arch.name.rpartition(":")[2])
     prepared = False
     try:
         with RunLock(run.lock_path):
-            session = Session(game, run, observe, stop, notes=advice(game))
+            session = Session(game, run, observe, stop, notes=notes)
             session.prepare()
             write_atomically(run.config_path, _document(game.config))
             prepared = True
@@ -147,7 +152,7 @@ def resume(
             remedy = f"{error.remedy} If the images were moved, name their new place with --dataset."
             raise DatasetError(error.problem, remedy) from error
         plan = _continued(game.plan, facts, config, changed, checkpoint.step)
-        game = replace(game, plan=plan, divided_anew=divided_anew, changes=changed)
+        game = replace(game, plan=plan, divided_anew=divided_anew, changes=changed, parent=facts.parent)
         _refuse_other_data(facts, game)
         _refuse_other_frozen(facts, game)
         unpack(checkpoint, game.state)
