@@ -129,7 +129,7 @@ def start_from(address: str, state: TrainingState, arch: str, classes: int) -> t
             image = provenance.image
             raise ConfigError(
                 error.problem,
-                f"It makes images of {image.channels}x{image.height}x{image.width} and knows {len(provenance.classes)} classes: "
+                f"It makes {image.channels}x{image.height}x{image.width} and knows {len(provenance.classes)} classes: "
                 "leave out --image-size, --conditional and -s arch., or --from.",
             ) from error
         redrawn = redrawn or bool(kept)
@@ -143,7 +143,7 @@ def start_from(address: str, state: TrainingState, arch: str, classes: int) -> t
     )
     notes = [f"Starts from the weights of {parent.run}, step {parent.step:,}, trained on {parent.dataset}."]
     if missing := sorted(state.trained.keys() - set(copied)):
-        notes.append(f"'{parent.run}' holds the generator only: {' and '.join(missing)} start anew.")
+        notes.append(f"'{parent.run}' holds no weights of these networks, which start anew: {', '.join(missing)}.")
     if redrawn:
         notes.append(f"There are {classes} classes instead of {len(provenance.classes)}: the class embeddings start anew.")
     return parent, tuple(notes)

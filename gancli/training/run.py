@@ -23,6 +23,7 @@ from gancli.data.source import located
 from gancli.errors import CheckpointError, ConfigError, DatasetError, RunError, StorageError
 from gancli.events import Preparing
 from gancli.models.parent import start_from
+from gancli.models.stored import absolute
 from gancli.runs import RunDirectory, create_run, refuse_missing_architecture, refuse_name
 from gancli.runtime.processes import ALONE
 from gancli.storage.disk import write_atomically
@@ -87,10 +88,21 @@ def train(
     """
     if name is not None:
         refuse_name(runs_dir, name)
-    game = set_up_together(located(config), processes, _told(observe))
+    config, frozen = located(config), config.train.freeze_discriminator
+    if config.model.parent is not None:
+        model = config.model.model_copy(update={"parent": absolute(config.model.parent, runs_dir)})
+        config = config.model_copy(update={"model": model})
+    elif frozen:
+        raise ConfigError(f"train.freeze_discriminator is {frozen}, without a parent.", "Name a trained model with --from.")
+    game = set_up_together(config, processes, _told(observe))
     notes = advice(game)
-    if (address := config.model.parent) is not None:
-        parent, started = start_from(address, game.state, game.arch.name, game.image.classes)
+    if config.model.parent is not None:
+        parent, started = start_from(config.model.parent, game.state, game.arch.name, game.image.classes)
+        if frozen and "discriminator" not in parent.networks:
+            raise ConfigError(
+                f"train.freeze_discriminator is {frozen}, and '{parent.run}' holds no discriminator.",
+                "Start from a run or a checkpoint, or leave it out.",
+            )
         game, notes = replace(game, parent=parent), (*started, *notes)
     run = create_run(runs_dir, name, game.data.name, game.arch.name.rpartition(":")[2])
     prepared = False
