@@ -367,7 +367,7 @@ def test_an_installed_one_is_not_it_either(file_run):
         load(file_run, arch="dense")
 
 
-def test_the_discriminator_of_a_run_chooses_truncated_images(small_run, tmp_path):
+def test_the_discriminator_of_a_run_chooses_truncated_images(small_run):
     """Of the candidates of each seed the one that D finds most real: D of the same checkpoint."""
     model = load(small_run)
     assert model.cannot_truncate() == ""
