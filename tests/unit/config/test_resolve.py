@@ -326,8 +326,8 @@ def test_F40_an_unknown_plugin_is_named_with_the_nearest(key, near):
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("a.json", '{"train": {"seed": 1, "seed": 2}}', 'not valid JSON: the key "seed" occurs twice'),
-        ("a.json", '{"train": {"seed": 1}, "train": {}}', 'not valid JSON: the key "train" occurs twice'),
+        ("a.json", '{"train": {"seed": 1, "seed": 2}}', "not valid JSON: the key 'seed' occurs twice"),
+        ("a.json", '{"train": {"seed": 1}, "train": {}}', "not valid JSON: the key 'train' occurs twice"),
         ("a.toml", "[train]\nseed = 1\nseed = 2", "not valid TOML"),
         ("a.toml", "[train]\nseed = 1\n[train]\nepochs = 2", "not valid TOML"),
         ("a.toml", "[train\nseed = 1", "not valid TOML"),
