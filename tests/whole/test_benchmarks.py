@@ -206,7 +206,8 @@ def test_one_command_runs_every_benchmark():
     listed = (BENCHMARKS / "__main__.py").read_text()
     programs = {path.stem for path in BENCHMARKS.glob("[!_]*.py") if "__main__" in path.read_text()}
     assert len(programs) > 10
-    assert {name for name in programs if f'"{name}"' not in listed} == set()
+    of_their_own = {"gpu", "collapse", "pack_mnist", "search"}  # a GPU's, a campaign, a tool, a search of hours
+    assert {name for name in programs if f'"{name}"' not in listed} <= of_their_own
 
 
 def test_the_script_for_gpus_runs_at_toy_size_on_a_cpu(program, capsys):
