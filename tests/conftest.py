@@ -1,4 +1,4 @@
-"""What the tests of several packages need: one thread, and small runs that were really trained."""
+"""What the tests of several packages need: one thread, small data, and run directories that took no training."""
 
 import os
 import re
@@ -7,6 +7,7 @@ import struct
 import sys
 import textwrap
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -62,29 +63,120 @@ def small_pictures(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def train_small(small_pictures, tmp_path_factory):
-    """``(*assignments)`` -> the directory of a run of four steps, in a directory of runs of its own."""
+def without_training():
+    """A context in which runs are written by the real code, but a step leaves the networks as they are.
 
-    def train_small(*assignments):
+    The optimisers have moments afterwards, the EMA differs from the weights, and metrics are constants.
+    """
+
+    def step(trainer, *_, **__):
+        import torch
+
+        state, noise = trainer.state, torch.Generator().manual_seed(trainer.state.step)
+        for trained in state.trained.values():
+            for weight in trained.network.parameters():
+                weight.grad = torch.zeros_like(weight)
+            trained.optimizer.step()
+        with torch.no_grad():
+            for weight in state.ema.parameters():
+                weight += 0.1 * torch.randn(weight.shape, generator=noise)
+        state.step += 1
+        state.images_seen += trainer.rules.batch_size * trainer.batches_per_step
+        return {name: torch.tensor(0.5) for name in ("d_loss", "g_loss", "real_score", "fake_score")}
+
+    def evaluate(monitor):
+        monitor.distance = "fd_random"
+        return {"fd_random": 40.0, "coverage_random": 0.5}
+
+    @contextmanager
+    def without_training():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("gancli.gan.trainer.Trainer.step", step)
+            patch.setattr("gancli.training.monitoring.Monitor.evaluate", evaluate)
+            patch.setattr("gancli.training.monitoring.Monitor.distance_of_a_constant", lambda _: 400.0)
+            patch.setattr("gancli.training.session.plot_losses", lambda rows, path: path.write_bytes(b""))  # noqa: ARG005
+            yield
+
+    return without_training
+
+
+@pytest.fixture(scope="session")
+def write_small(small_pictures, tmp_path_factory, without_training):
+    """``(*assignments)`` -> the directory of a run of four steps that trained nothing, in a directory of its own."""
+
+    def write_small(*assignments):
         from gancli.config.resolve import resolve
         from gancli.training.run import train
 
         asked = resolve(assignments=[*SMALL, f"data.dataset={small_pictures}", *assignments], environment={})
-        return train(asked.config, runs_dir=tmp_path_factory.mktemp("runs"), name="small").run
+        with without_training():
+            return train(asked.config, runs_dir=tmp_path_factory.mktemp("runs"), name="small").run
 
-    return train_small
-
-
-@pytest.fixture(scope="session")
-def small_run(train_small):
-    """The directory of a small trained run. Not to be changed: copy it."""
-    return train_small()
+    return write_small
 
 
 @pytest.fixture(scope="session")
-def small_conditional_run(train_small):
+def small_run(write_small):
+    """The directory of a small run. Not to be changed: copy it."""
+    return write_small()
+
+
+@pytest.fixture(scope="session")
+def small_conditional_run(write_small):
     """Likewise, of a model of three classes."""
-    return train_small("model.conditional=true")
+    return write_small("model.conditional=true")
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory):
+    """A folder with 300 IDX pictures of 8x8 and their labels."""
+    folder = tmp_path_factory.mktemp("digits")
+    pictures = np.random.default_rng(3).integers(0, 256, (300, 8, 8), np.uint8)
+    labels = (np.arange(300) % 3).astype(np.uint8)
+    (folder / "train-images-idx3-ubyte").write_bytes(struct.pack(">4BIII", 0, 0, 8, 3, 300, 8, 8) + pictures.tobytes())
+    (folder / "train-labels-idx1-ubyte").write_bytes(struct.pack(">4BI", 0, 0, 8, 1, 300) + labels.tobytes())
+    return folder
+
+
+@pytest.fixture
+def configure(digits):
+    """``(*assignments)`` -> the configuration of a run that takes a second: 3 epochs of 9 steps, with dropout."""
+    import torch
+
+    from gancli.config.resolve import resolve
+
+    torch.set_num_threads(1)
+    small = [
+        f"data.dataset={digits}",
+        "arch.generator_widths=[16]",
+        "arch.discriminator_widths=[16]",
+        "arch.dropout=0.3",
+        "train.batch_size=32",
+        "log.every_steps=4",
+        "log.preview_every_epochs=1",
+        "checkpoint.every_steps=9",
+        "log.previews=16",
+        "runtime.device=cpu",
+        "runtime.precision=fp32",
+    ]
+
+    def make(*assignments):
+        lengths = ("train.images", "train.epochs", "train.minutes")
+        length = [] if any(a.startswith(lengths) for a in assignments) else ["train.epochs=3"]
+        return resolve(assignments=[*small, *length, *assignments], environment={}).config
+
+    return make
+
+
+@pytest.fixture
+def stop_after():
+    """``(n)`` -> a stop function that asks for SIGTERM after n steps."""
+
+    def make(steps):
+        calls = iter(range(1, 10**9))
+        return lambda: 15 if next(calls) == steps else 0
+
+    return make
 
 
 GOOD = (Path(__file__).parent / "good_plugin.py").read_text()
