@@ -37,7 +37,7 @@ def goodfellow_2014(objective: Objective, discriminator_updates: int = 1) -> tup
 
     def clip_weights(networks: Mapping[str, nn.Module]) -> None:
         for weight in networks["discriminator"].parameters():
-            weight.clamp_(-objective.weight_clip, objective.weight_clip)
+            weight.data.clamp_(-objective.weight_clip, objective.weight_clip)
 
     return (
         Update(

@@ -619,7 +619,7 @@ def test_advice_is_given_where_a_newcomer_needs_it(configure):
     from gancli.training.setup import advice, set_up
 
     few = advice(set_up(configure()))
-    assert few == ("27 steps are few, since there are only 300 pictures: --minutes 10 plays longer.",)
+    assert few == ("27 steps are few, since there are only 300 images: --minutes 10 trains longer.",)
     assert not advice(set_up(configure("train.images=300")))
     large = advice(set_up(configure("data.image_size=40x40", "data.channels=3")))
     assert "--arch dcgan" in large[0]
