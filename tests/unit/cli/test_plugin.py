@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-SOUND = Path(__file__).parents[1] / "testing" / "sound.py"
+SOUND = Path(__file__).parents[2] / "whole" / "conformance" / "sound.py"
 
 
 def rows(cli, *options):
