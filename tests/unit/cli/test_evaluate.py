@@ -42,8 +42,8 @@ def archive(tmp_path_factory):
 def test_the_last_run_is_measured_and_keeps_its_report(cli):
     result = cli("evaluate", "-n", "50")
     assert result.code == 0, result.err
-    assert "plain, step 8, ema weights: 50 pictures against 64 of tiny" in result.err
-    assert "Measured against the training pictures" in result.err
+    assert "plain, step 8, ema weights: 50 images against 64 of tiny" in result.err
+    assert "Measured against the training images" in result.err
     lines = [line.split() for line in result.out.splitlines()]
     assert lines[0] == ["figure", "value", "interval", "N"]
     names = [line[0] for line in lines[1:]]
@@ -116,7 +116,7 @@ def test_stacked_digits_have_a_thousand_modes(cli, tmp_path):
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (["-n", "0"], 2, "-n 0 pictures"),
+        (["-n", "0"], 2, "-n 0 is out of range"),
         (["-n", "5"], 2, "5 pictures are too few"),
         (["-n", "many"], 2, "'many' is not a whole number"),
         (["nowhere"], 2, "'nowhere'"),
@@ -126,7 +126,7 @@ def test_stacked_digits_have_a_thousand_modes(cli, tmp_path):
         (["--run", "nowhere"], 4, "no run 'nowhere'"),
         (["--modes", "-n", "50"], 2, "--modes needs an extractor that knows classes"),
         (["--modes", "--nearest", "x.png"], 2, "Leave --modes or --nearest out"),
-        (["--nearest", "x.bmp"], 2, "is no PNG"),
+        (["--nearest", "x.bmp"], 2, "is not a PNG"),
         (["--nearest", "runs/plain/losses.png"], 6, "is already there"),
         (["--against", "test", "-n", "50"], 3, "test"),
         (["--extractor", "mnist", "-n", "50"], 2, "cannot read pictures of 1x8x8"),
@@ -163,4 +163,4 @@ def test_inception_without_its_extra_is_one_line(cli, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
     result = cli("evaluate", "-n", "50", "--extractor", "inception")
     assert (result.code, result.err.count("\n")) == (8, 1)
-    assert "pip install 'gancli[fid]'" in result.err
+    assert 'pip install "gancli[fid]"' in result.err

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-SOUND = Path(__file__).parents[1] / "testing" / "sound.py"
+SOUND = Path(__file__).parents[2] / "whole" / "conformance" / "sound.py"
 
 
 def rows(cli, *options):
@@ -111,11 +111,11 @@ def test_a_file_is_checked_with_the_options_and_pictures_that_are_given(cli, tmp
         (["hingee"], 8, "There is no plugin 'hingee'. Did you mean 'hinge'? See `gancli plugin list`"),
         (["hinge", "--kind", "dataset"], 8, "There is no data set 'hinge'."),
         (["hinge", "--kind", "objectiv"], 2, "There is no kind of plugin 'objectiv'. Did you mean 'objective'?"),
-        (["./none.py:X"], 8, "fails 1 of "),
-        (["hinge", "-s", "train.epochs=3"], 2, "'train.epochs' is no option of a plugin."),
+        (["./none.py:X"], 8, "There is no file 'none.py'"),
+        (["hinge", "-s", "train.epochs=3"], 2, "'train.epochs' is not an option of a plugin."),
         (["hinge", "-s", "objective.gama=3"], 2, "Unknown key 'objective.gama'."),
         (["dense", "-s", "arch.dropout=two"], 2, 'arch.dropout = "two" is not allowed'),
-        (["dense", "--image", "big"], 2, "'big' is no shape of a picture."),
+        (["dense", "--image", "big"], 2, "'big' is not the shape of an image."),
         ([""], 8, "There is no plugin ''."),
     ],
 )
@@ -137,7 +137,7 @@ def test_new_writes_the_path_and_what_to_do_next(cli):
     result = cli("plugin", "new", "wobbly")
     assert (result.code, result.out) == (0, "gancli-wobbly\n")
     assert "  gancli plugin check wobbly\n" in result.err
-    assert " -e './gancli-wobbly[test]'\n" in result.err
+    assert ' -e "./gancli-wobbly[test]"\n' in result.err
 
 
 def test_new_json(cli, tmp_path):
@@ -200,8 +200,8 @@ GOOD = (Path(__file__).parents[2] / "good_plugin.py").read_text()
         ("import no_such_module", "cannot be loaded: ModuleNotFoundError: No module named 'no_such_module'."),
         ("raise SystemExit(0)", "cannot be loaded: SystemExit: 0."),
         ("Good = 5", "is 5, not a subclass of gancli.plugin.Architecture."),
-        (GOOD.replace("api = 1", "api = 0"), "has api = 0; this gancli speaks api 1. Update mine 1.2."),
-        (GOOD.replace("api = 1", "api = 2"), "has api = 2; this gancli speaks api 1. Update gancli."),
+        (GOOD.replace("api = 1", "api = 0"), "has api = 0; this gancli speaks api 2. Update mine 1.2."),
+        (GOOD.replace("api = 1", "api = 3"), "has api = 3; this gancli speaks api 2. Update gancli."),
     ],
 )
 @pytest.mark.parametrize(
