@@ -16,7 +16,7 @@ import torch
 from gancli.errors import UsageError
 from gancli.gan.inputs import conditions
 from gancli.models.sampler import BATCH_SIZE, Sampler
-from gancli.plugin import TwoStageGenerator
+from gancli.plugin import StyledGenerator, TwoStageGenerator
 from gancli.randomness.latents import latents
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from gancli.checkpoint.provenance import Origin
     from gancli.models.interpolation import Method
+    from gancli.models.projection import Projection
     from gancli.plugin import ImageSpec
 
 __all__ = ["BATCH_SIZE", "Model"]
@@ -36,6 +37,8 @@ class Model(Sampler["Tensor"]):
 
     Attributes:
         generator: the network, ``(n, latent_dim)`` [, labels] -> ``(n, c, h, w)`` in [-1, 1].
+        two_stage: the same network if it has a mapping network, else None.
+        styled: the same network if its styles can be mixed, else None.
         device: where it runs.
 
     The others are those of :class:`gancli.models.sampler.Sampler`.
@@ -53,6 +56,7 @@ class Model(Sampler["Tensor"]):
     ) -> None:
         self.generator = generator.eval().requires_grad_(False)
         self.two_stage = generator if isinstance(generator, TwoStageGenerator) else None
+        self.styled = generator if isinstance(generator, StyledGenerator) else None
         self._load_discriminator = load_discriminator
         self.latent_dim = latent_dim
         self.image = image
@@ -79,8 +83,9 @@ class Model(Sampler["Tensor"]):
             seed: seed of the first picture.
             seeds: the seed of every picture, instead of ``n`` and ``seed``.
             labels: the class of every picture, or one for all (conditional models); by default 0, 1, 2, ... in turn.
-            truncation: latents' components of larger size are drawn again, which gives less variety and more typical
-                pictures (the truncation trick); see
+            truncation: 0.05 to 1; less gives more typical images and less variety. With a mapping network it is the
+                psi of w <- mean_w + psi (w - mean_w) (Karras et al., 2019); else the discriminator chooses the best of
+                round(1 / truncation) latents of each seed (Azadi et al., 2019).
             batch_size: pictures drawn at a time.
 
         Raises:
@@ -192,6 +197,12 @@ class Model(Sampler["Tensor"]):
         seeds = _listed(keyframes) if np.ndim(keyframes) else range(_listed(keyframes)[0] * max(1, cells))
         passed = labels if labels is None else _listed(labels)
         return iter(Tour(self, Walk(seeds, frames, cells, passed, method, loop, truncation)))
+
+    def project(self, images: Tensor, *, steps: int = 200, seed: int = 0) -> Projection:
+        """Find images ``(n, c, h, w)`` in [-1, 1] in this model; see :func:`gancli.models.projection.project`."""
+        from gancli.models.projection import project
+
+        return project(self, images, steps=steps, seed=seed)
 
     @torch.no_grad()  # not inference mode, whose tensors nobody could train a classifier on
     def draw(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
