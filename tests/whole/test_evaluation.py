@@ -64,3 +64,30 @@ def test_stacked_digits_have_a_thousand_modes(cli, tmp_path):
     assert found["classes"]["of"] == 1000
     assert 800 < found["classes"]["modes"] < 950  # 1000 (1 - exp(-2)) = 865
     assert found["classes"]["floor"] == pytest.approx(999 / 4000)
+
+
+@pytest.fixture
+def small(trained, tmp_path, monkeypatch):
+    """A copy of the trained runs, to write into."""
+    import shutil
+
+    shutil.copytree(trained / "runs", tmp_path / "place" / "runs")
+    monkeypatch.chdir(tmp_path / "place")
+
+
+@pytest.mark.usefixtures("small")
+def test_twice_is_the_same_and_another_seed_is_not(cli):
+    first, second = (cli("evaluate", "-n", "50", "--json").json for _ in range(2))
+    assert first == second
+    other = cli("evaluate", "-n", "50", "--seed", "1000", "--json").json
+    assert other["figures"] != first["figures"]
+    assert other["facts"]["seed"] == 1000
+
+
+def test_modes_alone_are_quick_and_keep_no_report(cli, archive):
+    result = cli("evaluate", archive, "--dataset", "mnist", "--modes")
+    assert result.code == 0, result.err
+    assert "of 10; KL is 0.0056 for a perfect model, because N is 800" in result.out
+    found = cli("evaluate", archive, "--dataset", "mnist", "--modes", "--json").json
+    assert found["figures"] == {}
+    assert found["classes"]["of"] == 10

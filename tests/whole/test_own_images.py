@@ -61,3 +61,14 @@ def test_the_class_that_was_sampled_is_named(cli, photos, small):
         == 0
     )
     assert "class 1 (dogs)" in cli("sample", "-n", 4, "--class", "1", "-o", "grid.png").err
+
+
+def test_a_conditional_training_says_why_there_are_no_labels(cli, tmp_path, monkeypatch, small):
+    monkeypatch.setenv("GANCLI_CACHE", str(tmp_path / "cache"))
+    for i in range(4):
+        (tmp_path / "x").mkdir(exist_ok=True)
+        Image.new("L", (8, 8), 40 * i).save(tmp_path / "x" / f"{i}.png")
+    (tmp_path / "x" / "labels.csv").write_text("id,label\n0,a\n")
+    refused = cli("train", "--dataset", tmp_path / "x", "--conditional", "--images", 32, *small)
+    assert refused.code == 3
+    assert "labels.csv has no label for 3 of 4 images, so it is not used." in refused.err

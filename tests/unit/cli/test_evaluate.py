@@ -1,11 +1,8 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
-
-from gancli.data.mnist import Mnist
 
 
 @pytest.fixture(scope="module")
@@ -27,16 +24,6 @@ def small(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "place")
 
 
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory):
-    """Eight hundred digits of MNIST's test split, of the classes 0 to 6, as an archive."""
-    fresh = Mnist().load("test")
-    digits = fresh.images[fresh.labels < 7][:800, 0].numpy()
-    path = tmp_path_factory.mktemp("digits") / "digits.npz"
-    np.savez(path, images=digits)
-    return path
-
-
 @pytest.mark.usefixtures("small")
 def test_the_last_run_is_measured_and_keeps_its_report(cli):
     result = cli("evaluate", "-n", "50")
@@ -53,24 +40,6 @@ def test_the_last_run_is_measured_and_keeps_its_report(cli):
     assert cli("runs", "show", "plain", "--json").json["evaluation"] == "runs/plain/evaluation.json"
     with Image.open("runs/plain/nearest.png") as picture:
         assert picture.size == (16 * 10 + 2, 3 * 10 + 2)
-
-
-@pytest.mark.usefixtures("small")
-def test_twice_is_the_same_and_another_seed_is_not(cli):
-    first, second = (cli("evaluate", "-n", "50", "--json").json for _ in range(2))
-    assert first == second
-    other = cli("evaluate", "-n", "50", "--seed", "1000", "--json").json
-    assert other["figures"] != first["figures"]
-    assert other["facts"]["seed"] == 1000
-
-
-def test_modes_alone_are_quick_and_keep_no_report(cli, archive):
-    result = cli("evaluate", archive, "--dataset", "mnist", "--modes")
-    assert result.code == 0, result.err
-    assert "of 10; KL is 0.0056 for a perfect model, because N is 800" in result.out
-    found = cli("evaluate", archive, "--dataset", "mnist", "--modes", "--json").json
-    assert found["figures"] == {}
-    assert found["classes"]["of"] == 10
 
 
 @pytest.mark.usefixtures("small")

@@ -37,16 +37,6 @@ def test_json(cli, target):
     }
 
 
-@pytest.fixture(scope="session")
-def exported(trained, tmp_path_factory):
-    """An ONNX file, made once."""
-    from gancli.cli.app import run
-
-    path = tmp_path_factory.mktemp("exported") / "generator.onnx"
-    assert run(["export", "-o", str(path), "-q", "--run", "classes", "--runs-dir", str(trained / "runs")]) == 0
-    return path
-
-
 @pytest.mark.parametrize(
     ("words", "code", "words_of_error"),
     [
@@ -121,15 +111,6 @@ def test_a_missing_file_is_a_missing_file(cli, tmp_path, monkeypatch, missing):
     assert (result.code, result.err) == (4, f"error: There is no file or folder 'nosuch.onnx'. {FORMS}\n")
 
 
-def test_a_missing_extra(cli, tmp_path, monkeypatch, exported):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    for words in (("export", "-o", tmp_path / "a.onnx"), ("sample", "--checkpoint", exported, "-o", tmp_path / "a.png")):
-        result = cli(*words)
-        assert result.code == 8
-        assert result.err == ("error: onnxruntime is not installed. The extra 'onnx' brings it: pip install \"gancli[onnx]\"\n")
-    assert not list(tmp_path.iterdir())
-
-
 def test_F31_ctrl_c_leaves_nothing_behind(cli, target, monkeypatch):
     from gancli.export.safetensors import Safetensors
 
@@ -139,15 +120,6 @@ def test_F31_ctrl_c_leaves_nothing_behind(cli, target, monkeypatch):
     monkeypatch.setattr(Safetensors, "stamp", interrupted)
     assert cli("export", "-o", target).code == 130
     assert not list(target.parent.iterdir())
-
-
-def test_a_pt2_is_no_checkpoint(cli, target):
-    """P4: it may hold a pickle."""
-    path = target.with_suffix(".pt2")
-    assert cli("export", "-o", path).code == 0
-    result = cli("sample", "--checkpoint", path, "-o", target.with_suffix(".png"))
-    assert result.code == 4
-    assert "is no file that a model is loaded from" in result.err
 
 
 def test_F49_a_link_to_nothing_is_replaced_only_by_force(cli, target):
