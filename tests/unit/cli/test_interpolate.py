@@ -60,6 +60,7 @@ def test_json(cli, target):
         "classes": None,
         "between_classes": None,
         "truncation": 0.5,
+        "direction": None,
         "model": "plain, step 8, ema weights",
     }
     assert walk(target)["truncation"] == 0.5
