@@ -28,10 +28,10 @@ def small(trained, tmp_path, monkeypatch):
 def test_the_last_run_is_measured_and_keeps_its_report(cli):
     result = cli("evaluate", "-n", "50")
     assert result.code == 0, result.err
-    assert "plain, step 8, ema weights: 50 images against 64 of tiny" in result.err
+    assert "plain, step 8, ema weights: 50 images, compared with 64 of tiny" in result.err
     assert "Measured against the training images" in result.err
     lines = [line.split() for line in result.out.splitlines()]
-    assert lines[0] == ["figure", "value", "interval", "N"]
+    assert lines[0] == ["metric", "value", "interval", "N"]
     names = [line[0] for line in lines[1:]]
     assert names == ["FD-random", "KD-random", "precision", "recall", "density", "coverage"]
     assert lines[1][-1] == "50"
