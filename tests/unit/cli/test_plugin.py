@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-SOUND = Path(__file__).parents[2] / "whole" / "conformance" / "sound.py"
 
 
 def rows(cli, *options):
@@ -51,15 +50,6 @@ def check(cli, *argv):
     return cli("plugin", "check", *argv)
 
 
-def test_check_prints_every_check(cli):
-    result = check(cli, "hinge")
-    assert result.code == 0
-    assert [line.split()[0] for line in result.out.splitlines()[:-1]] == ["ok"] * (len(result.out.splitlines()) - 1)
-    assert result.out.splitlines()[-1].startswith("keeps the contract: ")
-    assert "why:" not in result.out
-    assert "why:" in check(cli, "hinge", "--explain").out
-
-
 def test_F36_check_says_what_to_mend_and_exits_with_8(cli, install):
     install("broken", "broken_module", "raise SystemExit(0)")
     result = check(cli, "good")
@@ -88,21 +78,6 @@ def test_F36_a_name_that_two_claim(cli, install):
     result = check(cli, "good")
     assert result.code == 8
     assert "is claimed by one and two" in result.out
-
-
-@pytest.mark.slow
-def test_a_file_is_checked_with_the_options_and_pictures_that_are_given(cli, tmp_path):
-    path = tmp_path / "mine.py"
-    path.write_text(SOUND.read_text())
-    found = check(cli, f"{path}:Sound", "-s", "arch.width=3", "--image", "2x28x9", "--json")
-    outcomes = {each["id"]: each["outcome"] for each in found.json["checks"]}
-    assert (found.code, found.json["ok"]) == (0, True), found.out
-    assert outcomes["builds"] == "passed"
-    unsupported = check(cli, f"{path}:Sound", "--image", "1x7x7", "--json")
-    assert unsupported.code == 8, "what was never built keeps no contract"
-    failed = {each["id"]: each["detail"] for each in unsupported.json["checks"] if each["outcome"] == "failed"}
-    assert list(failed) == ["builds"]
-    assert failed["builds"].startswith("It supports none of 1x7x7 (")
 
 
 @pytest.mark.parametrize(

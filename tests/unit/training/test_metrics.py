@@ -78,7 +78,7 @@ def test_what_the_machine_does_is_no_row(event):
     assert row_of(event) is None
 
 
-@pytest.mark.parametrize("count", [0, 1, 50])
+@pytest.mark.parametrize("count", [0, 50])
 @pytest.mark.parametrize("names", [("d_loss", "g_loss", "real_score", "fake_score"), ("cycle", "r1")])
 def test_the_plot_is_an_image_whatever_a_training_reports(tmp_path, count, names):
     rows = [row(i, **dict.fromkeys(names, 0.5)) for i in range(count)]
