@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["from_bytes", "load", "widened"]
 
 _MEMBER = {"ema": "ema", "raw": "generator"}
-_DISCRIMINATOR = "discriminator.safetensors"
 _OF_A_RUN = ("best", "latest")
 _LARGER, _ALWAYS_FINE = 20, 2**28
 """All networks together may have this many times the numbers of the stored generator, and a GiB of them in any case."""
@@ -49,10 +47,7 @@ _LARGER, _ALWAYS_FINE = 20, 2**28
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """The weights of a generator and what is known about them, not yet interpreted.
-
-    ``discriminator`` is the checkpoint that holds that of the same step; None of a file.
-    """
+    """The weights of a generator and what is known about them, not yet interpreted."""
 
     run: str
     path: Path
@@ -61,7 +56,6 @@ class _Stored:
     weights: Weights
     provenance: Provenance
     tensors: dict[str, Tensor]
-    discriminator: Path | None = None
 
 
 def load(
@@ -132,7 +126,6 @@ def _member(found: Checkpoint, member: str, run: str, weights: Weights) -> _Stor
         weights=weights,
         provenance=Provenance.parse(found.manifest.facts, found.path),
         tensors=decode(found.files[member], f"'{found.path / member}'"),
-        discriminator=found.path if _DISCRIMINATOR in found.manifest.files else None,
     )
 
 
@@ -184,19 +177,12 @@ def _interpret(stored: _Stored, device: torch.device, arch: str | None) -> Model
         notes = (f"Made by {facts.arch.distribution} {facts.arch.version}; {entry.version} is installed.",)
     origin = Origin(stored.run, stored.path, stored.step, stored.digest, stored.weights, facts, notes)
 
-    def load_discriminator(checkpoint: Path) -> nn.Module:
-        network = _built(lambda: plugin.build(options, image, facts.latent_dim).discriminator, stored)
-        file = read_checkpoint(checkpoint, [_DISCRIMINATOR]).files[_DISCRIMINATOR]
-        load_strictly(network, decode(file, f"'{checkpoint / _DISCRIMINATOR}'"), f"discriminator of '{checkpoint}'")
-        return network
-
     return Model(
         generator.to(device),
         facts.latent_dim,
         image,
         tuple(facts.classes),
         origin,
-        load_discriminator=partial(load_discriminator, stored.discriminator) if stored.discriminator else None,
     )
 
 
