@@ -366,32 +366,3 @@ def test_F17_a_file_as_architecture_has_to_be_the_same_file(file_run, file, tmp_
 def test_an_installed_one_is_not_it_either(file_run):
     with pytest.raises(PluginError, match="'dense' is not the file"):
         load(file_run, arch="dense")
-
-
-def test_the_discriminator_of_a_run_chooses_truncated_images(small_run):
-    """Of the candidates of each seed the one that D finds most real: D of the same checkpoint."""
-    model = load(small_run)
-    assert model.cannot_truncate() == ""
-    chosen = model.chosen_latents([0, 1, 2], truncation=0.25)
-    candidates = torch.stack([torch.from_numpy(latents([0, 1, 2], model.latent_dim, k)) for k in range(4)])
-    stored = decode((model.origin.checkpoint / "discriminator.safetensors").read_bytes(), "D")
-    assert torch.equal(model._discriminator.state_dict()["hidden.0.weight"], stored["hidden.0.weight"])
-    scores = model._discriminator(model.draw(candidates.flatten(0, 1))).unflatten(0, (4, 3))
-    torch.testing.assert_close(chosen, candidates[scores.argmax(0), torch.arange(3)])
-    checkpoint = load(checkpoint=model.origin.checkpoint)
-    torch.testing.assert_close(checkpoint.sample(3, truncation=0.25), model.draw(chosen))
-
-
-def test_a_file_has_no_discriminator_to_truncate_with(small_run, tmp_path):
-    shutil.copy(newest(small_run) / "ema.safetensors", tmp_path / "x.safetensors")
-    with pytest.raises(UsageError, match="the file no discriminator that could choose"):
-        load(checkpoint=tmp_path / "x.safetensors").sample(1, truncation=0.5)
-
-
-def test_a_broken_discriminator_is_refused_when_it_is_needed(small_run, tmp_path):
-    run = shutil.copytree(small_run, tmp_path / "copy")
-    model = load(run)
-    path = model.origin.checkpoint / "discriminator.safetensors"
-    path.write_bytes(path.read_bytes()[:-4] + b"oops")
-    with pytest.raises(CheckpointError, match="not what was saved"):
-        model.sample(1, truncation=0.5)

@@ -6,6 +6,7 @@ import torch
 from gancli.errors import CheckpointError, DownloadError, PluginError
 from gancli.models import stored
 from gancli.models.loading import load
+from gancli.models.parent import inherit
 from gancli.models.stored import BUNDLED, weights_path
 
 
@@ -67,10 +68,13 @@ def test_a_model_of_the_hub_is_loaded_and_nothing_else_of_it_is_fetched(hub, sma
     ]
 
 
-def test_a_checkpoint_of_the_hub_keeps_its_discriminator(hub, small_run):
+def test_a_checkpoint_of_the_hub_is_loaded_and_trained_from(hub, small_run, tmp_path):
+    checkpoint = load(small_run).origin.checkpoint
     shutil.rmtree(hub.folder)
-    shutil.copytree(load(small_run).origin.checkpoint, hub.folder)
-    assert load(checkpoint="hf:user/run").cannot_truncate() == ""
+    shutil.copytree(checkpoint, hub.folder)
+    torch.testing.assert_close(load("hf:user/run").sample(1), load(small_run).sample(1))
+    assert inherit(tmp_path)("hf:user/run")["arch.generator_widths"] == [32]
+    assert {file for _, file, _ in hub.asked} >= {"manifest.json", "discriminator.safetensors"}
 
 
 def test_what_was_fetched_once_is_there_offline(hub, monkeypatch, caplog):
