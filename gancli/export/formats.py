@@ -208,9 +208,7 @@ def _make_durable(path: Path) -> None:
 def trained_generator(model: Model, arch_file: str | None = None) -> TrainedGenerator:
     """What an exporter gets; its metadata tell nothing about the machine and the run that the model was made on."""
     origin, known = model.origin, model.origin.provenance
-    parent = {} if known.parent is None else {"parent": known.parent}
     shared = Provenance(
-        **parent,  # a document holds what was set, and nothing else
         arch=known.arch,
         image=known.image,
         classes=known.classes,
@@ -222,6 +220,8 @@ def trained_generator(model: Model, arch_file: str | None = None) -> TrainedGene
         weights=origin.weights,
         digest=origin.digest,
     )
+    if known.parent is not None:  # a document holds what was set, and nothing else
+        shared = shared.model_copy(update={"parent": known.parent})
     network = model.generator if model.device.type == "cpu" else deepcopy(model.generator).cpu()
     return TrainedGenerator(network, model.latent_dim, model.image, model.class_names, shared.document(), arch_file)
 
