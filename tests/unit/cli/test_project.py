@@ -4,6 +4,7 @@ from PIL import Image
 
 from gancli.models import projection
 
+MADE_OF_SEEDS = "Give an image that `gancli sample` made of seeds."
 pytestmark = pytest.mark.usefixtures("at_trained")
 
 
