@@ -24,6 +24,7 @@ from gancli.cli import (
     sample,
     selfcheck,
     train,
+    translate,
 )
 from gancli.cli.console.table import EXPLAINED
 from gancli.cli.failures import GLOBAL, report
@@ -43,7 +44,7 @@ Examples:
 """
 
 SUBJECTS = {
-    "Make": ("train", "sample", "interpolate", "export"),
+    "Make": ("train", "sample", "interpolate", "translate", "export"),
     "Look": ("evaluate", "runs", "arch", "dataset"),
     "Set up": ("plugin", "config", "env", "selfcheck", "help"),
 }
@@ -142,6 +143,7 @@ def _assemble() -> typer.Typer:
     app.command("train", epilog=f"{EXPLAINED}\n\n{EVERYWHERE}")(train.train)
     app.command("sample", epilog=EVERYWHERE)(sample.sample)
     app.command("interpolate", epilog=EVERYWHERE)(interpolate.interpolate)
+    app.command("translate", epilog=EVERYWHERE)(translate.translate)
     app.command("export", cls=export.ExportCommand, epilog=EVERYWHERE)(export.export)
     app.command("evaluate", epilog=EVERYWHERE)(evaluate.evaluate)
     app.add_typer(runs.group, name="runs")

@@ -233,7 +233,7 @@ class Settings:
     def resolve(self) -> "Resolved":
         """The configuration of a new run."""
         from gancli.config.resolve import resolve
-        from gancli.data import has_domains
+        from gancli.data.translation import has_domains
 
         return resolve(files=self.files or (), assignments=self.assignments or (), flags=self.flags, has_domains=has_domains)
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gancli.data.source import Loaded, Source, Watch, fingerprint, open_source, unwatched
-from gancli.data.translation import has_domains, open_data
+from gancli.data.translation import open_data
 
 if TYPE_CHECKING:
     from gancli.config.schema import DataConfig
@@ -28,7 +28,6 @@ __all__ = [
     "Source",
     "Watch",
     "fingerprint",
-    "has_domains",
     "load_images",
     "open_data",
     "open_source",

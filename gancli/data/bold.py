@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gancli.data.mnist import Mnist
-from gancli.plugin import Dataset, Defaults, ImageSet
+from gancli.plugin import Dataset, ImageSet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["MnistBold"]
 
@@ -19,7 +22,7 @@ class MnistBold(Dataset):
     api = 1
     summary = "The digits of MNIST in bold, 28x28, to translate into: gancli train --dataset mnist --to mnist-bold"
     licence = Mnist.licence
-    defaults: ClassVar[Defaults] = Mnist.defaults
+    defaults: ClassVar[Mapping[str, Any]] = Mnist.defaults
 
     def load(self, split: str = "train") -> ImageSet:
         """Images ``(n, 1, 28, 28)``, labels 0 to 9.

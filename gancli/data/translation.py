@@ -14,7 +14,6 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from gancli.data.catalogue import part_of
-from gancli.data.collection import FileSource
 from gancli.data.paths import count, names_in, open_regular, quoted, visible
 from gancli.data.source import HUB, Loaded, Source, Watch, open_source, unwatched
 from gancli.errors import ConfigError, DatasetError
@@ -173,6 +172,8 @@ def _stems(source: Source) -> dict[str, str] | None:
     Raises:
         DatasetError: two images have the same.
     """
+    from gancli.data.collection import FileSource
+
     if not isinstance(source, FileSource):
         return None
     stems: dict[str, str] = {}

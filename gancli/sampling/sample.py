@@ -122,6 +122,11 @@ def like(picture: Path) -> Recipe:
         DatasetError: it carries no such metadata.
     """
     stored = images.read_metadata(picture)
+    if "translated" in stored:
+        raise DatasetError(
+            f"'{picture}' is a translation of '{stored['translated']}', and was not generated from a seed.",
+            "Use `gancli translate` again.",
+        )
     if "walk" in stored:
         raise DatasetError(
             f"'{picture}' is of a walk, and is not drawn from seeds alone.", "Give a picture that `gancli sample` made."

@@ -41,6 +41,8 @@ LEAST_SQUARES: Defaults = {
     "train.ema_halflife_images": 2_000,
     "train.images": 200_000,
     "augment.mode": "off",
+    "log.quality_every_images": 10_000,
+    "checkpoint.every_steps": 500,
 }
 
 
@@ -48,7 +50,7 @@ class TranslatorConfig(ArchConfig):
     """Options that all three have."""
 
     channels: int | None = Field(
-        None, ge=4, le=512, description="channels at full resolution; none: 16 below 64 pixels, 32 below 128, 64 from there"
+        None, ge=4, le=512, description="channels at full resolution; none: 16 below 64 pixels, 32 below 128, else 64"
     )
     blocks: int | None = Field(
         None, ge=1, le=32, description="residual blocks at a quarter of the size; none: 3 below 64 pixels, 6 below 256, 9"
@@ -102,6 +104,12 @@ class _Translator:
 
 class CUT(_Translator, Architecture[CUTConfig]):
     """One generator, one discriminator, and a small head per layer whose features are contrasted."""
+
+    def supports(self, config: TranslatorConfig, image: ImageSpec) -> str | None:
+        """As the others, if source and target images have as many channels: one encoder looks at both."""
+        if image.source is not None and image.source[0] != image.channels:
+            return f"Source images of {image.source[0]} channels cannot be contrasted with {image.channels}: --arch cyclegan."
+        return super().supports(config, image)
 
     api = 2
     translates = True

@@ -182,4 +182,6 @@ def test_names_and_defaults_cost_neither_torch_nor_numpy():
 
 
 def test_public_names():
-    assert data.__all__ == ["Loaded", "Source", "Watch", "fingerprint", "load_images", "open_source", "unwatched"]
+    assert data.__all__ == [
+        *("Loaded", "Source", "Watch", "fingerprint", "load_images", "open_data", "open_source", "unwatched"),
+    ]
