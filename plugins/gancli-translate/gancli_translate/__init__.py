@@ -105,17 +105,17 @@ class _Translator:
 class CUT(_Translator, Architecture[CUTConfig]):
     """One generator, one discriminator, and a small head per layer whose features are contrasted."""
 
-    def supports(self, config: TranslatorConfig, image: ImageSpec) -> str | None:
-        """As the others, if source and target images have as many channels: one encoder looks at both."""
-        if image.source is not None and image.source[0] != image.channels:
-            return f"Source images of {image.source[0]} channels cannot be contrasted with {image.channels}: --arch cyclegan."
-        return super().supports(config, image)
-
     api = 2
     translates = True
     summary = "Unpaired translation by contrast of patches (CUT, Park et al., 2020)"
     Config = CUTConfig
     defaults: ClassVar[Defaults] = LEAST_SQUARES
+
+    def supports(self, config: TranslatorConfig, image: ImageSpec) -> str | None:
+        """As the others, if source and target images have as many channels: one encoder looks at both."""
+        if image.source is not None and image.source[0] != image.channels:
+            return f"Source images of {image.source[0]} channels cannot be contrasted with {image.channels}: --arch cyclegan."
+        return super().supports(config, image)
 
     def build(self, config: CUTConfig, image: ImageSpec, latent_dim: int) -> Networks:  # noqa: ARG002  (z is not used)
         """Generator, patch discriminator and heads."""
