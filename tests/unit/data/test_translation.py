@@ -153,7 +153,7 @@ def resolved(*assignments, **options):
     return resolve(assignments=assignments, environment={}, **options).config
 
 
-def test_the_architecture_that_translates_is_chosen(horses):
+def test_the_architecture_that_translates_is_chosen():
     assert resolved("data.to=mnist-bold").arch.name == "cut"
     assert resolved("data.to=mnist-bold", "data.paired=true").arch.name == "pix2pix"
     assert resolved().arch.name == "dense"
