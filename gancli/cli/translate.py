@@ -16,7 +16,7 @@ from gancli.cli.signals import interrupting
 
 __all__ = ["translate"]
 
-_IMAGES = typer.Argument(metavar="IMAGE|FOLDER...", help="The images to translate, of any size.", show_default=False)
+_IMAGES = typer.Argument(metavar="IMAGE", help="Images to translate, of any size, or folders of them.", show_default=False)
 _TARGET = typer.Option(
     "-o",
     "--output",

@@ -112,7 +112,7 @@ def resolve(
     assignments: Sequence[str] = (),
     flags: Mapping[str, object] | None = None,
     environment: Mapping[str, str] | None = None,
-    has_domains: Callable[[str], bool] = lambda _: False,
+    has_domains: Callable[[str], bool] | None = None,
 ) -> Resolved:
     """Merge and validate.
 
@@ -143,7 +143,7 @@ def resolve(
     if (to := _chosen(user, "data.to", None)) is not None:
         to = _text(to, "data.to")
         to = to if is_path(to) else DATASETS.spelled(to)
-    elif translates and is_path(dataset) and has_domains(dataset):
+    elif has_domains and translates and is_path(dataset) and has_domains(dataset):
         to, data = dataset, Layer.of({"data.to": dataset}, f"data set {dataset}")
     if chosen is None and to is not None:
         chosen = "pix2pix" if _chosen(user, "data.paired", None) is True else "cut"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,6 +13,7 @@ from gancli.evaluation.nearest import picture, pixel_neighbours
 from gancli.evaluation.reference import MOST_REAL, MOST_TRAINING, Reference
 from gancli.evaluation.report import Report
 from gancli.evaluation.subject import Subject, refuse_other_shape
+from gancli.evaluation.translation import beside_the_input
 from gancli.metrics import manifolds
 from gancli.metrics.classes import histogram
 from gancli.metrics.copying import copying
@@ -72,6 +73,9 @@ def evaluate(
     figures, png = ({}, None) if modes_only else _figures(subject, reference, fake)
     if (asked := _asked_digits(subject, _class_names(reference))) is not None and fake.classes is not None:
         figures["agreement"] = proportion(int((asked == fake.classes).sum()), subject.count)
+    if not modes_only:
+        figures, notes = beside_the_input(subject, reference, figures)
+        subject = replace(subject, notes=(*subject.notes, *notes))
     return _report(subject, reference, fake, figures), png
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from gancli.checkpoint.provenance import Origin
-    from gancli.images import Images as Given
+    from gancli.images import Images
     from gancli.models.interpolation import Method
     from gancli.plugin import ImageSpec
 
@@ -102,7 +102,7 @@ class Model(Sampler["Tensor"]):
         return torch.cat(list(self.batches(seeds, labels, batch_size, truncation)))
 
     @torch.no_grad()
-    def translate(self, sources: Given, *, batch_size: int = TRANSLATED) -> Tensor:
+    def translate(self, sources: Images, *, batch_size: int = TRANSLATED) -> Tensor:
         """Translate images: float32 ``(n, c, h, w)`` in [-1, 1], of any height and width -> images of that size.
 
         A network that does not take such a size is given images of its own, and its results are scaled back.
