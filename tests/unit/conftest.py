@@ -148,6 +148,12 @@ COLOURING = f"{Path(__file__).parents[2] / 'examples' / 'colouring.py'}:Colourin
 
 
 @pytest.fixture(scope="session")
+def colouring_file():
+    """The architecture of the run ``colouring``."""
+    return COLOURING
+
+
+@pytest.fixture(scope="session")
 def grey_and_colour(tmp_path_factory):
     """A folder with two folders of pairs, ``grey`` and ``colour``: 24 squares of 16x16 to train on, 6 to test with."""
     from PIL import Image

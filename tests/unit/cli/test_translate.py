@@ -87,13 +87,9 @@ def test_photos_are_turned_and_transparency_is_composited(translate, tmp_path):
     assert (pixels(tmp_path / "out" / "clear.png") == pixels(tmp_path / "out" / "white.png")).all()
 
 
-def test_an_architecture_in_a_file(cli, translators, photo, tmp_path):
-    where = ["--run", "colouring", "--runs-dir", translators, "--arch", colouring()]
+def test_an_architecture_in_a_file(cli, translators, photo, tmp_path, colouring_file):
+    where = ["--run", "colouring", "--runs-dir", translators, "--arch", colouring_file]
     assert cli("translate", photo, "-o", tmp_path / "o.png", *where).code == 0
-
-
-def colouring():
-    return f"{Path(__file__).parents[3] / 'examples' / 'colouring.py'}:Colouring"
 
 
 @pytest.mark.parametrize(
@@ -130,8 +126,8 @@ def test_a_generator_of_latents_does_not_translate(translate, photo):
     )
 
 
-def test_one_way_is_no_way_back(cli, translators, photo):
-    words = ["--run", "colouring", "--runs-dir", translators, "--arch", colouring()]
+def test_one_way_is_no_way_back(cli, translators, photo, colouring_file):
+    words = ["--run", "colouring", "--runs-dir", translators, "--arch", colouring_file]
     result = cli("translate", photo, "-o", "x.png", "--back", *words)
     assert (result.code, result.err.startswith("error: This model does not translate back.")) == (2, True)
 
