@@ -65,8 +65,14 @@ class ObjectiveChoice(Choice):
 class OptimizerChoice(Choice):
     """Which optimiser: a name, or ``{"name": "rmsprop", "alpha": 0.9}`` with its options."""
 
+    name: str = Field("adam", min_length=1, max_length=500, description="optimiser: its name")
 
-Optimizer = Annotated[OptimizerChoice, BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value)]
+
+def _optimizer(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+Optimizer = Annotated[OptimizerChoice, BeforeValidator(_optimizer, json_schema_input_type=str | OptimizerChoice)]
 
 
 class DataConfig(Section):

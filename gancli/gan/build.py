@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gancli.config.schema import RunConfig, TrainConfig
-    from gancli.plugin import ArchConfig, Architecture, ImageSpec, Objective, Update
+    from gancli.plugin import ArchConfig, Architecture, Asset, ImageSpec, Objective, Update
 
-__all__ = ["assemble", "build_networks", "build_training", "kinds_of_steps"]
+__all__ = ["assemble", "build_networks", "build_training", "check_asset", "kinds_of_steps"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _RESERVED = frozenset({"generator", "discriminator", "ema", "optim", "meters", "state", "manifest", "rng"})
@@ -54,7 +54,7 @@ def build_training(
         remedy = f"{reason} --image-size makes all images of one size." if is_size else reason
         raise ConfigError(f"The architecture '{config.arch.name}' cannot generate images of {image}.", remedy)
     for asset in arch.assets(options):
-        _check_asset(asset.name, asset.path, asset.sha256, asset.origin)
+        check_asset(asset)
     torch.manual_seed(address(config.train.seed, "weights"))
     networks = build_networks(arch, options, image, config.model.latent_dim, device)
     arch.calibrate(networks, mean)
@@ -121,14 +121,24 @@ def kinds_of_steps(updates: Sequence[Update]) -> list[int]:
     return sorted(first.values())
 
 
-def _check_asset(name: str, path: Any, sha256: str, origin: str) -> None:  # noqa: ANN401  (a plugin's)
+def check_asset(asset: Asset) -> None:
+    """Refuse a file of pretrained weights that is missing or another one.
+
+    Raises:
+        PluginError: it is.
+    """
     try:
-        with path.open("rb") as file:
+        with asset.path.open("rb") as file:
             found = file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise PluginError(f"The pretrained weights '{name}' are missing: '{path}' cannot be read.", origin) from error
-    if found != sha256:
-        raise PluginError(f"'{path}' is not the file '{name}': its SHA-256 is {found}, not {sha256}.", origin)
+        raise PluginError(
+            f"The pretrained weights '{asset.name}' are missing: '{asset.path}' cannot be read.", asset.origin
+        ) from error
+    if found != asset.sha256:
+        raise PluginError(
+            f"'{asset.path}' is not the file '{asset.name}': its SHA-256 is {found}, not {asset.sha256}.",
+            asset.origin,
+        )
 
 
 @torch.no_grad()

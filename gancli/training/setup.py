@@ -201,15 +201,17 @@ def advice(game: Game) -> tuple[str, ...]:
     notes = []
     if game.arch.name == "dense" and size > LARGEST_FOR_DENSE:
         notes.append(
-            f"Dense networks see no neighbourhoods, of which pictures of {game.image} are made: convolutions learn them better "
+            f"Dense networks do not know which pixels of {game.image} are neighbours: convolutions learn such images better "
             "and faster (--arch dcgan; `gancli arch list` shows what is installed), and a smaller --image-size is quicker."
         )
     number, steps = len(game.data.images.images), game.plan.total_steps
-    in_epochs = game.config.train.images is None  # who counts pictures knows how few they are
+    if number == 1:
+        notes.append("Only 1 image: the generator can do no more than repeat it. Add more: a few hundred are a beginning.")
+    in_epochs = game.config.train.images is None  # who counts images knows how few they are
     if in_epochs and number < FEW_PICTURES and steps is not None and steps < FEW_STEPS:
         notes.append(
             f"{count(steps, 'step')} {'is' if steps == 1 else 'are'} few, since there "
-            f"{'is' if number == 1 else 'are'} only {count(number, 'picture')}: --minutes 10 plays longer."
+            f"{'is' if number == 1 else 'are'} only {count(number, 'image')}: --minutes 10 trains longer."
         )
     return tuple(notes)
 

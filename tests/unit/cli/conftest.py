@@ -59,12 +59,13 @@ SMALL = ("-s", "arch.generator_widths=[8]", "-s", "arch.discriminator_widths=[8]
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory, pictures):
-    """A directory in which a conditional and then an ordinary model were trained, in no time."""
+def trained(tmp_path_factory, pictures, without_training):
+    """A directory with the run of a conditional model and then of an ordinary one, neither of them trained."""
     here = tmp_path_factory.mktemp("trained")
     for name, *options in (("classes", "--conditional"), ("plain",)):
         train = ["train", "--dataset", str(pictures), "--name", name, "--runs-dir", str(here / "runs"), "--epochs", "2", "-q"]
-        assert run([*train, *options, *SMALL]) == 0
+        with without_training():
+            assert run([*train, *options, *SMALL]) == 0
     return here
 
 

@@ -195,11 +195,11 @@ def told(path):
 def test_a_walk_says_how_it_was_made(tour, tmp_path, name):
     if name == "a.mp4":
         pytest.importorskip("av")
-    asked = tour(cells=2, truncation=1.5, loop=False)
+    asked = tour(cells=2, truncation=0.5, loop=False)
     write(asked, Request(str(tmp_path if name.startswith("frame") else tmp_path / name)))
     found = told(tmp_path / name)
     assert (found["run"], found["step"], found["weights"], found["arch"]) == ("run", 1, "ema", "smooth")
-    right = {"seeds": "0-5", "frames": 10, "cells": 2, "labels": None, "method": "slerp", "loop": False, "truncation": 1.5}
+    right = {"seeds": "0-5", "frames": 10, "cells": 2, "labels": None, "method": "slerp", "loop": False, "truncation": 0.5}
     assert found["walk"] == right
 
 
