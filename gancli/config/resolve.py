@@ -1,6 +1,6 @@
 """From all the places where a value can be set to one validated configuration, and where each value came from.
 
-    core default < data set < architecture < objective < GANCLI_* < -c file < -s key=value < command-line flag
+    core default < data set < architecture < objective < parent < GANCLI_* < -c file < -s key=value < command-line flag
 
 Every layer is a flat mapping of dotted keys (``train.seed``). Plugins' layers hold what they prefer; whatever the user sets
 wins, also over a preference that only fits another choice: an architecture's preferences for one objective are dropped
@@ -112,6 +112,7 @@ def resolve(
     assignments: Sequence[str] = (),
     flags: Mapping[str, object] | None = None,
     environment: Mapping[str, str] | None = None,
+    inherit: Callable[[str], Flat] | None = None,
     has_domains: Callable[[str], bool] | None = None,
 ) -> Resolved:
     """Merge and validate.
@@ -121,6 +122,8 @@ def resolve(
         assignments: ``section.key=value`` (``-s``), the value parsed as JSON, else taken as text.
         flags: dotted keys that were given as flags of their own; the flag is named in messages, such as ``--batch-size``.
         environment: defaults to the process's; ``GANCLI_SECTION__KEY`` sets ``section.key``.
+        inherit: what a new run takes over from ``model.parent``, see :func:`gancli.models.parent.inherit`; what plugins
+            prefer is below it.
         has_domains: whether the data set at a path has two domains, A and B; it is then to be translated,
             unless an architecture is chosen that does not translate.
 
@@ -138,7 +141,11 @@ def resolve(
     typed = _text(_chosen(user, "data.dataset", RunConfig().data.dataset), "data.dataset")
     dataset = typed if is_path(typed) else DATASETS.spelled(typed)
     data = Layer.of(dict(dataset_defaults(dataset)), f"data set {dataset}")
-    chosen = _chosen([data, *user], "arch.name", None)
+    parent = _chosen(user, "model.parent", None)
+    inherited = {} if parent is None or inherit is None else dict(inherit(_text(parent, "model.parent")))
+    located = {"model.parent": inherited.pop("model.parent")} if inherited else {}
+    base = Layer.of(inherited, f"parent {parent}")
+    chosen = _chosen([data, base, *user], "arch.name", None)
     translates = chosen is None or ARCHITECTURES.load(_text(chosen, "arch.name")).translates
     if (to := _chosen(user, "data.to", None)) is not None:
         to = _text(to, "data.to")
@@ -153,15 +160,17 @@ def resolve(
     layers = [
         _fitting(data, "arch", arch.spelled(typed)),
         Layer.of(dict(architecture.defaults), f"architecture {arch.spelled(typed)}"),
+        _fitting(base, "arch", arch.spelled(typed)),
     ]
     wanted = _text(_chosen([*layers, *user], "objective.name", RunConfig().objective.name), "objective.name")
     entry = OBJECTIVES.find(wanted)
     objective = OBJECTIVES.load_entry(entry)
     layers = [_fitting(layer, "objective", entry.spelled(wanted)) for layer in layers]
-    layers.append(Layer.of(dict(objective.defaults), f"objective {entry.spelled(wanted)}"))
+    layers.insert(-1, Layer.of(dict(objective.defaults), f"objective {entry.spelled(wanted)}"))
 
     merged = _merge([Layer.of(core_defaults(), "default"), *layers, *user])
     names = {"data.dataset": dataset, "data.to": to, "arch.name": arch.spelled(typed), "objective.name": entry.spelled(wanted)}
+    names |= located
     merged.values.update(names)
     _refuse_unknown_keys(merged, [*_keys_of("arch", architecture.Config), *_keys_of("objective", objective)])
     nested: dict[str, dict[str, object]] = {}

@@ -226,8 +226,8 @@ def trained_generator(model: Model, arch_file: str | None = None) -> TrainedGene
         weights=origin.weights,
         digest=origin.digest,
     )
-    if known.source:
-        shared = shared.model_copy(update={"source": known.source, "paired": known.paired})
+    optional = {"parent": known.parent, "source": known.source, "paired": known.paired}
+    shared = shared.model_copy(update={key: value for key, value in optional.items() if value})  # a document holds what was set
     network = model.generator if model.device.type == "cpu" else deepcopy(model.generator).cpu()
     return TrainedGenerator(network, model.latent_dim, model.image, model.class_names, shared.document(), arch_file)
 

@@ -9,6 +9,7 @@ from hashlib import file_digest
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn.utils.parametrize import is_parametrized
 
 from gancli.config.resolve import load_arch, load_objective, load_optimizer
 from gancli.errors import ConfigError, PluginError
@@ -88,6 +89,7 @@ def assemble(
     updates = tuple(arch.updates(options, objective, *goodfellow_2014(objective, train.discriminator_updates)))
     named = {"generator": networks.generator, "discriminator": networks.discriminator, **networks.others}
     _check_updates(updates, networks, named)
+    _freeze_first_layers(networks.discriminator, train.freeze_discriminator)
     trained: dict[str, Trained] = {}
     frozen: dict[str, torch.nn.Module] = {}
     for name, network in named.items():
@@ -99,6 +101,27 @@ def assemble(
             frozen[name] = network.eval().requires_grad_(False)
     averages = {name: Average(named[name]) for name in ("generator", *networks.ema)}
     return TrainingState(trained, averages, frozen), updates
+
+
+def _freeze_first_layers(discriminator: torch.nn.Module, number: int) -> None:
+    """FreezeD (Mo et al., 2020, "Freeze the Discriminator"): the first layers with weights of their own are not trained.
+
+    Raises:
+        ConfigError: there are not more layers than that.
+    """
+    layers = [
+        module
+        for name, module in discriminator.named_modules()
+        if "parametrizations" not in name.split(".") and (list(module.parameters(recurse=False)) or is_parametrized(module))
+    ]
+    if number >= len(layers):
+        raise ConfigError(
+            f"train.freeze_discriminator is {number}, and the discriminator has {len(layers)} layers.",
+            f"Give at most {len(layers) - 1}: one has to be trained.",
+        )
+    for layer in layers[:number]:
+        for weight in layer.parameters(recurse=is_parametrized(layer)):
+            weight.requires_grad_(False)
 
 
 def kinds_of_steps(updates: Sequence[Update]) -> list[int]:

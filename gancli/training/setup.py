@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gancli.checkpoint.provenance import Change, ImageSize, Length, MadeBy, Provenance, TrainedOn
+from gancli.checkpoint.provenance import Change, ImageSize, Length, MadeBy, Parent, Provenance, TrainedOn
 from gancli.config.resolve import flatten, load_arch, load_objective, refuse_other_kind
 from gancli.data import Watch, unwatched
 from gancli.data.batches import Batches
@@ -50,6 +50,7 @@ class Game:
         uncompiled: why the networks are not compiled; empty if they are.
         divided_anew: where the run went on in another number of processes, one clause each.
         changes: settings that were changed when the run was resumed.
+        parent: the model that the training started from, if any.
     """
 
     config: RunConfig
@@ -62,6 +63,7 @@ class Game:
     uncompiled: str = NOT_ASKED_FOR
     divided_anew: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
+    parent: Parent | None = None
 
     @property
     def state(self) -> TrainingState:
@@ -131,7 +133,13 @@ class Game:
             divided_anew=self.divided_anew,
             best=self.state.counters()["best"],
         )
-        optional = {"source": image.source, "paired": image.paired, "frozen": frozen, "changes": self.changes}
+        optional = {
+            "source": image.source,
+            "paired": image.paired,
+            "frozen": frozen,
+            "changes": self.changes,
+            "parent": self.parent,
+        }
         return made.model_copy(update={name: value for name, value in optional.items() if value})
 
     def _inexactness(self) -> str:

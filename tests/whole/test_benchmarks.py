@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -216,3 +217,11 @@ def test_the_script_for_gpus_runs_at_toy_size_on_a_cpu(program, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[-3:]] == ["dense", "dcgan", "dcgan"]
     assert all("images/s" in line for line in lines[-3:])
+
+
+def test_the_program_ends_in_one_line():
+    done = subprocess.run([sys.executable, BENCHMARKS / "pack_mnist.py"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "Two folders are needed, not 0. Call it as: python tests/benchmarks/pack_mnist.py SOURCE TARGET\n",
+    )

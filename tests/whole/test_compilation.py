@@ -10,35 +10,20 @@ import torch
 from gancli.checkpoint.store import CheckpointStore
 from gancli.gan.compilation import compile_networks
 from gancli.runs import RunDirectory
+from gancli.training.metrics import read_rows
 from gancli.training.run import resume, train
 from gancli.training.setup import set_up
 
 COMPILER = pytest.mark.skipif(shutil.which("g++") is None and shutil.which("clang++") is None, reason="no C++ compiler")
 
 
-@pytest.fixture
-def in_bf16(configure):
-    """``(*assignments)`` -> a configuration with penalties at every other step, in mixed precision."""
+@COMPILER
+def test_a_resumed_run_has_the_bits_of_one_that_never_stopped_and_the_losses_of_one_that_is_not_compiled(
+    configure, tmp_path, stop_after
+):
     penalised = "objective.r1_gamma=1", "objective.penalty_interval_steps=2"
-    return lambda *more: configure(*penalised, "runtime.precision=bf16", *more)
-
-
-@COMPILER
-def test_the_losses_are_those_of_the_networks_as_they_are_and_dropout_draws_the_same(in_bf16):
-    plain, compiled = set_up(in_bf16()), set_up(in_bf16("runtime.compile=true"))
-    assert (plain.uncompiled, compiled.uncompiled) == ("not asked for", "")
-    assert all(player.compiled is not None for player in compiled.state.trained.values())
-    for _ in range(6):
-        expected, found = plain.step(), compiled.step()
-        assert expected.keys() == found.keys()
-        assert {name: float(value) for name, value in found.items()} == pytest.approx(
-            {name: float(value) for name, value in expected.items()}, rel=2e-2
-        )
-
-
-@COMPILER
-def test_a_resumed_run_has_the_bits_of_one_that_never_stopped(configure, tmp_path, stop_after):
-    config = configure("runtime.compile=true", "train.epochs=2", "checkpoint.every_steps=3")
+    length = "train.epochs=2", "checkpoint.every_steps=3", "log.every_steps=1"
+    config = configure("runtime.compile=true", *penalised, *length)
     train(config, runs_dir=tmp_path, name="whole")
     train(config, runs_dir=tmp_path, name="halves", stop=stop_after(7))
     halves = RunDirectory(tmp_path / "halves")
@@ -49,6 +34,15 @@ def test_a_resumed_run_has_the_bits_of_one_that_never_stopped(configure, tmp_pat
     assert halved.manifest.facts["environment"]["compiled"] is True
     assert json.loads(halves.info_path.read_text())["compiled"] is True
     assert not [note for event in said for note in getattr(event, "notes", ()) if "bits" in note]
+
+    train(configure(*penalised, *length), runs_dir=tmp_path, name="plain")
+    found, expected = (
+        [row for row in read_rows(tmp_path / name / "metrics.jsonl") if row["kind"] == "interval"]
+        for name in ("whole", "plain")
+    )
+    assert len(found) == 18
+    for one, other in zip(found, expected, strict=True):
+        assert one == pytest.approx(other, rel=2e-2), "dropout is that of the networks as they are"
 
 
 def test_without_a_compiler_the_networks_are_as_they_are_and_the_run_says_why(configure, tmp_path, monkeypatch):
@@ -72,16 +66,22 @@ def test_without_a_compiler_the_networks_are_as_they_are_and_the_run_says_why(co
 
 
 @COMPILER
-def test_what_the_compiler_leaves_uncompiled_fills_no_terminal(make_game, monkeypatch):
+def test_what_the_compiler_leaves_uncompiled_fills_no_terminal(configure, monkeypatch):
     monkeypatch.delenv("TORCH_LOGS", raising=False)
     said = []
     monkeypatch.setattr(logging.getLogger("torch._dynamo"), "handlers", [handler := logging.Handler()])
     handler.emit = said.append
-    state = make_game().state
+    state = set_up(configure()).state
     generator = state.trained["generator"]
     forward = generator.network.forward
     generator.network.forward = lambda z: forward(z) * (1 + 0 * int(z.sum().item()))  # breaks the graph
-    assert not compile_networks(state, lambda: [generator.compiled(torch.randn(n + 2, 5)) for n in range(9)])
+    assert not compile_networks(
+        state,
+        lambda: [
+            generator.compiled(torch.randn(n + 2, state.trained["generator"].network.hidden[0][0].in_features))
+            for n in range(9)
+        ],
+    )
     assert [record.getMessage() for record in said if record.levelno >= logging.WARNING] == []
 
 

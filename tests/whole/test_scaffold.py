@@ -10,7 +10,7 @@ import pytest
 
 from gancli.plugins.scaffold import Plugin, create
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -75,7 +75,9 @@ class CycleGANConfig(TranslatorConfig):
 
     cycle_weight: float = Field(10.0, ge=0, le=1e3, description="weight of |F(G(a)) - a| and |G(F(b)) - b|")
     identity_weight: float = Field(5.0, ge=0, le=1e3, description="weight of |G(b) - b| and |F(a) - a|, which keeps colours")
-    pool_size: int = Field(50, ge=0, le=1000, description="earlier translations that D is shown again; 0: none, for several processes")
+    pool_size: int = Field(
+        50, ge=0, le=1000, description="earlier translations that D is shown again; 0: none, for several processes"
+    )
 
 
 class Pix2PixConfig(TranslatorConfig):
