@@ -202,7 +202,7 @@ class Model(Sampler["Tensor"]):
 
         images = torch.cat(list(self.batches(range(TYPICAL_SEED, TYPICAL_SEED + TYPICAL_IMAGES)))).clamp(-1, 1).cpu()
         extractor = RandomExtractor(((images + 1) * 127.5).round().to(torch.uint8)).to(self.device)
-        parts = [extractor.see(part.to(self.device)).features for part in images.split(BATCH_SIZE)]
+        parts = [extractor.see(part.to(self.device)).features for part in torch.split(images, BATCH_SIZE)]
         return extractor, torch.cat(parts)
 
     def _conditions(self, labels: Sequence[int] | None) -> tuple[Tensor, ...]:
