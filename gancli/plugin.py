@@ -1,17 +1,18 @@
-"""The contract between gancli and its plugins. Importable without torch.
+"""The contract between gancli and its plugins, version 2. Importable without torch.
 
-A plugin is a *light* class behind an entry point: it describes itself (summary, options, defaults) and imports torch
-only when it is asked to build. There are three kinds, one entry-point group each:
+A plugin is a *light* class behind an entry point: it describes itself (summary, options, defaults)
+and imports torch only when it is asked to build. Each kind has an entry-point group:
 
-=====================  ======================  =====================================================
-group                  class                   answers the question
-=====================  ======================  =====================================================
-gancli.architectures   :class:`Architecture`   which generator, which discriminator?
-gancli.objectives      :class:`Objective`      what does each player want? (losses and penalties)
-gancli.datasets        :class:`Dataset`        which pictures?
-=====================  ======================  =====================================================
+=====================  ======================  ================================================
+group                  class                   what it provides
+=====================  ======================  ================================================
+gancli.architectures   :class:`Architecture`   networks, and the updates that train them
+gancli.objectives      :class:`Objective`      adversarial losses and gradient penalties
+gancli.optimizers      :class:`Optimizer`      optimisers
+gancli.datasets        :class:`Dataset`        images
+=====================  ======================  ================================================
 
-The name by which users choose a plugin is the name of the entry point, and stands nowhere else.
+The name by which users choose a plugin is the name of its entry point, and stands nowhere else.
 
 A complete architecture::
 
@@ -22,7 +23,7 @@ A complete architecture::
         width: int = Field(64, ge=1, le=4096, description="units of the hidden layer")
 
     class Tiny(Architecture[TinyConfig]):
-        api = 1
+        api = 2
         summary = "One hidden layer each"
         Config = TinyConfig
         defaults = {"train.learning_rate": 1e-3}
@@ -30,40 +31,52 @@ A complete architecture::
         def build(self, config: TinyConfig, image: ImageSpec, latent_dim: int) -> Networks:
             from my_package.networks import Generator, Discriminator    # torch is imported here
             return Networks(Generator(...), Discriminator(...))
+
+Loss terms, further networks and another order of updates are added by :meth:`Architecture.updates`.
+A plugin written for version 1 runs unchanged.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
+    import torch
     from torch import Tensor, nn
 
 __all__ = [
     "API",
     "ArchConfig",
     "Architecture",
+    "Asset",
     "Dataset",
     "Defaults",
     "ImageSet",
     "ImageSpec",
+    "LossTerm",
     "Networks",
     "Objective",
+    "Optimizer",
     "Penalty",
+    "StepContext",
+    "TwoStageGenerator",
+    "Update",
 ]
 
-API = 1
-"""The version of this contract. A plugin states the one that it was written for as ``api``."""
+API = 2
+"""The version of this contract. A plugin states the version it was written for as ``api``."""
 
 Defaults = dict[str, Any]
-"""Configuration keys and values that a plugin prefers, such as ``{"train.learning_rate": 2e-4}``. Typed and checked like the
-user's own; anything that the user sets wins."""
+"""Configuration keys and the values that a plugin prefers, such as ``{"train.learning_rate": 2e-4}``.
+
+They are typed and checked like the user's own. Anything that the user sets wins."""
 
 
 class ArchConfig(BaseModel):
@@ -82,15 +95,25 @@ ConfigT = TypeVar("ConfigT", bound=ArchConfig)
 
 @dataclass(frozen=True, slots=True)
 class ImageSpec:
-    """What the pictures look like: ``channels`` x ``height`` x ``width``, and how many classes they are labelled with.
+    """The images of a model: ``channels`` x ``height`` x ``width``, their classes, their source images.
 
-    ``classes`` is 0 for an unconditional model; networks of a conditional one take labels ``(n,)`` in [0, classes).
+    Attributes:
+        channels: 1 grey, 3 colour; 2 and 4 with alpha.
+        height: pixels.
+        width: pixels.
+        classes: number of classes of a conditional model, whose networks take labels ``(n,)`` in
+            [0, classes); 0 for an unconditional one.
+        source: ``(channels, height, width)`` of the image that an image-to-image generator takes;
+            None for a generator of latents alone.
+        paired: whether each source image belongs to one image of the data set.
     """
 
     channels: int
     height: int
     width: int
     classes: int = 0
+    source: tuple[int, int, int] | None = None
+    paired: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -103,50 +126,234 @@ class ImageSpec:
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """The two players.
+    """The networks of an architecture, by name.
+
+    All are called with ``*conditions`` at the end: labels ``(n,)`` int64 if the model is conditional,
+    then source images ``(n, *image.source)`` if it translates images, else nothing. A network that
+    has no use for one of them takes and ignores it.
 
     Attributes:
-        generator: ``(n, latent_dim)`` [, labels ``(n,)``] -> images ``(n, c, h, w)`` in [-1, 1]. Labels are whole numbers; if
-            all that is done with them is to look them up in modules of the kind ``nn.Embedding``, ``gancli interpolate`` can
-            also draw what lies between two classes, by blending what these return. Otherwise it cross-fades pictures.
-        discriminator: images ``(n, c, h, w)`` [, labels ``(n,)``] -> logits ``(n,)``, without a sigmoid.
+        generator: ``(z (n, latent_dim), *conditions) -> images (n, c, h, w)``. Values outside [-1, 1]
+            are clamped when they become pixels. It may be a :class:`TwoStageGenerator`. If all that
+            it does with labels is to look them up in ``nn.Embedding`` modules, ``interpolate`` blends
+            these between two classes; otherwise it cross-fades the images.
+        discriminator: ``(images (n, c, h, w), *conditions) -> logits (n,)`` or ``(n, k)``, without a
+            sigmoid. k logits per image are averaged in the loss, as a patch discriminator's are.
+        others: further networks. Those that an :class:`Update` names are trained and stored in
+            checkpoints. The others are frozen: in eval mode, without gradients, and stored as a
+            SHA-256 of their weights only, since :meth:`Architecture.build` makes them again.
+        ema: which of ``others`` have an EMA besides the generator, because they generate images too.
     """
 
     generator: nn.Module
     discriminator: nn.Module
+    others: Mapping[str, nn.Module] = field(default_factory=dict)
+    ema: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class TwoStageGenerator(Protocol):
+    """A generator with a mapping network: G(z, *c) = synthesis(mapping(z, *c)) (Karras et al., 2019).
+
+    With these three members truncation is taken toward ``mean_w``, and interpolation and style mixing
+    in w.
+
+    Attributes:
+        mean_w: buffer, ``(w_dim,)``: running mean of w, which the generator updates while training.
+    """
+
+    mean_w: Tensor
+
+    def mapping(self, z: Tensor, *conditions: Tensor) -> Tensor:
+        """``(n, latent_dim) -> w (n, w_dim)``, or ``(n, layers, w_dim)``: one w for every layer."""
+        ...
+
+    def synthesis(self, w: Tensor) -> Tensor:
+        """``(n, w_dim)`` or ``(n, layers, w_dim)`` -> images ``(n, c, h, w)``."""
+        ...
+
+
+class StepContext(Protocol):
+    """What one update of one micro-batch has computed so far; a member is computed when first read.
+
+    Networks that the update does not train are frozen: gradients flow through them, not into them.
+    ``fake`` carries a gradient only if the update trains the generator.
+    """
+
+    @property
+    def real(self) -> Tensor:
+        """Real images ``(n, c, h, w)``, float32 in [-1, 1]."""
+
+    @property
+    def z(self) -> Tensor:
+        """Latents ``(n, latent_dim)``, standard normal, fresh in every update."""
+
+    @property
+    def conditions(self) -> tuple[Tensor, ...]:
+        """Labels, source images, both, or nothing; see :class:`Networks`."""
+
+    @property
+    def fake(self) -> Tensor:
+        """Generated images G(z, *conditions), ``(n, c, h, w)``, float32."""
+
+    @property
+    def real_logits(self) -> Tensor:
+        """D's logits of the augmented real images, float32. In D's own update real and fake share one
+        forward pass, unless ``train.real_fake_batch`` is ``separate``.
+        """
+
+    @property
+    def fake_logits(self) -> Tensor:
+        """D's logits of the augmented generated images, float32."""
+
+    def discriminate(self, images: Tensor) -> Tensor:
+        """D's logits of any images, augmented as those of this update are, with its conditions."""
+
+    def network(self, name: str) -> nn.Module:
+        """A network by name, for its other methods and for further forward passes."""
+
+
+@dataclass(frozen=True, slots=True)
+class LossTerm:
+    """One summand of what an update minimises: weight * every * mean(value), at every ``every``-th update.
+
+    Attributes:
+        name: the column under which the mean of its value is reported, such as ``g_loss``.
+        value: ``(context) -> (n, ...)``, without its weight; the trainer takes the mean.
+        weight: factor of the mean.
+        every: lazy regularisation: the term is evaluated at every n-th update, n times as strong
+            (Karras et al., 2020, appendix B).
+        second_order: the value contains gradients that are differentiated again, as gradient
+            penalties do. The trained networks then compute in float32 and uncompiled, and ``real`` and
+            ``fake`` require gradients. The weight follows ``train.penalty_start``.
+    """
+
+    name: str
+    value: Callable[[StepContext], Tensor]
+    weight: float = 1.0
+    every: int = 1
+    second_order: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One optimisation step of one or several networks together, on the sum of its loss terms.
+
+    Attributes:
+        networks: the names of the networks that are trained; all others are frozen meanwhile.
+        losses: what is minimised.
+        repeats: how often the update happens per training step, each time on fresh real images and
+            latents: 5 for the critic of a WGAN.
+        after: called with the networks by name, without gradients, when their weights have moved: for
+            weight clipping, for instance.
+    """
+
+    networks: tuple[str, ...]
+    losses: tuple[LossTerm, ...]
+    repeats: int = 1
+    after: Callable[[Mapping[str, nn.Module]], None] | None = None
+
+    @property
+    def name(self) -> str:
+        """``discriminator``, or ``generator+back``: the networks, which also address its randomness."""
+        return "+".join(self.networks)
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file of pretrained weights that networks are built from and that no checkpoint holds.
+
+    Attributes:
+        name: for messages.
+        path: where it has to be.
+        sha256: of the file; any other file is refused.
+        origin: how to get it, as a sentence: ``Install it: pip install ...``.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    origin: str
 
 
 class Architecture(ABC, Generic[ConfigT]):
-    """A pair of networks. Subclasses are named by an entry point of the group ``gancli.architectures``.
+    """Networks and how they are trained. Subclasses are named by entry points of ``gancli.architectures``.
 
-    Randomness comes from torch's default generator only, and there is no global state: two builds after the same
-    ``torch.manual_seed`` have the same weights.
+    Randomness comes from torch's default generator only, and there is no global state: two builds after
+    the same ``torch.manual_seed`` have the same weights.
     """
 
     api: ClassVar[int]
-    """The version of the contract that the class was written for: 1."""
+    """The version of the contract that the class was written for: 1 or 2."""
     summary: ClassVar[str]
     """One line for listings, with the paper if there is one."""
     Config: ClassVar[type[ArchConfig]]
     """The Pydantic model of the options."""
     defaults: ClassVar[Mapping[str, Any]] = {}
     """Training settings that suit these networks, see :data:`Defaults`."""
+    translates: ClassVar[bool] = False
+    """Whether the generator makes images of source images, ``generator(z, source)``, instead of latents alone."""
 
     def supports(self, config: ConfigT, image: ImageSpec) -> str | None:  # noqa: ARG002  (for subclasses)
-        """None if such pictures can be made, else the reason why not, as a sentence for the user."""
+        """None if such images can be generated, else the reason why not, as a sentence for the user."""
         return None
 
     @abstractmethod
     def build(self, config: ConfigT, image: ImageSpec, latent_dim: int) -> Networks:
-        """Both networks, freshly initialised, on the CPU, in float32."""
+        """All networks, freshly initialised, on the CPU, in float32."""
+
+    def build_generator(self, config: ConfigT, image: ImageSpec, latent_dim: int) -> nn.Module:
+        """The generator alone, for sampling: its weights are loaded over these.
+
+        Override it where building the other networks is expensive.
+        """
+        return self.build(config, image, latent_dim).generator
+
+    def updates(
+        self,
+        config: ConfigT,  # noqa: ARG002  (for subclasses)
+        objective: Objective,  # noqa: ARG002
+        discriminator: Update,
+        generator: Update,
+    ) -> Sequence[Update]:
+        """The updates of one training step, in order. By default those of Goodfellow et al., 2014.
+
+        Args:
+            config: the architecture's options.
+            objective: the losses that the user chose, for terms of one's own.
+            discriminator: the update of D with this objective: change it, replace it, or leave it out.
+            generator: the update of G, likewise.
+
+        StyleGAN2, for instance, adds a term to G's::
+
+            path = LossTerm("path_length", path_length, weight=2.0, every=4, second_order=True)
+            return discriminator, replace(generator, losses=(*generator.losses, path))
+        """
+        return discriminator, generator
+
+    def parameter_groups(
+        self,
+        config: ConfigT,  # noqa: ARG002  (for subclasses)
+        name: str,  # noqa: ARG002
+        network: nn.Module,
+    ) -> Iterable[Tensor] | Iterable[dict[str, Any]]:
+        """What the optimiser of the network ``name`` is given: parameters, or torch's parameter groups.
+
+        A group may have ``lr_scale``, a factor of the learning rate for its parameters.
+        """
+        return network.parameters()
+
+    def assets(self, config: ConfigT) -> Sequence[Asset]:  # noqa: ARG002  (for subclasses)
+        """Files of pretrained weights that :meth:`build` reads; checked before it is called."""
+        return ()
 
     def calibrate(self, networks: Networks, mean: Tensor) -> None:
         """Adapt fresh networks to the data, once, before the first step; by default nothing is done.
 
         Args:
             networks: what :meth:`build` returned, on its device.
-            mean: the mean training image, float32 ``(c, h, w)`` in [-1, 1], on the same device. What is made of it has to
-                end up in parameters or buffers, since a checkpoint holds these and nothing else.
+            mean: the mean training image, float32 ``(c, h, w)`` in [-1, 1], on the same device. The
+                result has to be in parameters or buffers, since a checkpoint holds nothing else.
         """
 
     def migrate(self, config: dict[str, Any], from_version: str) -> dict[str, Any]:  # noqa: ARG002  (for subclasses)
@@ -156,15 +363,14 @@ class Architecture(ABC, Generic[ConfigT]):
 
 @dataclass(frozen=True, slots=True)
 class Penalty:
-    """A regulariser of the discriminator, added to its loss at every ``interval_steps``-th step.
+    """A gradient penalty of the discriminator, which becomes a second-order :class:`LossTerm`.
 
     Attributes:
         name: the column under which it is reported, for instance ``r1``.
-        value: ``(discriminator, real, real_logits, fake, fake_logits) -> (n,)``, the penalty of each sample without
-            its weight. ``real`` and ``fake`` require gradients and the logits were computed from them, so that a
-            gradient penalty needs no pass of its own. ``discriminator`` is the network, with labels already bound.
-        weight: factor of the value; at a lazy interval it is multiplied by the interval, so that the mean strength
-            over many steps does not depend on the interval (Karras et al., 2020, appendix B).
+        value: ``(discriminate, real, real_logits, fake, fake_logits) -> (n,)``, the penalty of each
+            sample without its weight. ``real`` and ``fake`` require gradients and the logits were
+            computed from them. ``discriminate`` maps images to logits.
+        weight: factor of the mean.
     """
 
     name: str
@@ -173,11 +379,11 @@ class Penalty:
 
 
 class Objective(ArchConfig, ABC):
-    """What the two players want: two formulas on logits, per sample, and the penalties that go with them.
+    """Adversarial losses of D and G: two formulas on logits, and the gradient penalties that go with them.
 
-    An objective is its own options model: the fields are what a user may set by ``-s objective.key=value``, the methods
-    are the formulas as printed in the paper. Never ``log(sigmoid(x))``; see :func:`torch.nn.functional.softplus`.
-    Named by an entry point of the group ``gancli.objectives``.
+    An objective is its own options model: its fields are set by ``-s objective.key=value``, its methods
+    are the formulas as printed in the paper. Never ``log(sigmoid(x))``; see
+    :func:`torch.nn.functional.softplus`. Named by entry points of the group ``gancli.objectives``.
     """
 
     api: ClassVar[int]
@@ -195,53 +401,91 @@ class Objective(ArchConfig, ABC):
 
     @abstractmethod
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """``(n,), (n,) -> (n,)``: what the discriminator minimises, per pair of samples."""
+        """``(n, ...), (n, ...) -> (n, ...)``: what the discriminator minimises, per logit."""
 
     @abstractmethod
     def generator_loss(self, fake_logits: Tensor, real_logits: Tensor) -> Tensor:
-        """``(n,), (n,) -> (n,)``: what the generator minimises, per sample; only relativistic losses look at real."""
+        """``(n, ...), (n, ...) -> (n, ...)``: what the generator minimises; only relativistic losses read real."""
 
     @property
     def generator_sees_real(self) -> bool:
         """Whether :meth:`generator_loss` reads ``real_logits``; if not, they are not computed (and are zeros)."""
         return False
 
+    @property
+    def weight_clip(self) -> float:
+        """D's weights are clamped to [-c, c] after each of its updates (Arjovsky et al., 2017); 0: they are not."""
+        return 0.0
+
     def penalties(self) -> Sequence[Penalty]:
-        """Regularisers of the objective's own, besides those that the fields above switch on."""
+        """Gradient penalties of the objective's own, besides those that the fields above switch on."""
         return ()
+
+
+class Optimizer(ArchConfig, ABC):
+    """An optimiser and its options, as ``train.optimizer`` names it.
+
+    Named by entry points of the group ``gancli.optimizers``. Its state may be tensors of any shape and
+    numbers; all of it is stored in checkpoints.
+    """
+
+    api: ClassVar[int]
+    summary: ClassVar[str]
+
+    @abstractmethod
+    def build(
+        self,
+        parameters: Iterable[Tensor] | Iterable[dict[str, Any]],
+        learning_rate: float,
+        betas: tuple[float, float],
+    ) -> torch.optim.Optimizer:
+        """The optimiser of these parameters. Each step's learning rate is set in its parameter groups.
+
+        Args:
+            parameters: parameters, or torch's parameter groups.
+            learning_rate: the first.
+            betas: ``train.betas``, for optimisers of Adam's kind. A group's ``betas`` follow the
+                schedule of ``train.beta2_start`` unless the group has ``fixed_betas``.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSet:
-    """Pictures ready for training.
+    """Images ready for training.
 
     Attributes:
         images: uint8 ``(n, c, h, w)``, contiguous; may be memory-mapped.
         labels: int64 ``(n,)`` in [0, len(class_names)), or None.
         class_names: one name per class, in the order of the labels; empty without labels.
-        notes: what was done to the pictures on the way, one sentence each, for the user to read.
+        notes: what was done to the images on the way, one sentence each, for the user.
+        sources: uint8 ``(m, c, h, w)``, the input images of an image-to-image data set, or None.
+        paired: whether source i belongs to image i (then m = n); else the two sets are independent.
     """
 
     images: Tensor
     labels: Tensor | None = None
     class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    sources: Tensor | None = None
+    paired: bool = False
 
     def spec(self, *, conditional: bool = False) -> ImageSpec:
-        """The shape of one picture, and the number of classes if the model is to be conditional."""
+        """The shape of one image, and the number of classes if the model is to be conditional."""
         _, channels, height, width = self.images.shape
-        return ImageSpec(channels, height, width, len(self.class_names) if conditional else 0)
+        source = None if self.sources is None else (*self.sources.shape[1:],)
+        classes = len(self.class_names) if conditional else 0
+        return ImageSpec(channels, height, width, classes, source, self.paired)
 
 
 class Dataset(ABC):
-    """A named source of pictures. Subclasses are named by an entry point of the group ``gancli.datasets``."""
+    """A named data set. Subclasses are named by an entry point of the group ``gancli.datasets``."""
 
     api: ClassVar[int]
     summary: ClassVar[str]
     licence: ClassVar[str] = ""
-    """The licence of the pictures, kept with every export."""
+    """The licence of the images, kept with every export."""
     defaults: ClassVar[Mapping[str, Any]] = {}
 
     @abstractmethod
     def load(self, split: str = "train") -> ImageSet:
-        """The pictures of ``split`` (``"train"`` or ``"test"``). No network unless the user was told before."""
+        """The images of ``split`` (``"train"`` or ``"test"``). No network access without telling the user first."""

@@ -131,7 +131,7 @@ class Pictures:
         Raises:
             UsageError: they cannot be truncated there.
         """
-        from gancli.randomness.latents import check_truncation
+        from gancli.models.sampler import check_truncation
 
         check_truncation(self.truncation)
         return recipe.truncation if self.truncation is None and recipe is not None else self.truncation

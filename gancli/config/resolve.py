@@ -27,7 +27,7 @@ from gancli.config.layers import (
 from gancli.config.schema import LENGTHS, RunConfig
 from gancli.config.validate import ModelT, checked, shortened, shown
 from gancli.errors import ConfigError, did_you_mean
-from gancli.plugins.registry import ARCHITECTURES, OBJECTIVES, dataset_defaults
+from gancli.plugins.registry import ARCHITECTURES, OBJECTIVES, OPTIMIZERS, dataset_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -35,12 +35,16 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from gancli.config.schema import TrainConfig
+    from gancli.plugin import Optimizer
+
 __all__ = [
     "Resolved",
     "flatten",
     "known_keys",
     "load_arch",
     "load_objective",
+    "load_optimizer",
     "plugin_options",
     "refuse_other_choice",
     "resolve",
@@ -108,6 +112,15 @@ def load_arch(config: RunConfig) -> tuple[Any, Any]:
 def load_objective(config: RunConfig) -> Any:  # noqa: ANN401  (an Objective; its class is the plugin's)
     """The chosen objective, with its options."""
     return validate_options("objective", OBJECTIVES.load(config.objective.name), config.objective.options)
+
+
+def load_optimizer(config: TrainConfig, network: str) -> Optimizer:
+    """The optimiser of a network, by its name, with its options."""
+    choice = config.optimizer
+    if network.startswith("discriminator") and config.discriminator_optimizer is not None:
+        choice = config.discriminator_optimizer
+    name, options = ("adam", {}) if choice is None else (choice.name, choice.options)
+    return validate_options("train.optimizer", OPTIMIZERS.load(name), options)
 
 
 def refuse_other_choice(
@@ -249,6 +262,14 @@ def _validate(merged: Layer) -> RunConfig:
         name = nested[section].pop("name")
         options = checked(section, model, nested[section], merged.origins)
         nested[section] = {"name": name, **options.model_dump(mode="json")}
+    for key in ("optimizer", "discriminator_optimizer"):
+        choice = nested["train"][key]
+        choice = {"name": choice} if isinstance(choice, str) else choice
+        if isinstance(choice, dict) and isinstance(choice.get("name"), str):
+            model = OPTIMIZERS.load(choice["name"])
+            given = {option: value for option, value in choice.items() if option != "name"}
+            complete = checked(f"train.{key}", model, given, merged.origins).model_dump(mode="json")
+            nested["train"][key] = {"name": choice["name"], **complete}
     return checked("", RunConfig, nested, merged.origins)
 
 

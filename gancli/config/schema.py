@@ -62,6 +62,13 @@ class ObjectiveChoice(Choice):
     name: str = Field("non-saturating", min_length=1, max_length=500, description="objective: name of the losses and penalties")
 
 
+class OptimizerChoice(Choice):
+    """Which optimiser: a name, or ``{"name": "rmsprop", "alpha": 0.9}`` with its options."""
+
+
+Optimizer = Annotated[OptimizerChoice, BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value)]
+
+
 class DataConfig(Section):
     """Which pictures."""
 
@@ -105,19 +112,28 @@ class TrainConfig(Section):
         1, ge=1, le=65536, description="micro-batches per step and process: less memory, batch statistics per micro-batch"
     )
     seed: Seed = Field(0, description="seed of weights, order, latents and dropout")
-    learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam's step size, both players")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="learning rate of all networks")
     discriminator_learning_rate: float | None = Field(
-        None, gt=0, le=1, description="the discriminator's own step size; none: the same"
+        None, gt=0, le=1, description="the discriminator's own learning rate; none: the same"
     )
     betas: tuple[Beta, Beta] = Field((0.0, 0.99), description="Adam's decay rates of the two moments")
-    learning_rate_decay: float = Field(
-        0.5, ge=0, le=1, description="last fraction of the run in which the step size falls linearly to 0"
+    optimizer: Optimizer | None = Field(
+        None, description="optimiser: adam, adamw, rmsprop, sgd, or an object of name and options; none: adam"
     )
-    warmup: float = Field(0.0, ge=0, le=1, description="first fraction of the run in which the step size rises linearly from 0")
+    discriminator_optimizer: Optimizer | None = Field(None, description="the discriminator's own optimiser; none: the same")
+    discriminator_updates: int = Field(
+        1, ge=1, le=1000, description="updates of the discriminator per step, each on fresh images: 5 for a WGAN"
+    )
+    learning_rate_decay: float = Field(
+        0.5, ge=0, le=1, description="last fraction of the run in which the learning rate falls linearly to 0"
+    )
+    warmup: float = Field(
+        0.0, ge=0, le=1, description="first fraction of the run in which the learning rate rises linearly from 0"
+    )
     burn_in: float = Field(
         0.0, ge=0, le=1, description="first fraction of the run in which the three start values below move to the lasting ones"
     )
-    learning_rate_start: float | None = Field(None, gt=0, le=1, description="step size at the start of the burn-in")
+    learning_rate_start: float | None = Field(None, gt=0, le=1, description="learning rate at the start of the burn-in")
     beta2_start: Beta | None = Field(None, description="Adam's second decay rate at the start of the burn-in")
     penalty_start: float = Field(1.0, ge=0, le=1e4, description="factor of the penalties at the start of the burn-in")
     ema_halflife_images: float = Field(

@@ -22,18 +22,21 @@ def normalise(pixels: Tensor) -> Tensor:
 
 
 class Batches:
-    """The endless sequence of batches of (images, seed): step *k* depends on nothing else, so a resume needs no state.
+    """The endless sequence of batches of (images, seed): batch *k* depends on nothing else, so a resume needs no state.
 
-    Within an epoch every picture is shown once, in an order of its own; the last ``n mod batch_size`` of that order are left
-    out. A set smaller than a batch is shown several times per step, each time in another order.
+    Within an epoch every image is shown once, in an order of its own; the last ``n mod batch_size`` of
+    that order are left out. A set smaller than a batch is shown several times per batch, each time in
+    another order. Source images that are not paired have an order of their own.
 
     Args:
-        images: uint8 ``(n, c, h, w)``, on the device of the training, or (memory-mapped, perhaps) where there is room for them.
+        images: uint8 ``(n, c, h, w)``, on the training's device, or (memory-mapped, perhaps) where there is room for them.
         labels: int64 ``(n,)`` on the same device, or None for batches without labels.
-        batch_size: pictures per step, over all processes.
+        batch_size: images per batch, over all processes.
         seed: of the run.
-        part: the share of each batch that this process takes, for instance ``slice(0, 64)``.
+        part: the images of each batch that this process takes, for instance ``slice(0, 64)``.
         device: of the training; by default that of the images.
+        sources: uint8 ``(m, c, h, w)``, the input images of a translator, or None.
+        paired: whether source i belongs to image i; then m = n.
     """
 
     def __init__(
@@ -45,41 +48,46 @@ class Batches:
         *,
         part: slice = WHOLE,
         device: torch.device | None = None,
+        sources: Tensor | None = None,
+        paired: bool = False,
     ) -> None:
         self._device = device or images.device
-        self._tensors = (images,) if labels is None else (images, labels)
+        self._images, self._labels, self._sources = images, labels, sources
+        self._source_order = "order" if paired else "source order"
         self._batch_size = batch_size
         self._seed = seed
         self._part = part
-        self._epoch = -1
-        self._order = torch.empty(0, dtype=torch.int64)
+        self._orders: dict[str, tuple[int, Tensor]] = {}
 
     @property
     def steps_per_epoch(self) -> int:
-        """``max(1, n // batch_size)``."""
-        return max(1, len(self._tensors[0]) // self._batch_size)
+        """Batches per epoch: ``max(1, n // batch_size)``."""
+        return max(1, len(self._images) // self._batch_size)
 
     def __getitem__(self, step: int) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Real images, float32 ``(b, c, h, w)`` in [-1, 1], and ``(labels (b,),)``, or ``()`` without labels.
+        """Real images, float32 ``(b, c, h, w)`` in [-1, 1], and the conditions: labels, source images, both, or ``()``.
 
         Raises:
             IndexError: ``step`` is negative.
         """
         if step < 0:
             raise IndexError(f"Steps count from 0, not {step}.")
-        epoch, place = divmod(step, self.steps_per_epoch)
-        start = place * self._batch_size
-        chosen = self._order_of(epoch)[start : start + self._batch_size][self._part]
-        pixels, *labels = (tensor.index_select(0, chosen).to(self._device) for tensor in self._tensors)
-        return normalise(pixels), tuple(labels)
+        chosen = self._chosen("order", step, len(self._images), self._images.device)
+        conditions = []
+        if self._labels is not None:
+            conditions.append(self._labels.index_select(0, chosen).to(self._device))
+        if self._sources is not None:
+            theirs = self._chosen(self._source_order, step, len(self._sources), self._sources.device)
+            conditions.append(normalise(self._sources.index_select(0, theirs).to(self._device)))
+        return normalise(self._images.index_select(0, chosen).to(self._device)), tuple(conditions)
 
-    def _order_of(self, epoch: int) -> Tensor:
-        """The order of ``epoch``, at least one batch long, on the images' device; only the newest is kept."""
-        if epoch != self._epoch:
-            images = self._tensors[0]
-            passes = -(-self._batch_size // len(images))
-            start = address(self._seed, "order", epoch)
-            orders = [torch.randperm(len(images), generator=generator_at(start, "pass", j)) for j in range(passes)]
-            self._order = torch.cat(orders).to(images.device)
-            self._epoch = epoch
-        return self._order
+    def _chosen(self, purpose: str, step: int, count: int, device: torch.device) -> Tensor:
+        """The images of a batch out of ``count``; of each order only the newest epoch is kept."""
+        epoch, batch = divmod(step, max(1, count // self._batch_size))
+        if self._orders.get(purpose, (-1,))[0] != epoch:
+            passes = -(-self._batch_size // count)
+            start = address(self._seed, purpose, epoch)
+            orders = [torch.randperm(count, generator=generator_at(start, "pass", j)) for j in range(passes)]
+            self._orders[purpose] = epoch, torch.cat(orders).to(device)
+        first = batch * self._batch_size
+        return self._orders[purpose][1][first : first + self._batch_size][self._part]

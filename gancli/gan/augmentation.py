@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from gancli.config.schema import AugmentConfig
-    from gancli.runtime.micro_batches import Share
+    from gancli.runtime.micro_batches import MicroBatch
 
     Network = Callable[..., Tensor]
     Change = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -46,7 +46,7 @@ SHIFT = 0.125
 class Augments(Protocol):
     """What the trainer asks of an augmentation."""
 
-    def before(self, network: Network, turn: str, step: int, share: Share) -> Network:
+    def before(self, network: Network, turn: str, step: int, share: MicroBatch) -> Network:
         """``network`` behind the changes of this share of this turn of this step."""
 
     def observe(self, real_logits: Tensor) -> dict[str, Tensor]:
@@ -59,7 +59,7 @@ class Augments(Protocol):
 class NoAugmentation:
     """The pictures as they are."""
 
-    def before(self, network: Network, turn: str, step: int, share: Share) -> Network:  # noqa: ARG002  (the null object)
+    def before(self, network: Network, turn: str, step: int, share: MicroBatch) -> Network:  # noqa: ARG002  (the null object)
         """The network itself."""
         return network
 
@@ -91,12 +91,12 @@ class Augmentation:
         state["strength"] = torch.tensor(config.strength or 0.0, device=device)
         state["signs"] = torch.tensor(0.0, device=device)
 
-    def before(self, network: Network, turn: str, step: int, share: Share) -> Network:
+    def before(self, network: Network, turn: str, step: int, share: MicroBatch) -> Network:
         """``network`` behind the changes of this share of this turn of this step."""
         generator = generator_at(self._seed, f"augmentation of the {turn}'s turn", step)
         return lambda images, *labels: network(self.change(images, generator, share), *labels)
 
-    def change(self, images: Tensor, generator: Generator, share: Share) -> Tensor:
+    def change(self, images: Tensor, generator: Generator, share: MicroBatch) -> Tensor:
         """Change float images ``(n, c, h, w)`` in [-1, 1], each picture on its own; in float32, differentiable.
 
         They are the pictures of a share, or several such sets in one batch (real and generated ones).
@@ -114,8 +114,8 @@ class Augmentation:
 
     def adapt(self, report: dict[str, Tensor], batch_size: int, step: int) -> dict[str, Tensor]:
         """Move p if it is time to; nothing waits for the device."""
-        sign = report.pop(_SIGN)
-        if self._adapts:
+        sign = report.pop(_SIGN, None)
+        if sign is not None and self._adapts:
             signs, strength = self._state["signs"], self._state["strength"]
             signs += sign / INTERVAL_STEPS
             if (step + 1) % INTERVAL_STEPS == 0:

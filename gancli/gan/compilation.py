@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
     from gancli.gan.state import TrainingState
 
-__all__ = ["compile_players"]
+__all__ = ["compile_networks"]
 
 _OPTIONS: dict[str, str | int | bool | Callable[..., object]] = {"fallback_random": True}
 """Dropout and the like draw the numbers that they draw uncompiled: randomness keeps its addresses."""
 
 
-def compile_players(state: TrainingState, rehearse: Callable[[], None]) -> str:
-    """Let the players of ``state`` compute in compiled form, if they can.
+def compile_networks(state: TrainingState, rehearse: Callable[[], None]) -> str:
+    """Let the trained networks of ``state`` compute in compiled form, if they can.
 
     Args:
-        state: the players; afterwards every tensor and counter is as it was.
-        rehearse: plays a few steps on that state, of every kind that there will be.
+        state: the networks; afterwards every tensor and counter is as it was.
+        rehearse: takes a few steps on that state, of every kind that there will be.
 
     Returns:
         why they cannot, in which case they compute as before; empty if they can.
@@ -42,12 +42,12 @@ def compile_players(state: TrainingState, rehearse: Callable[[], None]) -> str:
     warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor")  # so does whatever is compiled anew later
     try:
         with warnings.catch_warnings(action="ignore"):  # the compiler's own affairs, from its import on
-            for player in state.players.values():
-                player.compiled = torch.compile(player.network, dynamic=False, options=_OPTIONS)
+            for trained in state.trained.values():
+                trained.compiled = torch.compile(trained.network, dynamic=False, options=_OPTIONS)
             rehearse()
     except Exception as error:  # noqa: BLE001  (whatever a compiler, or the compiler of its code, fails with)
         reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}".rstrip(": ")
-        for player in state.players.values():
-            player.compiled = None
+        for trained in state.trained.values():
+            trained.compiled = None
     state.restore(tensors, counters)
     return reason

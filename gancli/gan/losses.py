@@ -107,18 +107,27 @@ class LeastSquares(Objective):
 
 
 class Wasserstein(Objective):
-    """The Wasserstein critic, with the gradient penalty that keeps it 1-Lipschitz.
+    """The Wasserstein critic, kept about 1-Lipschitz by a gradient penalty or by weight clipping.
 
         L_D = D(G(z)) - D(x) + lambda (|grad D(x^)| - 1)^2,    x^ between real and fake
         L_G = -D(G(z))
 
-    Arjovsky et al., 2017, "Wasserstein GAN"; Gulrajani et al., 2017, "Improved Training of Wasserstein GANs".
+    WGAN-GP as published (Gulrajani et al., 2017, "Improved Training of Wasserstein GANs", algorithm 1) has
+    ``train.discriminator_updates = 5``, ``train.learning_rate = 1e-4`` and ``train.betas = [0, 0.9]``. WGAN (Arjovsky et
+    al., 2017, "Wasserstein GAN") has ``clip = 0.01``, ``gradient_penalty = 0``, ``train.optimizer = "rmsprop"``, five
+    updates and a learning rate of 5e-5.
     """
 
     api = 1
     summary = "Wasserstein critic with gradient penalty (Gulrajani et al., 2017)"
 
     gradient_penalty: float = Field(10.0, ge=0, le=1e4, description="weight lambda of the WGAN-GP penalty")
+    clip: float = Field(0.0, ge=0, le=100, description="clamp D's weights to [-clip, clip] after each of its updates; 0: off")
+
+    @property
+    def weight_clip(self) -> float:
+        """The option ``clip``."""
+        return self.clip
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """D(G(z)) - D(x)."""

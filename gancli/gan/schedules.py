@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from gancli.config.schema import TrainConfig
+    from gancli.plugin import LossTerm
 
 __all__ = ["Rates", "burn_in", "ema_decay", "rates_at", "trapezoid"]
 
@@ -22,14 +21,24 @@ class Rates:
     """What one step is taken with.
 
     Attributes:
-        learning_rate: Adam's step size, by player.
+        learning_rate: of all networks but discriminators.
+        discriminator_learning_rate: of the networks whose names begin with ``discriminator``.
         betas: Adam's decay rates of the two moments.
-        penalty: factor of the penalties' weights.
+        penalty: factor of the weights of second-order terms.
     """
 
-    learning_rate: Mapping[str, float]
+    learning_rate: float
+    discriminator_learning_rate: float
     betas: tuple[float, float]
     penalty: float
+
+    def of(self, network: str) -> float:
+        """The learning rate of a network, by its name."""
+        return self.discriminator_learning_rate if network.startswith("discriminator") else self.learning_rate
+
+    def factor(self, term: LossTerm) -> float:
+        """Factor of the mean of a loss term."""
+        return (self.penalty if term.second_order else 1.0) * term.every * term.weight
 
 
 def rates_at(rules: TrainConfig, fraction: float, ramp: float = 1.0, *, settled: bool = False) -> Rates:
@@ -37,8 +46,8 @@ def rates_at(rules: TrainConfig, fraction: float, ramp: float = 1.0, *, settled:
 
     Args:
         rules: where they start and where they end.
-        fraction: share of the run that is done, in [0, 1].
-        ramp: factor of the step sizes.
+        fraction: of the run that is done, in [0, 1].
+        ramp: factor of the learning rates.
         settled: the burn-in is over, whatever the fraction says: the run was made longer.
     """
     burnt = 1.0 if settled else fraction
@@ -50,7 +59,8 @@ def rates_at(rules: TrainConfig, fraction: float, ramp: float = 1.0, *, settled:
     factor = ramp * trapezoid(fraction, warmup=rules.warmup, decay=rules.learning_rate_decay)
     common = factor * now(rules.learning_rate_start, rate)
     return Rates(
-        learning_rate={"generator": common, "discriminator": common * (rules.discriminator_learning_rate or rate) / rate},
+        learning_rate=common,
+        discriminator_learning_rate=common * (rules.discriminator_learning_rate or rate) / rate,
         betas=(beta1, now(rules.beta2_start, beta2)),
         penalty=now(rules.penalty_start, 1.0),
     )
@@ -59,7 +69,7 @@ def rates_at(rules: TrainConfig, fraction: float, ramp: float = 1.0, *, settled:
 def burn_in(fraction: float, start: float, end: float, *, length: float) -> float:
     """From ``start`` to ``end`` on half a cosine over the first ``length`` of the run, then ``end``.
 
-    end + (start - end) (1 + cos(pi fraction / length)) / 2, as R3GAN moves step size, penalties and beta2 (Huang et al.,
+    end + (start - end) (1 + cos(pi fraction / length)) / 2, as R3GAN moves learning rate, penalties and beta2 (Huang et al.,
     2024, appendix).
 
     >>> [round(burn_in(f, 0.9, 0.99, length=0.2), 6) for f in (0.0, 0.1, 0.2, 1.0)]
@@ -72,12 +82,12 @@ def burn_in(fraction: float, start: float, end: float, *, length: float) -> floa
 
 
 def trapezoid(fraction: float, *, warmup: float, decay: float) -> float:
-    """Factor of the step size: linearly from 0 to 1 over ``warmup``, flat, linearly to 0 over the last ``decay``.
+    """Factor of the learning rate: linearly from 0 to 1 over ``warmup``, flat, linearly to 0 over the last ``decay``.
 
     Args:
-        fraction: share of the run that is done, in [0, 1].
-        warmup: share of the run that rises.
-        decay: share of the run that falls.
+        fraction: fraction of the run that is done, in [0, 1].
+        warmup: fraction of the run that rises.
+        decay: fraction of the run that falls.
 
     >>> [trapezoid(f, warmup=0.1, decay=0.5) for f in (0.05, 0.25, 0.75, 1.0)]
     [0.5, 1.0, 0.5, 0.0]

@@ -1,12 +1,12 @@
 """Everything that changes while training, in one place and by name.
 
-A player is a network and its optimiser; the two sides of the game are equal objects, and a game with more players needs
-no other format. The state turns into named tensors and counters and back; what they are stored in is not its business.
+The state turns into named tensors and counters and back; what these are stored in is not its business.
 """
 
 from __future__ import annotations
 
 import copy
+import hashlib
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,19 +17,20 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from gancli.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from torch import Tensor, nn
 
-__all__ = ["Average", "Best", "Meter", "Player", "TrainingState"]
+__all__ = ["Average", "Best", "Meter", "Trained", "TrainingState", "load_strictly", "weights_digest"]
 
 
 _AUGMENTATION = "augmentation/"
+_NUMBERS: dict[str, type[int | float]] = {"int": int, "float": float}
 
 
 @dataclass
-class Player:
-    """One side of the game: called as its network is, in compiled form where it has one.
+class Trained:
+    """A network that is trained, and its optimiser.
 
     Attributes:
         network: what learns.
@@ -41,61 +42,34 @@ class Player:
     optimizer: torch.optim.Optimizer
     compiled: Callable[..., Tensor] | None = None
 
-    def __call__(self, *inputs: Tensor) -> Tensor:
-        """What the network makes of the inputs."""
-        compute = self.network if self.compiled is None else self.compiled
-        result: Tensor = compute(*inputs)
-        return result
-
     def set_rates(self, learning_rate: float, betas: tuple[float, float]) -> None:
-        """Adam's step size and decay rates, for the next update."""
+        """Learning rate and, for optimisers of Adam's kind, betas of the next update."""
         for group in self.optimizer.param_groups:
-            group.update(lr=learning_rate, betas=betas)
+            group["lr"] = learning_rate * group.get("lr_scale", 1.0)
+            if "betas" in group and not group.get("fixed_betas"):
+                group["betas"] = betas
 
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """Within the block gradients flow through the network, not into what it learns."""
-        learnt = [weight for group in self.optimizer.param_groups for weight in group["params"] if weight.requires_grad]
-        for weight in learnt:
-            weight.requires_grad_(False)
-        try:
-            yield
-        finally:
-            for weight in learnt:
-                weight.requires_grad_(True)
+    def learnt(self) -> list[Tensor]:
+        """The weights that the optimiser moves; what an architecture has frozen for good is not among them."""
+        return [weight for group in self.optimizer.param_groups for weight in group["params"] if weight.requires_grad]
 
 
 class Average:
-    """Exponential moving average of a network's weights; its buffers are copied.
+    """EMA of a network's weights: w <- decay w + (1 - decay) source. Its buffers are copied.
 
     Args:
         source: the network that is followed; it is copied now.
     """
 
     def __init__(self, source: nn.Module) -> None:
-        self._network = copy.deepcopy(source).requires_grad_(False).eval()
-        self._source: nn.Module | None = None
-
-    @property
-    def network(self) -> nn.Module:
-        """The average. Without averaging (a decay of 0) it is copied when somebody asks for it, between two steps."""
-        if self._source is not None:
-            source, self._source = self._source, None
-            self._move(source, 0)
-        return self._network
-
-    def update(self, source: nn.Module, decay: float) -> None:
-        """Move by one step: w <- decay w + (1 - decay) source."""
-        if decay:
-            self._move(source, decay)
-        else:
-            self._source = source
+        self.network = copy.deepcopy(source).requires_grad_(False).eval()
 
     @torch.no_grad()
-    def _move(self, source: nn.Module, decay: float) -> None:
+    def update(self, source: nn.Module, decay: float) -> None:
+        """One step of the average; a decay of 0 copies the source."""
         move = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-        move(list(self._network.parameters()), list(source.parameters()), 0)
-        for mine, theirs in zip(self._network.buffers(), source.buffers(), strict=True):
+        move(list(self.network.parameters()), list(source.parameters()), 0)
+        for mine, theirs in zip(self.network.buffers(), source.buffers(), strict=True):
             mine.copy_(theirs)
 
 
@@ -132,7 +106,7 @@ class Meter:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The step at which the averaged generator was best, by which figure (smaller is better), and its value there."""
+    """The step at which the EMA of the generator was best, by which metric (smaller is better), and its value there."""
 
     step: int
     figure: str
@@ -144,19 +118,21 @@ class TrainingState:
     """The whole state of a training.
 
     Attributes:
-        players: ``generator`` and ``discriminator``.
-        average: the averaged generator.
+        trained: every network that is trained, with its optimiser, by name.
+        averages: the EMA of each network that generates images, by that network's name.
+        frozen: networks that are never trained, by name.
         meters: running means, ``interval`` (since the last metrics row) and ``epoch``.
         step: steps done.
         images_seen: real images seen.
         alarms: names of the alarms that were raised, so that each is raised once.
         augmentation: its strength and what that depends on; empty without augmentation.
-        best: when the averaged generator was best so far, if that was measured.
+        best: the best step so far, if that was measured.
         elapsed_seconds: training time over all sessions; no part of what is reproduced.
     """
 
-    players: dict[str, Player]
-    average: Average
+    trained: dict[str, Trained]
+    averages: dict[str, Average]
+    frozen: dict[str, nn.Module] = field(default_factory=dict)
     meters: dict[str, Meter] = field(default_factory=lambda: {"interval": Meter(), "epoch": Meter()})
     step: int = 0
     images_seen: int = 0
@@ -165,13 +141,42 @@ class TrainingState:
     best: Best | None = None
     elapsed_seconds: float = 0.0
 
+    @property
     def networks(self) -> dict[str, nn.Module]:
-        """Every network by name, the averaged generator as ``ema``."""
-        return {**{name: player.network for name, player in self.players.items()}, "ema": self.average.network}
+        """Every network by name, the trained and the frozen ones."""
+        return {**{name: trained.network for name, trained in self.trained.items()}, **self.frozen}
+
+    @property
+    def ema(self) -> nn.Module:
+        """The EMA of the generator."""
+        return self.averages["generator"].network
+
+    def forward(self, name: str) -> Callable[..., Tensor]:
+        """What computes a network's forward pass: its compiled form, where it has one."""
+        compiled = self.trained[name].compiled if name in self.trained else None
+        return self.networks[name] if compiled is None else compiled
+
+    @contextmanager
+    def only_training(self, names: Collection[str]) -> Iterator[None]:
+        """Within the block gradients flow through all other networks, but not into their weights."""
+        others = [trained for name, trained in self.trained.items() if name not in names]
+        weights = [weight for trained in others for weight in trained.learnt()]
+        for weight in weights:
+            weight.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for weight in weights:
+                weight.requires_grad_(True)
+
+    def stored_networks(self) -> dict[str, nn.Module]:
+        """Every network that checkpoints hold, by the name of its file: ``ema``, ``ema_back``, and the trained ones."""
+        averages = {"ema" if name == "generator" else f"ema_{name}": average.network for name, average in self.averages.items()}
+        return {**{name: trained.network for name, trained in self.trained.items()}, **averages}
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """Every tensor, by group (the networks' names, ``optim`` and ``meters``) and name."""
-        groups = {name: dict(network.state_dict()) for name, network in self.networks().items()}
+        groups = {name: dict(network.state_dict()) for name, network in self.stored_networks().items()}
         groups["optim"] = dict(self._moments())
         groups["meters"] = {f"{m}/{name}": value for m, meter in self.meters.items() for name, value in meter.sums.items()}
         groups["meters"] |= {f"{_AUGMENTATION}{name}": value for name, value in self.augmentation.items()}
@@ -193,11 +198,11 @@ class TrainingState:
         Raises:
             CheckpointError: names or shapes are not those of this model; the state is then unusable.
         """
-        for name, network in self.networks().items():
+        for name, network in self.stored_networks().items():
             load_strictly(network, tensors[name], name)
-        for name, player in self.players.items():
-            self._restore_moments(name, player, tensors["optim"])
-        device = next(self.average.network.parameters()).device
+        for name, trained in self.trained.items():
+            _restore_moments(name, trained, tensors["optim"])
+        device = next(self.ema.parameters()).device
         for name, meter in self.meters.items():
             prefix = f"{name}/"
             sums = {key.removeprefix(prefix): value for key, value in tensors["meters"].items() if key.startswith(prefix)}
@@ -226,30 +231,59 @@ class TrainingState:
         return None
 
     def _moments(self) -> Iterator[tuple[str, Tensor]]:
-        for player_name, player in self.players.items():
-            for name, parameter in player.network.named_parameters():
-                for slot, value in player.optimizer.state.get(parameter, {}).items():
-                    yield f"{player_name}/{name}/{slot}", value
+        """State of the optimisers by ``network/parameter/slot``; a number's slot says so: ``count:int``."""
+        for network, trained in self.trained.items():
+            for name, parameter in trained.network.named_parameters():
+                for slot, value in trained.optimizer.state.get(parameter, {}).items():
+                    if isinstance(value, torch.Tensor):
+                        yield f"{network}/{name}/{slot}", value
+                    elif type(value).__name__ in _NUMBERS:
+                        yield f"{network}/{name}/{slot}:{type(value).__name__}", torch.tensor(value, dtype=torch.float64)
+                    elif value is not None:
+                        raise CheckpointError(
+                            f"The optimiser {type(trained.optimizer).__name__} keeps '{slot}' as {type(value).__name__}, "
+                            "which no checkpoint holds.",
+                            "Choose another train.optimizer; its author has to keep state in tensors and numbers.",
+                        )
 
-    def _restore_moments(self, player_name: str, player: Player, moments: Mapping[str, Tensor]) -> None:
-        parameters = dict(player.network.named_parameters())
-        index_of = {name: index for index, name in enumerate(parameters)}
-        state: dict[int, dict[str, Tensor]] = {index: {} for index in index_of.values()}
-        for key, value in moments.items():
-            owner, _, rest = key.partition("/")
-            name, _, slot = rest.rpartition("/")
-            if owner == player_name:
-                if name not in index_of:
-                    raise CheckpointError(f"The optimiser's '{key}' belongs to no parameter of this model.", _FOREIGN)
-                state[index_of[name]][slot] = _laid_out_like(parameters[name], value)
-        groups = player.optimizer.state_dict()["param_groups"]
-        kept = {index: slots for index, slots in state.items() if slots}
-        player.optimizer.load_state_dict({"state": kept, "param_groups": groups})
+
+def _restore_moments(network: str, trained: Trained, moments: Mapping[str, Tensor]) -> None:
+    """Put the stored state of one network's optimiser back, under torch's own numbering of the parameters."""
+    parameters = dict(trained.network.named_parameters())
+    numbered = [parameter for group in trained.optimizer.param_groups for parameter in group["params"]]
+    number_of = {id(parameter): number for number, parameter in enumerate(numbered)}
+    state: dict[int, dict[str, Any]] = {}
+    for key, value in moments.items():
+        owner, _, rest = key.partition("/")
+        name, _, slot = rest.rpartition("/")
+        if owner != network:
+            continue
+        if id(parameters.get(name)) not in number_of:
+            raise CheckpointError(f"The optimiser's '{key}' belongs to no parameter of this model.", _FOREIGN)
+        slot, _, number = slot.partition(":")
+        stored = _NUMBERS[number](value.item()) if number else _laid_out_like(parameters[name], value)
+        state.setdefault(number_of[id(parameters[name])], {})[slot] = stored
+    groups = trained.optimizer.state_dict()["param_groups"]
+    trained.optimizer.load_state_dict({"state": state, "param_groups": groups})
+    for index, slots in state.items():  # torch casts state to the parameter's type; it is to be as it was
+        restored = trained.optimizer.state[numbered[index]]
+        for slot, value in slots.items():
+            if isinstance(value, torch.Tensor) and restored[slot].dtype != value.dtype:
+                restored[slot] = value.to(restored[slot].device)
 
 
 def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
-    """A copy of ``value``; fused optimisers take the order in memory to be that of the parameter (channels last, say)."""
+    """A copy of ``value``; fused optimisers take its order in memory to be the parameter's (channels last, say)."""
     return torch.empty_like(parameter, dtype=value.dtype).copy_(value) if value.shape == parameter.shape else value.clone()
+
+
+def weights_digest(network: nn.Module) -> str:
+    """SHA-256, in hex, of the names, shapes, types and bytes of a network's weights and buffers."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 _FOREIGN = "The checkpoint belongs to another model; give the configuration that it was made with."

@@ -44,9 +44,16 @@ class Tour:
     def __init__(self, model: Model, walk: Walk) -> None:
         self.model, self.walk = model, walk
         self._shares = progress(walk.frames, loop=walk.loop)
-        self._paths = walk.paths(model.latent_dim)
         self._labels = self._checked_labels()
         self._blender = self._make_blender()
+        one_class = model.classes(walk.cells) if self._labels is None else self._labels[:1] * walk.cells
+        labels = None if one_class is None else list(one_class) * walk.keyframes
+        if model.two_stage and self._blender is None:  # in w straight lines are the convention (Karras et al., 2019)
+            self._render: Callable[..., Tensor] = model.render
+            self._paths = walk.paths(model.points(walk.seeds, labels, walk.truncation).numpy(), "lerp")
+        else:
+            self._render = model.draw
+            self._paths = walk.paths(model.chosen_latents(walk.seeds, labels, walk.truncation).numpy())
         self.blend = None if self._blender is None else "embeddings" if self._blender.blends_embeddings else "pixels"
 
     def __len__(self) -> int:
@@ -60,7 +67,8 @@ class Tour:
         frames_per_batch = max(1, BATCH_SIZE // self.walk.cells)
         for start in range(0, len(indices), frames_per_batch):
             shares = self._shares[indices[start : start + frames_per_batch]]
-            z = np.stack([path.at(shares) for path in self._paths], axis=1).reshape(-1, self.model.latent_dim)
+            points = np.stack([path.at(shares) for path in self._paths], axis=1)
+            z = points.reshape(-1, points.shape[2])
             drawn = self._draw(torch.from_numpy(z), np.repeat(shares, self.walk.cells))
             yield from torch.split(drawn, self.walk.cells)
 
@@ -84,7 +92,7 @@ class Tour:
     def _draw(self, z: Tensor, shares: NDArray[np.float64]) -> Tensor:
         """Pictures of latents ``(n, latent_dim)`` at these shares of the walk ``(n,)``, cell by cell."""
         if self._blender is None:
-            return _in_batches(self.model.draw, z, *self._constant(len(z)))
+            return _in_batches(self._render, z, *self._constant(len(z)))
         first, second, weight = map(torch.from_numpy, between(self._labels or (), shares, loop=self.walk.loop))
         return _in_batches(self._blender.draw, z, first, second, weight)
 

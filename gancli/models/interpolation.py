@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from gancli.errors import UsageError, did_you_mean
-from gancli.randomness.latents import MAX_SEED, check_truncation, latents
+from gancli.models.sampler import check_truncation
+from gancli.randomness.latents import MAX_SEED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -200,8 +201,7 @@ class Walk:
             class that :meth:`gancli.Model.sample` gives to picture c.
         method: how to go from one keyframe to the next.
         loop: whether the last frame leads back to the first.
-        truncation: threshold of the keyframes' latents, see :func:`gancli.randomness.latents.latents`. (Between
-            keyframes a single component may be larger.)
+        truncation: of the keyframes, see :meth:`gancli.Model.sample`.
 
     Raises:
         UsageError: there is no such walk.
@@ -244,7 +244,12 @@ class Walk:
         one_class = len(set(self.labels or ())) < 2  # noqa: PLR2004  (from one to another)
         return one_class and all(seed == self.seeds[i % self.cells] for i, seed in enumerate(self.seeds))
 
-    def paths(self, latent_dim: int) -> list[Path]:
-        """The way of each cell."""
-        z = latents(self.seeds, latent_dim, self.truncation).reshape(self.keyframes, self.cells, latent_dim)
-        return [Path(z[:, cell], self.method, loop=self.loop) for cell in range(self.cells)]
+    def paths(self, points: NDArray[np.floating], method: Method | None = None) -> list[Path]:
+        """The path of each cell through its keyframes.
+
+        Args:
+            points: the latents of the seeds, ``(len(seeds), d)``.
+            method: instead of this one's.
+        """
+        keyframes = points.reshape(self.keyframes, self.cells, -1)
+        return [Path(keyframes[:, cell], method or self.method, loop=self.loop) for cell in range(self.cells)]

@@ -40,8 +40,8 @@ __all__ = ["from_bytes", "load"]
 
 _MEMBER = {"ema": "ema", "raw": "generator"}
 _OF_A_RUN = ("best", "latest")
-_LARGER, _ALWAYS_FINE = 20, 2**24
-"""Both networks together may have this many times the numbers of the stored generator, and some in any case."""
+_LARGER, _ALWAYS_FINE = 20, 2**28
+"""All networks together may have this many times the numbers of the stored generator, and a GiB of them in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,7 @@ def _build(entry: Entry, facts: Facts, image: ImageSpec, stored: _Stored) -> nn.
             f"It was made by version {facts.arch.version}; install that one.",
         )
     with torch.random.fork_rng(devices=[]), _growth_bounded(stored):  # the caller's random numbers are the caller's
-        return plugin.build(options, image, facts.latent_dim).generator
+        return plugin.build_generator(options, image, facts.latent_dim)
 
 
 @contextmanager

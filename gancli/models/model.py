@@ -7,17 +7,20 @@ for frame in model.interpolate(60): ...              # float32 (1, c, h, w), fro
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from gancli.errors import UsageError
+from gancli.gan.inputs import conditions
 from gancli.models.sampler import BATCH_SIZE, Sampler
+from gancli.plugin import TwoStageGenerator
 from gancli.randomness.latents import latents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from torch import Tensor, nn
 
@@ -39,9 +42,18 @@ class Model(Sampler["Tensor"]):
     """
 
     def __init__(
-        self, generator: nn.Module, latent_dim: int, image: ImageSpec, class_names: tuple[str, ...], origin: Origin
+        self,
+        generator: nn.Module,
+        latent_dim: int,
+        image: ImageSpec,
+        class_names: tuple[str, ...],
+        origin: Origin,
+        *,
+        load_discriminator: Callable[[], nn.Module] | None = None,
     ) -> None:
         self.generator = generator.eval().requires_grad_(False)
+        self.two_stage = generator if isinstance(generator, TwoStageGenerator) else None
+        self._load_discriminator = load_discriminator
         self.latent_dim = latent_dim
         self.image = image
         self.class_names = class_names
@@ -68,7 +80,7 @@ class Model(Sampler["Tensor"]):
             seeds: the seed of every picture, instead of ``n`` and ``seed``.
             labels: the class of every picture, or one for all (conditional models); by default 0, 1, 2, ... in turn.
             truncation: latents' components of larger size are drawn again, which gives less variety and more typical
-                pictures (the truncation trick); see :func:`gancli.randomness.latents.latents`.
+                pictures (the truncation trick); see
             batch_size: pictures drawn at a time.
 
         Raises:
@@ -85,13 +97,65 @@ class Model(Sampler["Tensor"]):
             labels = _listed(labels) * (1 if np.ndim(labels) else len(seeds))
         return torch.cat(list(self.batches(seeds, labels, batch_size, truncation)))
 
+    def cannot_truncate(self) -> str:
+        """Empty for a model with a mapping network, or of a run, whose discriminator is at hand."""
+        if self.two_stage or self._load_discriminator:
+            return ""
+        return "it has no mapping network, and the file no discriminator that could choose among candidates"
+
     def _drawn(
         self, seeds: Sequence[int], classes: Sequence[int] | None, batch_size: int, truncation: float | None
     ) -> Iterator[Tensor]:
         for start in range(0, len(seeds), batch_size):
-            z = torch.from_numpy(latents(seeds[start : start + batch_size], self.latent_dim, truncation))
-            chosen = () if classes is None else (torch.tensor(classes[start : start + batch_size]),)
-            yield self.draw(z, *chosen)
+            labels = None if classes is None else classes[start : start + batch_size]
+            points = self.points(seeds[start : start + batch_size], labels, truncation)
+            yield self.render(points, None if labels is None else torch.tensor(labels))
+
+    def points(self, seeds: Sequence[int], labels: Sequence[int] | None = None, truncation: float | None = None) -> Tensor:
+        """Where the images of these seeds are: w ``(n, d)`` if there is a mapping network, else z. See :meth:`render`."""
+        z = self.chosen_latents(seeds, labels, truncation)
+        if self.two_stage is None:
+            return z
+        with torch.no_grad():
+            w = self.two_stage.mapping(z.to(self.device), *self._conditions(labels)).float()
+            if truncation is not None:
+                w = self.two_stage.mean_w + truncation * (w - self.two_stage.mean_w)
+            return w.flatten(1).cpu()
+
+    @torch.no_grad()
+    def render(self, points: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The images at these points: float32 ``(n, c, h, w)``."""
+        if self.two_stage is None:
+            return self.draw(points, labels)
+        width = self.two_stage.mean_w.shape[-1]
+        w = points.to(self.device)
+        return self.two_stage.synthesis(w if w.shape[1] == width else w.reshape(len(w), -1, width)).float()
+
+    @torch.no_grad()
+    def chosen_latents(
+        self, seeds: Sequence[int], labels: Sequence[int] | None = None, truncation: float | None = None
+    ) -> Tensor:
+        """Z of these seeds, ``(n, latent_dim)``: of several candidates the one that D finds most real, if truncated in z."""
+        first = torch.from_numpy(latents(seeds, self.latent_dim))
+        if truncation is None or self.two_stage or self._load_discriminator is None:
+            return first
+        conditions = self._conditions(labels)
+        best, best_score = first, torch.full((len(first),), -torch.inf)
+        for attempt in range(round(1 / truncation)):
+            z = torch.from_numpy(latents(seeds, self.latent_dim, attempt))
+            images = self.generator(z.to(self.device), *conditions)
+            score = self._discriminator(images, *conditions).float().reshape(len(z), -1).mean(1).cpu()
+            better = score > best_score
+            best, best_score = torch.where(better[:, None], z, best), torch.where(better, score, best_score)
+        return best
+
+    @cached_property
+    def _discriminator(self) -> nn.Module:
+        assert self._load_discriminator is not None  # noqa: S101  (whoever calls it has asked)
+        return self._load_discriminator().to(self.device).eval().requires_grad_(False)
+
+    def _conditions(self, labels: Sequence[int] | None) -> tuple[Tensor, ...]:
+        return conditions(None if labels is None else torch.tensor(labels, device=self.device))
 
     def interpolate(
         self,
@@ -132,8 +196,8 @@ class Model(Sampler["Tensor"]):
     @torch.no_grad()  # not inference mode, whose tensors nobody could train a classifier on
     def draw(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Pictures of given latents ``(n, latent_dim)`` [, labels ``(n,)``]: float32 ``(n, c, h, w)``."""
-        conditions = () if labels is None else (labels.to(self.device),)
-        images: Tensor = self.generator(z.to(self.device), *conditions)
+        given = conditions(None if labels is None else labels.to(self.device))
+        images: Tensor = self.generator(z.to(self.device), *given)
         return images.float()
 
 

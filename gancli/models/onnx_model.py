@@ -69,12 +69,20 @@ class OnnxModel(Sampler["NDArray[np.float32]"]):
             raise self._refusal(f"drew {images.shape} instead of {(len(z), *self.image.shape)}")
         return np.asarray(images, dtype=np.float32)
 
+    def cannot_truncate(self) -> str:
+        """An exported generator has neither a mapping network nor a discriminator."""
+        return "an .onnx file holds neither a mapping network nor a discriminator"
+
     def _drawn(
-        self, seeds: Sequence[int], classes: Sequence[int] | None, batch_size: int, truncation: float | None
+        self,
+        seeds: Sequence[int],
+        classes: Sequence[int] | None,
+        batch_size: int,
+        truncation: float | None,  # noqa: ARG002  (refused before)
     ) -> Iterator[NDArray[np.float32]]:
         for start in range(0, len(seeds), batch_size):
             chosen = None if classes is None else np.asarray(classes[start : start + batch_size], dtype=np.int64)
-            yield self.draw(latents(seeds[start : start + batch_size], self.latent_dim, truncation), chosen)
+            yield self.draw(latents(seeds[start : start + batch_size], self.latent_dim), chosen)
 
     def _check_signature(self) -> None:
         wanted: dict[str, tuple[str, list[int]]] = {LATENTS: ("tensor(float)", [self.latent_dim])}

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from gancli.errors import UsageError
-from gancli.randomness.latents import MAX_SEED, check_truncation
+from gancli.randomness.latents import MAX_SEED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,11 +18,26 @@ if TYPE_CHECKING:
     from gancli.checkpoint.provenance import Origin
     from gancli.plugin import ImageSpec
 
-__all__ = ["BATCH_SIZE", "Sampler"]
+__all__ = ["BATCH_SIZE", "LEAST_TRUNCATION", "Sampler", "check_truncation"]
 
 BATCH_SIZE = 256
 
+LEAST_TRUNCATION = 0.05
+"""Strongest truncation: among twenty candidates."""
+
 Images = TypeVar("Images", covariant=True)  # noqa: PLC0105  (what it is matters more than its variance)
+
+
+def check_truncation(truncation: float | None) -> None:
+    """Accept a truncation from :data:`LEAST_TRUNCATION`, the strongest, to 1, none at all.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    if truncation is not None and not LEAST_TRUNCATION <= truncation <= 1:
+        raise UsageError(
+            f"Truncation {truncation} is out of range.", f"Give {LEAST_TRUNCATION}, the strongest, to 1, which changes nothing."
+        )
 
 
 class Sampler(ABC, Generic[Images]):
@@ -57,7 +72,13 @@ class Sampler(ABC, Generic[Images]):
         if min(seeds) < 0 or max(seeds) > MAX_SEED:
             raise UsageError(f"The seeds {min(seeds)} to {max(seeds)} are out of range.", f"Seeds are 0 to {MAX_SEED}.")
         check_truncation(truncation)
+        if truncation is not None and (reason := self.cannot_truncate()):
+            raise UsageError(f"This model cannot truncate: {reason}.", "Leave --truncation out.")
         return self._drawn(seeds, self.classes(len(seeds), labels), batch_size, truncation)
+
+    @abstractmethod
+    def cannot_truncate(self) -> str:
+        """Why truncation is not possible, as the end of a sentence; empty if it is."""
 
     @abstractmethod
     def _drawn(

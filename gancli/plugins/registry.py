@@ -23,7 +23,7 @@ from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from gancli.errors import DatasetError, GancliError, PluginError, did_you_mean
-from gancli.plugin import API, ArchConfig, Architecture, Dataset, Objective
+from gancli.plugin import API, ArchConfig, Architecture, Dataset, Objective, Optimizer
 from gancli.plugins.distributions import canonical, read
 from gancli.plugins.installation import command_for_plugin, official_plugin
 
@@ -31,6 +31,7 @@ __all__ = [
     "ARCHITECTURES",
     "DATASETS",
     "OBJECTIVES",
+    "OPTIMIZERS",
     "Entry",
     "PluginT",
     "Registry",
@@ -41,7 +42,7 @@ __all__ = [
 
 OWN = "gancli"
 _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
-PluginT = TypeVar("PluginT", Architecture[Any], Dataset, Objective)
+PluginT = TypeVar("PluginT", Architecture[Any], Dataset, Objective, Optimizer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,8 @@ class Entry:
 def understood(api: object) -> bool:
     """Whether a plugin that was written for version ``api`` of the contract works here: today's, and the one before.
 
-    >>> [understood(api) for api in (0, 1, 2, True, "1", None)]
-    [False, True, False, False, False, False]
+    >>> [understood(api) for api in (0, 1, 2, 3, True, "1", None)]
+    [False, True, True, False, False, False, False]
     """
     return type(api) is int and max(1, API - 1) <= api <= API
 
@@ -241,7 +242,7 @@ def _flaw(plugin: type) -> str | None:
         return f"does not define {', '.join(abstract)}"
     if not isinstance(getattr(plugin, "summary", None), str):
         return "has no summary"
-    if not isinstance(getattr(plugin, "defaults", None), Mapping):
+    if not isinstance(getattr(plugin, "defaults", {}), Mapping):
         return "has defaults that are no mapping"
     if issubclass(plugin, Architecture):
         config = getattr(plugin, "Config", None)
@@ -296,6 +297,7 @@ def _import_file(entry: Entry) -> object:
 
 ARCHITECTURES: Registry[Architecture[Any]] = Registry("architecture", "gancli.architectures", Architecture)  # type: ignore[type-abstract]
 OBJECTIVES: Registry[Objective] = Registry("objective", "gancli.objectives", Objective)  # type: ignore[type-abstract]
+OPTIMIZERS: Registry[Optimizer] = Registry("optimiser", "gancli.optimizers", Optimizer)  # type: ignore[type-abstract]
 DATASETS: Registry[Dataset] = Registry("data set", "gancli.datasets", Dataset, missing=DatasetError)  # type: ignore[type-abstract]
 
 

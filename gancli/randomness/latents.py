@@ -4,35 +4,25 @@ The numbers come from Philox4x32-10 (Salmon et al., 2011, "Parallel random numbe
 generator: the key is the seed, the counter the position in the latent. Nothing is consumed, so picture *i* does not depend
 on how many others are drawn with it, and the same few lines give the same latents in a browser. No torch is needed.
 
-Truncation (Brock et al., 2019, "Large Scale GAN Training for High Fidelity Natural Image Synthesis", section 3.1) draws
-again whatever is larger than a threshold: less variety for more typical pictures. Attempt k of a component has an address
-too, the counter (position, k), so that one seed and one threshold are still one picture.
+A seed has as many latents as one likes: attempt k has an address too, the counter (position, k). Truncation chooses among
+them (:meth:`gancli.Model.sample`).
 """
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from gancli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["LEAST_TRUNCATION", "MAX_ATTEMPTS", "MAX_SEED", "check_truncation", "latents", "philox4x32"]
+__all__ = ["MAX_SEED", "latents", "philox4x32"]
 
 MAX_SEED = 2**63 - 1
 """Largest seed that commands and models take: it fits a signed integer. (The formula goes on to 2^64.)"""
-
-LEAST_TRUNCATION = 0.02
-"""Smallest threshold: one normal number in 63 is below it."""
-
-MAX_ATTEMPTS = 1000
-"""How often a component is drawn at most. At the smallest threshold one in ten million is still too large then."""
 
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (np.uint64(0x9E3779B9), np.uint64(0xBB67AE85))
@@ -62,52 +52,21 @@ def philox4x32(
     return [c0, c1, c2, c3]
 
 
-def check_truncation(truncation: float | None) -> None:
-    """Accept what :func:`latents` takes.
-
-    Raises:
-        UsageError: it is too small, or no finite number.
-    """
-    if truncation is not None and not (math.isfinite(truncation) and truncation >= LEAST_TRUNCATION):
-        raise UsageError(
-            f"Latents cannot be truncated at {truncation}.",
-            f"Give a number from {LEAST_TRUNCATION}; 0.5 is strong, 2 is weak, and without one nothing is cut off.",
-        )
-
-
-def latents(seeds: Sequence[int], latent_dim: int, truncation: float | None = None) -> NDArray[np.float32]:
+def latents(seeds: Sequence[int], latent_dim: int, attempt: int = 0) -> NDArray[np.float32]:
     """Latents z ~ N(0, I), one row per seed: float32 ``(len(seeds), latent_dim)``.
 
     Words become uniforms u = (w + 1/2) / 2^32 and pairs of uniforms two normals by Box and Muller (1958):
-    sqrt(-2 ln u1) (cos 2 pi u2, sin 2 pi u2). Components 4b to 4b + 3 come from the counter (b, k, 0, 0) of attempt k = 0.
+    sqrt(-2 ln u1) (cos 2 pi u2, sin 2 pi u2). Components 4b to 4b + 3 come from the counter (b, attempt, 0, 0).
 
     Args:
         seeds: whole numbers in [0, 2^64).
         latent_dim: dimensions of z.
-        truncation: every component with abs(z) above it is replaced by that of attempt k = 1, 2, ..., until it is not;
-            the one in ten million that is still too large after 1,000 attempts becomes the threshold itself.
-
-    Raises:
-        UsageError: the threshold is too small, or no finite number.
+        attempt: which of the latents of each seed, in [0, 2^32).
     """
-    check_truncation(truncation)
     blocks = -(-latent_dim // 4)
     seed = np.repeat(np.asarray(seeds, dtype=np.uint64), blocks)
     block = np.tile(np.arange(blocks, dtype=np.uint64), len(seeds))
-    z = _normals(seed, block, attempt=0)
-    if truncation is not None:
-        _truncate(z, seed, block, truncation)
-    return z.reshape(len(seeds), -1)[:, :latent_dim].astype(np.float32)
-
-
-def _truncate(z: NDArray[np.float64], seed: NDArray[np.uint64], block: NDArray[np.uint64], threshold: float) -> None:
-    for attempt in range(1, MAX_ATTEMPTS):
-        (rows,) = np.nonzero((np.abs(z) > threshold).any(axis=1))
-        if not len(rows):
-            return
-        again = _normals(seed[rows], block[rows], attempt)
-        z[rows] = np.where(np.abs(z[rows]) > threshold, again, z[rows])
-    z.clip(-threshold, threshold, out=z)
+    return _normals(seed, block, attempt).reshape(len(seeds), -1)[:, :latent_dim].astype(np.float32)
 
 
 def _normals(seed: NDArray[np.uint64], block: NDArray[np.uint64], attempt: int) -> NDArray[np.float64]:

@@ -17,7 +17,8 @@ import numpy as np
 
 from gancli import images
 from gancli.errors import DatasetError, StorageError, UsageError
-from gancli.randomness.latents import MAX_SEED, check_truncation
+from gancli.models.sampler import check_truncation
+from gancli.randomness.latents import MAX_SEED
 from gancli.storage.disk import explained, refuse_missing_parent, replacing, write_atomically
 from gancli.version import __version__
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from gancli.gan.penalties import penalties_of
+from gancli.gan.algorithm import gradient_penalties
+from gancli.gan.context import Context
 from gancli.plugin import ArchConfig, Objective, Penalty
 from gancli.plugins.registry import OBJECTIVES
 from gancli.testing.checks import Check, fail
@@ -103,17 +104,28 @@ def _is_deterministic(subject: ObjectiveSubject) -> None:
 
 
 def _penalties_fit(subject: ObjectiveSubject) -> None:
+    if strange := [each for each in subject.config.penalties() if not isinstance(each, Penalty)]:
+        raise fail(f"penalties() holds {type(strange[0]).__name__}, not gancli.plugin.Penalty.")
     network = nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.Softplus(), nn.Linear(8, 1), nn.Flatten(0))
-    real, fake = (torch.rand(_N, 3, 2, 2).requires_grad_() for _ in range(2))
-    for penalty in penalties_of(subject.config):
-        if not isinstance(penalty, Penalty):
-            raise fail(f"penalties() holds {type(penalty).__name__}, not gancli.plugin.Penalty.")
-        value = penalty.value(network, real, network(real), fake, network(fake))
+    for term in gradient_penalties(subject.config):
+        real, fake = (torch.rand(_N, 3, 2, 2).requires_grad_() for _ in range(2))
+        context = Context(
+            {"discriminator": network},
+            lambda _z, fake=fake: fake.detach(),
+            network,
+            ("discriminator",),
+            real,
+            real,
+            (),
+            second_order=True,
+            joint=False,
+        )
+        value = term.value(context)
         if value.shape != (_N,) or not value.isfinite().all():
-            raise fail(f"The penalty '{penalty.name}' of {_N} samples is {value.dtype} {tuple(value.shape)}, or not finite.")
+            raise fail(f"The penalty '{term.name}' of {_N} images is {value.dtype} {tuple(value.shape)}, or not finite.")
         gradients = torch.autograd.grad(value.sum(), list(network.parameters()), allow_unused=True)
         if all(gradient is None or not gradient.any() for gradient in gradients):
-            raise fail(f"The penalty '{penalty.name}' has no gradient in the discriminator.")
+            raise fail(f"The penalty '{term.name}' has no gradient in the discriminator.")
 
 
 OBJECTIVE_CHECKS: tuple[Check[ObjectiveSubject], ...] = (

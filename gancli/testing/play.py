@@ -13,7 +13,7 @@ from gancli.config.resolve import load_objective
 from gancli.config.schema import TrainConfig
 from gancli.data.batches import Batches
 from gancli.errors import GancliError
-from gancli.gan.state import Average, Player, TrainingState
+from gancli.gan.build import assemble
 from gancli.gan.trainer import Trainer
 from gancli.plugins.registry import OBJECTIVES
 from gancli.runtime.device import Runtime
@@ -135,16 +135,12 @@ def _real(case: Case) -> Tensor:
 
 def _trainer(networks: Networks, case: Case, objective: Objective) -> Trainer:
     """The game as `gancli train` plays it, on random pictures."""
-    players = {
-        name: Player(network, torch.optim.Adam(network.parameters(), fused=True))
-        for name, network in (("generator", networks.generator), ("discriminator", networks.discriminator))
-    }
     real = _real(case)
     labels = torch.arange(len(real)) % case.image.classes if case.image.classes else None
     batches = Batches(real, labels, batch_size=_BATCH_SIZE, seed=0)
     rules = TrainConfig(epochs=1, batch_size=_BATCH_SIZE)
-    state = TrainingState(players, Average(networks.generator))
-    return Trainer(state, objective, batches, Runtime(torch.device("cpu")), rules=rules, latent_dim=LATENT_DIM)
+    state, updates = assemble(case.plugin, case.config, objective, networks, rules)
+    return Trainer(state, updates, batches, Runtime(torch.device("cpu")), rules=rules, latent_dim=LATENT_DIM)
 
 
 def _exports(subject: ArchitectureSubject) -> None:

@@ -77,7 +77,7 @@ class Spectator:
 
     def _is_due(self) -> bool:
         state, plan, config = self._game.state, self._game.plan, self._game.config
-        every = config.log.quality_every_images / config.train.batch_size
+        every = config.log.quality_every_images / (config.train.batch_size * self._game.trainer.batches_per_step)
         over = plan.is_done(state.step, state.elapsed_seconds)
         return every > 0 and (over or plan.ends_epoch_past(state.step, every))
 
@@ -97,7 +97,7 @@ class Spectator:
     def _draw(self, seeds: Sequence[int]) -> Tensor:
         game = self._game
         z = torch.from_numpy(latents(seeds, game.config.model.latent_dim)).to(game.runtime.device)
-        fake: Tensor = game.state.average.network(z, *self._labels(seeds))
+        fake: Tensor = game.state.ema(z, *self._labels(seeds))
         return fake
 
     def _labels(self, seeds: Sequence[int]) -> tuple[Tensor, ...]:

@@ -33,12 +33,12 @@ class Plan:
     """The step from which the run was made longer; 0 if it never was."""
 
     @classmethod
-    def of(cls, config: TrainConfig, steps_per_epoch: int) -> Self:
+    def of(cls, config: TrainConfig, steps_per_epoch: int, batches_per_step: int = 1) -> Self:
         """The plan that ``epochs``, ``images`` or ``minutes`` asks for. Images are rounded up to whole steps."""
         if config.minutes is not None:
             return cls(steps_per_epoch, None, config.minutes * 60)
         if config.images is not None:
-            return cls(steps_per_epoch, math.ceil(config.images / config.batch_size))
+            return cls(steps_per_epoch, math.ceil(config.images / (config.batch_size * batches_per_step)))
         return cls(steps_per_epoch, (config.epochs or 0) * steps_per_epoch)
 
     @property

@@ -137,6 +137,7 @@ def resume(
         game = set_up_together(config, processes, _told(observe))
         game = replace(game, plan=_continued(game.plan, facts["plan"], checkpoint.step), divided_anew=divided_anew)
         _refuse_other_data(facts, game)
+        _refuse_other_frozen(facts, game)
         unpack(checkpoint, game.state)
         store.discard([step for step in store.steps() if step > checkpoint.step])
         write_atomically(run.config_path, _document(config))
@@ -257,6 +258,16 @@ def _refuse_other_data(facts: Mapping[str, Any], game: Game) -> None:
             f"The data set '{game.data.name}' is not the one that this run was trained on "
             f"(fingerprint {game.data.fingerprint[:12]}, not {stored[:12]}).",
             "Restore the pictures as they were, or start a new run.",
+        )
+
+
+def _refuse_other_frozen(facts: Mapping[str, Any], game: Game) -> None:
+    stored, now = facts.get("frozen", {}), game.frozen_digests()
+    if stored != now:
+        name = next(iter(stored.items() ^ now.items()))[0]
+        raise ConfigError(
+            f"The frozen network '{name}' has other weights than those that this run was trained with.",
+            f"Install the version of {game.arch.distribution or game.arch.name} that made the run, or start a new run.",
         )
 
 

@@ -114,8 +114,8 @@ class Session:
         return ended
 
     def _checkpoint_bytes(self) -> int:
-        """About the size of one checkpoint: every network, and two moments for each player's parameters."""
-        networks = [network.state_dict().values() for network in self.game.state.networks().values()]
+        """About the size of one checkpoint: every network, and two moments for each network's parameters."""
+        networks = [network.state_dict().values() for network in self.game.state.stored_networks().values()]
         weights = sum(int(tensor.nbytes) for tensors in networks for tensor in tensors)
         return weights + 2 * 4 * sum(self.game.parameters().values())
 
@@ -168,7 +168,7 @@ class Session:
         if quality or plan.ends_epoch_past(state.step, SHORT_EPOCH_STEPS):
             rate, seconds = self._rate("epoch"), state.elapsed_seconds
             self._say(EpochEnded(epoch, plan.epochs, state.step, means, rate, seconds, self.spectator.figure))
-        for name, message in signs_of_trouble(means, state.step, self.game.trainer.objective, classes=self.game.image.classes):
+        for name, message in signs_of_trouble(means, state.step, self.game.objective, classes=self.game.image.classes):
             if name not in state.alarms:
                 state.alarms.append(name)
                 self.metrics.append({**self._row("alarm"), "alarm": name, "message": message})

@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gancli.config.resolve import flatten, load_arch, load_objective
+from gancli.config.resolve import flatten, load_objective
 from gancli.data.batches import Batches
 from gancli.data.paths import count
 from gancli.data.watch import Watch, unwatched
-from gancli.errors import ConfigError, DatasetError, PluginError
+from gancli.errors import DatasetError
 from gancli.gan.augmentation import augmentation_for
-from gancli.gan.compilation import compile_players
-from gancli.gan.state import Average, Player, TrainingState
+from gancli.gan.build import build_training, kinds_of_steps
+from gancli.gan.compilation import compile_networks
+from gancli.gan.state import weights_digest
 from gancli.gan.trainer import Trainer
-from gancli.plugin import ImageSpec, Networks
 from gancli.plugins.registry import ARCHITECTURES, Entry
-from gancli.randomness.seeds import address
 from gancli.runtime.device import Runtime, memory_errors_explained
-from gancli.runtime.micro_batches import Shares
+from gancli.runtime.micro_batches import MicroBatches
 from gancli.runtime.processes import ALONE
 from gancli.training.plan import Plan
 from gancli.training.sizing import load_suited
@@ -28,17 +27,17 @@ from gancli.training.sizing import load_suited
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gancli.config.schema import RunConfig, TrainConfig
+    from gancli.config.schema import RunConfig
     from gancli.data import Loaded
+    from gancli.gan.state import TrainingState
+    from gancli.plugin import ImageSpec, Objective
     from gancli.runtime.processes import Processes
 
-__all__ = ["Game", "advice", "build_networks", "mean_image", "set_up"]
+__all__ = ["Game", "advice", "mean_image", "set_up"]
 
 LARGEST_FOR_DENSE = 3 * 32 * 32
 FEW_PICTURES, FEW_STEPS = 5_000, 1_000
 SUM_BYTES = 2**25
-REHEARSED_STEPS = 2
-"""Penalties are due at the first, and with an interval not at the second."""
 NOT_ASKED_FOR = "not asked for"
 
 
@@ -67,6 +66,12 @@ class Game:
         return self.trainer.state
 
     @property
+    def objective(self) -> Objective:
+        """The losses that were chosen."""
+        objective: Objective = load_objective(self.config)
+        return objective
+
+    @property
     def is_over(self) -> bool:
         """Whether the plan is fulfilled."""
         return self.plan.is_done(self.state.step, self.state.elapsed_seconds)
@@ -83,9 +88,12 @@ class Game:
             return self.trainer.step(fraction, plan.ramp(state.step), settled=plan.settled)
 
     def parameters(self) -> dict[str, int]:
-        """Number of parameters of each player."""
-        players = self.state.players.items()
-        return {name: sum(p.numel() for p in player.network.parameters()) for name, player in players}
+        """Number of parameters of each trained network."""
+        return {name: sum(p.numel() for p in each.network.parameters()) for name, each in self.state.trained.items()}
+
+    def frozen_digests(self) -> dict[str, str]:
+        """SHA-256 of the weights of each network that is never trained, which no checkpoint holds."""
+        return {name: weights_digest(network) for name, network in self.state.frozen.items()}
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -114,6 +122,8 @@ class Game:
                 "options": self.config.arch.options,
             },
             "image": {"channels": self.image.channels, "height": self.image.height, "width": self.image.width},
+            **({"source": list(self.image.source)} if self.image.source else {}),
+            **({"frozen": frozen} if (frozen := self.frozen_digests()) else {}),
             "classes": list(self.data.images.class_names) if self.image.classes else [],
             "latent_dim": self.config.model.latent_dim,
             "dataset": {"name": self.data.name, "fingerprint": self.data.fingerprint, "licence": self.data.licence},
@@ -142,37 +152,32 @@ def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwat
         GancliError: whatever is wrong with data set, architecture, objective or device.
     """
     runtime = Runtime.select(config.runtime, processes)
-    shares = Shares(config.train.batch_size, config.train.accumulate, processes)
+    micro_batches = MicroBatches(config.train.batch_size, config.train.accumulate, processes)
     entry = ARCHITECTURES.find(config.arch.name)
-    objective = load_objective(config)
     config, data = load_suited(config, watch)
     image = _image_spec(config, data)
     images = _near(data.images.images, runtime.device)
-    networks = build_networks(config, image, runtime, mean_image(images).to(runtime.device))
     labels = data.images.labels if image.classes else None
     batches = Batches(
         images,
         None if labels is None else labels.to(images.device),
         batch_size=config.train.batch_size,
         seed=config.train.seed,
-        part=shares.part,
+        part=micro_batches.part,
         device=runtime.device,
+        sources=data.images.sources,
+        paired=data.images.paired,
     )
-    state = TrainingState(
-        players={
-            "generator": Player(networks.generator, _adam(networks.generator, config.train)),
-            "discriminator": Player(networks.discriminator, _adam(networks.discriminator, config.train)),
-        },
-        average=Average(networks.generator),
-    )
+    state, updates = build_training(config, image, runtime.device, mean_image(images).to(runtime.device))
     augmentation = augmentation_for(
         config.augment, len(images), seed=config.train.seed, state=state.augmentation, device=runtime.device
     )
     trainer = Trainer(
-        state, objective, batches, runtime, rules=config.train, latent_dim=config.model.latent_dim, augmentation=augmentation
+        state, updates, batches, runtime, rules=config.train, latent_dim=config.model.latent_dim, augmentation=augmentation
     )
     uncompiled = _compile(trainer, watch) if config.runtime.compile else NOT_ASKED_FOR
-    return Game(config, runtime, data, image, entry, trainer, Plan.of(config.train, batches.steps_per_epoch), uncompiled)
+    plan = Plan.of(config.train, -(-batches.steps_per_epoch // trainer.batches_per_step), trainer.batches_per_step)
+    return Game(config, runtime, data, image, entry, trainer, plan, uncompiled)
 
 
 def _compile(trainer: Trainer, watch: Watch) -> str:
@@ -181,11 +186,13 @@ def _compile(trainer: Trainer, watch: Watch) -> str:
         return "there are several processes, which would have to agree on it"
 
     def rehearse() -> None:
-        for step in range(REHEARSED_STEPS):
-            watch("compiling the networks", step, REHEARSED_STEPS)
+        steps = kinds_of_steps(trainer.updates)
+        for done, step in enumerate(steps):
+            watch("compiling the networks", done, len(steps))
+            trainer.state.step = step
             trainer.step(0.0)
 
-    return compile_players(trainer.state, rehearse)
+    return compile_networks(trainer.state, rehearse)
 
 
 def advice(game: Game) -> tuple[str, ...]:
@@ -226,48 +233,6 @@ def mean_image(images: torch.Tensor) -> torch.Tensor:
     return (total.float() / len(images) - 127.5) / 127.5
 
 
-def build_networks(config: RunConfig, image: ImageSpec, runtime: Runtime, mean: torch.Tensor) -> Networks:
-    """Both networks, initialised from the run's seed, calibrated on the mean image, and checked against the contract.
-
-    Raises:
-        ConfigError: the architecture cannot make such pictures.
-        PluginError: the networks do not keep the contract.
-    """
-    arch, options = load_arch(config)
-    reason = arch.supports(options, image)
-    if reason:
-        remedy = f"{reason} --image-size makes all pictures of one size."
-        raise ConfigError(f"The architecture '{config.arch.name}' cannot make pictures of {image}.", remedy)
-    torch.manual_seed(address(config.train.seed, "weights"))
-    networks = arch.build(options, image, config.model.latent_dim)
-    moved = Networks(networks.generator.to(runtime.device), networks.discriminator.to(runtime.device))
-    arch.calibrate(moved, mean)
-    _check_contract(config, moved, image, runtime.device)
-    return moved
-
-
-@torch.no_grad()
-def _check_contract(config: RunConfig, networks: Networks, image: ImageSpec, device: torch.device) -> None:
-    """Try two pictures through both networks, in eval mode, so that nothing in them changes."""
-    labels = (torch.zeros(2, dtype=torch.int64, device=device),) if image.classes else ()
-    try:
-        fake = networks.generator.eval()(torch.zeros(2, config.model.latent_dim, device=device), *labels)
-        logits = networks.discriminator.eval()(torch.zeros(2, *image.shape, device=device), *labels)
-    except Exception as error:
-        raise _broken(config, f"fails on two pictures of {image}: {type(error).__name__}: {error}") from error
-    if fake.shape != (2, *image.shape) or not fake.dtype.is_floating_point:
-        raise _broken(config, f"generates {fake.dtype} {tuple(fake.shape)}, not float32 {(2, *image.shape)}")
-    if logits.shape != (2,):
-        raise _broken(config, f"judges two pictures with logits of shape {tuple(logits.shape)}, not (2,)")
-    networks.generator.train()
-    networks.discriminator.train()
-
-
-def _broken(config: RunConfig, what: str) -> PluginError:
-    name = config.arch.name
-    return PluginError(f"The architecture '{name}' {what}.", "Its author has to keep the contract of gancli.plugin.")
-
-
 def _image_spec(config: RunConfig, data: Loaded) -> ImageSpec:
     if config.model.conditional and not data.images.class_names:
         raise DatasetError(
@@ -275,7 +240,3 @@ def _image_spec(config: RunConfig, data: Loaded) -> ImageSpec:
             "Classes are sub-folders of pictures, or labels of IDX files (-s data.labels=PATH); or leave out --conditional.",
         )
     return data.images.spec(conditional=config.model.conditional)
-
-
-def _adam(network: torch.nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    return torch.optim.Adam(network.parameters(), lr=config.learning_rate, betas=config.betas, fused=True)

@@ -10,7 +10,7 @@ from torch import nn
 from gancli.checkpoint.provenance import Origin
 from gancli.config.schema import TrainConfig
 from gancli.data.batches import Batches
-from gancli.gan.state import Average, Player, TrainingState
+from gancli.gan.build import assemble
 from gancli.gan.trainer import Trainer
 from gancli.models.model import Model
 from gancli.plugin import ImageSpec
@@ -35,14 +35,10 @@ def make_game():
         images = torch.randint(0, 256, (32, 1, 6, 6), dtype=torch.uint8, generator=generator)
         labels = torch.arange(32) % classes if classes else None
         plugin().calibrate(networks, mean_image(images))
-        players = {
-            name: Player(network, torch.optim.Adam(network.parameters(), betas=rules.betas, fused=True))
-            for name, network in (("generator", networks.generator), ("discriminator", networks.discriminator))
-        }
-        state = TrainingState(players, Average(networks.generator))
         batches = Batches(images, labels, batch_size=rules.batch_size, seed=rules.seed)
         goal = OBJECTIVES.load(objective)(**(options or {}))
-        trainer = Trainer(state, goal, batches, Runtime(torch.device("cpu")), rules=rules, latent_dim=latent_dim)
+        state, updates = assemble(plugin(), config, goal, networks, rules)
+        trainer = Trainer(state, updates, batches, Runtime(torch.device("cpu")), rules=rules, latent_dim=latent_dim)
         return SimpleNamespace(state=state, trainer=trainer, batches=batches, rules=rules, image=image, **vars_of(networks))
 
     def vars_of(networks):

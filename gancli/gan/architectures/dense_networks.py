@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, cat, nn, no_grad, zeros
 
-from gancli.gan.architectures.dropout import Dropout
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -87,7 +85,7 @@ class DenseDiscriminator(nn.Module):
         widths = (image.channels * image.height * image.width, *config.discriminator_widths)
 
         def after() -> Sequence[nn.Module]:
-            return [nn.LeakyReLU(config.negative_slope), *([Dropout(config.dropout)] if config.dropout else [])]
+            return [nn.LeakyReLU(config.negative_slope), *([nn.Dropout(config.dropout)] if config.dropout else [])]
 
         self.hidden = _hidden(widths, after)
         self.output = nn.Linear(widths[-1], 1)

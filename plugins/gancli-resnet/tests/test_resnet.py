@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from torch.autograd import backward
 
 from gancli.gan import losses
-from gancli.gan.penalties import penalties_of
+from gancli.gan.algorithm import goodfellow_2014
+from gancli.gan.context import Context
 from gancli.plugin import ImageSpec, Networks, Objective
 from gancli_resnet import ResNet, ResNetConfig, resolutions
 from gancli_resnet.networks import Block, ResNetDiscriminator
@@ -48,18 +49,22 @@ def draw(image: ImageSpec, n: int = 3) -> tuple[torch.Tensor, ...]:
 def discriminator_loss(networks: Networks, objective: Objective, image: ImageSpec, n: int = 4) -> torch.Tensor:
     """What D minimises in one step, penalties included, as the trainer puts it together."""
     z, *labels = draw(image, n)
-
-    def critic(images: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = networks.discriminator(images, *labels)
-        return logits
-
-    real = torch.rand(n, *image.shape).mul(2).sub(1).requires_grad_()
-    fake = networks.generator(z, *labels).detach().requires_grad_()
-    real_logits, fake_logits = critic(real), critic(fake)
-    loss = objective.discriminator_loss(real_logits, fake_logits)
-    for penalty in penalties_of(objective):
-        loss = loss + penalty.weight * penalty.value(critic, real, real_logits, fake, fake_logits)
-    return loss.mean()
+    context = Context(
+        networks={},
+        generate=networks.generator,
+        judge=networks.discriminator,
+        trained=("discriminator",),
+        real=torch.rand(n, *image.shape).mul(2).sub(1).requires_grad_(),
+        z=z,
+        conditions=tuple(labels),
+        second_order=True,
+        joint=False,
+    )
+    update, _ = goodfellow_2014(objective)
+    loss = torch.zeros(())
+    for term in update.losses:
+        loss = loss + term.weight * term.value(context).mean()
+    return loss
 
 
 def generator_loss(networks: Networks, objective: Objective, image: ImageSpec) -> torch.Tensor:

@@ -3,7 +3,7 @@ import torch
 
 from gancli.config.schema import AugmentConfig
 from gancli.gan.augmentation import CHANGES, MOST, Augmentation, NoAugmentation, augmentation_for
-from gancli.runtime.micro_batches import Shares
+from gancli.runtime.micro_batches import MicroBatches
 
 EVERYTHING = tuple(CHANGES)
 
@@ -19,7 +19,7 @@ def pictures(n=64, channels=3, height=12, width=16):
 
 def whole(images):
     """The share that a batch is if it is not divided."""
-    return next(iter(Shares(len(images))))
+    return next(iter(MicroBatches(len(images))))
 
 
 def changed(images, *, changes=EVERYTHING, strength=0.5, step=0, turn="generator"):
@@ -80,7 +80,7 @@ def test_a_share_is_changed_as_in_the_whole_batch(kind, sets):
         return augment.before(lambda x: x, "generator", 5, share)(images[:, rows].flatten(0, 1)).unflatten(0, (sets, -1))
 
     together = change(whole(images[0]), slice(None))
-    for share in Shares(12, 3):
+    for share in MicroBatches(12, 3):
         assert torch.equal(change(share, share.rows), together[:, share.rows])
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gancli.checkpoint.store import CheckpointStore
-from gancli.gan.compilation import compile_players
+from gancli.gan.compilation import compile_networks
 from gancli.runs import RunDirectory
 from gancli.training.run import resume, train
 from gancli.training.setup import set_up
@@ -27,7 +27,7 @@ def in_bf16(configure):
 def test_the_losses_are_those_of_the_networks_as_they_are_and_dropout_draws_the_same(in_bf16):
     plain, compiled = set_up(in_bf16()), set_up(in_bf16("runtime.compile=true"))
     assert (plain.uncompiled, compiled.uncompiled) == ("not asked for", "")
-    assert all(player.compiled is not None for player in compiled.state.players.values())
+    assert all(player.compiled is not None for player in compiled.state.trained.values())
     for _ in range(6):
         expected, found = plain.step(), compiled.step()
         assert expected.keys() == found.keys()
@@ -77,8 +77,8 @@ def test_a_compiler_that_cannot_even_be_loaded_is_a_reason_and_no_error(make_gam
 
     monkeypatch.setattr(torch, "compile", absent)
     game = make_game()
-    assert compile_players(game.state, lambda: None) == "ImportError: no module named triton"
-    assert all(player.compiled is None for player in game.state.players.values())
+    assert compile_networks(game.state, lambda: None) == "ImportError: no module named triton"
+    assert all(player.compiled is None for player in game.state.trained.values())
 
 
 @COMPILER
@@ -88,28 +88,28 @@ def test_what_the_compiler_leaves_uncompiled_fills_no_terminal(make_game, monkey
     monkeypatch.setattr(logging.getLogger("torch._dynamo"), "handlers", [handler := logging.Handler()])
     handler.emit = said.append
     state = make_game().state
-    generator = state.players["generator"]
+    generator = state.trained["generator"]
     forward = generator.network.forward
     generator.network.forward = lambda z: forward(z) * (1 + 0 * int(z.sum().item()))  # breaks the graph
-    assert not compile_players(state, lambda: [generator(torch.randn(n + 2, 5)) for n in range(9)])
+    assert not compile_networks(state, lambda: [generator.compiled(torch.randn(n + 2, 5)) for n in range(9)])
     assert [record.getMessage() for record in said if record.levelno >= logging.WARNING] == []
 
 
 def test_a_failure_in_the_rehearsal_leaves_the_state_alone(make_game, weights_of):
     game = make_game()
-    before = {name: weights_of(player.network) for name, player in game.state.players.items()}
+    before = {name: weights_of(player.network) for name, player in game.state.trained.items()}
 
     def spoil():
         game.state.step = 7
-        for player in game.state.players.values():
+        for player in game.state.trained.values():
             for weight in player.network.parameters():
                 weight.data.zero_()
         raise ValueError
 
-    assert compile_players(game.state, spoil) == "ValueError"
+    assert compile_networks(game.state, spoil) == "ValueError"
     assert game.state.step == 0
-    assert all(player.compiled is None for player in game.state.players.values())
-    for name, player in game.state.players.items():
+    assert all(player.compiled is None for player in game.state.trained.values())
+    for name, player in game.state.trained.items():
         assert all(torch.equal(value, before[name][key]) for key, value in player.network.state_dict().items())
 
 

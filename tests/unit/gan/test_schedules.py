@@ -62,23 +62,23 @@ def rules(**settings):
 
 def test_without_a_burn_in_the_lasting_rates_hold_from_the_first_step():
     rates = rates_at(rules(learning_rate_start=0.5, beta2_start=0.1, penalty_start=9), 0.0)
-    assert (rates.learning_rate["generator"], rates.betas, rates.penalty) == (1e-3, (0.0, 0.99), 1.0)
+    assert (rates.of("generator"), rates.betas, rates.penalty) == (1e-3, (0.0, 0.99), 1.0)
 
 
 def test_a_burn_in_moves_step_size_beta2_and_penalties_together():
     settings = rules(burn_in=0.2, learning_rate_start=4e-3, beta2_start=0.9, penalty_start=10)
     start, middle, end = (rates_at(settings, fraction) for fraction in (0.0, 0.1, 0.2))
-    assert (start.learning_rate["generator"], start.betas, start.penalty) == (4e-3, (0.0, 0.9), 10)
-    assert middle.learning_rate["generator"] == pytest.approx(2.5e-3)
+    assert (start.of("generator"), start.betas, start.penalty) == (4e-3, (0.0, 0.9), 10)
+    assert middle.of("generator") == pytest.approx(2.5e-3)
     assert (middle.betas[1], middle.penalty) == (pytest.approx(0.945), pytest.approx(5.5))
-    assert (end.learning_rate["generator"], end.betas, end.penalty) == (1e-3, (0.0, 0.99), 1.0)
+    assert (end.of("generator"), end.betas, end.penalty) == (1e-3, (0.0, 0.99), 1.0)
 
 
 def test_the_players_keep_their_ratio_through_a_burn_in():
     settings = rules(burn_in=0.5, learning_rate_start=4e-3, discriminator_learning_rate=2e-3)
     for fraction in (0.0, 0.3, 0.9):
         rates = rates_at(settings, fraction, ramp=0.5)
-        assert rates.learning_rate["discriminator"] == pytest.approx(2 * rates.learning_rate["generator"])
+        assert rates.of("discriminator") == pytest.approx(2 * rates.of("generator"))
 
 
 def test_a_run_that_was_made_longer_does_not_burn_in_again():

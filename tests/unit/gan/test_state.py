@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from gancli.errors import CheckpointError
-from gancli.gan.state import Meter, Player, load_strictly
+from gancli.gan.state import Meter, Trained, load_strictly
 
 
 def copies(tensors):
@@ -30,31 +30,31 @@ def test_a_restored_state_plays_on_exactly(make_game):
 def test_moments_come_back_in_the_layout_of_their_parameter(make_game):
     """Fused optimisers go through memory, and would update the wrong weights."""
 
-    def conv_player():
+    def conv_network():
         torch.manual_seed(0)
         network = torch.nn.Conv2d(3, 4, 2).to(memory_format=torch.channels_last)
-        return Player(network, torch.optim.Adam(network.parameters(), lr=0.1, fused=True))
+        return Trained(network, torch.optim.Adam(network.parameters(), lr=0.1, fused=True))
 
-    def play(player, step):
-        player.network(torch.randn(1, 3, 2, 2, generator=torch.Generator().manual_seed(step))).sum().backward()
-        player.optimizer.step()
-        player.optimizer.zero_grad()
+    def train(trained, step):
+        trained.network(torch.randn(1, 3, 2, 2, generator=torch.Generator().manual_seed(step))).sum().backward()
+        trained.optimizer.step()
+        trained.optimizer.zero_grad()
 
     states = []
     for _ in range(2):
         state = make_game().state
-        state.players["generator"] = conv_player()
+        state.trained["generator"] = conv_network()
         states.append(state)
     one, two = states
-    play(one.players["generator"], 0)
+    train(one.trained["generator"], 0)
     stored = {group: {name: value.contiguous() for name, value in tensors.items()} for group, tensors in one.tensors().items()}
     two.restore(stored, one.counters())
     for state in states:
-        play(state.players["generator"], 1)
-    assert torch.equal(one.players["generator"].network.weight, two.players["generator"].network.weight)
+        train(state.trained["generator"], 1)
+    assert torch.equal(one.trained["generator"].network.weight, two.trained["generator"].network.weight)
 
 
-def test_moments_are_keyed_by_player_and_parameter(make_game):
+def test_moments_are_keyed_by_network_and_parameter(make_game):
     game = make_game()
     game.trainer.step(0.0)
     optim = game.state.tensors()["optim"]
@@ -81,7 +81,7 @@ def test_F34_moments_are_looked_at_too(make_game):
     game = make_game()
     game.trainer.step(0.0)
     parameter = game.discriminator.output.bias
-    game.state.players["discriminator"].optimizer.state[parameter]["exp_avg_sq"].fill_(float("inf"))
+    game.state.trained["discriminator"].optimizer.state[parameter]["exp_avg_sq"].fill_(float("inf"))
     assert game.state.non_finite() == "optim/discriminator/output.bias/exp_avg_sq"
 
 

@@ -1,6 +1,8 @@
 import pytest
 import torch
 
+from gancli.gan.schedules import rates_at
+from gancli.plugin import LossTerm, Update
 from gancli.plugins.registry import OBJECTIVES
 
 
@@ -8,9 +10,16 @@ def same(a, b):
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
+def apply(game, name):
+    """One update alone."""
+    trainer = game.trainer
+    (update,) = (each for each in trainer.updates if each.name == name)
+    return trainer.apply(update, 0, rates_at(game.rules, 0.0))
+
+
 def test_a_step_moves_both_players_and_the_average(make_game, weights_of):
     game = make_game()
-    networks = (game.generator, game.discriminator, game.state.average.network)
+    networks = (game.generator, game.discriminator, game.state.ema)
     before = [weights_of(network) for network in networks]
     game.trainer.step(0.0)
     assert not any(same(old, weights_of(network)) for old, network in zip(before, networks, strict=True))
@@ -20,8 +29,7 @@ def test_a_step_moves_both_players_and_the_average(make_game, weights_of):
 def test_the_discriminators_turn_leaves_the_generator_alone(make_game, weights_of):
     game = make_game()
     before = weights_of(game.generator)
-    real, labels = game.batches[0]
-    game.trainer._discriminator_turn(real, labels)
+    apply(game, "discriminator")
     assert same(before, weights_of(game.generator))
     assert all(parameter.grad is None for parameter in game.generator.parameters())
 
@@ -29,20 +37,21 @@ def test_the_discriminators_turn_leaves_the_generator_alone(make_game, weights_o
 def test_the_generators_turn_leaves_the_discriminator_alone(make_game, weights_of):
     game = make_game()
     before = weights_of(game.discriminator)
-    real, labels = game.batches[0]
-    game.trainer._generator_turn(real, labels)
+    apply(game, "generator")
     assert same(before, weights_of(game.discriminator))
     assert all(parameter.grad is None for parameter in game.discriminator.parameters())
     assert all(parameter.requires_grad for parameter in game.discriminator.parameters())
 
 
-def test_the_turns_see_different_noise_and_steps_too(make_game):
-    game = make_game()
-    drawn = [game.trainer._latents(turn) for turn in ("discriminator", "generator")]
-    game.state.step = 1
-    drawn.append(game.trainer._latents("generator"))
-    assert not torch.equal(drawn[0], drawn[1])
-    assert not torch.equal(drawn[1], drawn[2])
+def test_every_update_has_latents_of_its_own(make_game, monkeypatch):
+    game = make_game(discriminator_updates=2)
+    seen = []
+    forward = type(game.generator).forward
+    monkeypatch.setattr(type(game.generator), "forward", lambda self, z: seen.append(z) or forward(self, z))
+    for _ in range(2):
+        game.trainer.step(0.0)
+    assert len(seen) == 6
+    assert not any(torch.equal(one, other) for i, one in enumerate(seen) for other in seen[:i])
 
 
 def test_a_step_depends_on_nothing_but_the_state_before_it(make_game, weights_of):
@@ -76,8 +85,7 @@ def test_a_lazy_penalty_is_as_strong_on_the_whole(make_game):
     def discriminator_gradient(interval):
         options = {"r1_gamma": 1e3 / interval, "penalty_interval_steps": interval}
         game = make_game(options=options)
-        real, labels = game.batches[0]
-        game.trainer._discriminator_turn(real, labels)
+        apply(game, "discriminator")
         return [parameter.grad for parameter in game.discriminator.parameters()]
 
     for every, lazy in zip(discriminator_gradient(1), discriminator_gradient(8), strict=True):
@@ -101,7 +109,7 @@ def test_one_pass_or_two_are_the_same_without_batch_statistics(make_game, weight
 def test_the_step_size_follows_the_schedule_of_each_player(make_game):
     game = make_game(learning_rate=1e-2, discriminator_learning_rate=4e-2, learning_rate_decay=0.5)
     game.trainer.step(0.75)
-    sizes = {name: player.optimizer.param_groups[0]["lr"] for name, player in game.state.players.items()}
+    sizes = {name: each.optimizer.param_groups[0]["lr"] for name, each in game.state.trained.items()}
     assert sizes == {"generator": pytest.approx(5e-3), "discriminator": pytest.approx(2e-2)}
 
 
@@ -109,16 +117,7 @@ def test_without_averaging_the_average_is_the_generator(make_game, weights_of):
     game = make_game(ema_halflife_images=0)
     for _ in range(3):
         game.trainer.step(0.0)
-    assert same(weights_of(game.generator), weights_of(game.state.average.network))
-
-
-def test_without_averaging_an_average_that_was_looked_at_moves_on(make_game, weights_of):
-    game = make_game(ema_halflife_images=0)
-    game.trainer.step(0.0)
-    earlier = weights_of(game.state.average.network)
-    game.trainer.step(0.0)
-    assert not same(earlier, weights_of(game.state.average.network))
-    assert same(weights_of(game.generator), weights_of(game.state.average.network))
+    assert same(weights_of(game.generator), weights_of(game.state.ema))
 
 
 def test_what_an_architecture_froze_stays_frozen(make_game):
@@ -136,7 +135,7 @@ def test_the_average_lags_behind(make_game, weights_of):
     start = weights_of(game.generator)
     for _ in range(3):
         game.trainer.step(0.0)
-    average, now = weights_of(game.state.average.network), weights_of(game.generator)
+    average, now = weights_of(game.state.ema), weights_of(game.generator)
     for name, value in start.items():
         assert (average[name] - value).abs().max() < (now[name] - value).abs().max()
 
@@ -149,13 +148,63 @@ def test_a_conditional_game_trains_every_embedding(make_game):
         assert network.embedding.weight.grad.abs().sum() > 0
 
 
-def test_a_relativistic_generator_is_compared_with_the_real_images(make_game):
-    game = make_game(objective="relativistic")
-    real, labels = game.batches[0]
-    critic = game.trainer.discriminator.network
-    logits = game.trainer._reference(critic, real)
-    torch.testing.assert_close(logits, critic(real))
-    assert not labels
+def test_repeated_updates_see_fresh_images_and_count_them(make_game, monkeypatch):
+    game = make_game(discriminator_updates=3)
+    asked = []
+    get = type(game.batches).__getitem__
+    monkeypatch.setattr(type(game.batches), "__getitem__", lambda self, k: asked.append(k) or get(self, k))
+    for _ in range(2):
+        game.trainer.step(0.0)
+    assert asked == [0, 1, 2, 0, 3, 4, 5, 3]
+    assert (game.state.step, game.state.images_seen) == (2, 2 * 3 * 4)
+
+
+def test_a_lazy_term_counts_its_updates(make_game):
+    game = make_game(discriminator_updates=2, options={"penalty_interval_steps": 3, "r1_gamma": 1.0})
+    due = []
+    update = game.trainer.updates[0]
+    for _ in range(3):
+        due += ["r1" in game.trainer.apply(update, repeat, rates_at(game.rules, 0.0)) for repeat in range(2)]
+        game.state.step += 1
+    assert due == [True, False, False, True, False, False]
+
+
+def test_a_term_sees_the_generators_gradient_only_when_it_is_trained(make_game):
+    game = make_game()
+    seen = {}
+
+    def look(s):
+        seen[len(seen)] = s.fake.requires_grad
+        return s.fake_logits
+
+    game.trainer.updates = (
+        Update(("discriminator",), (LossTerm("a", look),)),
+        Update(("generator",), (LossTerm("b", look),)),
+    )
+    game.trainer.step(0.0)
+    assert seen == {0: False, 1: True}
+
+
+def test_an_update_with_nothing_due_moves_nothing(make_game, weights_of):
+    game = make_game()
+    term = LossTerm("rare", lambda s: s.fake.square(), every=2)
+    game.trainer.updates = (Update(("generator",), (term,)),)
+    reports, weights = [], []
+    for _ in range(2):
+        reports.append(game.trainer.step(0.0))
+        weights.append(weights_of(game.generator))
+    assert ["rare" in report for report in reports] == [True, False]
+    assert same(*weights)
+
+
+def test_logits_of_several_heads_are_averaged(make_game):
+    game = make_game(options={"r1_gamma": 1.0, "penalty_interval_steps": 1})
+    forward = game.discriminator.forward
+    game.discriminator.forward = lambda x: torch.stack([forward(x)] * 3, 1)
+    single = make_game(options={"r1_gamma": 1.0, "penalty_interval_steps": 1}).trainer.step(0.0)
+    several = game.trainer.step(0.0)
+    torch.testing.assert_close(several["d_loss"], single["d_loss"])
+    torch.testing.assert_close(several["real_score"], single["real_score"])
 
 
 def test_a_burn_in_reaches_the_optimiser_and_the_penalties(make_game, weights_of):

@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from gancli.errors import ConfigError
-from gancli.runtime.micro_batches import Shares
+from gancli.gan.schedules import rates_at
+from gancli.runtime.micro_batches import MicroBatches
 from gancli.runtime.processes import OneProcess
 
 
@@ -14,7 +15,7 @@ def rows(shares):
 @pytest.mark.parametrize(("world", "accumulate"), [(1, 1), (1, 4), (2, 2), (4, 1), (3, 2)])
 def test_every_picture_of_the_batch_belongs_to_one_share_of_one_process(world, accumulate):
     processes = [OneProcess(rank=rank, world=world) for rank in range(world)]
-    parts = [Shares(24, accumulate, process) for process in processes]
+    parts = [MicroBatches(24, accumulate, process) for process in processes]
     taken = [row for shares in parts for share in shares for row in range(24)[share.rows]]
     assert taken == list(range(24))
     assert [share.index for shares in parts for share in shares] == list(range(world * accumulate))
@@ -25,18 +26,21 @@ def test_every_picture_of_the_batch_belongs_to_one_share_of_one_process(world, a
 
 
 def test_a_batch_that_cannot_be_divided_names_those_that_can():
-    with pytest.raises(ConfigError, match=r"33 cannot be divided evenly into 4 shares \(2 processes.*--batch-size 32 or 36"):
-        Shares(33, 2, OneProcess(world=2))
+    with pytest.raises(
+        ConfigError, match=r"33 cannot be divided evenly into 4 micro-batches \(2 processes.*--batch-size 32 or 36"
+    ):
+        MicroBatches(33, 2, OneProcess(world=2))
     with pytest.raises(ConfigError, match=r"--batch-size 4,"):
-        Shares(3, 4)
+        MicroBatches(3, 4)
 
 
 def gradients(game):
     """Of both turns, by player and parameter."""
-    real, labels = game.batches[0]
-    game.trainer._discriminator_turn(real, labels)
+    for trained in game.state.trained.values():
+        trained.optimizer = torch.optim.SGD(trained.network.parameters(), lr=0)
+    for update in game.trainer.updates:
+        game.trainer.apply(update, 0, rates_at(game.rules, 0.0))
     judge = [parameter.grad.clone() for parameter in game.discriminator.parameters()]
-    game.trainer._generator_turn(real, labels)
     return judge + [parameter.grad.clone() for parameter in game.generator.parameters()]
 
 
@@ -55,7 +59,7 @@ def test_F54_two_shares_are_one_double_batch_after_a_step(make_game, weights_of)
 
     def step(accumulate):
         game = make_game(batch_size=16, accumulate=accumulate)
-        for player in game.state.players.values():
+        for player in game.state.trained.values():
             player.optimizer = torch.optim.SGD(player.network.parameters())
             player.set_rates = lambda *_: None
         report = game.trainer.step(0.0)
@@ -73,30 +77,30 @@ def test_a_divided_batch_counts_once(make_game):
 
 
 def test_running_statistics_are_the_mean_over_shares_that_all_began_alike():
-    norm, shares = nn.BatchNorm1d(3), Shares(12, 3)
+    norm, shares = nn.BatchNorm1d(3), MicroBatches(12, 3)
     images = torch.randn(12, 3, generator=torch.Generator().manual_seed(0))
-    tally = shares.tally([norm])
+    total = shares.total([norm])
     alone = []
     for share in shares:
-        tally.rewind()
+        total.rewind_buffers()
         norm(images[share.here])
-        tally.add({"x": images[share.here].mean()})
+        total.add({"x": images[share.here].mean()})
         other = nn.BatchNorm1d(3)
         other(images[share.here])
         alone.append(other.running_var)
-    means = tally.means(norm)
+    means = total.means(norm.parameters())
     torch.testing.assert_close(norm.running_var, torch.stack(alone).mean(0))
     assert norm.num_batches_tracked == 1
     torch.testing.assert_close(means["x"], images.mean())
 
 
 def test_a_whole_batch_leaves_buffers_to_the_network():
-    norm, shares = nn.BatchNorm1d(3), Shares(4)
-    tally = shares.tally([norm])
-    assert tally._buffers == []
+    norm, shares = nn.BatchNorm1d(3), MicroBatches(4)
+    total = shares.total([norm])
+    assert total._buffers == []
     value = torch.tensor(1.0)
-    tally.add({"x": value})
-    assert tally.means(norm)["x"] is value
+    total.add({"x": value})
+    assert total.means(norm.parameters())["x"] is value
 
 
 def test_dropout_differs_between_shares_and_repeats(make_game, monkeypatch):

@@ -31,7 +31,7 @@ class Drawn(torch.nn.Module):
 
 def diversity_of(game, draw):
     """What the spectator of ``game`` says of ``draw(n, *labels)``."""
-    game.state.average._network = Drawn(draw)
+    game.state.averages["generator"].network = Drawn(draw)
     return Spectator(game).diversity()
 
 

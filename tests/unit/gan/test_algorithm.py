@@ -2,8 +2,9 @@ import pytest
 import torch
 from torch import nn
 
+from gancli.gan.algorithm import goodfellow_2014, gradient_penalties, gradient_penalty, r1, r2
+from gancli.gan.context import Context
 from gancli.gan.losses import NonSaturating, Relativistic, Wasserstein
-from gancli.gan.penalties import gradient_norm_penalty, penalties_of, r1, r2
 from gancli.plugin import Penalty
 
 N = 6
@@ -30,8 +31,23 @@ def one_gradient(critic, image):
     return torch.autograd.grad(critic(alone)[0], alone)[0].flatten()
 
 
-def value(penalty, critic, real, fake):
-    return penalty(critic, real, critic(real), fake, critic(fake))
+def context(critic, real, fake, *, joint=False):
+    """What the terms of D's update read."""
+    return Context(
+        networks={"discriminator": critic},
+        generate=lambda _: fake.detach(),
+        judge=critic,
+        trained=("discriminator",),
+        real=real,
+        z=real,
+        conditions=(),
+        second_order=True,
+        joint=joint,
+    )
+
+
+def value(penalty, critic, real, fake, *, joint=False):
+    return penalty(context(critic, real, fake, joint=joint))
 
 
 def test_r1_is_half_the_squared_norm_at_each_real_image(critic, pairs):
@@ -47,16 +63,14 @@ def test_r2_is_half_the_squared_norm_at_each_fake_image(critic, pairs):
 
 
 def test_a_joint_pass_gives_the_same_as_two(critic, pairs):
-    real, fake = pairs
-    real_logits, fake_logits = critic(torch.cat([real, fake])).split(N)
     for penalty in (r1, r2):
-        torch.testing.assert_close(penalty(critic, real, real_logits, fake, fake_logits), value(penalty, critic, real, fake))
+        torch.testing.assert_close(value(penalty, critic, *pairs, joint=True), value(penalty, critic, *pairs))
 
 
 def test_gp_is_the_squared_excess_of_each_norm_between_real_and_fake(critic, pairs):
     real, fake = pairs
     torch.manual_seed(5)
-    found = value(gradient_norm_penalty, critic, real, fake)
+    found = value(gradient_penalty, critic, real, fake)
     torch.manual_seed(5)
     shares = torch.rand(N, 1, 1, 1).flatten().tolist()
     expected = [
@@ -69,7 +83,7 @@ def test_gp_follows_the_seed(critic, pairs):
     drawn = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        drawn.append(value(gradient_norm_penalty, critic, *pairs))
+        drawn.append(value(gradient_penalty, critic, *pairs))
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
 
@@ -78,10 +92,10 @@ def test_gp_is_zero_for_a_critic_of_slope_one(pairs):
     def slope_one(images):
         return images.flatten(1)[:, 0]
 
-    torch.testing.assert_close(value(gradient_norm_penalty, slope_one, *pairs), torch.zeros(N))
+    torch.testing.assert_close(value(gradient_penalty, slope_one, *pairs), torch.zeros(N))
 
 
-@pytest.mark.parametrize("penalty", [r1, r2, gradient_norm_penalty])
+@pytest.mark.parametrize("penalty", [r1, r2, gradient_penalty])
 def test_the_second_derivative_reaches_every_weight(penalty, critic, pairs):
     value(penalty, critic, *pairs).mean().backward()
     biases = {"3.bias"}  # which no gradient with respect to an image depends on
@@ -108,7 +122,7 @@ def test_the_second_derivative_is_right(critic, pairs):
     assert found[0, 2].item() == pytest.approx(difference / 2e-2, rel=1e-3)
 
 
-@pytest.mark.parametrize("penalty", [r1, r2, gradient_norm_penalty])
+@pytest.mark.parametrize("penalty", [r1, r2, gradient_penalty])
 def test_the_gradient_is_finite_where_the_critic_is_flat(penalty, critic, pairs):
     with torch.no_grad():
         critic[3].weight.zero_()
@@ -117,16 +131,9 @@ def test_the_gradient_is_finite_where_the_critic_is_flat(penalty, critic, pairs)
         assert parameter.grad is None or parameter.grad.isfinite().all()
 
 
-def test_the_images_are_float32_also_for_half_precision_gradients(pairs):
-    real, fake = pairs
-    half = real.detach().bfloat16().requires_grad_()
-    found = r1(None, half, (half.flatten(1) ** 2).sum(1), fake, None)
-    assert found.dtype == torch.float32
-
-
 def test_gp_does_not_reach_the_generator(critic, pairs):
     real, fake = pairs
-    value(gradient_norm_penalty, critic, real, fake).sum().backward()
+    value(gradient_penalty, critic, real, fake).sum().backward()
     assert real.grad is None
     assert fake.grad is None
 
@@ -142,12 +149,12 @@ def test_gp_does_not_reach_the_generator(critic, pairs):
     ],
 )
 def test_only_what_has_a_weight_is_computed(objective, expected):
-    assert {penalty.name: penalty.weight for penalty in penalties_of(objective)} == expected
+    assert {term.name: term.weight for term in gradient_penalties(objective)} == expected
 
 
 def test_names_belong_to_their_formulas():
-    found = {penalty.name: penalty.value for penalty in penalties_of(NonSaturating(r2_gamma=1, gradient_penalty=1))}
-    assert found == {"r1": r1, "r2": r2, "gp": gradient_norm_penalty}
+    found = {term.name: term.value for term in gradient_penalties(NonSaturating(r2_gamma=1, gradient_penalty=1))}
+    assert found == {"r1": r1, "r2": r2, "gp": gradient_penalty}
 
 
 def test_an_objective_may_bring_a_penalty_of_its_own():
@@ -157,4 +164,21 @@ def test_an_objective_may_bring_a_penalty_of_its_own():
         def penalties(self):
             return (mine,)
 
-    assert [penalty.name for penalty in penalties_of(Own())] == ["r1", "mine"]
+    assert [term.name for term in gradient_penalties(Own())] == ["r1", "mine"]
+
+
+def test_algorithm_1_is_an_update_of_d_and_one_of_g():
+    discriminator, generator = goodfellow_2014(NonSaturating(), discriminator_updates=5)
+    assert (discriminator.networks, discriminator.repeats) == (("discriminator",), 5)
+    assert [(term.name, term.every, term.second_order) for term in discriminator.losses] == [
+        ("d_loss", 1, False),
+        ("r1", 8, True),
+    ]
+    assert (generator.networks, generator.repeats, [term.name for term in generator.losses]) == (("generator",), 1, ["g_loss"])
+
+
+def test_weights_are_clipped_after_the_critics_update(critic):
+    discriminator, _ = goodfellow_2014(Wasserstein(gradient_penalty=0, clip=0.01))
+    discriminator.after({"discriminator": critic})
+    assert all(weight.abs().max() <= 0.01 for weight in critic.parameters())
+    assert goodfellow_2014(Wasserstein())[0].after is None

@@ -81,27 +81,27 @@ class _Copy:
 
     def put(self) -> None:
         """Let the layer compute with the copy; cast anew if the weight is not what it was."""
-        weight = self.layer._parameters[self.name]  # noqa: SLF001  (setattr costs ten times as much, for checks that hold)
+        weight = self.layer._parameters[self.name]
         if weight is None or weight.dtype != torch.float32:
             return
         if self.half is None or self.weight is not weight:
             self.half = nn.Parameter(weight.detach().to(torch.bfloat16))
             self.half.register_post_accumulate_grad_hook(self._pass_on)  # type: ignore[no-untyped-call]
-        elif self.version != weight._version:  # noqa: SLF001  (counts changes in place; there is no public name for it)
+        elif self.version != weight._version:
             with torch.no_grad():
                 self.half.copy_(weight)
-        self.weight, self.version = weight, weight._version  # noqa: SLF001
+        self.weight, self.version = weight, weight._version
         self.half.requires_grad_(weight.requires_grad)
-        self.layer._parameters[self.name] = self.half  # noqa: SLF001
+        self.layer._parameters[self.name] = self.half
 
     def take_back(self) -> None:
         """Let the layer have its weight again."""
         if self.weight is not None:
-            self.layer._parameters[self.name] = self.weight  # noqa: SLF001
+            self.layer._parameters[self.name] = self.weight
 
     def _pass_on(self, half: Tensor) -> None:
-        assert half.grad is not None  # noqa: S101  (it is called when there is one)
-        assert self.weight is not None  # noqa: S101
+        assert half.grad is not None
+        assert self.weight is not None
         if self.weight.grad is None:
             self.weight.grad = half.grad.float()
         else:

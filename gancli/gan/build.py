@@ -1,0 +1,162 @@
+"""From an architecture to a state that can be trained: networks, optimisers, EMAs, and the updates that train them."""
+
+from __future__ import annotations
+
+import math
+import re
+from hashlib import file_digest
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from gancli.config.resolve import load_arch, load_objective, load_optimizer
+from gancli.errors import ConfigError, PluginError
+from gancli.gan.algorithm import goodfellow_2014
+from gancli.gan.inputs import example_conditions, example_inputs
+from gancli.gan.state import Average, Trained, TrainingState
+from gancli.plugin import Networks
+from gancli.randomness.seeds import address
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gancli.config.schema import RunConfig, TrainConfig
+    from gancli.plugin import ArchConfig, Architecture, ImageSpec, Objective, Update
+
+__all__ = ["assemble", "build_networks", "build_training", "kinds_of_steps"]
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
+_RESERVED = frozenset({"generator", "discriminator", "ema", "optim", "meters", "state", "manifest", "rng"})
+
+
+def build_training(
+    config: RunConfig, image: ImageSpec, device: torch.device, mean: torch.Tensor
+) -> tuple[TrainingState, tuple[Update, ...]]:
+    """Everything that a run of this configuration trains, and how.
+
+    Args:
+        config: the whole configuration.
+        image: what the data look like.
+        device: of the networks.
+        mean: the mean training image, float32 ``(c, h, w)`` in [-1, 1], on the device.
+
+    Raises:
+        ConfigError: the architecture cannot generate such images.
+        PluginError: networks or updates do not keep the contract, or pretrained weights are missing.
+    """
+    arch, options = load_arch(config)
+    objective: Objective = load_objective(config)
+    if reason := arch.supports(options, image):
+        remedy = f"{reason} --image-size makes all images of one size."
+        raise ConfigError(f"The architecture '{config.arch.name}' cannot generate images of {image}.", remedy)
+    for asset in arch.assets(options):
+        _check_asset(asset.name, asset.path, asset.sha256, asset.origin)
+    torch.manual_seed(address(config.train.seed, "weights"))
+    networks = build_networks(arch, options, image, config.model.latent_dim, device)
+    arch.calibrate(networks, mean)
+    try:
+        _check_networks(networks, image, config.model.latent_dim, device)
+        return assemble(arch, options, objective, networks, config.train)
+    except PluginError as error:
+        raise PluginError(
+            f"The architecture '{config.arch.name}' {error.problem}",
+            "Its author has to keep the contract of gancli.plugin; `gancli plugin check` tells more.",
+        ) from error
+
+
+def build_networks(
+    arch: Architecture[Any], options: ArchConfig, image: ImageSpec, latent_dim: int, device: torch.device
+) -> Networks:
+    """All networks of an architecture, on a device."""
+    made = arch.build(options, image, latent_dim)
+    others = {name: network.to(device) for name, network in made.others.items()}
+    return Networks(made.generator.to(device), made.discriminator.to(device), others, made.ema)
+
+
+def assemble(
+    arch: Architecture[Any], options: ArchConfig, objective: Objective, networks: Networks, train: TrainConfig
+) -> tuple[TrainingState, tuple[Update, ...]]:
+    """Networks with their optimisers and EMAs, and the updates of a step.
+
+    Raises:
+        PluginError: the updates or the names of the networks do not keep the contract.
+    """
+    updates = tuple(arch.updates(options, objective, *goodfellow_2014(objective, train.discriminator_updates)))
+    named = {"generator": networks.generator, "discriminator": networks.discriminator, **networks.others}
+    _check_updates(updates, networks, named)
+    trained: dict[str, Trained] = {}
+    frozen: dict[str, torch.nn.Module] = {}
+    for name, network in named.items():
+        if any(name in update.networks for update in updates):
+            groups = arch.parameter_groups(options, name, network)
+            optimizer = load_optimizer(train, name).build(groups, train.learning_rate, train.betas)
+            trained[name] = Trained(network, optimizer)
+        else:
+            frozen[name] = network.eval().requires_grad_(False)
+    averages = {name: Average(named[name]) for name in ("generator", *networks.ema)}
+    return TrainingState(trained, averages, frozen), updates
+
+
+def kinds_of_steps(updates: Sequence[Update]) -> list[int]:
+    """The first step of each kind, by the loss terms that are due in it: those to rehearse before a run.
+
+    >>> from gancli.plugin import LossTerm, Update
+    >>> kinds_of_steps([Update(("generator",), (LossTerm("a", abs), LossTerm("b", abs, every=4)))])
+    [0, 1]
+    """
+    intervals = [term.every for update in updates for term in update.losses]
+    first: dict[tuple[bool, ...], int] = {}
+    for step in range(min(math.lcm(*intervals), 1000)):
+        due = (
+            (step * update.repeats + repeat) % term.every == 0
+            for update in updates
+            for repeat in range(update.repeats)
+            for term in update.losses
+        )
+        first.setdefault(tuple(due), step)
+    return sorted(first.values())
+
+
+def _check_asset(name: str, path: Any, sha256: str, origin: str) -> None:  # noqa: ANN401  (a plugin's)
+    try:
+        with path.open("rb") as file:
+            found = file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise PluginError(f"The pretrained weights '{name}' are missing: '{path}' cannot be read.", origin) from error
+    if found != sha256:
+        raise PluginError(f"'{path}' is not the file '{name}': its SHA-256 is {found}, not {sha256}.", origin)
+
+
+@torch.no_grad()
+def _check_networks(networks: Networks, image: ImageSpec, latent_dim: int, device: torch.device) -> None:
+    """Run generator and discriminator once on two images, in eval mode, so that nothing in them changes."""
+    try:
+        fake = networks.generator.eval()(*example_inputs(image, latent_dim, 2, device))
+        shown = torch.zeros(2, *image.shape, device=device)
+        logits = networks.discriminator.eval()(shown, *example_conditions(image, 2, device))
+    except Exception as error:
+        raise PluginError(f"fails on two images of {image}: {type(error).__name__}: {error}.") from error
+    if fake.shape != (2, *image.shape) or not fake.dtype.is_floating_point:
+        raise PluginError(f"generates {fake.dtype} {tuple(fake.shape)}, not float32 {(2, *image.shape)}.")
+    if logits.ndim not in (1, 2) or len(logits) != 2:  # noqa: PLR2004  (the two images)
+        raise PluginError(f"has logits of shape {tuple(logits.shape)} for two images, not (2,) or (2, k).")
+    for network in (networks.generator, networks.discriminator, *networks.others.values()):
+        network.train()
+
+
+def _check_updates(updates: Sequence[Update], networks: Networks, named: dict[str, torch.nn.Module]) -> None:
+    if len(named) < 2 + len(networks.others):
+        raise PluginError("names another network 'generator' or 'discriminator'.")
+    for name in networks.others:
+        if not _NAME.fullmatch(name) or name in _RESERVED or name.startswith("ema_"):
+            raise PluginError(f"names a network '{name}', not lower-case letters, digits and underscores.")
+    wanted = {name for update in updates for name in update.networks}
+    if unknown := sorted((wanted | set(networks.ema)) - named.keys()):
+        raise PluginError(f"has no network '{unknown[0]}', which its updates or EMAs name.")
+    if "generator" not in wanted:
+        raise PluginError("has no update that trains the generator.")
+    names = [update.name for update in updates]
+    terms = [term.name for update in updates for term in update.losses]
+    for what, found in (("updates of", names), ("loss terms named", terms)):
+        if twice := next((name for name in found if found.count(name) > 1), None):
+            raise PluginError(f"has two {what} '{twice}'.")

@@ -1,0 +1,83 @@
+"""What one update of one micro-batch has computed so far: :class:`gancli.plugin.StepContext`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from torch import Tensor, nn
+
+__all__ = ["Context"]
+
+
+@dataclass
+class Context:
+    """See :class:`gancli.plugin.StepContext`, which describes what loss terms read.
+
+    Attributes:
+        networks: every network by name.
+        generate: forward pass of the generator, in its precision.
+        judge: forward pass of the discriminator, in its precision, behind the augmentation.
+        trained: the names of the networks that the update trains.
+        real: real images, float32 ``(n, c, h, w)`` in [-1, 1].
+        z: latents ``(n, latent_dim)``.
+        conditions: labels, source images, both, or nothing.
+        second_order: whether a term differentiates gradients again.
+        joint: whether D sees real and fake images in one batch in its own update, which is faster.
+    """
+
+    networks: Mapping[str, nn.Module]
+    generate: Callable[..., Tensor]
+    judge: Callable[..., Tensor]
+    trained: Collection[str]
+    real: Tensor
+    z: Tensor
+    conditions: tuple[Tensor, ...]
+    second_order: bool
+    joint: bool
+
+    @cached_property
+    def fake(self) -> Tensor:
+        """G(z), float32: with its gradient if G is trained, else a constant."""
+        trained = "generator" in self.trained
+        with torch.set_grad_enabled(trained):
+            fake = self.generate(self.z, *self.conditions).float()
+        return fake if trained else fake.requires_grad_(self.second_order)
+
+    @cached_property
+    def real_logits(self) -> Tensor:
+        """D(x)."""
+        return self._both[0] if "discriminator" in self.trained else self.discriminate(self.real)
+
+    @cached_property
+    def fake_logits(self) -> Tensor:
+        """D(G(z))."""
+        return self._both[1] if "discriminator" in self.trained else self.discriminate(self.fake)
+
+    @cached_property
+    def _both(self) -> tuple[Tensor, Tensor]:
+        if not self.joint:  # batch normalisation in D wants batches of one kind
+            return self.discriminate(self.real), self.discriminate(self.fake)
+        logits = self.discriminate(torch.cat([self.real, self.fake]))
+        return logits[: len(self.real)], logits[len(self.real) :]
+
+    def discriminate(self, images: Tensor) -> Tensor:
+        """D's logits of images that belong to the conditions of this micro-batch, once or several times."""
+        copies = len(images) // len(self.real)
+        conditions = self.conditions if copies == 1 else [torch.cat([each] * copies) for each in self.conditions]
+        return self.judge(images, *conditions).float()
+
+    def network(self, name: str) -> nn.Module:
+        """A network by name."""
+        return self.networks[name]
+
+    @property
+    def judged(self) -> bool:
+        """Whether D's logits of both real and generated images have been computed."""
+        return {"real_logits", "fake_logits"} <= vars(self).keys()

@@ -1,0 +1,88 @@
+"""Directions in latent space that change images most, ordered by their effect.
+
+The principal components of the generator's Jacobian J = dG / dp at many seeds: the eigenvectors of the mean of J^T J, with
+the square roots of their eigenvalues as strengths (Ramesh et al., 2018, "A Spectral Regularizer for Unsupervised
+Disentanglement"; for the first layer alone it is the closed form of Shen & Zhou, 2021, SeFa). p is w where the generator
+has a mapping network, else z.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from gancli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from gancli.models.model import Model
+
+__all__ = ["SEEDS", "Directions", "find_directions"]
+
+SEEDS = 64
+"""Seeds at which the Jacobian is taken."""
+
+STEP = 0.05
+"""Of the central differences, in units of the latent's standard deviation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Directions:
+    """Directions of a model.
+
+    Attributes:
+        vectors: ``(k, d)``, each as long as one standard deviation of p.
+        strengths: ``(k,)``: root mean square change of an image per vector, pixels in [-1, 1]; falling.
+        space: ``w`` or ``z``.
+    """
+
+    vectors: Tensor
+    strengths: Tensor
+    space: str
+
+
+@torch.no_grad()
+def find_directions(
+    model: Model,
+    count: int,
+    *,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Directions:
+    """The ``count`` directions of the largest effect, at the images of :data:`SEEDS` seeds.
+
+    Raises:
+        UsageError: there are not so many.
+    """
+    labels = model.classes(SEEDS)
+    points = model.points(range(seed, seed + SEEDS), labels)
+    own = None if labels is None else torch.tensor(list(labels))
+    dimensions = points.shape[1]
+    if not 1 <= count <= dimensions:
+        raise UsageError(
+            f"{count} directions cannot be found.", f"The latent has {dimensions} dimensions: ask for 1 to as many."
+        )
+    spread = points.std(0).mean() if model.two_stage else torch.tensor(1.0)
+    step = STEP * spread
+    gram = torch.zeros(dimensions, dimensions, dtype=torch.float64)
+    for start in range(0, SEEDS, part := max(1, SEEDS // 8)):
+        at, label = points[start : start + part], None if own is None else own[start : start + part]
+        columns = []
+        for axis in range(dimensions):
+            shift = torch.zeros(dimensions)
+            shift[axis] = step
+            difference = model.render(at + shift, label) - model.render(at - shift, label)
+            columns.append((difference / (2 * STEP)).flatten(1).cpu())
+        jacobian = torch.stack(columns, 2).double()
+        gram += torch.einsum("npi,npj->ij", jacobian, jacobian) / (SEEDS * jacobian.shape[1])
+        progress(min(SEEDS, start + part), SEEDS)
+    values, vectors = torch.linalg.eigh(gram)
+    vectors, values = vectors.flip(1)[:, :count].T, values.flip(0)[:count]
+    largest = vectors.abs().argmax(1, keepdim=True)
+    vectors = vectors * vectors.gather(1, largest).sign()  # of the two opposite vectors always the same one
+    return Directions((vectors * spread).float(), values.clamp(min=0).sqrt().float(), "w" if model.two_stage else "z")

@@ -1,0 +1,108 @@
+"""StyleGAN2 (Karras et al., 2020, "Analyzing and Improving the Image Quality of StyleGAN") at small scale.
+
+As published: a mapping network, modulated and demodulated convolutions, noise inputs, skip outputs in the generator, a
+residual discriminator with minibatch standard deviation, equalised learning rates, style mixing, lazy R1 and lazy path
+length regularisation. Smaller than published: channels and mapping depth, so that 28 and 32 pixels train on a CPU.
+
+This module is light; torch is imported by ``gancli_style.networks``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from gancli.plugin import ArchConfig, Architecture, Defaults, LossTerm, Networks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gancli.plugin import ImageSpec, Objective, Update
+
+__all__ = ["Style", "StyleConfig"]
+
+SMALLEST, LARGEST = 16, 256
+"""Shortest and longest side, in pixels."""
+
+
+class StyleConfig(ArchConfig):
+    """Options of the style-based architecture."""
+
+    channels: int = Field(16, ge=4, le=512, description="channels at full resolution; doubled whenever the size is halved")
+    max_channels: int = Field(128, ge=4, le=2048, description="no resolution has more channels than this")
+    w_dim: int = Field(64, ge=4, le=1024, description="dimensions of w")
+    mapping_layers: int = Field(4, ge=1, le=16, description="layers of the mapping network; 8 as published")
+    mapping_lr_scale: float = Field(0.01, gt=0, le=1, description="factor of the mapping network's learning rate")
+    mixing: float = Field(0.9, ge=0, le=1, description="probability of style mixing while training")
+    path_length_weight: float = Field(2.0, ge=0, le=1e3, description="weight of path length regularisation; 0: off")
+    path_length_interval: int = Field(4, ge=1, le=1000, description="updates of G per evaluation of the path length")
+    group_size: int = Field(4, ge=1, le=64, description="images per group of the minibatch standard deviation")
+    class_dim: int = Field(32, ge=1, le=4096, description="dimensions of the class embedding (conditional models)")
+
+
+class Style(Architecture[StyleConfig]):
+    """A style-based generator against a residual discriminator."""
+
+    api = 2
+    summary = "Style-based generator (StyleGAN2, Karras et al., 2020)"
+    Config = StyleConfig
+    defaults: ClassVar[Defaults] = {
+        "model.latent_dim": 64,
+        "objective.r1_gamma": 0.2,
+        "objective.penalty_interval_steps": 16,
+        "train.batch_size": 32,
+        "train.learning_rate": 2.5e-3,
+        "train.images": 300_000,
+        "train.learning_rate_decay": 0.3,
+        "train.ema_halflife_images": 10_000,
+        "train.real_fake_batch": "separate",  # the minibatch standard deviation is of real or of generated images
+    }
+
+    def supports(self, config: StyleConfig, image: ImageSpec) -> str | None:  # noqa: ARG002  (the size alone decides)
+        """None if both sides can be halved until the shorter one is 4 to 7 pixels."""
+        if _halvings(image) is not None:
+            return None
+        return (
+            f"A base whose shorter side is 4 to 7 pixels is doubled, up to sides of {SMALLEST} to {LARGEST}, which never gives "
+            f"{image}."
+        )
+
+    def build(self, config: StyleConfig, image: ImageSpec, latent_dim: int) -> Networks:
+        """Both networks, freshly initialised."""
+        from gancli_style.networks import StyleDiscriminator, StyleGenerator
+
+        halvings = _halvings(image)
+        if halvings is None:
+            raise ValueError(self.supports(config, image))
+        generator = StyleGenerator(config, image, latent_dim, halvings)
+        return Networks(generator, StyleDiscriminator(config, image, halvings))
+
+    def updates(
+        self,
+        config: StyleConfig,
+        objective: Objective,  # noqa: ARG002  (its losses are in the two updates)
+        discriminator: Update,
+        generator: Update,
+    ) -> Sequence[Update]:
+        """The objective's updates; path length regularisation in G's."""
+        if not config.path_length_weight:
+            return discriminator, generator
+        from gancli_style.networks import path_length
+
+        term = LossTerm("path_length", path_length, config.path_length_weight, config.path_length_interval, second_order=True)
+        return discriminator, replace(generator, losses=(*generator.losses, term))
+
+
+def _halvings(image: ImageSpec) -> int | None:
+    """How often both sides are halved until the shorter one is 4 to 7 pixels, or None.
+
+    >>> from gancli.plugin import ImageSpec
+    >>> [_halvings(ImageSpec(1, side, side)) for side in (16, 28, 30, 32, 64, 256)]
+    [2, 2, None, 3, 4, 6]
+    """
+    sides = image.height, image.width
+    times = min(sides).bit_length() - 3
+    fits = all(SMALLEST <= side <= LARGEST and side % 2**times == 0 for side in sides)
+    return times if fits else None

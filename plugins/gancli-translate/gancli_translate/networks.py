@@ -1,0 +1,263 @@
+"""The networks of :mod:`gancli_translate`. All are fully convolutional: they take images of any size."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gancli.plugin import ImageSpec
+
+__all__ = ["Heads", "PatchDiscriminator", "ResidualGenerator", "UNet", "sized"]
+
+SLOPE = 0.2
+
+
+def sized(image: ImageSpec, channels: int | None, blocks: int | None) -> tuple[int, int]:
+    """Channels and residual blocks that suit the size of the images, where none were chosen."""
+    side = min(image.height, image.width)
+    suited = 16 if side < 64 else 32 if side < 128 else 64  # noqa: PLR2004  (as the option says)
+    depth = 3 if side < 64 else 6 if side < 256 else 9  # noqa: PLR2004
+    return channels or suited, blocks or depth
+
+
+def padded(images: Tensor, multiple: int) -> Tensor:
+    """Images with mirrored borders on the right and below, so that both sides are multiples."""
+    height, width = images.shape[2:]
+    below, right = -height % multiple, -width % multiple
+    return functional.pad(images, (0, right, 0, below), mode="replicate") if below or right else images
+
+
+def convolution(inputs: int, outputs: int, side: int, stride: int = 1, *, norm: bool = True) -> nn.Sequential:
+    """Mirrored border, convolution, instance normalisation, ReLU."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(inputs, outputs, side, stride, padding=side // 2, padding_mode="reflect", bias=not norm)
+    ]
+    if norm:
+        layers.append(nn.InstanceNorm2d(outputs, affine=True))
+    return nn.Sequential(*layers, nn.ReLU())
+
+
+class Residual(nn.Module):
+    """``x + f(x)``, f of two convolutions with instance normalisation."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = convolution(channels, channels, 3)
+        self.second = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect", bias=False),
+            nn.InstanceNorm2d(channels, affine=True),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n, channels, h, w)`` -> the same shape."""
+        y: Tensor = x + self.second(self.first(x))
+        return y
+
+
+class ResidualGenerator(nn.Module):
+    """``(z, source (n, c, h, w)) -> images (n, c', h, w)``: residual blocks at a quarter of the size (Johnson et al., 2016).
+
+    Args:
+        source: shape of the source images.
+        outputs: channels of the images.
+        channels: channels at full resolution.
+        blocks: residual blocks.
+
+    Attributes:
+        widths: channels of each layer that :meth:`encode` returns.
+    """
+
+    def __init__(self, source: tuple[int, int, int], outputs: int, channels: int, blocks: int) -> None:
+        super().__init__()
+        self.encoder = nn.ModuleList(
+            [
+                convolution(source[0], channels, 7),
+                convolution(channels, 2 * channels, 3, 2),
+                convolution(2 * channels, 4 * channels, 3, 2),
+                *(Residual(4 * channels) for _ in range(blocks)),
+            ]
+        )
+        self.contrasted = (0, 1, 2, 2 + (blocks + 1) // 2)
+        self.widths = [source[0], channels, 2 * channels, 4 * channels, 4 * channels]
+        self.decoder = nn.Sequential(
+            nn.Upsample(scale_factor=2),
+            convolution(4 * channels, 2 * channels, 3),
+            nn.Upsample(scale_factor=2),
+            convolution(2 * channels, channels, 3),
+            nn.Conv2d(channels, outputs, 7, padding=3, padding_mode="reflect"),
+        )
+
+    def encode(self, images: Tensor) -> list[Tensor]:
+        """The images and the features of some layers: what CUT contrasts."""
+        found, x = [images], images
+        for number, layer in enumerate(self.encoder):
+            x = layer(x)
+            if number in self.contrasted:
+                found.append(x)
+            if number == self.contrasted[-1]:
+                break
+        return found
+
+    def translate(self, source: Tensor) -> Tensor:
+        """Images of any size -> images of that size."""
+        x = padded(source, 4)
+        for layer in self.encoder:
+            x = layer(x)
+        images: Tensor = self.decoder(x).tanh()
+        return images[:, :, : source.shape[2], : source.shape[3]]
+
+    def forward(self, z: Tensor, source: Tensor) -> Tensor:  # noqa: ARG002  (there is no noise)
+        """The translated source images; z is not used."""
+        return self.translate(source)
+
+
+class UNet(nn.Module):
+    """``(z, source) -> images``: an encoder and a decoder with skip connections (Ronneberger et al., 2015).
+
+    Args:
+        source: shape of the source images.
+        outputs: channels of the images.
+        channels: channels after the first halving.
+        halvings: how often the size is halved; by default until the shorter side is 2 to 3 pixels.
+        dropout: of the innermost layers of the decoder.
+    """
+
+    def __init__(self, source: tuple[int, int, int], outputs: int, channels: int, halvings: int | None, dropout: float) -> None:
+        super().__init__()
+        self.halvings = halvings or min(source[1:]).bit_length() - 2
+        widths = [min(channels * 2**k, 8 * channels) for k in range(self.halvings)]
+        self.down = nn.ModuleList(
+            self._down(a, b, norm=k > 0) for k, (a, b) in enumerate(zip([source[0], *widths], widths, strict=False))
+        )
+        # What comes up is joined with the encoder's features of the same size, except at the bottom.
+        inputs = [widths[-1], *(2 * width for width in reversed(widths[:-1]))]
+        results = [*reversed(widths[:-1]), channels]
+        self.up = nn.ModuleList(
+            self._up(a, b, dropout if k < min(3, self.halvings - 2) else 0.0)
+            for k, (a, b) in enumerate(zip(inputs, results, strict=True))
+        )
+        self.output = nn.Conv2d(channels, outputs, 3, padding=1)
+
+    @staticmethod
+    def _down(inputs: int, outputs: int, *, norm: bool) -> nn.Sequential:
+        layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, 4, 2, 1), nn.LeakyReLU(SLOPE)]
+        return nn.Sequential(layers[0], nn.GroupNorm(1, outputs), layers[1]) if norm else nn.Sequential(*layers)
+
+    @staticmethod
+    def _up(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
+        return nn.Sequential(
+            nn.Upsample(scale_factor=2),
+            nn.Conv2d(inputs, outputs, 3, padding=1),
+            nn.GroupNorm(1, outputs),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+        )
+
+    def forward(self, z: Tensor, source: Tensor) -> Tensor:  # noqa: ARG002  (the noise is dropout)
+        """The translated source images, of any size; z is not used."""
+        x = padded(source, 2**self.halvings)
+        features: list[Tensor] = []
+        for down in self.down:
+            x = down(x)
+            features.append(x)
+        for k, up in enumerate(self.up):
+            x = up(x if k == 0 else torch.cat([x, features[-1 - k]], 1))
+        images: Tensor = self.output(x).tanh()
+        return images[:, :, : source.shape[2], : source.shape[3]]
+
+
+class Pool(nn.Module):
+    """Earlier translations: each image is shown, or, with probability 1/2, changes places with one of the pool.
+
+    Shrivastava et al., 2017, section 2.3. Images are kept in 8 bits, as those of data sets are.
+    """
+
+    images: Tensor
+    filled: Tensor
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.register_buffer("images", torch.zeros(shape, dtype=torch.uint8))
+        self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """``(n, c, h, w)`` in [-1, 1] -> as many, new and old."""
+        coded = ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+        size, filled = len(self.images), int(self.filled)
+        shown = []
+        for code, image in zip(coded, images, strict=True):
+            place = int(torch.randint(size, ()))
+            swapped = bool(torch.rand(()) < 0.5)  # noqa: PLR2004  (a half)
+            if filled < size:
+                self.images[filled] = code
+                filled += 1
+                shown.append(image)
+            elif swapped:
+                shown.append(self.images[place].float() / 127.5 - 1)
+                self.images[place] = code
+            else:
+                shown.append(image)
+        self.filled.fill_(filled)
+        return torch.stack(shown)
+
+
+class PatchDiscriminator(nn.Module):
+    """images ``(n, c, h, w)`` [, source] -> logits ``(n, k)``, one per patch (Isola et al., 2017).
+
+    Args:
+        inputs: channels of the images.
+        channels: channels after the first halving.
+        layers: halvings.
+        beside: channels of the source images that it sees beside the others; 0: it does not look at them.
+        pool: shape of the pool of earlier translations, or None.
+    """
+
+    def __init__(
+        self, inputs: int, channels: int, layers: int, *, beside: int = 0, pool: tuple[int, ...] | None = None
+    ) -> None:
+        super().__init__()
+        self.beside = beside
+        self.pool = Pool(pool) if pool else None
+        widths = [inputs + beside, *(min(channels * 2**k, 8 * channels) for k in range(layers + 1))]
+        steps: list[nn.Module] = []
+        for k, (a, b) in enumerate(pairwise(widths)):
+            steps.append(nn.Conv2d(a, b, 4, 2 if k < layers else 1, 1))
+            if k:
+                steps.append(nn.InstanceNorm2d(b, affine=True))
+            steps.append(nn.LeakyReLU(SLOPE))
+        self.layers = nn.Sequential(*steps, nn.Conv2d(widths[-1], 1, 4, 1, 1))
+
+    def forward(self, images: Tensor, source: Tensor | None = None) -> Tensor:
+        """The logits of all patches."""
+        if self.beside and source is not None:
+            images = torch.cat([images, source], 1)
+        logits: Tensor = self.layers(images)
+        return logits.flatten(1)
+
+
+class Heads(nn.Module):
+    """For each layer two linear layers, to unit vectors: what CUT compares.
+
+    Args:
+        widths: channels of the layers.
+        outputs: dimensions of the vectors.
+    """
+
+    def __init__(self, widths: Sequence[int], outputs: int) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(
+            nn.Sequential(nn.Linear(width, outputs), nn.ReLU(), nn.Linear(outputs, outputs)) for width in widths
+        )
+
+    def forward(self, features: Sequence[Tensor], locations: Sequence[Tensor]) -> list[Tensor]:
+        """Features ``(n, c, h, w)`` of every layer at locations ``(p,)`` -> unit vectors ``(n, p, outputs)``."""
+        chosen = [each.flatten(2)[:, :, where].transpose(1, 2) for each, where in zip(features, locations, strict=True)]
+        return [functional.normalize(head(each), dim=2) for head, each in zip(self.heads, chosen, strict=True)]
