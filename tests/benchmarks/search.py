@@ -17,7 +17,6 @@ import argparse
 import json
 import math
 import statistics
-import sys
 import time
 from dataclasses import dataclass, field
 from functools import cache
@@ -28,8 +27,8 @@ import torch
 from lab import Step, precondition
 
 from gancli.config.resolve import resolve
+from gancli.config.schema import DataConfig
 from gancli.data import load_images
-from gancli.gan.state import Average
 from gancli.images import grid, to_bytes, to_picture
 from gancli.metrics import manifolds
 from gancli.metrics.digits import DigitExtractor
@@ -40,17 +39,21 @@ from gancli.metrics.probe import Probe
 from gancli.metrics.random_ import RandomExtractor
 from gancli.randomness.latents import latents
 from gancli.training import setup
+from gancli.training.sizing import load_suited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from torch import Tensor
 
+    from gancli.config.schema import RunConfig
+    from gancli.data import Loaded
+    from gancli.data.watch import Watch
     from gancli.training.setup import Game
 
 HERE = Path(__file__).parent
 RESULTS = "results.jsonl"
-LAB = "lab."
+LAB, COST = "lab.", "cost="
 MEASURED_AT = (0.25, 0.5, 0.625, 0.75, 1.0)
 """Fractions of the budget after which FD is measured. .625 is five minutes of eight."""
 PICTURES = 10_000
@@ -68,14 +71,17 @@ class Candidate:
     name: str
     settings: tuple[str, ...] = ()
     levers: dict[str, Any] = field(default_factory=dict)
+    cost: float | None = None
+    """Processor time of an image, as a multiple of the default's, if it is known: `cost=0.66`."""
 
     @classmethod
     def parse(cls, line: str) -> Candidate:
         """From `name: train.learning_rate=2e-3 lab.step="single"`."""
         name, _, words = line.partition(":")
-        settings = [word for word in words.split() if not word.startswith(LAB)]
+        settings = [word for word in words.split() if not word.startswith((LAB, COST))]
+        cost = next((float(word.removeprefix(COST)) for word in words.split() if word.startswith(COST)), None)
         levers = dict(word.removeprefix(LAB).split("=", 1) for word in words.split() if word.startswith(LAB))
-        return cls(name.strip(), tuple(settings), {key: json.loads(value) for key, value in levers.items()})
+        return cls(name.strip(), tuple(settings), {key: json.loads(value) for key, value in levers.items()}, cost)
 
     def game(self, dataset: str, seed: int, steps: int | None = None) -> tuple[Game, Step]:
         """The training, set up by the library, and the step to take."""
@@ -84,7 +90,6 @@ class Candidate:
         config = resolve(assignments=[*common, *DENSE_DEFAULTS, *self.settings], environment={}).config
         game = setup.set_up(config)
         precondition(game)
-        game.state.average = Average(game.state.players["generator"].network)
         return game, Step(game, steps or 1, **self.levers)
 
 
@@ -116,30 +121,18 @@ def relative_cost(candidate: Candidate, dataset: str) -> float:
     return statistics.median(ratios)
 
 
-@cache
-def load(dataset: str, split: str) -> Tensor:
-    """The images of a split, uint8; they are read once."""
-    return _load_once(dataset, split).images.images
+_loaded: dict[str, Loaded] = {}
 
 
-_loaded: dict[str, Any] = {}
-_load_suited = setup.load_suited
-
-
-def _load_suited_once(config: Any, watch: Any) -> Any:
+def _load_once(config: RunConfig, watch: Watch) -> tuple[RunConfig, Loaded]:
+    """Training images are read once per data set: many trainings follow each other in one process."""
     name = config.data.dataset
     if name not in _loaded:
-        _loaded[name] = _load_suited(config, watch)[1]
+        _loaded[name] = load_suited(config, watch)[1]
     return config, _loaded[name]
 
 
-def _load_once(dataset: str, split: str) -> Any:
-    from gancli.config.schema import DataConfig
-
-    return load_images(DataConfig(dataset=dataset), split)
-
-
-setup.load_suited = _load_suited_once
+setup.load_suited = _load_once
 
 
 class Judge:
@@ -147,14 +140,14 @@ class Judge:
 
     def __init__(self, dataset: str, training: Tensor) -> None:
         self.probe = Probe.for_data(dataset, training)
-        self.test = load(dataset, "test")
+        test = load_images(DataConfig(dataset=dataset), "test").images.images
         self.random = RandomExtractor.for_data(training)
         self.random_moments = Moments.of([read(self.random, batches(some_of(training, PICTURES))).features])
         self.digits = DigitExtractor() if dataset == "mnist" else None
         main: Extractor = self.digits or self.random
         self.main = main
         self.main_moments = self.digits.training_moments() if self.digits else self.random_moments
-        self.real = read(main, batches(some_of(self.test, PICTURES))).features
+        self.real = read(main, batches(some_of(test, PICTURES))).features
 
     def measure(self, images: Sequence[Tensor]) -> dict[str, float]:
         """Figures of 10,000 images."""
@@ -192,7 +185,7 @@ def draw(game: Game, count: int, start: int = FIRST_SEED) -> Iterator[Tensor]:
     """Images of the EMA generator, of latents that are always the same."""
     for first in range(start, start + count, 250):
         seeds = range(first, min(first + 250, start + count))
-        yield game.state.average.network(torch.from_numpy(latents(seeds, game.config.model.latent_dim)))
+        yield game.state.ema(torch.from_numpy(latents(seeds, game.config.model.latent_dim)))
 
 
 def train(
@@ -266,7 +259,7 @@ def result(
     """What is known of this training; else it is done now."""
     row = next((r for r in known if _key(r) == (candidate.name, asked.dataset, budget, seed)), None)
     if row is None:
-        cost = next((r["cost"] for r in known if r["name"] == candidate.name), None)
+        cost = candidate.cost or next((r["cost"] for r in known if r["name"] == candidate.name), None)
         first = next((r for r in known if _key(r) == (DEFAULT.name, asked.dataset, budget, seed)), None)
         hopeless = {at: value * asked.patience for at, value in first["curve"].items()} if first else {}
         cost = cost or relative_cost(candidate, asked.dataset)
