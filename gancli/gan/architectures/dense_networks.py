@@ -55,26 +55,27 @@ def _initialise(network: nn.Module, scheme: str, negative_slope: float) -> None:
 
 
 class _Grid:
-    """The patches of ``size`` x ``size`` pixels that an image is cut into, padded with zeros to a whole number of them."""
+    """The patches of ``size`` x ``size`` pixels that an image is cut into; the first begin ``shift`` pixels before it."""
 
-    def __init__(self, image: ImageSpec, size: int) -> None:
-        self.image, self.size = image, size
-        self.rows, self.columns = -(-image.height // size), -(-image.width // size)
+    def __init__(self, image: ImageSpec, size: int, shift: int = 0) -> None:
+        self.image, self.size, self.shift = image, size, shift
+        self.rows, self.columns = (-(-(side + shift) // size) for side in (image.height, image.width))
         self.count, self.pixels = self.rows * self.columns, image.channels * size**2
 
     def cut(self, images: Tensor) -> Tensor:
-        """Images ``(n, c, h, w)`` -> patches ``(n, count, pixels)``."""
-        image, size = self.image, self.size
-        images = pad(images, (0, self.columns * size - image.width, 0, self.rows * size - image.height))
+        """Images ``(n, c, h, w)`` -> patches ``(n, count, pixels)``; zeros are beyond the border."""
+        image, size, near = self.image, self.size, self.shift
+        far = (self.columns * size - near - image.width, self.rows * size - near - image.height)
+        images = pad(images, (near, far[0], near, far[1]))
         patches = images.reshape(-1, image.channels, self.rows, size, self.columns, size).permute(0, 2, 4, 1, 3, 5)
         return patches.reshape(-1, self.count, self.pixels)
 
     def join(self, patches: Tensor) -> Tensor:
-        """Squares ``(n, count, pixels)`` -> images ``(n, c, h, w)``."""
-        image, size = self.image, self.size
+        """Patches ``(n, count, pixels)`` -> images ``(n, c, h, w)``."""
+        image, size, near = self.image, self.size, self.shift
         patches = patches.reshape(-1, self.rows, self.columns, image.channels, size, size).permute(0, 3, 1, 4, 2, 5)
         images = patches.reshape(-1, image.channels, self.rows * size, self.columns * size)
-        return images[:, :, : image.height, : image.width]
+        return images[:, :, near : near + image.height, near : near + image.width]
 
 
 class _FromPixels(nn.Module):
@@ -149,7 +150,7 @@ class DenseDiscriminator(nn.Module):
             return [nn.LeakyReLU(config.negative_slope), *([nn.Dropout(config.dropout)] if config.dropout else [])]
 
         if config.patch_size:
-            grid = _Grid(image, config.patch_size)
+            grid = _Grid(image, config.patch_size + 1, (config.patch_size + 1) // 2)
             widths = (grid.count * config.patch_units, *config.discriminator_widths)
             self.hidden = nn.Sequential(_FromPixels(grid, config.patch_units), *after(), *_hidden(widths, after))
         else:
