@@ -99,11 +99,16 @@ def refuse_huge_grid(n: int, height: int, width: int, columns: int | None = None
 
 def save_png(pixels: NDArray[np.uint8], target: BinaryIO, metadata: dict[str, Any] | None = None) -> None:
     """Write uint8 ``(h, w, c)`` as PNG, with ``metadata`` as JSON in the text chunk ``gancli``."""
+    to_picture(pixels).save(target, format="PNG", pnginfo=png_metadata(metadata or {}))
+
+
+def png_metadata(metadata: dict[str, Any]) -> PngImagePlugin.PngInfo:
+    """The text chunks of a PNG that says how it was made; none if there is nothing to say."""
     chunks = PngImagePlugin.PngInfo()
     if metadata:
         chunks.add_text("Software", f"gancli {metadata.get('gancli', '')}".strip())
         chunks.add_text(_KEY, json.dumps(metadata, ensure_ascii=True))
-    to_picture(pixels).save(target, format="PNG", pnginfo=chunks)
+    return chunks
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

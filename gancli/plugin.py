@@ -10,6 +10,8 @@ gancli.architectures   :class:`Architecture`   networks, and the updates that tr
 gancli.objectives      :class:`Objective`      adversarial losses and gradient penalties
 gancli.optimizers      :class:`Optimizer`      optimisers
 gancli.datasets        :class:`Dataset`        images
+gancli.loggers         :class:`Logger`         other places where a training is recorded
+gancli.exporters       :class:`Exporter`       file formats for trained generators
 =====================  ======================  ================================================
 
 The name by which users choose a plugin is the name of its entry point, and stands nowhere else.
@@ -44,28 +46,57 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, run
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gancli.events import (
+    Alarm,
+    CheckpointSaved,
+    EpochEnded,
+    Event,
+    IntervalEnded,
+    Preparing,
+    PreviewWritten,
+    Progress,
+    RunEnded,
+    RunStarted,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
 __all__ = [
     "API",
+    "Alarm",
     "ArchConfig",
     "Architecture",
     "Asset",
+    "CheckpointSaved",
     "Dataset",
     "Defaults",
+    "Draw",
+    "EpochEnded",
+    "Event",
+    "Exporter",
     "ImageSet",
     "ImageSpec",
+    "IntervalEnded",
+    "Logger",
     "LossTerm",
     "Networks",
     "Objective",
     "Optimizer",
     "Penalty",
+    "Preparing",
+    "PreviewWritten",
+    "Progress",
+    "RunEnded",
+    "RunStarted",
     "StepContext",
+    "TrainedGenerator",
     "TwoStageGenerator",
     "Update",
 ]
@@ -91,6 +122,7 @@ class ArchConfig(BaseModel):
 
 
 ConfigT = TypeVar("ConfigT", bound=ArchConfig)
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +164,10 @@ class Networks:
     then source images ``(n, *image.source)`` if it translates images, else nothing. A network that
     has no use for one of them takes and ignores it.
 
+    Buffers that a forward pass changes are stored in checkpoints. Those of floating point are averaged
+    over micro-batches, as running means want it; others, a pool of images say, suit only
+    ``train.accumulate = 1`` on one process.
+
     Attributes:
         generator: ``(z (n, latent_dim), *conditions) -> images (n, c, h, w)``. Values outside [-1, 1]
             are clamped when they become pixels. It may be a :class:`TwoStageGenerator`. If all that
@@ -141,7 +177,9 @@ class Networks:
             sigmoid. k logits per image are averaged in the loss, as a patch discriminator's are.
         others: further networks. Those that an :class:`Update` names are trained and stored in
             checkpoints. The others are frozen: in eval mode, without gradients, and stored as a
-            SHA-256 of their weights only, since :meth:`Architecture.build` makes them again.
+            SHA-256 of their weights only, since :meth:`Architecture.build` makes them again. A network
+            that looks through another one, as D does through frozen features, keeps it in a tuple,
+            so that torch does not take its weights for its own.
         ema: which of ``others`` have an EMA besides the generator, because they generate images too.
     """
 
@@ -211,6 +249,17 @@ class StepContext(Protocol):
 
     def network(self, name: str) -> nn.Module:
         """A network by name, for its other methods and for further forward passes."""
+
+    def once(self, compute: Callable[[StepContext], ResultT]) -> ResultT:
+        """``compute(context)``, computed once per micro-batch and update, for what several terms read.
+
+        CycleGAN's G(F(y)) and D(F(y)), for instance, share F(y)::
+
+            def translated_back(s):
+                return s.network("back")(s.z, s.real)
+            ...
+            s.once(translated_back)
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,6 +438,8 @@ class Objective(ArchConfig, ABC):
     api: ClassVar[int]
     summary: ClassVar[str]
     defaults: ClassVar[Mapping[str, Any]] = {}
+    probabilities: ClassVar[bool] = False
+    """Whether s(D(x)) estimates the probability that x is real, so that it is worth showing as one: of the logistic loss."""
 
     r1_gamma: float = Field(0.0, ge=0, le=1e4, description="weight of R1, the squared gradient of D at real images; 0: off")
     r2_gamma: float = Field(0.0, ge=0, le=1e4, description="weight of R2, the squared gradient of D at fake images; 0: off")
@@ -489,3 +540,124 @@ class Dataset(ABC):
     @abstractmethod
     def load(self, split: str = "train") -> ImageSet:
         """The images of ``split`` (``"train"`` or ``"test"``). No network access without telling the user first."""
+
+
+class Draw(Protocol):
+    """A function that draws: latents ``(n, latent_dim)`` and, for a conditional model, labels ``(n,)`` -> images."""
+
+    def __call__(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None, /) -> NDArray[np.float32]:
+        """Images, float32 ``(n, c, h, w)`` in [-1, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedGenerator:
+    """A trained generator, as an :class:`Exporter` gets it.
+
+    Attributes:
+        network: ``(n, latent_dim)`` [, labels ``(n,)``] -> images ``(n, c, h, w)``; in evaluation mode, on the CPU.
+        latent_dim: dimensions of z.
+        image: channels, height, width and number of classes of the images.
+        class_names: one name per class; empty for an unconditional model.
+        metadata: what a file should say about its model, as JSON: ``gancli`` (the version), ``run``, ``step``,
+            ``weights``, ``digest`` (SHA-256), ``arch``, ``image``, ``classes``, ``latent_dim`` and ``dataset``.
+        arch_file: ``FILE.py:CLASS`` where the architecture was a file, which is needed to build the network again.
+    """
+
+    network: nn.Module
+    latent_dim: int
+    image: ImageSpec
+    class_names: tuple[str, ...]
+    metadata: Mapping[str, Any]
+    arch_file: str | None = None
+
+    def draw(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """Images of given latents, as :class:`Draw` has it."""
+        import torch
+
+        inputs = [torch.from_numpy(given) for given in (z, labels) if given is not None]
+        with torch.no_grad():
+            images: NDArray[np.float32] = self.network(*inputs).float().numpy()
+        return images
+
+
+class Exporter(ABC, Generic[ConfigT]):
+    """A file format for trained generators. Subclasses are named by an entry point of the group ``gancli.exporters``.
+
+    The name of the entry point is the suffix: ``toy`` writes ``gancli export -o generator.toy``. A second form of a
+    format has a name such as ``onnx-int8``; it writes ``.onnx`` too, with ``--format onnx-int8``.
+
+    gancli does the rest: ``path`` is a scratch file beside the target; what was written is loaded again and compared with
+    the generator on fresh latents, in batches of several sizes; only then does it take the target's place.
+    """
+
+    api: ClassVar[int]
+    summary: ClassVar[str]
+    """One line for listings: what the format is for."""
+    Options: ClassVar[type[ArchConfig]] = ArchConfig
+    """The Pydantic model of what can be set by ``gancli export -s key=value``; by default nothing."""
+    extra: ClassVar[str] = ""
+    """The extra of gancli that installs ``packages``, for gancli's own exporters."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Top-level modules that are imported and may be missing."""
+
+    @abstractmethod
+    def export(self, generator: TrainedGenerator, path: Path, options: ConfigT) -> None:
+        """Write the generator to ``path``, which does not exist: a file, or a folder with everything in it.
+
+        Raises:
+            ExportError: the format cannot express the generator.
+        """
+
+    @abstractmethod
+    def load(self, path: Path, generator: TrainedGenerator) -> Draw:
+        """What draws the images of the file at ``path``, by the means of whoever will read it.
+
+        ``generator`` is the one that was exported, for what a file does not say; its weights are not to be used.
+        """
+
+    def stamp(self, path: Path, difference: float) -> None:
+        """Store the largest difference to the generator, in [-1, 1], in the file's own metadata; by default nowhere."""
+
+    def tolerance(self, options: ConfigT) -> float:  # noqa: ARG002  (for subclasses)
+        """Largest difference to the generator that is allowed, in [-1, 1].
+
+        The default is for images computed in float32 by other means: sums in another order differ by some 1e-6; one level
+        of 8 bits is 7.8e-3, so that at most one pixel in a hundred rounds to the neighbouring level.
+        """
+        return 1e-4
+
+
+class Logger(ABC):
+    """Writes down somewhere else what happens during a training. Named by an entry point of ``gancli.loggers``.
+
+    A logger runs in a thread of its own, which takes one event after the other (see :mod:`gancli.events`), all but
+    :class:`Progress` and :class:`Preparing`. It may take its time: training does not wait for it. What it raises is shown as
+    an alarm, once, and it gets no more events. It keeps off stdout, which carries results only::
+
+        class Csv(Logger):
+            api = 2
+            summary = "Losses as comma-separated values"
+
+            def log(self, event: Event) -> None:
+                match event:
+                    case RunStarted(run=run):
+                        self.file = (run / "losses.csv").open("a")
+                    case IntervalEnded(step=step, metrics=metrics):
+                        print(step, *metrics.values(), sep=",", file=self.file)
+
+            def close(self) -> None:
+                self.file.close()
+
+    The constructor takes no arguments; it may refuse early, by :class:`gancli.errors.GancliError`, what cannot work.
+    """
+
+    api: ClassVar[int]
+    summary: ClassVar[str]
+    defaults: ClassVar[Mapping[str, Any]] = {}
+
+    @abstractmethod
+    def log(self, event: Event) -> None:
+        """Take one event. :class:`RunStarted`, with the settings, is the first."""
+
+    def close(self) -> None:  # noqa: B027  (optional)
+        """Finish: no event follows, whether the run has ended or failed."""

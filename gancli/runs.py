@@ -4,7 +4,8 @@
         run.json        status, versions, plugin, device, times, command line
         config.json     the whole configuration; `gancli train -c` repeats the run
         metrics.jsonl   one row per interval, per epoch and per alarm
-        losses.png      both losses over the run
+        times.jsonl     when each of these rows was measured
+        losses.png      losses and the distance to the data over the run
         samples/        000468.png ...: always the same latents
         checkpoints/    see gancli.checkpoint
         log.txt         what was said while training
@@ -18,7 +19,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import time
 from dataclasses import dataclass
 from errno import EEXIST
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from gancli.errors import RunError, StorageError, UsageError, did_you_mean
-from gancli.storage.disk import explain, explained, make_directories, write_atomically
+from gancli.storage.disk import explain, explained, make_directories, remove, write_atomically
 
 __all__ = [
     "RunDirectory",
@@ -71,6 +71,11 @@ class RunDirectory:
     def metrics_path(self) -> Path:
         """``metrics.jsonl``."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def times_path(self) -> Path:
+        """``times.jsonl``."""
+        return self.path / "times.jsonl"
 
     @property
     def losses_path(self) -> Path:
@@ -248,6 +253,8 @@ def _latest(runs_dir: Path) -> RunDirectory:
     if _NAME.fullmatch(name) and (runs_dir / name).is_dir():
         return RunDirectory(runs_dir / name)
     runs = list_runs(runs_dir)
+    if len(runs) == 1:
+        return runs[0]
     if runs:
         raise RunError(
             f"No last run is known in '{runs_dir}'.", f"Name one, such as --run {runs[0].name}; see `gancli runs list`."
@@ -293,8 +300,9 @@ def remove_run(run: RunDirectory) -> None:
         raise RunError(
             f"'{run.path}' has neither run.json nor run.lock.", "No training made it: delete it by hand if you want to."
         )
-    with RunLock(run.lock_path):
-        try:
-            shutil.rmtree(run.path)
-        except OSError as error:
-            raise explain(error, run.path) from error
+    with explained(run.path):
+        with RunLock(run.lock_path):
+            for path in run.path.iterdir():
+                if path != run.lock_path:
+                    remove(path)
+        remove(run.path)  # after the lock, which Windows does not remove while it is held

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
+import shlex
 
-__all__ = ["duration", "loss", "printable", "score"]
+__all__ = ["distance", "duration", "first_line", "loss", "printable", "score", "shell"]
 
 _HOUR_SECONDS = 3600
 _LONGEST_FIXED = 1000
+_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
+_SPECIAL = re.compile(r"""["$`!\n]|\\\\|\\$""")  # what means something within double quotes
 
 
 def duration(seconds: float) -> str:
@@ -66,3 +70,24 @@ def printable(text: object) -> str:
 
 def _visible(character: str) -> str:
     return character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def shell(*words: object) -> str:
+    """A command as it is pasted into a shell: in double quotes, which cmd.exe understands too, wherever they will do.
+
+    >>> print(shell("pip", "install", "gancli[onnx]"), shell("a b"), shell("a'b"), shell("$HOME"))
+    pip install "gancli[onnx]" "a b" "a'b" '$HOME'
+    """
+    return " ".join(
+        word if _PLAIN.fullmatch(word) else shlex.quote(word) if _SPECIAL.search(word) else f'"{word}"'
+        for word in map(str, words)
+    )
+
+
+def first_line(error: BaseException) -> str:
+    r"""What a library says went wrong, as part of a sentence: its first line, or its kind where it says nothing.
+
+    >>> first_line(RuntimeError("no kernel for float16.\nTraceback ...")), first_line(KeyError())
+    ('no kernel for float16', 'KeyError')
+    """
+    return printable(next(iter(str(error).strip().splitlines()), type(error).__name__))[:200].rstrip(".")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import struct
 import sys
 import textwrap
@@ -13,6 +14,10 @@ import pytest
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is first imported, which is not here
+for _name, _handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", lambda *_: None)):
+    # `nohup pytest &` starts with both ignored, which every child would inherit; a handler is no child's
+    if hasattr(signal, _name) and signal.getsignal(getattr(signal, _name)) == signal.SIG_IGN:
+        signal.signal(getattr(signal, _name), _handler)
 settings.register_profile("gancli", deadline=None, database=None, max_examples=50)
 settings.load_profile("gancli")
 

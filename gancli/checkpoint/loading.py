@@ -1,8 +1,9 @@
 """One checkpoint directory -> verified bytes.
 
 Everything is checked before anything is returned: the manifest is within its bounds, the directory holds exactly the
-files that it lists, each is a regular file (never a link, a FIFO or a device) of the listed size, and each has the listed
-SHA-256. Only the files that were asked for are kept in memory; the others are hashed piece by piece.
+files that it lists (what operating systems leave behind is ignored), each is a regular file (never a link, a FIFO or a
+device) of the listed size, and each has the listed SHA-256. Only the files that were asked for are kept in memory; the
+others are hashed piece by piece.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def read_checkpoint(path: Path, names: Collection[str] | None = None, storage: S
     with explained(path):
         present = _listing(path, storage)
         manifest = read_manifest(path, storage)
-        _compare_names(present - {MANIFEST}, manifest.files.keys(), f"'{path}'")
+        _compare_names({name for name in present if not _is_litter(name)}, {MANIFEST, *manifest.files}, f"'{path}'")
         wanted = set(manifest.files if names is None else names)
         if missing := sorted(wanted - manifest.files.keys()):
             raise CheckpointError(f"'{path}' has no {missing[0]}. It has {', '.join(manifest.files)}.")
@@ -109,6 +110,11 @@ def _compare_names(present: Collection[str], listed: Collection[str], what: str)
         raise CheckpointError(f"{what} lacks {missing[0]}, which its manifest lists.")
     if extra := sorted(set(present) - set(listed)):
         raise CheckpointError(f"{what} has a file {extra[0][:100]!a} that its manifest does not list.")
+
+
+def _is_litter(name: str) -> bool:
+    """Whether a system or file manager left it: ``.DS_Store``, ``._x``, ``.nfs0001``. No member's name begins with a dot."""
+    return name.startswith(".") or name.lower() in {"desktop.ini", "thumbs.db"}
 
 
 def _verified(path: Path, member: Member, storage: Storage, *, keep: bool) -> bytes:

@@ -9,20 +9,36 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from gancli.errors import CheckpointError, RunError
 from gancli.storage.strict_json import parse_object
+from gancli.storage.system import open_to_read
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+    from typing import Self
 
-__all__ = ["KEY", "SHARED", "Facts", "MadeBy", "Origin", "Weights", "parse_facts", "read_file", "stored_facts"]
+__all__ = [
+    "KEY",
+    "SHARED",
+    "Change",
+    "ImageSize",
+    "Length",
+    "MadeBy",
+    "Origin",
+    "Provenance",
+    "TrainedOn",
+    "Weights",
+    "read_file",
+    "stored_provenance",
+]
 
 KEY = "gancli"
-"""Where the metadata of a file hold the facts."""
+"""Where the metadata of a file hold the provenance."""
 
 SHARED = "generator.safetensors"
 """The file with the weights in a folder that is made to be shared."""
@@ -44,7 +60,7 @@ class Origin:
         step: training steps behind it.
         digest: SHA-256 of the weights' file.
         weights: ``ema`` or ``raw``.
-        facts: what the checkpoint says about itself: architecture, data set, licence, environment.
+        provenance: what the checkpoint says about itself.
         notes: sentences that the user should read, such as a plugin of another version.
     """
 
@@ -53,12 +69,14 @@ class Origin:
     step: int
     digest: str
     weights: Weights
-    facts: dict[str, Any]
+    provenance: Provenance
     notes: tuple[str, ...] = ()
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True)
+    """What is known is checked, what is not is kept: another version may have written it."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="allow")
 
 
 class MadeBy(_Section):
@@ -67,31 +85,104 @@ class MadeBy(_Section):
     name: str
     distribution: str
     version: str
-    options: dict[str, Any]
+    options: dict[str, JsonValue]
 
 
-class Picture(_Section):
+class ImageSize(_Section):
+    """Channels, height and width of an image."""
+
     channels: Size
     height: Size
     width: Size
 
 
-class Named(_Section):
+class TrainedOn(_Section):
+    """The data set: its name, the fingerprint of its images, and its licence as far as it is known."""
+
     name: str
+    fingerprint: str | None = None
+    licence: str | None = None
 
 
-class Facts(_Section):
-    """What a checkpoint has to say about its model, as far as it is needed to build it. The file may be anybody's."""
+class Length(_Section):
+    """The length of a training, and the step from which on it was made another one."""
+
+    total_steps: int | None
+    extended_at: int = 0
+
+
+class Change(_Section):
+    """A setting that was changed when the run was resumed at ``step``."""
+
+    step: int
+    images_seen: int
+    key: str
+    before: JsonValue
+    now: JsonValue
+
+
+class Provenance(_Section):
+    """What a checkpoint or an exported file says about its model. The file may be anybody's.
+
+    The first five are what a model is built from; the others are there as far as the file needs them.
+
+    Attributes:
+        source: size of the images that are translated, of a model that translates.
+        paired: whether each source image belongs to one target image.
+        frozen: SHA-256 of the weights of each network that is never trained.
+        environment: what the bits of a result may depend on.
+        config: every setting by its dotted name.
+        plan: how long the training is.
+        inexact: why the run may not end in the same bits; empty if it does.
+        changes: settings that were changed when the run was resumed.
+        divided_anew: where it went on in another number of processes.
+        best: the best checkpoint so far, and its distance.
+        elapsed_seconds: of training.
+        gancli: the version that wrote it.
+        run: name of the run; ``weights`` and ``digest``: those of the file that a model was exported from.
+    """
 
     arch: MadeBy
-    image: Picture
-    classes: list[str]
+    image: ImageSize
+    classes: Annotated[tuple[str, ...], Field(strict=False)]
     latent_dim: Size
-    dataset: Named
-    step: Annotated[int, Field(ge=0)]
+    dataset: TrainedOn
+    source: Annotated[tuple[Size, Size, Size], Field(strict=False)] | None = None
+    paired: bool = False
+    frozen: dict[str, str] = {}
+    environment: dict[str, JsonValue] = {}
+    config: dict[str, JsonValue] = {}
+    plan: Length | None = None
+    inexact: str = ""
+    divided_anew: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    changes: Annotated[tuple[Change, ...], Field(strict=False)] = ()
+    best: dict[str, JsonValue] | None = None
+    elapsed_seconds: float = 0.0
+    gancli: str = ""
+    step: Annotated[int, Field(ge=0)] = 0
     run: Annotated[str, Field(max_length=255)] | None = None
     weights: Weights | None = None
     digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+
+    @classmethod
+    def parse(cls, stored: Mapping[str, object], path: Path) -> Self:
+        """What is stored in ``path``, checked.
+
+        Raises:
+            CheckpointError: something is missing or impossible.
+        """
+        try:
+            return cls.model_validate(dict(stored))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise CheckpointError(
+                f"'{path}' does not say what is needed: {where}: {first['msg']}.", "Give one that gancli wrote."
+            ) from error
+
+    def document(self) -> dict[str, JsonValue]:
+        """As JSON: what was set, and nothing else."""
+        return self.model_dump(mode="json", exclude_unset=True)
 
 
 def read_file(path: Path) -> bytes:
@@ -102,7 +193,7 @@ def read_file(path: Path) -> bytes:
         CheckpointError: it is no file, or larger than 2 GiB.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = open_to_read(path)
         with open(descriptor, "rb") as file:  # noqa: PTH123  (of a descriptor)
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
@@ -110,34 +201,21 @@ def read_file(path: Path) -> bytes:
             if status.st_size > MAX_FILE_BYTES:
                 raise CheckpointError(f"'{path}' has {status.st_size:,} bytes.", f"At most {MAX_FILE_BYTES:,} are read.")
             return file.read()
+    except FileNotFoundError as error:
+        raise RunError(f"There is no file '{path}'.", "Check its name and the directory (ls).") from error
     except OSError as error:
         raise RunError(
             f"'{path}' cannot be read: {error.strerror}.", "Give a checkpoint directory, or a .safetensors or .onnx file."
         ) from error
 
 
-def stored_facts(text: str | None, path: Path) -> dict[str, Any]:
-    """What the metadata of a file say under :data:`KEY`, not yet checked.
+def stored_provenance(text: str | None, path: Path) -> Provenance:
+    """What the metadata of a file say under :data:`KEY`.
 
     Raises:
-        CheckpointError: nothing, or no JSON object of at most 1 MiB.
+        CheckpointError: nothing, no JSON object of at most 1 MiB, or not what is needed.
     """
     if text is None:
         raise CheckpointError(f"'{path}' does not say which model it holds.", "Give one that gancli wrote.")
-    return parse_object(text.encode(errors="surrogatepass"), f"What '{path}' says about its model")
-
-
-def parse_facts(stored: dict[str, Any], path: Path) -> Facts:
-    """What is needed to build or run a model, checked.
-
-    Raises:
-        CheckpointError: something is missing or impossible.
-    """
-    try:
-        return Facts.model_validate(stored)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise CheckpointError(
-            f"'{path}' does not say what is needed: {where}: {first['msg']}.", "Give one that gancli wrote."
-        ) from error
+    stored = parse_object(text.encode(errors="surrogatepass"), f"What '{path}' says about its model")
+    return Provenance.parse(stored, path)

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from contextlib import suppress
 from dataclasses import dataclass
 from secrets import token_hex
@@ -44,6 +43,8 @@ from gancli.storage.disk import (
     write_atomically,
     write_file,
 )
+from gancli.storage.system import is_in_use
+from gancli.text import shell
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -267,7 +268,7 @@ class CheckpointStore:
         newest = self.newest_intact()
         if newest is None:
             return f"No checkpoint in '{self.directory}' is intact: restore one from a backup, or train anew."
-        return f"The newest intact one is step {newest}; take it with --checkpoint {shlex.quote(str(self.path(newest)))}"
+        return f"The newest intact one is step {newest}; take it with --checkpoint {shell(self.path(newest))}"
 
     def _intact(self, step: int) -> bool:
         try:
@@ -279,11 +280,20 @@ class CheckpointStore:
     # -- removing --
 
     def prune(self, keep: int, protect: Collection[int] = ()) -> list[int]:
-        """Remove all but the newest ``keep`` committed steps and those in ``protect``. Returns the removed ones."""
+        """Remove all but the newest ``keep`` committed steps and those in ``protect``. Returns the removed ones.
+
+        One that somebody reads, where the system does not let it go meanwhile, is left to the next time.
+        """
         if keep < 1:
             raise ValueError(f"keep={keep}: the newest checkpoint is never pruned.")
         victims = [step for step in self.steps()[:-keep] if step not in protect]
-        self.discard(victims)
+        try:
+            self.discard(victims)
+        except StorageError as error:
+            if not is_in_use(error.__cause__):
+                raise
+            there = self.steps()
+            return [step for step in victims if step not in there]
         return victims
 
     def discard(self, steps: Collection[int]) -> None:

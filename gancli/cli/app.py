@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
@@ -24,52 +25,52 @@ from gancli.cli import (
     selfcheck,
     train,
 )
-from gancli.cli.arguments import has, normalise
-from gancli.cli.failures import report
-from gancli.cli.group import EVERYWHERE, PLAIN
+from gancli.cli.console.table import EXPLAINED
+from gancli.cli.failures import GLOBAL, report
+from gancli.cli.options import EVERYWHERE, PLAIN
 from gancli.cli.output import Output, put, settle
 from gancli.runtime.launch import follows
 
-__all__ = ["EXIT_CODES", "command", "run"]
+__all__ = ["EXIT_CODES", "command", "has", "normalise", "run"]
 
-SUMMARY = """Train generative adversarial networks on your pictures, and draw from them.
+SUMMARY = """Train generative adversarial networks on your images, and sample them.
 
 \b
 Examples:
-  gancli train --dataset mnist        learn to draw digits; needs nothing else
-  gancli sample -n 64 -o grid.png     draw 64 new ones with the last run
-  gancli arch list                    which networks there are to choose from
+  gancli train --dataset mnist        train on digits; needs nothing else
+  gancli sample -n 64 -o grid.png     generate 64 images with the last run
+  gancli arch list                    list the architectures to choose from
 """
 
 SUBJECTS = {
     "Make": ("train", "sample", "interpolate", "export"),
     "Look": ("evaluate", "runs", "arch", "dataset"),
-    "Set up": ("plugin", "config", "env", "selfcheck"),
+    "Set up": ("plugin", "config", "env", "selfcheck", "help"),
 }
 LONGEST_SUMMARY = 100
 
 EXIT_CODES = (
     ("0", "done"),
     ("1", "a bug"),
-    ("2", "wrong use, or a wrong setting"),
-    ("3", "data set or picture missing or broken"),
+    ("2", "usage or configuration error"),
+    ("3", "data set or image missing or broken"),
     ("4", "run or checkpoint missing, corrupt, foreign or unsafe"),
     ("5", "another process writes to the run"),
-    ("6", "disk full, read-only, no permission, or already there"),
+    ("6", "disk full, read-only, no permission, or file exists"),
     ("7", "training diverged"),
     ("8", "plugin missing, broken or incompatible"),
     ("9", "export failed, or differs from the generator"),
     ("10", "download refused, short or with a wrong hash"),
     ("11", "out of memory"),
     ("12", "another process of the training was lost"),
-    ("129, 130, 143", "stopped in order by SIGHUP, Ctrl-C, SIGTERM"),
+    ("129, 130, 143", "stopped and saved after SIGHUP, Ctrl-C, SIGTERM"),
 )
 CLOSED_PIPE = 141
 """128 + SIGPIPE, with which the shell's own tools end when nobody reads on."""
 
 
 class Root(typer.core.TyperGroup):
-    """Help in the order of a newcomer's questions: what can I do, with which options, and what does an exit code mean?"""
+    """The help: commands by subject, options, exit codes."""
 
     def format_options(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401  (Typer's own)
         """Commands by subject, before the options."""
@@ -79,7 +80,7 @@ class Root(typer.core.TyperGroup):
         super().format_options(ctx, formatter)
 
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401
-        """They are written already."""
+        """Nothing: the commands are listed by subject."""
 
     def format_epilog(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401, ARG002
         """The exit codes."""
@@ -93,8 +94,8 @@ def _version(wanted: bool) -> None:  # noqa: FBT001  (Typer's signature)
         raise typer.Exit
 
 
-_QUIET = typer.Option("-q", "--quiet", help="Nothing on stderr but errors.")
-_NO_COLOR = typer.Option("--no-color", help="No colour, as with NO_COLOR=1.")
+_QUIET = typer.Option("-q", "--quiet", help="Print only errors on stderr.")
+_NO_COLOR = typer.Option("--no-color", help="Do not use colour, as with NO_COLOR=1.")
 _DEBUG = typer.Option("--debug", help="Show the traceback of an error, as with GANCLI_DEBUG=1.")
 _VERSION = typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
 
@@ -114,8 +115,19 @@ def _root(
         put(sys.stdout, quick.concise(context.get_help()))
 
 
+def _help(
+    context: typer.Context,
+    words: Annotated[  # noqa: ARG001  (normalise has turned them into COMMAND --help)
+        list[str] | None, typer.Argument(metavar="[COMMAND]", help="Such as: train, or runs list.", show_default=False)
+    ] = None,
+) -> None:
+    """Show the help of a command, as --help does."""
+    root = context.find_root()
+    put(sys.stdout, root.get_help())
+
+
 def _silence_log() -> Callable[[], None]:
-    """What the library logs, such as that it downloads something, is a note like any other. Returns what undoes it."""
+    """Silence the notes that the library logs, such as that of a download. Returns what undoes it."""
     import logging
 
     log = logging.getLogger("gancli")
@@ -127,10 +139,10 @@ def _silence_log() -> Callable[[], None]:
 def _assemble() -> typer.Typer:
     app = typer.Typer(**{**PLAIN, "add_completion": True}, cls=Root, help=SUMMARY, invoke_without_command=True)
     app.callback()(_root)
-    app.command("train", epilog=EVERYWHERE)(train.train)
+    app.command("train", epilog=f"{EXPLAINED}\n\n{EVERYWHERE}")(train.train)
     app.command("sample", epilog=EVERYWHERE)(sample.sample)
     app.command("interpolate", epilog=EVERYWHERE)(interpolate.interpolate)
-    app.command("export", epilog=EVERYWHERE)(export.export)
+    app.command("export", cls=export.ExportCommand, epilog=EVERYWHERE)(export.export)
     app.command("evaluate", epilog=EVERYWHERE)(evaluate.evaluate)
     app.add_typer(runs.group, name="runs")
     app.add_typer(arch.group, name="arch")
@@ -139,6 +151,7 @@ def _assemble() -> typer.Typer:
     app.add_typer(config.group, name="config")
     app.command("env", epilog=EVERYWHERE)(env.env)
     app.command("selfcheck", epilog=EVERYWHERE)(selfcheck.selfcheck)
+    app.command("help", epilog=EVERYWHERE)(_help)
     return app
 
 
@@ -147,8 +160,36 @@ def command() -> Any:  # noqa: ANN401  (a class of Typer's own)
     return typer.main.get_command(_assemble())
 
 
+def has(argv: Sequence[str], option: str) -> bool:
+    """Whether a flag stands on the line."""
+    return option in _before_dashes(argv)
+
+
+def normalise(argv: Sequence[str]) -> list[str]:
+    """The program's own options in front, the value that ``--resume`` may leave out made explicit, ``help X`` as ``X --help``.
+
+    >>> normalise(["train", "--resume", "--epochs", "40", "-q"])
+    ['-q', 'train', '--resume=', '--epochs', '40']
+    """
+    words = _before_dashes(argv)
+    options = [word for word in words if word in GLOBAL]
+    rest = [word for word in words if word not in GLOBAL]
+    if rest[:1] == ["help"] and len(rest) > 1:
+        rest = [*rest[1:], "--help"]
+    rest = [
+        "--resume=" if word == "--resume" and follower.startswith("-") else word for word, follower in pairwise([*rest, "-"])
+    ]
+    return [*options, *rest, *argv[len(words) :]]
+
+
+def _before_dashes(argv: Sequence[str]) -> list[str]:
+    """The words before a ``--``, after which nothing is an option."""
+    words = list(argv)
+    return words[: words.index("--")] if "--" in words else words
+
+
 def run(argv: Sequence[str]) -> int:
-    """Carry out a command line and return the exit code. Whatever goes wrong is told in one line; see ``failures``."""
+    """Carry out a command line and return the exit code. An error is one line on stderr; see ``failures``."""
     try:
         return _invoke(argv)
     except BrokenPipeError:

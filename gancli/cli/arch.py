@@ -1,21 +1,19 @@
-"""``gancli arch``: the networks there are to choose from."""
+"""``gancli arch``: the architectures to choose from."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gancli.cli import complete
-from gancli.cli.group import EVERYWHERE, new_group
-from gancli.cli.options import Json, set_option
-from gancli.cli.output import Output
-from gancli.cli.plugins_table import show_plugins
+from gancli.cli.options import EVERYWHERE, Json, new_group, set_option
+from gancli.cli.output import Output, show_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["group"]
 
-group = new_group("The networks there are to choose from.")
+group = new_group("List and describe architectures.")
 
 
 @group.command("list", epilog=EVERYWHERE)
@@ -33,14 +31,12 @@ def show(
         str, typer.Argument(metavar="NAME", help="A name, or FILE.py:CLASS.", autocompletion=complete.architectures)
     ],
     *,
-    build: Annotated[bool, typer.Option("--build", help="Build the networks, and show layers, shapes and parameters.")] = False,
-    image: Annotated[
-        str, typer.Option("--image", metavar="CxHxW", help="With --build: for pictures of this shape.")
-    ] = "1x28x28",
+    build: Annotated[bool, typer.Option("--build", help="Build the networks, and list layers, shapes and parameters.")] = False,
+    image: Annotated[str, typer.Option("--image", metavar="CxHxW", help="With --build: the shape of the images.")] = "1x28x28",
     assignments: Annotated[list[str] | None, set_option("Build with an option, such as -s arch.channels=64.")] = None,
     json: Json = False,
 ) -> None:
-    """Show an architecture's options, with what they mean and may be."""
+    """Show an architecture's options: types, defaults, ranges and meanings."""
     from gancli.plugins import listing as plugins
 
     output = Output.of(context)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-__all__ = ["architectures", "assignments", "datasets", "objectives", "plugins", "runs"]
+__all__ = ["architectures", "assignments", "datasets", "loggers", "objectives", "plugins", "runs"]
 
 
 def architectures(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001  (Typer's signature)
@@ -25,6 +25,13 @@ def objectives(ctx: typer.Context, words: list[str], incomplete: str) -> list[st
     from gancli.plugins.registry import OBJECTIVES
 
     return OBJECTIVES.names()
+
+
+def loggers(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001
+    """Names of installed loggers."""
+    from gancli.plugins.registry import LOGGERS
+
+    return LOGGERS.names()
 
 
 def plugins(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001  (Typer's signature)

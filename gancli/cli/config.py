@@ -1,34 +1,42 @@
-"""``gancli config``: what a training would use, and what it may."""
+"""``gancli config``: the settings of a training, with origins and meanings."""
 
-from typing import Annotated
+import json as json_module
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gancli.cli import complete
-from gancli.cli.expand import expand
-from gancli.cli.group import EVERYWHERE, new_group
-from gancli.cli.options import Json, Settings
+from gancli.cli.options import EVERYWHERE, Json, Settings, expand, new_group
 from gancli.cli.output import Output
-from gancli.cli.settings_table import show_settings
+from gancli.errors import UsageError
 
-__all__ = ["group"]
+if TYPE_CHECKING:
+    from gancli.config.resolve import Resolved
 
-group = new_group("What a training would use, and what it may.")
+__all__ = ["group", "show_settings"]
 
-_ARCH = typer.Option(
-    "--arch", metavar="NAME", help="With the options of these networks.", autocompletion=complete.architectures
-)
+group = new_group("The settings of a training: values, origins, meanings.")
+
+_TOML = typer.Option("--toml", help="Print a TOML file that `train -c` accepts.")
+_ARCH = typer.Option("--arch", metavar="NAME", help="With this architecture's options.", autocompletion=complete.architectures)
 _OBJECTIVE = typer.Option(
-    "--objective", metavar="NAME", help="With the options of this objective.", autocompletion=complete.objectives
+    "--objective", metavar="NAME", help="With this objective's options.", autocompletion=complete.objectives
 )
 
 
 @group.command("show", epilog=EVERYWHERE)
 @expand
-def show(context: typer.Context, *, settings: Settings, json: Json = False) -> None:
-    """Print each setting that `train` would use with these options, and where it comes from."""
-    output = Output.of(context)
-    show_settings(output, settings.resolve(), as_json=json)
+def show(context: typer.Context, *, settings: Settings, toml: Annotated[bool, _TOML] = False, json: Json = False) -> None:
+    """Print each setting that `train` would use with these options, where it comes from, and what it means."""
+    if toml and json:
+        raise UsageError("--toml and --json exclude each other.", "Leave one of them out.")
+    resolved = settings.resolve()
+    if toml:
+        from gancli.config.layers import as_toml
+
+        print(as_toml(resolved.config, resolved.meanings), end="")  # noqa: T201  (the result)
+    else:
+        show_settings(Output.of(context), resolved, as_json=json)
 
 
 @group.command("schema", epilog=EVERYWHERE)
@@ -41,5 +49,18 @@ def schema(
     """Print the JSON Schema of a configuration file, for editors and validators."""
     from gancli.config import resolve as settings
 
-    output = Output.of(context)
-    output.document(settings.schema(arch, objective))
+    Output.of(context).document(settings.schema(arch, objective))
+
+
+def show_settings(output: Output, resolved: "Resolved", *, as_json: bool) -> None:
+    """Each key with value, origin and meaning. The JSON's ``config`` is a configuration file for ``-c``."""
+    from gancli.config.resolve import flatten
+
+    if as_json:
+        output.document({"config": resolved.config.model_dump(mode="json"), "origins": dict(resolved.origins)})
+        return
+    rows = [
+        (key, json_module.dumps(value), resolved.origins.get(key, "default"), resolved.meanings.get(key, ""))
+        for key, value in flatten(resolved.config).items()
+    ]
+    output.table(("key", "value", "origin", "meaning"), rows)

@@ -1,28 +1,28 @@
-"""``gancli dataset``: pictures to learn from."""
+"""``gancli dataset``: images to train on."""
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gancli.cli import complete
 from gancli.cli.console.counter import Counter
-from gancli.cli.drawing import refuse_existing
-from gancli.cli.group import EVERYWHERE, new_group
-from gancli.cli.options import Json, set_option
-from gancli.cli.output import Output
-from gancli.cli.plugins_table import show_plugins
+from gancli.cli.options import EVERYWHERE, Json, new_group, set_option
+from gancli.cli.output import Output, refuse_existing, show_plugins
 from gancli.errors import UsageError
+
+if TYPE_CHECKING:
+    from gancli.data.doctor import Description, Files
 
 __all__ = ["group"]
 
-group = new_group("Pictures to learn from.")
+group = new_group("Images to train on.")
 
 
 @group.command("list", epilog=EVERYWHERE)
 def list_(context: typer.Context, *, json: Json = False) -> None:
-    """List the data sets that have a name; a path to your own pictures works as well."""
+    """List the data sets that have a name; a path to your own images works as well."""
     from gancli.plugins.registry import DATASETS
 
     show_plugins(Output.of(context), DATASETS, as_json=json)
@@ -34,15 +34,17 @@ def show(
     dataset: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A name, or a path.", autocompletion=complete.datasets)],
     *,
     split: Annotated[str, typer.Option("--split", metavar="train|test", help="Which part.")] = "train",
-    sheet: Annotated[Path | None, typer.Option("--sheet", metavar="FILE.png", help="Draw 64 of the pictures.")] = None,
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", metavar="FILE.png", help="Write 64 of the images as one PNG.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a sheet that is there.")] = False,
     image_size: Annotated[str | None, typer.Option("--image-size", metavar="N|HxW", help="As for `train`.")] = None,
     assignments: Annotated[list[str] | None, set_option("As for `train`.")] = None,
     json: Json = False,
 ) -> None:
-    """Look at every picture: what there is, what is broken, what a training would make of it."""
+    """Look at every image: what there is, what is broken, what a training would make of it."""
     from gancli.config.resolve import resolve
-    from gancli.data.doctor import pictures
+    from gancli.data.doctor import describe, write_sheet
 
     output = Output.of(context)
     if sheet is not None:
@@ -52,64 +54,62 @@ def show(
     flags = {"data.dataset": dataset, **({} if image_size is None else {"data.image_size": image_size})}
     config = resolve(assignments=assignments or (), flags=flags).config.data
     with Counter(sys.stderr, quiet=output.quiet) as counter:
-        described = pictures(config, split, lambda _, done, total: counter(done, total), sheet)
+        described = describe(config, split, lambda _, done, total: counter(done, total))
     if sheet is not None:
-        described["sheet"] = str(sheet)
+        write_sheet(described.data, sheet)
     if json:
-        output.document(described)
+        output.document({**described.as_json(), **({"sheet": str(sheet)} if sheet else {})})
     else:
-        _show(output, described)
+        _show(output, described, sheet)
 
 
-def _show(output: Output, described: dict[str, Any]) -> None:
-    size = f"{described['channels']}x{described['height']}x{described['width']}"
+def _show(output: Output, described: "Description", sheet: Path | None) -> None:
+    data, files = described.data, described.files
+    pixels = data.images.images
     output.pairs(
         [
-            ("name", described["name"]),
-            ("source", described["source"]),
-            ("split", described["split"]),
-            ("images", f"{described['images']:,} of {size}, {described['bytes'] / 1e6:,.1f} MB"),
-            ("classes", len(described["classes"])),
-            ("fingerprint", described["fingerprint"]),
-            ("licence", described["licence"] or "unknown"),
-            *([("sheet", described["sheet"])] if "sheet" in described else []),
-            *_files(described),
-            *(("note", note) for note in described["notes"]),
-            *(("advice", advice) for advice in described["advice"]),
+            ("name", data.name),
+            ("source", data.source),
+            ("split", described.split),
+            ("images", f"{len(pixels):,} of {data.images.spec()}, {pixels.nbytes / 1e6:,.1f} MB"),
+            ("classes", len(described.classes)),
+            ("fingerprint", data.fingerprint),
+            ("licence", data.licence or "unknown"),
+            *([("sheet", str(sheet))] if sheet else []),
+            *(_files(files) if files else []),
+            *(("note", note) for note in data.images.notes),
+            *(("advice", advice) for advice in described.advice),
         ]
     )
-    if described["classes"]:
+    if described.classes:
         output.line()
-        share = described["images"] / 100
-        output.table(("class", "images", "%"), [(n, f"{k:,}", f"{k / share:.1f}") for n, k in described["classes"].items()])
-    if described.get("broken"):
+        share = len(pixels) / 100
+        output.table(("class", "images", "%"), [(n, f"{k:,}", f"{k / share:.1f}") for n, k in described.classes.items()])
+    if files and files.broken:
         output.line()
-        output.table(("broken", "reason"), [(flaw["name"], flaw["reason"]) for flaw in described["broken"]])
-    if described.get("duplicates"):
+        output.table(("broken", "reason"), list(files.broken))
+    if files and files.duplicates:
         output.line()
-        output.table(("the same", "as"), [(name, first) for first, *others in described["duplicates"] for name in others])
+        output.table(("the same", "as"), [(name, first) for first, *others in files.duplicates for name in others])
 
 
-def _files(described: dict[str, Any]) -> list[tuple[str, object]]:
-    """What a collection is made of."""
-    if "kind" not in described:
-        return []
-    sizes = described["sizes"]
-    common = ", ".join(f"{size['height']}x{size['width']} ({size['pictures']:,})" for size in sizes["commonest"][:3])
-    side = sizes["shorter_side"]
+def _files(files: "Files") -> list[tuple[str, object]]:
+    """What encoded images are made of."""
+    smallest, median, largest = files.shorter_sides
+    common = sorted(files.sizes.items(), key=lambda size: -size[1])[:3]
     return [
-        ("files", f"{described['files']:,} in a {described['kind']}, {len(described['broken']):,} broken"),
-        ("formats", ", ".join(f"{name} {number:,}" for name, number in described["formats"].items())),
-        ("modes", ", ".join(f"{name} {number:,}" for name, number in described["modes"].items())),
-        ("colour", f"{described['grey']:,} grey, {described['transparent']:,} with transparency"),
-        ("sizes", f"{sizes['different']:,}; shorter sides {side['smallest']} to {side['largest']}, median {side['median']}"),
-        ("commonest", common),
+        ("files", f"{files.files:,} in a {files.kind}, {len(files.broken):,} broken"),
+        ("formats", ", ".join(f"{name} {number:,}" for name, number in files.formats.items())),
+        ("modes", ", ".join(f"{name} {number:,}" for name, number in files.modes.items())),
+        ("colour", f"{files.grey:,} grey, {files.transparent:,} with transparency"),
+        ("sizes", f"{len(files.sizes):,}; shorter sides {smallest} to {largest}, median {median}"),
+        ("commonest", ", ".join(f"{height}x{width} ({number:,})" for (height, width), number in common)),
     ]
 
 
 @group.command("clear", epilog=EVERYWHERE)
 def clear(context: typer.Context, *, json: Json = False) -> None:
-    """Remove what is kept of decoded pictures and downloads; it is made again when it is needed."""
+    """Remove what is kept of decoded images and downloads; it is made again when it is needed."""
     from gancli.data import cache
 
     output = Output.of(context)

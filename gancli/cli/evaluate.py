@@ -1,4 +1,4 @@
-"""``gancli evaluate``: how good a model is, in figures."""
+"""``gancli evaluate``: metrics of a trained model."""
 
 import sys
 from dataclasses import dataclass
@@ -10,11 +10,9 @@ import typer
 
 from gancli.cli import complete
 from gancli.cli.console.counter import Counter
-from gancli.cli.drawing import refuse_existing, whole
-from gancli.cli.expand import expand
-from gancli.cli.options import Json
-from gancli.cli.output import Output
-from gancli.cli.sources import Source
+from gancli.cli.model_options import Source
+from gancli.cli.options import Force, Json, expand, whole
+from gancli.cli.output import Output, refuse_existing
 from gancli.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -29,30 +27,29 @@ MOST = 1_000_000
 MOST_CLASSES_SHOWN = 50
 
 _PICTURES = typer.Argument(
-    metavar="PICTURES",
-    help="A folder of pictures, or an archive by `sample -o x.npz`, instead of a model.",
+    metavar="IMAGES",
+    help="A folder of images, or an archive by `sample -o x.npz`, instead of a model.",
     show_default=False,
 )
-_COUNT = whole("-n", "--count", text=f"How many pictures; {DEFAULT_COUNT:,} by default, and all of PICTURES.")
-_SEED = whole("--seed", text="Seed of the first, 0 by default; the others count on.")
+_COUNT = whole("-n", "--count", text=f"Number of images; {DEFAULT_COUNT:,} by default, or all of IMAGES.")
+_SEED = whole("--seed", text="Seed of the first, 0 by default; the others count up.")
 _DATASET = typer.Option(
     "--dataset",
     metavar="NAME|PATH",
-    help="The real pictures; by default those that the model was trained on.",
+    help="The real images; by default the training data.",
     autocompletion=complete.datasets,
 )
-_AGAINST = typer.Option("--against", help="The split to measure against; test if there is one.", show_default=False)
-_EXTRACTOR = typer.Option("--extractor", help="Whose features; auto: digits for MNIST, random convolutions for the rest.")
-_MODES = typer.Option("--modes", help="Only count the classes that are drawn.", show_default=False)
+_AGAINST = typer.Option("--against", help="The split to compare with; test if there is one.", show_default=False)
+_EXTRACTOR = typer.Option("--extractor", help="Feature extractor; auto: digits for MNIST, random convolutions otherwise.")
+_MODES = typer.Option("--modes", help="Only count the classes that are generated.", show_default=False)
 _NEAREST = typer.Option(
-    "--nearest", metavar="PATH.png", help="Where to show the nearest training pictures; by default nearest.png in the run."
+    "--nearest", metavar="PATH.png", help="File for the nearest training images; by default nearest.png in the run."
 )
-_FORCE = typer.Option("--force", help="Replace the file of --nearest.", show_default=False)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The options that say what is measured, and against what."""
+    """The options that say what is measured, and compared with what."""
 
     count: Annotated[int | None, _COUNT] = None
     seed: Annotated[int | None, _SEED] = None
@@ -61,25 +58,25 @@ class Asked:
     extractor: Annotated[Literal["auto", "mnist", "random", "inception"], _EXTRACTOR] = "auto"
     modes: Annotated[bool, _MODES] = False
     nearest: Annotated[Path | None, _NEAREST] = None
-    force: Annotated[bool, _FORCE] = False
+    force: Force = False
 
     def check(self, pictures: Path | None, source: Source) -> None:
         """Refuse what can be refused before torch is loaded."""
         source.check()
         if self.count is not None and not 1 <= self.count <= MOST:
-            raise UsageError(f"-n {self.count} pictures cannot be evaluated.", f"Choose 10 to {MOST:,}.")
+            raise UsageError(f"-n {self.count} is out of range.", f"Choose 10 to {MOST:,} images.")
         if pictures is not None and (source.run or source.checkpoint):
             raise UsageError(f"'{pictures}' and a model exclude each other.", "Leave one of them out.")
         if pictures is not None and (pictures / "run.json").is_file():
             raise UsageError(f"'{pictures}' is a run.", f"Name it with --run {pictures}.")
         if pictures is not None and self.dataset is None:
-            raise UsageError(f"'{pictures}' does not say what it imitates.", "Name the real pictures, such as --dataset mnist.")
+            raise UsageError(f"'{pictures}' needs real images to be compared with.", "Give --dataset, such as --dataset mnist.")
         if pictures is not None and not pictures.exists():
             raise UsageError(f"'{pictures}' does not exist.", "Give a folder or an archive; --run names a run.")
         if self.nearest is not None and self.modes:
-            raise UsageError("--modes looks for no nearest pictures.", "Leave --modes or --nearest out.")
+            raise UsageError("--modes does not search for nearest images.", "Leave --modes or --nearest out.")
         if self.nearest is not None and self.nearest.suffix.lower() != ".png":
-            raise UsageError(f"--nearest {self.nearest} is no PNG.", "End it in .png.")
+            raise UsageError(f"--nearest {self.nearest} is not a PNG.", "Give a name that ends in .png.")
         if self.nearest is not None:
             refuse_existing(str(self.nearest), force=self.force)
 
@@ -93,7 +90,7 @@ def evaluate(
     source: Source,
     json: Json = False,
 ) -> None:
-    """Measure how close generated pictures come to real ones, with intervals of 95 %. Works offline."""
+    """Measure how close generated images are to real ones, with 95 % intervals. Works offline."""
     output = Output.of(context)
     asked.check(pictures, source)
     with Counter(sys.stderr, quiet=output.quiet) as counter:
@@ -116,24 +113,28 @@ def evaluate(
 def _both(pictures: Path | None, asked: Asked, source: Source, output: Output) -> "tuple[Subject, Reference]":
     """What is measured and what it is measured against."""
     from gancli.config.schema import DataConfig
-    from gancli.evaluation.reference import data_of, load_reference, with_note
-    from gancli.evaluation.subject import of_model, of_pictures
+    from gancli.evaluation.reference import data_of, load_reference, of_size, with_note
+    from gancli.evaluation.subject import of_model, of_pictures, size_at
     from gancli.runtime.device import pick_device
 
     model = source.sampler() if pictures is None else None
-    facts = model.origin.facts if model else {}
-    data = data_of(facts) if asked.dataset is None else DataConfig(dataset=asked.dataset)
+    provenance = model.origin.provenance if model else None
+    data = data_of(provenance) if provenance else DataConfig()
+    if asked.dataset is not None:  # read as the model's own images were
+        data = data.model_copy(update={"dataset": asked.dataset, "labels": None})
+        size = model.image.shape[1:] if model else size_at(cast("Path", pictures))
+        data = of_size(data, size)
     device = pick_device(source.device)
     subject = of_model(model, asked.count or DEFAULT_COUNT, asked.seed or 0) if model else None
     reference = load_reference(data, against=asked.against, extractor=asked.extractor, device=device, tell=output.note)
-    if subject is not None:
-        return subject, with_note(reference, None if asked.dataset else facts["dataset"].get("fingerprint"))
+    if subject and provenance:
+        return subject, with_note(reference, None if asked.dataset else provenance.dataset.fingerprint)
     channels = reference.training.images.images.shape[1]
     return of_pictures(cast("Path", pictures), channels, asked.count), reference
 
 
 def _keep(subject: "Subject", document: dict[str, Any], png: bytes | None, asked: Asked, output: Output) -> dict[str, str]:
-    """Write the report into the run, and the nearest training pictures where they were asked for: what is where."""
+    """Write the report into the run, and the nearest training images where requested; return the paths."""
     from gancli.runs import RunDirectory
     from gancli.storage.disk import write_atomically
 
@@ -159,14 +160,15 @@ def _keep(subject: "Subject", document: dict[str, Any], png: bytes | None, asked
 def _show(output: Output, report: "Report", *, modes_only: bool) -> None:
     names = report.extractor
     output.note(
-        f"{report.subject}: {report.images:,} pictures against {report.real_images:,} of {report.dataset} ({report.against})"
+        f"{report.subject}: {report.images:,} images, compared with {report.real_images:,} "
+        f"of {report.dataset} ({report.against})"
     )
-    output.note(f"extractor {names['name']}, {names['digest'][:12]}; intervals of 95 %")
+    output.note(f"extractor {names['name']}, {names['digest'][:12]}; 95 % intervals")
     rows = [(name, figure) for name, figure in report.figures.items()]
     if report.histogram is not None:
         rows.append(("KL of classes", report.histogram.kl))
     cells = [(name, _number(e.value), f"{_number(e.low)} to {_number(e.high)}", f"{e.count:,}") for name, e in rows]
-    output.table(("figure", "value", "interval", "N"), cells)
+    output.table(("metric", "value", "interval", "N"), cells)
     if report.histogram is None:
         return
     output.line()

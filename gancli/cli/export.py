@@ -3,67 +3,90 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from gancli.cli.console.counter import Counter
-from gancli.cli.drawing import named, refuse_existing, whole
-from gancli.cli.expand import expand
-from gancli.cli.options import Json
-from gancli.cli.output import Output
+from gancli.cli.model_options import StoredModel, told
+from gancli.cli.options import Force, Json, expand, named, whole
+from gancli.cli.output import Output, refuse_existing
 from gancli.cli.signals import interrupting
-from gancli.cli.sources import StoredModel, told
 from gancli.errors import StorageError, UsageError
 
-if TYPE_CHECKING:
-    Told = tuple[dict[str, Any], list[str]]
+__all__ = ["ExportCommand", "export"]
 
-__all__ = ["export"]
-
-
-def _path(text: str) -> Path:
-    return Path(named(text))
-
-
-_TARGET = typer.Option("-o", "--output", metavar="FILE", help="What to write; its suffix says the format.", parser=_path)
-_FOLDER = typer.Option(
-    "--to-folder", metavar="DIR", help="Write a folder to share instead: weights, facts, card, pictures.", parser=_path
+_TARGET = typer.Option(
+    "-o",
+    "--output",
+    metavar="FILE|DIR/",
+    help="What to write: its suffix says the format. With / at its end, a folder to share: weights, model card, samples.",
+    parser=named,
 )
-_FORMAT = typer.Option("--format", metavar="NAME", help="onnx, safetensors, pt2 or html, if the suffix does not say it.")
+_FOLDER = typer.Option("--to-folder", metavar="DIR", help="The same as -o DIR/.", parser=named)
+_FORMAT = typer.Option("--format", metavar="NAME", help="The format, if the suffix does not say it.")
+_OPTION = typer.Option("-s", "--set", metavar="KEY=VALUE", help="An option of the format, such as -s opset=20.")
 _UINT8 = typer.Option("--uint8", help="For .onnx: bytes in three channels, as torch-fidelity takes them.")
 _OPSET = whole("--opset", text="For .onnx: version of the operations; 18 by default.")
-_FORCE = typer.Option("--force", help="Replace what is there.")
+
+
+class ExportCommand(typer.core.TyperCommand):
+    """Its help ends with the formats that are installed."""
+
+    def format_epilog(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401  (Typer's own)
+        """The formats, and what each is for; nothing of third parties is imported."""
+        from gancli.plugins.listing import listing
+        from gancli.plugins.registry import EXPORTERS
+
+        with formatter.section("Formats"):
+            formatter.write_dl([(f".{each['name']}", each["summary"]) for each in listing(EXPORTERS)])
+        super().format_epilog(ctx, formatter)
 
 
 @dataclass(frozen=True)
 class Wanted:
     """The options that say what to write."""
 
-    target: Annotated[Path | None, _TARGET] = None
-    folder: Annotated[Path | None, _FOLDER] = None
+    output: Annotated[str | None, _TARGET] = None
+    to_folder: Annotated[str | None, _FOLDER] = None
     format: Annotated[str | None, _FORMAT] = None
+    assignments: Annotated[list[str] | None, _OPTION] = None
     uint8: Annotated[bool, _UINT8] = False
     opset: Annotated[int | None, _OPSET] = None
-    force: Annotated[bool, _FORCE] = False
+    force: Force = False
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether a folder to share is written instead of a file."""
+        return self.output is None or self.output.endswith(("/", "\\"))
+
+    def options(self) -> dict[str, Any]:
+        """The options of the format, by key; unchecked."""
+        from gancli.config.layers import from_assignments
+
+        given = from_assignments([f"export.{text.removeprefix('export.')}" for text in self.assignments or ()]).values
+        options = {key.removeprefix("export."): value for key, value in given.items()}
+        return options | ({"uint8": True} if self.uint8 else {}) | ({} if self.opset is None else {"opset": self.opset})
 
     def check(self) -> Path:
         """The one target, if it can be one.
 
         Raises:
-            UsageError: there is none, or there are two, or it is no file, or options mean nothing for a folder.
+            UsageError: there is none, or there are two, or it is not a file, or options mean nothing for a folder.
             StorageError: it is already there.
         """
-        if self.target and self.folder:
-            raise UsageError(f"-o {self.target} and --to-folder {self.folder} exclude each other.", "Leave one of them out.")
-        target = self.target or self.folder
-        if target is None:
-            raise UsageError("Where to is not said.", "Give for instance -o generator.onnx, or --to-folder model/.")
-        if str(target) == "-":
+        if self.output and self.to_folder:
+            raise UsageError(f"-o {self.output} and --to-folder {self.to_folder} exclude each other.", "Leave one of them out.")
+        text = self.output or self.to_folder
+        if text is None:
+            raise UsageError("Missing -o/--output.", "Give for instance -o generator.onnx, or -o model/ for a folder.")
+        if text == "-":
             raise UsageError("-o - means standard output, and an export is a file.", "Give for instance -o generator.onnx.")
-        if self.folder and (self.format or self.uint8 or self.opset is not None):
-            raise UsageError("--to-folder has no --format, --uint8 or --opset.", "Leave them out, or give -o FILE.")
-        if self.target and target.is_dir():
+        if self.is_folder and (self.format or self.options()):
+            raise UsageError("A folder has no --format, --uint8, --opset or -s.", "Leave them out, or give -o FILE.")
+        target = Path(text)
+        if not self.is_folder and target.is_dir():
             raise StorageError(f"'{target}' is already there.", "Choose another name.")
         refuse_existing(target, force=self.force, folders=True)
         return target
@@ -76,55 +99,34 @@ def export(context: typer.Context, *, wanted: Wanted, source: StoredModel, json:
     source.check()
     target = wanted.check()
     with interrupting(), Counter(sys.stderr, quiet=output.quiet):
-        document, notes = (_folder if wanted.folder else _file)(wanted, target, source)
-    for note in notes:
+        if wanted.is_folder:
+            from gancli.export.folder import write_folder
+
+            model = source.load()
+            written = write_folder(model, target, source.arch, force=True)  # what is there was looked at
+        else:
+            from gancli.export.formats import choose, export
+
+            form = choose(target, wanted.format, wanted.options())
+            model = source.load()
+            written = export(model, target, form, source.arch)
+    output.note(f"exported {told(model)}, {written.size / 1e6:,.1f} MB")
+    for note in (*model.origin.notes, *written.notes):
         output.note(note)
+    difference = f"its images differ by {written.difference:.1e} at most" if written.difference else "its images are bit-exact"
+    output.note(f"loaded again and compared with the generator: {difference} ({written.tolerance:.1e} is allowed, of -1 to 1)")
+    if wanted.is_folder:
+        output.note(f"share it: hf upload USER/NAME {target}")
     if json:
-        output.document(document)
+        output.document(
+            {
+                "path": str(target),
+                "bytes": written.size,
+                "difference": written.difference,
+                "tolerance": written.tolerance,
+                "model": told(model),
+            }
+            | ({"files": list(written.files)} if written.files else {})
+        )
     else:
         output.result(str(target))
-
-
-def _file(wanted: Wanted, target: Path, source: StoredModel) -> "Told":
-    from gancli.export.formats import Options, choose, export
-
-    options = Options(wanted.opset, wanted.uint8, source.arch)
-    row = choose(target, wanted.format, options)
-    model = source.load()
-    written = export(model, target, row, options)
-    agreement = _agreement(written.difference, written.tolerance)
-    notes = [f"exported {told(model)}, {written.size / 1e6:,.1f} MB", *model.origin.notes, *written.notes, agreement]
-    document = {
-        "path": str(target),
-        "bytes": written.size,
-        "difference": written.difference,
-        "tolerance": written.tolerance,
-        "model": told(model),
-    }
-    return document, notes
-
-
-def _folder(wanted: Wanted, target: Path, source: StoredModel) -> "Told":
-    from gancli.export.folder import write_folder
-    from gancli.export.formats import FP32_TOLERANCE
-
-    model = source.load()
-    written = write_folder(model, target, source.arch, force=wanted.force)
-    notes = [
-        f"exported {told(model)}",
-        *model.origin.notes,
-        *written.notes,
-        _agreement(max(written.differences.values()), FP32_TOLERANCE),
-    ]
-    document = {
-        "path": str(target),
-        "files": list(written.files),
-        "differences": dict(written.differences),
-        "model": told(model),
-    }
-    return document, notes
-
-
-def _agreement(difference: float, tolerance: float) -> str:
-    how = f"its pictures differ by {difference:.1e} at most" if difference else "its pictures are the same to the bit"
-    return f"loaded again and compared with the generator: {how} ({tolerance:.1e} is allowed, of -1 to 1)"

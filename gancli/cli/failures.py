@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,13 @@ import typer
 
 from gancli.cli.output import put
 from gancli.cli.signals import Interrupted
-from gancli.errors import GancliError, MemoryExhaustedError, Stopped, UsageError, did_you_mean
+from gancli.errors import GancliError, MemoryExhaustedError, Stopped, UsageError, nearest
 from gancli.text import printable
 
-__all__ = ["explain", "report"]
+__all__ = ["GLOBAL", "explain", "report"]
+
+GLOBAL = frozenset({"-q", "--quiet", "--no-color", "--debug"})
+"""Options of the program, which may stand anywhere on the line."""
 
 DISK_TROUBLES = frozenset(
     getattr(errno, name)
@@ -58,10 +61,37 @@ def _interrupted(error: KeyboardInterrupt | typer.Abort) -> Stopped:
 def _usage_error(error: typer.TyperException) -> UsageError:
     message = error.format_message().replace("Value error, ", "").removesuffix(".")
     context = getattr(error, "ctx", None)
-    remedy = f"See `{context.command_path} --help`." if context else "Add --help to see what is possible."
-    if option := re.fullmatch(r"(No such option: (\S+)) \(Possible options: (.+)\)", message):
-        return UsageError(f"{option[1]}.", f"{did_you_mean(option[2], option[3].split(', '))} {remedy}")
-    return UsageError(message if message.endswith("?") else f"{message}.", remedy)
+    if context is None:
+        return UsageError(f"{message}.", "Add --help to see what is possible.")
+    see = f"See `{context.command_path} --help`."
+    options = [name for p in context.command.params for name in p.opts if name.startswith("-")]
+    if option := getattr(error, "option_name", None) if message.startswith("No such option") else None:
+        return UsageError(f"There is no option {option}.", f"{_instead_of(option, [*options, *GLOBAL])} {see}".lstrip())
+    if found := re.fullmatch(r"No such command '(.+)'", message):
+        meant = nearest(found[1], context.command.commands)
+        hint = f"Did you mean '{meant}'?" if meant else ""
+        return UsageError(f"There is no command '{found[1]}'.", f"{hint} {see}".lstrip())
+    if found := re.fullmatch(r"Got unexpected extra argument\(s\) \((.+)\)", message):
+        word = found[1]
+        model = "--checkpoint" if Path(word).suffix in {".safetensors", ".onnx"} else "--run"
+        flag = next((flag for flag in ("--dataset", model) if flag in options), None)
+        hint = f"Did you mean {flag} {word}?" if flag else "Leave it out."
+        return UsageError(f"`{context.command_path}` does not take '{word}' as it stands.", f"{hint} {see}")
+    return UsageError(f"{message}.", see)
+
+
+def _instead_of(option: str, options: Sequence[str]) -> str:
+    """The option that is meant by one that does not exist, or the setting that has no option of its own."""
+    if meant := nearest(option, [name for name in options if name.startswith("--")]):
+        return f"Did you mean '{meant}'?"
+    if "--dataset" not in options or "--set" not in options:
+        return ""
+    from gancli.config.resolve import known_keys
+
+    if option.lstrip("-") in {"gpus", "ngpus", "num-gpus", "nproc"}:
+        return "Several GPUs train together under `torchrun --nproc-per-node N -m gancli train ...`."
+    key = nearest(option, known_keys())
+    return f"Did you mean '-s {key}=VALUE'?" if key else ""
 
 
 def _disk_trouble(error: OSError) -> GancliError | None:

@@ -1,7 +1,6 @@
 """The last lines of a training: what was done, where it is, and commands for what comes next, which work when pasted."""
 
 import os
-import shlex
 import shutil
 import sys
 from collections.abc import Mapping
@@ -9,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gancli.cli.output import Output
-from gancli.text import duration
+from gancli.text import duration, shell
 
 if TYPE_CHECKING:
-    from gancli.training.events import RunEnded
+    from gancli.events import RunEnded
 
 HOME = Path("runs")
 """Where runs are looked for if nothing else is said."""
@@ -21,26 +20,33 @@ __all__ = ["farewell", "free_name", "launched", "program"]
 
 
 def farewell(output: Output, ended: "RunEnded") -> None:
-    """Say what is there now."""
-    output.note(f"{ended.status:7} {ended.epochs:.3g} epochs, {ended.step:,} steps in {duration(ended.elapsed_seconds)}")
+    """Say what is there now, and what is wrong with it."""
+    again = ended.status == "done" and ended.step == ended.from_step
+    status = "This run was finished already:" if again else f"{ended.status:7}"
+    epochs = f"{ended.epochs:.3g} epoch{'' if f'{ended.epochs:.3g}' == '1' else 's'}"
+    output.note(f"{status} {epochs}, {ended.step:,} steps in {duration(ended.elapsed_seconds)}")
     output.note(f"run     {ended.run}")
     if ended.best:
-        output.note(f"best    {ended.best}: what `sample` draws with")
+        output.note(f"best    {ended.best}: what `sample` uses")
     if ended.preview is not None:
         output.note(f"look    {ended.preview}")
-    for command in _next(ended):
-        output.note(f"next    {shlex.join(command)}")
+    if ended.warning:
+        output.note(f"but     {ended.warning}")
+    for command in _next(ended, again=again):
+        output.note(f"next    {shell(*command)}")
 
 
-def _next(ended: "RunEnded") -> list[list[str]]:
+def _next(ended: "RunEnded", *, again: bool) -> list[list[str]]:
     at_home = ended.run.parent == HOME
     run = ended.run.name if at_home else str(ended.run)
     gancli = program()
-    again = ["--arch", ended.arch] if ".py:" in ended.arch else []  # a file is never imported by itself
-    sample = [gancli, "sample", "-n", "64", "-o", free_name("grid.png"), *([] if at_home else ["--run", run]), *again]
+    file = ["--arch", ended.arch] if ".py:" in ended.arch else []  # a file is never imported by itself
+    sample = [gancli, "sample", "-n", "64", "-o", free_name("grid.png"), *([] if at_home else ["--run", run]), *file]
+    resume = [*launched(os.environ), "train", "--resume", run]
+    longer = [*resume, "--epochs", str(2 * max(1, round(ended.epochs)))]
     if ended.status == "stopped":
-        return [[*launched(os.environ), "train", "--resume", run], sample]
-    return [sample, [gancli, "runs", "show", run]]
+        return [resume, sample]
+    return [longer, sample] if again or ended.warning else [sample, [gancli, "runs", "show", run]]
 
 
 def launched(environment: Mapping[str, str]) -> list[str]:

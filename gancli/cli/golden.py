@@ -1,7 +1,7 @@
 """The help texts as files, to be read before Typer is imported and compared by tests.
 
 python -m gancli.cli.golden                     writes gancli/cli/help.txt
-python -m gancli.cli.golden tests/cli/help      also the help of every command, one file each
+python -m gancli.cli.golden tests/unit/cli/help      also the help of every command, one file each
 
 Run it after every change of an option or its help.
 """
@@ -21,14 +21,16 @@ def help_texts() -> dict[str, str]:
     """The help of every command at 80 columns, by its words joined by ``-``; that of the program itself is ``gancli``."""
     from gancli.cli.app import command
 
-    before = os.environ.get("COLUMNS")
-    os.environ["COLUMNS"] = str(WIDTH)
+    fixed = {"COLUMNS": str(WIDTH), "GANCLI_PLUGINS": ""}  # the formats of `gancli export` are those of gancli itself
+    before = {name: os.environ.pop(name, None) for name in fixed}
+    os.environ.update(fixed)
     try:
         return dict(_walk(command(), "gancli", None))
     finally:
-        os.environ.pop("COLUMNS")
-        if before is not None:
-            os.environ["COLUMNS"] = before
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _walk(command: Any, name: str, parent: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401  (classes of Typer's own)

@@ -6,18 +6,21 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from shutil import get_terminal_size
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import typer
 
 from gancli.cli.console.stream import is_live
+from gancli.errors import StorageError
 from gancli.text import printable
 
 if TYPE_CHECKING:
     from gancli.cli.console import Console
+    from gancli.plugins.registry import Registry
 
-__all__ = ["Output", "put", "settle", "unread_is_fine"]
+__all__ = ["Output", "made_by_gancli", "put", "refuse_existing", "settle", "show_plugins", "unread_is_fine"]
 
 GAP = "  "
 
@@ -106,13 +109,84 @@ class Output:
                 console.print(Padding(Text(below, style="dim"), (0, 0, 0, 2 * len(GAP))))
 
 
+def refuse_existing(target: str | Path, *, force: bool, folders: bool = False) -> None:
+    """Refuse to replace what gancli did not make, and to write where there is no folder, before any slow work.
+
+    Args:
+        target: what is to be written.
+        force: whether any file may be replaced.
+        folders: whether a folder is what is written, rather than what is written into.
+
+    Raises:
+        StorageError: there is such a file already and gancli did not make it, or its folder is missing.
+    """
+    from gancli.storage.disk import explained, refuse_missing_parent
+
+    path = Path(target)
+    with explained(path):
+        there = os.path.lexists(path) and (folders or not path.is_dir())
+        if there and not force and not made_by_gancli(path):
+            raise StorageError(
+                f"'{target}' is already there, and not made by gancli.",
+                "Choose another name, or replace it with --force.",
+            )
+        if not str(target).endswith(("/", os.sep)):
+            refuse_missing_parent(path)
+
+
+def made_by_gancli(path: Path) -> bool:
+    """Whether the metadata of a file say that gancli wrote it; of a folder, those of the weights in it."""
+    if path.is_dir():
+        return made_by_gancli(path / "generator.safetensors")
+    marks = _MARKS.get(path.suffix.lower())
+    if marks is None or not path.is_file() or path.is_symlink():
+        return False
+    with path.open("rb") as file:
+        if path.suffix.lower() == ".npz":  # the comment of a zip archive is at its end
+            file.seek(max(0, path.stat().st_size - 64))
+        end = b""
+        while block := file.read(1 << 20):
+            if any(mark in end + block for mark in marks):
+                return True
+            end = block[-64:]
+    return False
+
+
+_JSON = (b'{"gancli": "',)
+_MARKS = {
+    ".png": (b"tEXtgancli\0",),
+    ".apng": (b"tEXtgancli\0",),
+    ".gif": _JSON,
+    ".webp": _JSON,
+    ".avif": _JSON,
+    ".mp4": _JSON,
+    ".npz": (b"gancli ",),
+    ".safetensors": (b'"gancli":"{', b'"gancli": "{'),
+    ".onnx": (b"\n\x06gancli\x12",),
+    ".pt2": (b"gancli.json",),
+    ".html": (b'<meta name="generator" content="gancli ',),
+}
+"""By suffix, the bytes with which metadata that gancli writes begin."""
+
+
+def show_plugins(output: Output, registry: "Registry[Any]", *, as_json: bool) -> None:
+    """What is installed of one kind of plugin, third parties' included; nothing of theirs is imported."""
+    from gancli.plugins.listing import listing
+
+    found = listing(registry)
+    if as_json:
+        output.document(found)
+    else:
+        output.table(("name", "provided by", "version", "summary"), [tuple(row.values()) for row in found])
+
+
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
     return GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 @contextmanager
 def unread_is_fine() -> Iterator[None]:
-    """Within the block stdout may have been closed: what is told there is safe elsewhere."""
+    """Ignore a closed stdout within the block: what is printed there is stored elsewhere too."""
     try:
         yield
     except BrokenPipeError:

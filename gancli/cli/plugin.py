@@ -1,4 +1,4 @@
-"""``gancli plugin``: what others have added, whether it keeps the contract, and how to begin one."""
+"""``gancli plugin``: list the installed plugins, check one against the contract, write a new one."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gancli.cli import complete
-from gancli.cli.group import EVERYWHERE, new_group
-from gancli.cli.options import Json, set_option
+from gancli.cli.options import EVERYWHERE, Json, new_group, set_option
 from gancli.cli.output import Output
 from gancli.errors import PluginError
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["group"]
 
-group = new_group("What others have added; how to check it, and how to begin one.")
+group = new_group("List, check and write plugins.")
 
 MARKS = {"passed": "ok", "failed": "FAILED", "flagged": "flagged", "skipped": "skipped"}
 INDENT = " " * 9
@@ -27,12 +26,12 @@ INDENT = " " * 9
 def list_(
     context: typer.Context,
     *,
-    verify: Annotated[bool, typer.Option("--verify", help="Import each one, to see whether it works.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Import each one to check that it works.")] = False,
     json: Json = False,
 ) -> None:
     """List the plugins of every kind, broken ones too.
 
-    Nothing of others is imported unless you ask for it.
+    Third-party code is imported only with --verify.
     """
     from gancli.plugins.listing import overview
 
@@ -58,19 +57,19 @@ def check(
     *,
     kind: Annotated[
         str | None,
-        typer.Option("--kind", metavar="architecture|objective|dataset", help="Which, if several have the name."),
+        typer.Option("--kind", metavar="architecture|objective|dataset|exporter", help="Which kind, if several have the name."),
     ] = None,
     assignments: Annotated[list[str] | None, set_option("An option, such as -s arch.width=8.")] = None,
     images: Annotated[
         list[str] | None,
-        typer.Option("--image", metavar="CxHxW", help="Pictures to try, instead of 1x28x28, 3x32x32 and 3x64x64."),
+        typer.Option("--image", metavar="CxHxW", help="Image shapes to test with, instead of 1x28x28, 3x32x32 and 3x64x64."),
     ] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Also say why the checks that pass matter.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Explain the checks that pass, too.")] = False,
     json: Json = False,
 ) -> None:
     """Check a plugin against every rule of the contract.
 
-    Each check says why it matters and how to mend what fails. Exit code 8 if one does.
+    A failed check says why it matters and how to fix it. Exit code 8 if one fails.
     """
     from gancli.config.resolve import plugin_options
     from gancli.plugins.listing import kind_of
@@ -93,7 +92,7 @@ def check(
     if failed:
         raise PluginError(
             f"The {registry.kind} '{name}' fails {len(failed)} of {len(results)} checks: {', '.join(failed)}.",
-            "Each says above why it matters and how to mend it.",
+            "The lines above say why they matter and how to fix them.",
         )
     counts = {mark: sum(result.outcome == mark for _, result in results) for mark in MARKS}
     output.line(f"keeps the contract: {', '.join(f'{count} {mark}' for mark, count in counts.items() if count)}")
@@ -118,25 +117,30 @@ def new(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What users will type, such as wobbly.")],
     *,
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Where the new folder goes.")] = Path(),
+    kind: Annotated[
+        str, typer.Option("--kind", metavar="architecture|objective|dataset", help="What it provides.")
+    ] = "architecture",
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Directory of the new folder.")] = Path(),
     json: Json = False,
 ) -> None:
-    """Write a new architecture as a complete distribution.
+    """Write a new plugin as a complete distribution.
 
-    Code, tests, README and CI: it works, and its tests pass, as it is. Then replace its networks by yours.
+    Code, tests, README and CI: its tests pass as it is. Then replace its example by your own.
     """
-    from gancli.plugins.installation import command_for_folder
+    from gancli.plugins.installation import install_command
     from gancli.plugins.scaffold import Plugin, create
 
     output = Output.of(context)
-    plugin = Plugin.named(name)
+    plugin = Plugin.named(name, kind)
     path = create(plugin, to)
-    install = command_for_folder(f"{f'./{path}' if path == Path(path.name) else path}[test]")
+    install = install_command("-e", f"{f'./{path}' if path == Path(path.name) else path}[test]")
     if json:
         names = {"name": plugin.name, "distribution": plugin.distribution, "package": plugin.package, "class": plugin.title}
         output.document({"path": str(path), **names, "files": sorted(plugin.files()), "install": install})
         return
     output.result(str(path))
     output.note("next")
-    for command in (install, f"gancli plugin check {plugin.name}", f"gancli train --dataset mnist --arch {plugin.name}"):
+    data = "" if kind == "dataset" else "--dataset mnist "
+    flag = "arch" if kind == "architecture" else kind
+    for command in (install, f"gancli plugin check {plugin.name}", f"gancli train {data}--{flag} {plugin.name}"):
         output.note(f"  {command}")

@@ -1,40 +1,59 @@
 """``gancli runs``: what was trained."""
 
-import shlex
 import sys
+from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from gancli.cli import complete
-from gancli.cli.group import EVERYWHERE, new_group
-from gancli.cli.options import Json, RunsDir
-from gancli.cli.output import Output
-from gancli.cli.run_table import name_of
+from gancli.cli.options import EVERYWHERE, Force, Json, RunsDir, new_group
+from gancli.cli.output import Output, refuse_existing
 from gancli.errors import UsageError
-from gancli.text import duration, printable
+from gancli.storage.disk import refuse_missing_parent, write_atomically
+from gancli.text import distance, duration, printable, shell
 
 __all__ = ["group"]
 
-group = new_group("What was trained.")
+group = new_group("What was trained: list, compare, film, report.")
 
 _RUN = typer.Argument(metavar="RUN", help="Its name or path.", autocompletion=complete.runs)
 _RUN_OR_LAST = typer.Argument(metavar="RUN", help="Its name or path; by default the last.", autocompletion=complete.runs)
 
+SORTS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "started": lambda run: str(run.get("started") or ""),
+    "name": lambda run: run["name"],
+    "best": lambda run: -run["best"] if isinstance(run.get("best"), int | float) else float("-inf"),
+    "time": lambda run: run["elapsed_seconds"] if isinstance(run.get("elapsed_seconds"), int | float) else 0.0,
+}
+
 
 @group.command("list", epilog=EVERYWHERE)
-def list_(context: typer.Context, *, runs_dir: RunsDir = Path("runs"), json: Json = False) -> None:
+def list_(
+    context: typer.Context,
+    *,
+    sort: Annotated[
+        str, typer.Option("--sort", metavar="|".join(SORTS), help="By what; the newest or best first.")
+    ] = "started",
+    runs_dir: RunsDir = Path("runs"),
+    json: Json = False,
+) -> None:
     """List the runs, newest first."""
-    from gancli.cli.run_table import summary
+    from gancli.history.read import summary
     from gancli.runs import list_runs
 
+    if sort not in SORTS:
+        raise UsageError(f"Runs cannot be sorted by '{sort}'.", f"Choose one of {', '.join(SORTS)}.")
     output = Output.of(context)
-    found = [summary(run) for run in list_runs(runs_dir)]
+    found = sorted([summary(run) for run in list_runs(runs_dir)], key=SORTS[sort], reverse=sort != "name")
     if json:
         output.document(found)
         return
-    output.table(("name", "status", "data set", "arch", "epochs", "time"), [_row(run) for run in found])
+    titles = ("name", "status", "data set", "arch", "objective", "epochs", "time", "best")
+    rows = [(run["name"], *(value or "?" for value in _facts(run)), _best(run)) for run in found]
+    output.table(titles, rows)
     if not found:
         output.note(f"There are no runs in '{runs_dir}'. Start with `gancli train --dataset mnist`.")
 
@@ -42,15 +61,13 @@ def list_(context: typer.Context, *, runs_dir: RunsDir = Path("runs"), json: Jso
 @group.command("show", epilog=EVERYWHERE)
 def show(
     context: typer.Context,
-    run: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="Its name or path; by default the last.", autocompletion=complete.runs)
-    ] = None,
+    run: Annotated[str | None, _RUN_OR_LAST] = None,
     *,
     runs_dir: RunsDir = Path("runs"),
     json: Json = False,
 ) -> None:
     """Show one run: how far it came, and where its files are."""
-    from gancli.cli.run_table import details
+    from gancli.history.read import details
     from gancli.runs import find_run
 
     output = Output.of(context)
@@ -59,6 +76,102 @@ def show(
         output.document(found)
     else:
         output.pairs(_lines(found))
+
+
+@group.command("compare", epilog=EVERYWHERE)
+def compare(
+    context: typer.Context,
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or paths.", autocompletion=complete.runs)],
+    *,
+    target: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="FILE", help="The curves as .png, or everything as .html.")
+    ] = None,
+    force: Force = False,
+    runs_dir: RunsDir = Path("runs"),
+    json: Json = False,
+) -> None:
+    """Compare runs: settings that differ, best and last distance, and what it took to get there."""
+    from gancli.history import compare
+    from gancli.history.read import History
+    from gancli.runs import find_run
+
+    output = Output.of(context)
+    writers = {".png": compare.plot, ".html": compare.page_of}
+    write = writers.get(Path(target).suffix.lower()) if target else None
+    if target:
+        if write is None:
+            raise UsageError(f"'{target}' is not a comparison.", "End it in .png (curves) or .html (everything).")
+        refuse_existing(target, force=force)
+        refuse_missing_parent(Path(target))
+    histories = [History.of(find_run(run, runs_dir)) for run in dict.fromkeys(runs)]
+    results, settings = compare.compared(histories), compare.differing(histories)
+    if target and write:
+        write_atomically(Path(target), write(histories))
+    if json:
+        output.document({"runs": results, "settings": settings, **({"file": target} if target else {})})
+    elif target:
+        output.result(target)
+    else:
+        output.table(compare.TITLES, compare.table_of(results))
+        output.line()
+        rows = [(key, *("-" if value is None else value for value in values)) for key, values in settings.items()]
+        output.table(("setting", *(result["name"] for result in results)), rows)
+
+
+@group.command("film", epilog=EVERYWHERE)
+def film(
+    context: typer.Context,
+    run: Annotated[str | None, _RUN_OR_LAST] = None,
+    *,
+    target: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="A .gif, .webp, .apng or .mp4.")],
+    fps: Annotated[float, typer.Option("--fps", metavar="N", help="Previews per second.")] = 8,
+    scale: Annotated[int | None, typer.Option("--scale", metavar="N", min=1, help="Upscale each preview N times.")] = None,
+    force: Force = False,
+    runs_dir: RunsDir = Path("runs"),
+    json: Json = False,
+) -> None:
+    """Make a film of the previews of a run, with step and distance."""
+    from gancli.history.film import write_film
+    from gancli.history.read import History
+    from gancli.runs import find_run
+
+    output = Output.of(context)
+    refuse_existing(target, force=force)
+    found = find_run(run, runs_dir)
+    frames = write_film(History.of(found), Path(target), Fraction(fps).limit_denominator(1000), scale)
+    output.note(f"{frames} previews of {found.path}")
+    if json:
+        output.document({"file": target, "run": str(found.path), "previews": frames})
+    else:
+        output.result(target)
+
+
+@group.command("report", epilog=EVERYWHERE)
+def report(
+    context: typer.Context,
+    run: Annotated[str | None, _RUN_OR_LAST] = None,
+    *,
+    target: Annotated[str, typer.Option("-o", "--output", metavar="FILE.html", help="The page to write.")],
+    force: Force = False,
+    runs_dir: RunsDir = Path("runs"),
+    json: Json = False,
+) -> None:
+    """Write one page about a run: settings, curves, previews, alarms, evaluation, and how to repeat it."""
+    from gancli.history.read import History
+    from gancli.history.report import report
+    from gancli.runs import find_run
+
+    output = Output.of(context)
+    if Path(target).suffix.lower() not in {".html", ".htm"}:
+        raise UsageError(f"'{target}' is not a page.", "End it in .html.")
+    refuse_existing(target, force=force)
+    refuse_missing_parent(Path(target))
+    found = find_run(run, runs_dir)
+    write_atomically(Path(target), report(History.of(found)))
+    if json:
+        output.document({"file": target, "run": str(found.path)})
+    else:
+        output.result(target)
 
 
 @group.command("rm", epilog=EVERYWHERE)
@@ -70,14 +183,17 @@ def rm(
     runs_dir: RunsDir = Path("runs"),
     json: Json = False,
 ) -> None:
-    """Delete a run with its checkpoints and pictures, for good."""
+    """Delete a run with its checkpoints and previews, for good."""
     from gancli.runs import find_run, remove_run
 
     output = Output.of(context)
     found = find_run(run, runs_dir)
-    if not yes and not _confirmed(found.path):
-        output.note("Nothing was deleted.")
-        return
+    if not yes:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise UsageError(f"Deleting '{found.path}' needs your consent, and this is not a terminal.", "Add -y.")
+        if not typer.confirm(f"Delete '{printable(found.path)}' for good?", err=True):
+            output.note("Nothing was deleted.")
+            return
     remove_run(found)
     if json:
         output.document({"removed": str(found.path)})
@@ -85,26 +201,22 @@ def rm(
         output.result(str(found.path))
 
 
-def _confirmed(path: Path) -> bool:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError(f"Deleting '{path}' needs your consent, and this is not a terminal.", "Add -y.")
-    return typer.confirm(f"Delete '{printable(path)}' for good?", err=True)
+def _facts(run: dict[str, Any]) -> tuple[object, ...]:
+    facts = (run.get("status"), run.get("dataset"), run.get("arch"), run.get("objective"))
+    return (*facts, _short(run.get("epochs")), _time(run.get("elapsed_seconds")))
 
 
-def _row(run: dict[str, Any]) -> tuple[object, ...]:
-    values = (
-        run.get("status"),
-        run.get("dataset"),
-        run.get("arch"),
-        _short(run.get("epochs")),
-        _time(run.get("elapsed_seconds")),
-    )
-    return (run["name"], *(value or "?" for value in values))
+def _best(run: dict[str, Any]) -> str:
+    best, name = run.get("best"), run.get("distance")
+    return f"{name} {distance(best)}" if isinstance(best, int | float) else "-"
 
 
 def _lines(run: dict[str, Any]) -> list[tuple[str, str]]:
     """What a person wants to know of a run, as far as its ``run.json`` says it; the rest is in the JSON."""
-    error, argv = run.get("error"), run.get("argv")
+    from gancli.history.read import name_of
+
+    error, argv, best = run.get("error"), run.get("argv"), run.get("best")
+    figures = {"distance": best.get("figure"), "best": best.get("value")} if isinstance(best, dict) else {}
     lines = {
         "name": run["name"],
         "status": run.get("status"),
@@ -115,11 +227,12 @@ def _lines(run: dict[str, Any]) -> list[tuple[str, str]]:
         "steps": run.get("step"),
         "images": run.get("images_seen"),
         "time": _time(run.get("elapsed_seconds")),
+        "best": _best(figures) if figures else None,
         "started": run.get("started"),
         "ended": run.get("ended"),
         "device": run.get("device"),
         "precision": run.get("precision"),
-        "command": shlex.join(map(str, argv)) if isinstance(argv, list) else None,
+        "command": shell(*argv) if isinstance(argv, list) else None,
         "config": run["config"],
         "losses": run["losses"],
         "evaluation": run["evaluation"],

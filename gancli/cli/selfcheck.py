@@ -1,4 +1,4 @@
-"""``gancli selfcheck``: does a killed training go on exactly, here?"""
+"""``gancli selfcheck``: does a killed training resume bit-exact on this machine?"""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -19,12 +19,12 @@ def selfcheck(
     arch: Annotated[
         str, typer.Option("--arch", metavar="NAME", help="The networks to check.", autocompletion=complete.architectures)
     ] = "dense",
-    device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute.")] = "auto",
-    kills: Annotated[int, typer.Option("--kills", min=1, max=20, help="How often to kill.")] = 3,
+    device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to run.")] = "auto",
+    kills: Annotated[int, typer.Option("--kills", min=1, max=20, help="Number of kills.")] = 3,
     assignments: Annotated[list[str] | None, set_option("Any setting of the training.")] = None,
     json: Json = False,
 ) -> None:
-    """Prove that a killed training goes on exactly: train, kill -9, resume, compare. Takes less than a minute."""
+    """Check that a killed training resumes bit-exact: train, kill -9, resume, compare. Takes less than a minute."""
     from gancli.training.selfcheck import selfcheck as check
 
     output = Output.of(context)
@@ -32,8 +32,8 @@ def selfcheck(
     verdict = check(chosen, kills=kills, tell=output.note)
     if not verdict.exact:
         raise CheckpointError(
-            f"A killed training of '{arch}' did not go on exactly: {', '.join(verdict.differences)}.",
-            "The architecture may keep state outside of its parameters and buffers, or draw from a generator of its own.",
+            f"A killed training of '{arch}' did not resume bit-exact: {', '.join(verdict.differences)}.",
+            "The architecture may keep state outside its parameters and buffers, or use a random generator of its own.",
         )
     if json:
         output.document(asdict(verdict))

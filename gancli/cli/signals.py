@@ -11,9 +11,10 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Self
 
+from gancli.storage.system import STOP_SIGNALS
+
 __all__ = ["Interrupted", "Signals", "interrupting"]
 
-STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ECHO_SECONDS = 0.5
 """One Ctrl-C may arrive twice, through the terminal and through a parent such as `timeout`; a second one comes later."""
 
@@ -55,7 +56,7 @@ class Signals:
         self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def __enter__(self) -> Self:
-        for number in STOPS:
+        for number in STOP_SIGNALS:
             if signal.getsignal(number) != signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._handle)
         return self

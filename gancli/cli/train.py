@@ -1,7 +1,8 @@
-"""``gancli train``: the game, from the command line to the last line on the terminal."""
+"""``gancli train``: from the command line to the last line on the terminal."""
 
+import os
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,28 +10,52 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gancli.cli import complete
-from gancli.cli.expand import expand
+from gancli.cli.config import show_settings
 from gancli.cli.failures import explain
 from gancli.cli.farewell import farewell
-from gancli.cli.options import Json, RunsDir, Settings
+from gancli.cli.options import Json, RunsDir, Settings, expand
 from gancli.cli.output import Output, unread_is_fine
-from gancli.cli.settings_table import show_settings
 from gancli.cli.signals import Signals
-from gancli.errors import RunError, UsageError
+from gancli.errors import ConfigError, DatasetError, RunError, UsageError
+from gancli.events import RunStarted
 from gancli.runs import RunDirectory, find_run, refuse_busy, refuse_missing_architecture, refuse_name, remove_run
 from gancli.runtime.launch import joined
-from gancli.training.events import RunStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gancli.config.resolve import Resolved
     from gancli.config.schema import RunConfig
+    from gancli.events import Event, RunEnded
     from gancli.runtime.processes import Processes
-    from gancli.training.events import Event, RunEnded
 
 __all__ = ["train"]
 
 AUTO = "auto"
+LENGTHS = ("train.epochs", "train.images", "train.minutes")
+
+
+@dataclass(frozen=True)
+class Resuming:
+    """The options that continue a run."""
+
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume",
+            metavar="[RUN|auto]",
+            help="Resume a run: the last one, RUN, or (auto) the last one if there is any.",
+            autocompletion=complete.runs,
+        ),
+    ] = None
+    from_step: Annotated[
+        int | None,
+        typer.Option("--from-step", metavar="N", min=1, help="With --resume: from this checkpoint, deleting later ones."),
+    ] = None
+    allow_changes: Annotated[
+        bool,
+        typer.Option("--allow-changes", help="With --resume: accept another learning rate or batch size; the run records it."),
+    ] = False
 
 
 @expand
@@ -40,25 +65,13 @@ def train(
     settings: Settings,
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Name of the new run.")] = None,
     runs_dir: RunsDir = Path("runs"),
-    resume: Annotated[
-        str | None,
-        typer.Option(
-            "--resume",
-            metavar="[RUN|auto]",
-            help="Go on with a run: the last one, RUN, or (auto) the last one if there is any.",
-            autocompletion=complete.runs,
-        ),
-    ] = None,
-    from_step: Annotated[
-        int | None,
-        typer.Option("--from-step", metavar="N", min=1, help="With --resume: go on from this checkpoint, dropping later ones."),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print each setting and where it comes from.")] = False,
+    resuming: Resuming,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check the settings, and print them.")] = False,
     json: Json = False,
 ) -> None:
-    """Train a model on pictures, in a new run directory.
+    """Train a model on images, in a new run directory.
 
-    Under torchrun the batch is divided among its processes: torchrun --nproc-per-node 2 -m gancli train ...
+    Under torchrun each batch is divided among the processes: torchrun --nproc-per-node 2 -m gancli train ...
     """
     output = Output.of(context)
     with joined(explain) as processes:
@@ -68,27 +81,77 @@ def train(
                 return
             ended = _watched(Output(quiet=True), _follow, processes)
         else:
-            run = _run_to_resume(resume, name, runs_dir)
+            run = _run_to_resume(resuming.resume, name, runs_dir)
             if run is None and name is not None:
                 refuse_name(runs_dir, name)
-            if from_step is not None and run is None:
-                raise UsageError(f"--from-step {from_step} needs a run to go on with.", "Add --resume RUN.")
-            if run is not None:
+            from_step, allowed = resuming.from_step, resuming.allow_changes
+            if run is None and (from_step is not None or (allowed and resuming.resume is None)):
+                option = "--allow-changes" if from_step is None else f"--from-step {from_step}"
+                raise UsageError(f"{option} needs a run to resume.", "Add --resume RUN.")
+            if run is None:
+                resolved = settings.resolve()
+                _refuse_early(resolved)
+            else:
                 refuse_missing_architecture(run)
+                changes = settings.changes(run, allowed=allowed)
+                resolved = settings.resolve_upon(run)
             if dry_run:
-                show_settings(output, settings.resolve_upon(run) if run else settings.resolve(), as_json=json)
+                show_settings(output, resolved, as_json=json)
                 processes.agree(0, 0.0)
                 return
             if run is None:
-                start = partial(_start_new, settings.resolve().config, runs_dir, name, argv=output.argv)
+                start = partial(_start_new, resolved.config, runs_dir, name, argv=output.argv)
             else:
                 refuse_busy(run)
-                start = partial(_go_on, run, settings.changes(run), from_step, argv=output.argv)
+                _note_finished(output, run, changes, from_step)
+                start = partial(_go_on, run, changes, from_step, allow_changes=allowed, argv=output.argv)
             ended = _watched(output, start, processes)
     if processes.leads:
         _conclude(output, ended, as_json=json)
     if ended.signal:
         raise typer.Exit(128 + ended.signal)
+
+
+def _refuse_early(resolved: "Resolved") -> None:
+    """Refuse what needs neither torch nor the images to be refused.
+
+    Raises:
+        DatasetError: there is nothing at the path of the data set.
+        ConfigError: the architecture cannot make images of the size that is asked for.
+    """
+    from gancli.config.resolve import sides
+    from gancli.data.paths import unreadable
+    from gancli.plugin import ImageSpec
+    from gancli.plugins.registry import is_path
+
+    data = resolved.config.data
+    if "://" in data.dataset:
+        raise DatasetError(
+            f"'{data.dataset}' is a web address, and train reads nothing from the network.",
+            "Download it, and give the path; hf:USER/NAME fetches a data set of Hugging Face.",
+        )
+    path = Path(os.path.expanduser(data.dataset))  # noqa: PTH111  (Path.expanduser raises RuntimeError)
+    if is_path(data.dataset) and not data.dataset.startswith("hf:") and not os.path.lexists(path):
+        raise unreadable(path, FileNotFoundError())
+    if data.image_size is not None:
+        height, width = sides(data.image_size)
+        shapes = [ImageSpec(channels, height, width) for channels in ([data.channels] if data.channels else [1, 3])]
+        reasons = [resolved.arch.plugin.supports(resolved.arch.options, shape) for shape in shapes]
+        if all(reasons):
+            raise ConfigError(
+                f"The architecture '{resolved.config.arch.name}' cannot make images of {height}x{width}.",
+                f"{reasons[-1]} Choose another --image-size or --arch.",
+            )
+
+
+def _note_finished(output: Output, run: RunDirectory, changes: dict[str, object], from_step: int | None) -> None:
+    """Say that a run that is to be resumed is at its end, and how it is trained for longer."""
+    with suppress(RunError):
+        info = run.info()
+        if info.get("status") != "done" or from_step is not None or any(key in LENGTHS for key in changes):
+            return
+        again = f"gancli train --resume {run.name} --epochs {2 * max(1, round(float(info.get('epochs') or 1)))}"
+        output.note(f"'{run.name}' is finished: step {info.get('step')}. To train it for longer: {again}")
 
 
 def _conclude(output: Output, ended: "RunEnded", *, as_json: bool) -> None:
@@ -109,7 +172,7 @@ def _run_to_resume(resume: str | None, name: str | None, runs_dir: Path) -> RunD
             return _begun(find_run(name, runs_dir))
         return None
     if name is not None:
-        raise UsageError(f"--name {name} is for a new run, and --resume goes on with an old one.", "Leave one of them out.")
+        raise UsageError(f"--name {name} is for a new run, and --resume continues one.", "Leave one of them out.")
     return find_run(resume or None, runs_dir)
 
 
@@ -129,7 +192,12 @@ def _start_new(config: "RunConfig", runs_dir: Path, name: str | None, **watch: A
     return train(config, runs_dir=runs_dir, name=name, **watch)
 
 
-def _go_on(run: RunDirectory, changes: dict[str, object], from_step: int | None, **watch: Any) -> "RunEnded":  # noqa: ANN401
+def _go_on(
+    run: RunDirectory,
+    changes: dict[str, object],
+    from_step: int | None,
+    **watch: Any,  # noqa: ANN401
+) -> "RunEnded":
     from gancli.training.run import resume
 
     return resume(run, changes=changes, from_step=from_step, **watch)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gancli.config.schema import RunConfig
 from gancli.config.validate import shown
 from gancli.errors import ConfigError, did_you_mean
+from gancli.storage.strict_json import unique_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Flat",
     "Layer",
+    "as_toml",
     "core_defaults",
     "dotted",
     "from_assignments",
@@ -29,8 +32,11 @@ __all__ = [
 _ENVIRONMENT_PREFIX = "GANCLI_"
 _MAX_CONFIG_BYTES = 1 << 20
 
-_FLAGS = {"arch.name": "arch"}
+_FLAGS = {"arch.name": "arch", "objective.name": "objective"}
 """Flags that are not named like the last part of their key."""
+
+_YAML = re.compile(r"\s*(#[^\n]*\s*|---\s*)*[A-Za-z_][\w-]*:(\s|$)")
+"""How YAML begins, and TOML cannot."""
 
 Flat = dict[str, Any]
 
@@ -79,31 +85,54 @@ def from_file(path: Path) -> Layer:
         with path.open("rb") as file:
             content = file.read(_MAX_CONFIG_BYTES + 1)
     except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
         raise ConfigError(
-            f"The configuration '{path}' cannot be read: {error.strerror}.", "Give a .toml or .json file."
+            f"There is no file '{path}'." if missing else f"'{path}' cannot be read: {error.strerror}.",
+            "Give -c the path of a .toml or .json file; `gancli config show --toml` prints one.",
         ) from error
     if len(content) > _MAX_CONFIG_BYTES:
         raise ConfigError(f"The configuration '{path}' is larger than 1 MiB.", "Give a .toml or .json file.")
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ConfigError(f"'{path}' is encoded in UTF-16.", "Save it again as UTF-8.")
     try:
-        nested = _parse(content.decode(), path.suffix)
+        text = content.decode("utf-8-sig")  # some editors begin a file with a byte order mark
+        if path.suffix.lower() in {".yaml", ".yml"} or _YAML.match(text):
+            raise ConfigError(
+                f"'{path}' is YAML, which is not supported.",
+                "Give TOML or JSON; `gancli config show --toml > run.toml` writes an example.",
+            )
+        nested = _parse(text, path.suffix)
     except (ValueError, RecursionError) as error:
         kind = "JSON" if path.suffix == ".json" else "TOML"
-        raise ConfigError(f"'{path}' is not valid {kind}: {error}.", "Correct it there, or give another file.") from error
+        reason = str(error)[:1].lower() + str(error)[1:]
+        raise ConfigError(f"'{path}' is not valid {kind}: {reason}.", "Correct it there, or give another file.") from error
     return Layer.of(_flatten_file(nested, path), path.name)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, in which, as in TOML, no key may be given twice."""
-    names = [name for name, _ in pairs]
-    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
-    if twice is not None:
-        raise ValueError(f"the key {shown(twice)} is there twice")
-    return dict(pairs)
+def as_toml(config: RunConfig, meanings: Mapping[str, str]) -> str:
+    """The configuration as a TOML file, each key with its meaning. TOML has no null: such keys are left out."""
+
+    def value(content: object) -> str:
+        if isinstance(content, dict):
+            return "{" + ", ".join(f"{json.dumps(k)} = {value(v)}" for k, v in content.items() if v is not None) + "}"
+        if isinstance(content, list):
+            return f"[{', '.join(map(value, content))}]"
+        return json.dumps(content, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+    lines = []
+    for section, keys in config.model_dump(mode="json").items():
+        lines += ["", f"[{section}]"]
+        lines += [
+            f"{key} = {value(content)}  # {meanings.get(f'{section}.{key}', '')}".rstrip("# ")
+            for key, content in keys.items()
+            if content is not None
+        ]
+    return "\n".join(lines[1:]) + "\n"
 
 
 def _parse(text: str, suffix: str) -> object:
     if suffix == ".json":
-        return json.loads(text, object_pairs_hook=_unique)
+        return json.loads(text, object_pairs_hook=unique_keys)
     import tomllib  # a hundredth of the time that a cold `gancli sample` takes
 
     return tomllib.loads(text)
@@ -117,7 +146,7 @@ def _flatten_file(nested: object, path: Path) -> Flat:
             raise ConfigError(f"'{section}' in '{path}' is {shown(values)}, not a section.", f"Write keys under [{section}].")
         if not isinstance(values, dict):
             home = home_of(section) or "section"
-            raise ConfigError(f"{shown(section)} in '{path}' stands outside of a section.", f"Write it under [{home}].")
+            raise ConfigError(f"{shown(section)} in '{path}' is outside of a section.", f"Write it under [{home}].")
         if section not in RunConfig.model_fields and not values:
             hint = did_you_mean(section, RunConfig.model_fields)
             raise ConfigError(f"Unknown section {shown(section)} in '{path}'.", hint)

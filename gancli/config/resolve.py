@@ -3,14 +3,14 @@
     core default < data set < architecture < objective < GANCLI_* < -c file < -s key=value < command-line flag
 
 Every layer is a flat mapping of dotted keys (``train.seed``). Plugins' layers hold what they prefer; whatever the user sets
-wins, also over a preference that only fits another choice: an architecture's wishes for one objective are dropped when
-another is chosen. Setting one of the three lengths (epochs, images, minutes) drops the others from the layers below.
+wins, also over a preference that only fits another choice: an architecture's preferences for one objective are dropped
+when another is chosen. Setting one of the three lengths (epochs, images, minutes) drops the others from the layers below.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gancli.config.layers import (
@@ -22,12 +22,20 @@ from gancli.config.layers import (
     from_environment,
     from_file,
     from_flags,
-    home_of,
 )
 from gancli.config.schema import LENGTHS, RunConfig
 from gancli.config.validate import ModelT, checked, shortened, shown
-from gancli.errors import ConfigError, did_you_mean
-from gancli.plugins.registry import ARCHITECTURES, OBJECTIVES, OPTIMIZERS, dataset_defaults
+from gancli.errors import ConfigError, nearest
+from gancli.plugins.registry import (
+    ARCHITECTURES,
+    DATASETS,
+    LOGGERS,
+    OBJECTIVES,
+    OPTIMIZERS,
+    Chosen,
+    dataset_defaults,
+    is_path,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -36,21 +44,31 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from gancli.config.schema import TrainConfig
-    from gancli.plugin import Optimizer
+    from gancli.plugin import ArchConfig, Architecture, Logger, Objective, Optimizer
 
 __all__ = [
     "Resolved",
+    "choose_arch",
     "flatten",
     "known_keys",
     "load_arch",
+    "load_loggers",
     "load_objective",
     "load_optimizer",
     "plugin_options",
+    "refuse_changes",
     "refuse_other_choice",
     "resolve",
     "schema",
+    "sides",
     "validate_options",
 ]
+
+FREE_KEYS = (*LENGTHS, "data.dataset", "data.labels", "train.accumulate", "runtime.", "checkpoint.", "log.")
+"""Keys, or beginnings of keys, that a resumed run may change."""
+
+CHANGEABLE = ("train.batch_size", "train.learning_rate", "train.discriminator_learning_rate")
+"""Keys that a resumed run may change if that is allowed, and that it then records as changed."""
 
 DEFAULT_IMAGES = 1_000_000
 """Length of a run when neither the user nor a plugin says anything: in images, so that a small data set is not given up after
@@ -59,16 +77,32 @@ a few steps."""
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A configuration and the origin of each of its values.
+    """A configuration, the origin and meaning of each of its values, and the plugins that it chooses.
 
     Attributes:
         config: validated and complete: the plugins' options are all spelled out.
-        origins: dotted key -> ``default``, ``data set mnist``, ``architecture dense``, ``GANCLI_TRAIN__SEED``, the name of a
-            file, ``-s``, or ``--epochs``.
+        origins: dotted key -> ``default``, ``data set mnist``, ``architecture dense``, ``GANCLI_TRAIN__SEED``, the name
+            of a file, ``-s``, or ``--epochs``.
+        arch: the architecture, found and loaded once.
+        objective: the objective, likewise.
     """
 
     config: RunConfig
     origins: Mapping[str, str]
+    arch: Chosen[Architecture[ArchConfig]] = field(compare=False)
+    objective: Chosen[Objective] = field(compare=False)
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        """Dotted key -> what it means: the description of its field."""
+        models: list[tuple[str, type[BaseModel]]] = [
+            *((section, type(getattr(self.config, section))) for section in RunConfig.model_fields),
+            ("arch", type(self.arch.options)),
+            ("objective", type(self.objective.options)),
+        ]
+        return {
+            f"{section}.{key}": info.description or "" for section, model in models for key, info in model.model_fields.items()
+        }
 
 
 def resolve(
@@ -96,22 +130,84 @@ def resolve(
         from_assignments(assignments),
         from_flags(flags or {}),
     ]
-    preferences = _plugin_layers(user)
-    merged = _merge([Layer.of(core_defaults(), "default"), *preferences, *user])
-    _refuse_unknown_keys(merged)
-    config = _validate(merged)
-    return Resolved(config, {key: merged.origins.get(key, "default") for key in flatten(config)})
+    # What each plugin prefers, as far as it fits what the user has chosen.
+    typed = _text(_chosen(user, "data.dataset", RunConfig().data.dataset), "data.dataset")
+    dataset = typed if is_path(typed) else DATASETS.spelled(typed)
+    data = Layer.of(dict(dataset_defaults(dataset)), f"data set {dataset}")
+    typed = _text(_chosen([data, *user], "arch.name", RunConfig().arch.name), "arch.name")
+    arch = ARCHITECTURES.find(typed)
+    architecture = ARCHITECTURES.load_entry(arch)
+    layers = [
+        _fitting(data, "arch", arch.spelled(typed)),
+        Layer.of(dict(architecture.defaults), f"architecture {arch.spelled(typed)}"),
+    ]
+    wanted = _text(_chosen([*layers, *user], "objective.name", RunConfig().objective.name), "objective.name")
+    entry = OBJECTIVES.find(wanted)
+    objective = OBJECTIVES.load_entry(entry)
+    layers = [_fitting(layer, "objective", entry.spelled(wanted)) for layer in layers]
+    layers.append(Layer.of(dict(objective.defaults), f"objective {entry.spelled(wanted)}"))
+
+    merged = _merge([Layer.of(core_defaults(), "default"), *layers, *user])
+    names = {"data.dataset": dataset, "arch.name": arch.spelled(typed), "objective.name": entry.spelled(wanted)}
+    merged.values.update(names)
+    _refuse_unknown_keys(merged, [*_keys_of("arch", architecture.Config), *_keys_of("objective", objective)])
+    nested: dict[str, dict[str, object]] = {}
+    for key, value in merged.values.items():
+        section, _, name = key.partition(".")
+        nested.setdefault(section, {})[name] = value
+    options = _own_options("arch", architecture.Config, nested, merged)
+    losses = _own_options("objective", objective, nested, merged)
+    for key in ("optimizer", "discriminator_optimizer"):
+        choice = nested["train"][key]
+        choice = {"name": choice} if isinstance(choice, str) else choice
+        if isinstance(choice, dict) and isinstance(choice.get("name"), str):
+            name = OPTIMIZERS.spelled(choice["name"])
+            given = {option: value for option, value in choice.items() if option != "name"}
+            complete = checked(f"train.{key}", OPTIMIZERS.load(name), given, merged.origins)
+            nested["train"][key] = {"name": name, **complete.model_dump(mode="json")}
+    config = checked("", RunConfig, nested, merged.origins)
+    load_loggers(config)
+    return Resolved(
+        config,
+        {key: merged.origins.get(key, "default") for key in flatten(config)},
+        Chosen(arch, architecture(), options),
+        Chosen(entry, losses, losses),
+    )
 
 
-def load_arch(config: RunConfig) -> tuple[Any, Any]:
-    """The chosen architecture (an instance) and its validated options."""
-    plugin = ARCHITECTURES.load(config.arch.name)
-    return plugin(), validate_options("arch", plugin.Config, config.arch.options)
+def _own_options(section: str, model: type[ModelT], nested: dict[str, dict[str, object]], merged: Layer) -> ModelT:
+    """A plugin's options, validated; in ``nested`` they are then spelled out."""
+    name = nested[section].pop("name")
+    options = checked(section, model, nested[section], merged.origins)
+    nested[section] = {"name": name, **options.model_dump(mode="json")}
+    return options
 
 
-def load_objective(config: RunConfig) -> Any:  # noqa: ANN401  (an Objective; its class is the plugin's)
-    """The chosen objective, with its options."""
+def choose_arch(config: RunConfig) -> Chosen[Architecture[ArchConfig]]:
+    """The architecture of a configuration, with its validated options."""
+    entry = ARCHITECTURES.find(config.arch.name)
+    plugin = ARCHITECTURES.load_entry(entry)()
+    return Chosen(entry, plugin, validate_options("arch", plugin.Config, config.arch.options))
+
+
+def load_arch(config: RunConfig) -> tuple[Architecture[ArchConfig], ArchConfig]:
+    """The architecture of a configuration (an instance) and its validated options."""
+    chosen = choose_arch(config)
+    return chosen.plugin, chosen.options
+
+
+def load_objective(config: RunConfig) -> Objective:
+    """The objective of a configuration, with its options."""
     return validate_options("objective", OBJECTIVES.load(config.objective.name), config.objective.options)
+
+
+def load_loggers(config: RunConfig) -> dict[str, Logger]:
+    """The loggers that ``log.to`` names, each new.
+
+    Raises:
+        PluginError: there is no such logger, or a package that it needs is missing.
+    """
+    return {name: LOGGERS.load(name)() for name in config.log.to}
 
 
 def load_optimizer(config: TrainConfig, network: str) -> Optimizer:
@@ -136,9 +232,44 @@ def refuse_other_choice(
         asked = _chosen(layers, key, stored[key])
         if asked != stored[key]:
             raise ConfigError(
-                f"That would be another training ({key}: stored {shown(stored[key])}, asked {shown(asked)}).",
+                f"That would be a different training ({key}: stored {shown(stored[key])}, requested {shown(asked)}).",
                 "Leave it as it is, or start a new run.",
             )
+
+
+def refuse_changes(old: Mapping[str, object], new: Mapping[str, object], *, allowed: bool) -> list[str]:
+    """Compare two flat configurations of one run, which may differ in :data:`FREE_KEYS` only.
+
+    Args:
+        old: what the run, or its checkpoint, was made with. A setting that is not in it is younger than the run, which
+            behaved as its default says.
+        new: what is asked for.
+        allowed: whether :data:`CHANGEABLE` keys may differ too.
+
+    Returns:
+        the keys of :data:`CHANGEABLE` that differ.
+
+    Raises:
+        ConfigError: something else differs, or these without permission; all differences are listed.
+    """
+    then = {**core_defaults(), **old}
+    changed = [key for key in new if key in then and new[key] != then[key] and not key.startswith(FREE_KEYS)]
+    refused = [key for key in changed if not (allowed and key in CHANGEABLE)]
+    if refused:
+        listed = "; ".join(f"{key}: stored {shown(then[key])}, requested {shown(new[key])}" for key in refused)
+        permit = "accept a changed run with --allow-changes" if set(refused) <= set(CHANGEABLE) else ""
+        raise ConfigError(
+            f"That would be a different training ({listed}).",
+            f"Leave these as they are, {permit or 'or start a new run'}"
+            f"{', or start a new run' if permit else ''} with -c and the run's config.json.",
+        )
+    return changed
+
+
+def sides(image_size: str) -> tuple[int, int]:
+    """Height and width that ``N`` or ``HxW`` asks for."""
+    height, _, width = image_size.partition("x")
+    return int(height), int(width or height)
 
 
 def flatten(config: RunConfig) -> Flat:
@@ -148,9 +279,8 @@ def flatten(config: RunConfig) -> Flat:
 
 def known_keys(arch: str = "dense", objective: str = "non-saturating") -> list[str]:
     """Every dotted key that may be set, sorted, with the options of these two plugins."""
-    own = [f"arch.{key}" for key in ARCHITECTURES.load(arch).Config.model_fields]
-    own += [f"objective.{key}" for key in OBJECTIVES.load(objective).model_fields]
-    return sorted({*core_defaults(), *own})
+    own = _keys_of("arch", ARCHITECTURES.load(arch).Config)
+    return sorted({*core_defaults(), *own, *_keys_of("objective", OBJECTIVES.load(objective))})
 
 
 def schema(arch: str = "dense", objective: str = "non-saturating") -> dict[str, Any]:
@@ -189,21 +319,9 @@ def plugin_options(assignments: Sequence[str]) -> dict[str, Any]:
     for key in values:
         if not key.startswith(("arch.", "objective.")) or key in {"arch.name", "objective.name"}:
             raise ConfigError(
-                f"'{shortened(key)}' is no option of a plugin.", "Write -s arch.key=value or objective.key=value."
+                f"'{shortened(key)}' is not an option of a plugin.", "Write -s arch.key=value or objective.key=value."
             )
     return {key.partition(".")[2]: value for key, value in values.items()}
-
-
-def _plugin_layers(user: Sequence[Layer]) -> list[Layer]:
-    """What the data set, the architecture and the objective prefer, as far as it fits what the user has chosen."""
-    dataset = _text(_chosen(user, "data.dataset", RunConfig().data.dataset), "data.dataset")
-    data = Layer.of(dict(dataset_defaults(dataset)), f"data set {dataset}")
-    arch_name = _text(_chosen([data, *user], "arch.name", RunConfig().arch.name), "arch.name")
-    arch = Layer.of(dict(ARCHITECTURES.load(arch_name).defaults), f"architecture {arch_name}")
-    layers = [_fitting(data, "arch", arch_name), arch]
-    name = _text(_chosen([*layers, *user], "objective.name", RunConfig().objective.name), "objective.name")
-    layers = [_fitting(layer, "objective", name) for layer in layers]
-    return [*layers, Layer.of(dict(OBJECTIVES.load(name).defaults), f"objective {name}")]
 
 
 def _fitting(layer: Layer, section: str, chosen: str) -> Layer:
@@ -244,37 +362,15 @@ def _merge(layers: Iterable[Layer]) -> Layer:
     return Layer(values, origins)
 
 
-def _refuse_unknown_keys(merged: Layer) -> None:
-    known = known_keys(merged.values["arch.name"], merged.values["objective.name"])
+def _keys_of(section: str, model: type[BaseModel]) -> list[str]:
+    return [f"{section}.{key}" for key in model.model_fields]
+
+
+def _refuse_unknown_keys(merged: Layer, own: Sequence[str]) -> None:
+    known = {*core_defaults(), *own}
     for key in merged.values:
         if key not in known:
-            near = did_you_mean(f"{home_of(key)}.{key}", known) if home_of(key) else did_you_mean(key, known)
-            hint = near if near.startswith("Did") else f"See `gancli config schema --arch {merged.values['arch.name']}`."
+            meant = nearest(key, known)
+            arch = merged.values["arch.name"]
+            hint = f"Did you mean '{meant}'?" if meant else f"See `gancli config show --arch {arch}` for the keys."
             raise ConfigError(f"Unknown key '{shortened(key)}' (from {merged.origins[key]}).", hint)
-
-
-def _validate(merged: Layer) -> RunConfig:
-    nested: dict[str, dict[str, Any]] = {}
-    for key, value in merged.values.items():
-        section, _, name = key.partition(".")
-        nested.setdefault(section, {})[name] = value
-    for section, model in _choice_models(nested).items():
-        name = nested[section].pop("name")
-        options = checked(section, model, nested[section], merged.origins)
-        nested[section] = {"name": name, **options.model_dump(mode="json")}
-    for key in ("optimizer", "discriminator_optimizer"):
-        choice = nested["train"][key]
-        choice = {"name": choice} if isinstance(choice, str) else choice
-        if isinstance(choice, dict) and isinstance(choice.get("name"), str):
-            model = OPTIMIZERS.load(choice["name"])
-            given = {option: value for option, value in choice.items() if option != "name"}
-            complete = checked(f"train.{key}", model, given, merged.origins).model_dump(mode="json")
-            nested["train"][key] = {"name": choice["name"], **complete}
-    return checked("", RunConfig, nested, merged.origins)
-
-
-def _choice_models(nested: Mapping[str, Mapping[str, Any]]) -> dict[str, type[BaseModel]]:
-    return {
-        "arch": ARCHITECTURES.load(nested["arch"]["name"]).Config,
-        "objective": OBJECTIVES.load(nested["objective"]["name"]),
-    }

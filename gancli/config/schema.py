@@ -16,7 +16,7 @@ Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 SHORTEST_SIDE, LONGEST_SIDE = 4, 1024
-"""Pixels per side of the pictures that can be asked for."""
+"""Pixels per side of the images that may be requested."""
 
 
 def _size(value: object) -> str:
@@ -51,13 +51,13 @@ class Choice(Section):
 
 
 class ArchChoice(Choice):
-    """Which networks. The remaining keys are the architecture's options: see ``gancli arch show NAME``."""
+    """The networks. The remaining keys are the architecture's options: see ``gancli arch show NAME``."""
 
     name: str = Field("dense", min_length=1, max_length=500, description="architecture: a name, dist/name or FILE.py:CLASS")
 
 
 class ObjectiveChoice(Choice):
-    """Which losses and penalties. The remaining keys are the objective's options."""
+    """The losses and penalties. The remaining keys are the objective's options."""
 
     name: str = Field("non-saturating", min_length=1, max_length=500, description="objective: name of the losses and penalties")
 
@@ -70,39 +70,42 @@ Optimizer = Annotated[OptimizerChoice, BeforeValidator(lambda value: {"name": va
 
 
 class DataConfig(Section):
-    """Which pictures."""
+    """The images."""
 
     dataset: str = Field("mnist", min_length=1, max_length=4096, description="name of a data set, or a path")
     labels: str | None = Field(None, max_length=4096, description="path of the labels, where they are a file of their own")
     image_size: ImageSize | None = Field(
-        None, description="pixels per side, N or HxW; none: the pictures' own, or a square that suits them"
+        None, description="pixels per side, N or HxW; none: as the images are, or a square that fits"
     )
     channels: Literal[1, 2, 3, 4] | None = Field(
-        None, description="1 grey, 3 colour, 2 and 4 the same with alpha; none: as the pictures are"
+        None, description="1 grey, 3 colour, 2 and 4 the same with alpha; none: as the images are"
     )
     fit: Literal["crop", "pad", "stretch"] = Field(
-        "crop", description="how pictures of other proportions are made to fit: cut out the middle, add a border, or distort"
+        "crop", description="images of other proportions: crop to the centre, pad with a border, or stretch"
     )
     alpha: Literal["composite", "keep"] = Field(
-        "composite", description="show transparent pictures before the background, or learn the transparency too"
+        "composite", description="transparent images: composite onto the background, or keep the alpha channel"
     )
     background: str = Field(
         "white",
         pattern=r"^(#[0-9a-fA-F]{6}|[a-zA-Z]{3,30})$",
         description="a colour's name or #rrggbb, behind alpha and borders",
     )
-    allow_broken: float = Field(0.05, ge=0, le=1, description="share of the pictures that may be broken; they are left out")
+    max_pixels: int = Field(
+        89_478_485, ge=1, le=2**32, description="pixels of the largest image that is decoded; of a JPEG four times as many"
+    )
+    allow_broken: float = Field(0.05, ge=0, le=1, description="fraction of the images that may be broken; they are skipped")
 
 
 class ModelConfig(Section):
-    """What the model is asked to be, whatever the architecture."""
+    """What every architecture is given."""
 
     latent_dim: int = Field(100, ge=1, le=65536, description="dimensions of the latent z ~ N(0, I)")
-    conditional: bool = Field(False, description="learn the classes, so that a class can be asked for")
+    conditional: bool = Field(False, description="train on the labels, so that a class can be sampled")
 
 
 class TrainConfig(Section):
-    """How the game is played. Exactly one of epochs, images and minutes says how long."""
+    """How the networks are trained. Exactly one of epochs, images and minutes is the length."""
 
     epochs: int | None = Field(None, ge=1, le=10**6, description="length of the run in passes over the data")
     images: int | None = Field(None, ge=1, le=10**12, description="length of the run in real images seen")
@@ -131,89 +134,88 @@ class TrainConfig(Section):
         0.0, ge=0, le=1, description="first fraction of the run in which the learning rate rises linearly from 0"
     )
     burn_in: float = Field(
-        0.0, ge=0, le=1, description="first fraction of the run in which the three start values below move to the lasting ones"
+        0.0, ge=0, le=1, description="first fraction of the run, in which the three *_start values move to the final ones"
     )
     learning_rate_start: float | None = Field(None, gt=0, le=1, description="learning rate at the start of the burn-in")
     beta2_start: Beta | None = Field(None, description="Adam's second decay rate at the start of the burn-in")
     penalty_start: float = Field(1.0, ge=0, le=1e4, description="factor of the penalties at the start of the burn-in")
     ema_halflife_images: float = Field(
-        50_000, ge=0, le=10**12, description="half-life of the averaged generator; 0: no averaging"
+        50_000, ge=0, le=10**12, description="half-life of the EMA of the generator, in images; 0: no EMA"
     )
     ema_rampup: float = Field(
         0.05, ge=0, le=1, description="the half-life is at most this fraction of the images seen so far; 0: no limit"
     )
-    real_fake_batch: Literal["joint", "separate"] = Field("joint", description="show D real and fake in one batch, or in two")
+    real_fake_batch: Literal["joint", "separate"] = Field(
+        "joint", description="D sees real and fake images in one batch, or in two"
+    )
 
 
 class AugmentConfig(Section):
-    """Random changes of all pictures on their way to the discriminator, for small data sets."""
+    """Random augmentation of everything that the discriminator sees, for small data sets."""
 
     mode: Literal["auto", "on", "off"] = Field("auto", description="auto: on for data sets below below_images")
-    below_images: int = Field(10_000, ge=0, le=10**12, description="pictures from which a data set is no longer small")
+    below_images: int = Field(10_000, ge=0, le=10**12, description="images from which a data set is no longer small")
     changes: tuple[Literal["flip", "translation", "cutout", "colour"], ...] = Field(
-        ("translation", "cutout", "colour"), max_length=4, description="kinds of changes: flip, translation, cutout, colour"
+        ("translation", "cutout", "colour"), max_length=4, description="flip, translation, cutout, colour"
     )
-    strength: float | None = Field(
-        None, ge=0, lt=1, description="probability of each kind for each picture; none: adapted to how sure D is"
+    strength: float | None = Field(None, ge=0, lt=1, description="probability of each change per image; none: adaptive")
+    target: float = Field(0.6, ge=0, le=1, description="adaptive: target for the mean sign of D's logits on real images")
+    adapt_images: int = Field(
+        100_000, ge=1, le=10**12, description="adaptive: real images in which the probability can go from 0 to 1"
     )
-    target: float = Field(0.6, ge=0, le=1, description="mean sign of D's logits of real pictures that is aimed at")
-    adapt_images: int = Field(100_000, ge=1, le=10**12, description="real images seen until the probability can go from 0 to 1")
 
 
 class RuntimeConfig(Section):
-    """Where and in which precision it runs. Changes nothing but rounding and speed."""
+    """Device and precision. Changes nothing but rounding and speed."""
 
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$", description="auto, cpu, cuda, cuda:N or mps")
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="fp32, or bf16 products; auto: bf16 where it is fast"
-    )
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="fp32 or bf16; auto: bf16 where it is fast")
     threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; none: one per core")
-    deterministic: bool = Field(False, description="on a GPU: only algorithms whose result is the same every time")
-    compile: bool = Field(
-        False, description="compile the networks by torch.compile, where that works; meant for a GPU, no gain on a CPU"
-    )
+    deterministic: bool = Field(False, description="on a GPU: deterministic algorithms only")
+    compile: bool = Field(False, description="use torch.compile where it works; no gain on a CPU")
     peer_timeout_seconds: float = Field(
-        300, ge=1, le=86400, description="under torchrun: how long a process may not answer before all others give up"
+        300, ge=1, le=86400, description="under torchrun: time after which a silent process is lost"
     )
-    allow_other_processes: bool = Field(
-        False, description="resume with another number of processes, though the last bits will differ"
-    )
+    allow_other_processes: bool = Field(False, description="resume with another number of processes, though not bit-exact")
 
 
 class CheckpointConfig(Section):
     """When the state is saved, and how much of it is kept."""
 
     every_steps: int | None = Field(
-        None, ge=1, le=10**9, description="save at every n-th step; none: once per epoch, and at most once in 100 steps"
+        None, ge=1, le=10**9, description="steps between checkpoints; none: once per epoch, at most every 100 steps"
     )
     keep: int = Field(2, ge=1, le=10**6, description="newest checkpoints to keep")
 
 
 class LogConfig(Section):
-    """What is written down while training."""
+    """What is logged while training."""
 
     every_steps: int = Field(50, ge=1, le=10**6, description="steps per row of metrics.jsonl")
     preview_every_epochs: int | None = Field(
-        None, ge=1, le=10**6, description="epochs between previews; none: 1, and at most one preview in 100 steps"
+        None, ge=1, le=10**6, description="epochs between previews; none: 1, at most every 100 steps"
     )
     quality_every_images: int = Field(
-        50_000, ge=0, le=10**12, description="images between measurements of the quality, at the next epoch's end; 0: none"
+        50_000, ge=0, le=10**12, description="images between evaluations during training, at the next epoch's end; 0: none"
     )
-    previews: int = Field(64, ge=1, le=1024, description="pictures in each preview, always of the same latents")
+    previews: int = Field(64, ge=1, le=1024, description="images in each preview, always from the same latents")
+    to: tuple[str, ...] = Field(
+        (), max_length=16, description="loggers that also get it, such as tensorboard; `gancli plugin list` shows them"
+    )
 
 
 class RunConfig(Section):
     """The whole configuration of a run, as stored in its ``config.json``."""
 
-    data: DataConfig = Field(default_factory=DataConfig, description="which pictures")
-    arch: ArchChoice = Field(default_factory=ArchChoice, description="which networks")
-    objective: ObjectiveChoice = Field(default_factory=ObjectiveChoice, description="what the players want")
-    model: ModelConfig = Field(default_factory=ModelConfig, description="what the model is asked to be")
-    train: TrainConfig = Field(default_factory=TrainConfig, description="how the game is played")
-    augment: AugmentConfig = Field(default_factory=AugmentConfig, description="how small data sets are stretched")
-    runtime: RuntimeConfig = Field(default_factory=RuntimeConfig, description="where it runs")
-    checkpoint: CheckpointConfig = Field(default_factory=CheckpointConfig, description="what is saved")
-    log: LogConfig = Field(default_factory=LogConfig, description="what is written down")
+    data: DataConfig = Field(default_factory=DataConfig, description="the images")
+    arch: ArchChoice = Field(default_factory=ArchChoice, description="the networks")
+    objective: ObjectiveChoice = Field(default_factory=ObjectiveChoice, description="the losses and penalties")
+    model: ModelConfig = Field(default_factory=ModelConfig, description="latent space and classes")
+    train: TrainConfig = Field(default_factory=TrainConfig, description="how the networks are trained")
+    augment: AugmentConfig = Field(default_factory=AugmentConfig, description="augmentation of small data sets")
+    runtime: RuntimeConfig = Field(default_factory=RuntimeConfig, description="device and precision")
+    checkpoint: CheckpointConfig = Field(default_factory=CheckpointConfig, description="when checkpoints are saved")
+    log: LogConfig = Field(default_factory=LogConfig, description="what is logged")
 
 
 LENGTHS = ("train.epochs", "train.images", "train.minutes")

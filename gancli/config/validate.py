@@ -37,10 +37,14 @@ def _explain(section: str, model: type[BaseModel], error: ValidationError, origi
     more = f" {len(others)} more are not allowed." if others else ""
     if first["type"] == "json_invalid":  # what json.dumps wrote is JSON, except for half a character
         return ConfigError(
-            "A text in the configuration is no Unicode, and cannot be stored.", "Rename the file, or correct the text."
+            "A text in the configuration is not valid Unicode, and cannot be stored.",
+            "Rename the file, or correct the text.",
         )
     if first["type"] == "extra_forbidden":
         return ConfigError(f"Unknown key '{path}'{origin}.", did_you_mean(path, (f"{section}.{k}" for k in model.model_fields)))
+    if first["type"] == "string_pattern_mismatch":  # a regular expression says nothing to a user
+        problem = f"{path} = {shown(first['input'])}{origin} is not allowed."
+        return ConfigError(problem, f"{_meaning(key, model)}{more}")
     example = ", such as [2, 3]" if first["type"] in {"tuple_type", "list_type"} else ""
     problem = f"{path} = {shown(first['input'])}{origin} is not allowed: {_reason(first['msg'])}{example}."
     return ConfigError(problem, f"{_meaning(key, model)}{more}")

@@ -1,113 +1,420 @@
-"""Pictures in NumPy's own files: one array in ``.npy``, several in ``.npz``. Never objects, which would be code.
+"""Images that are arrays already: IDX, the format of MNIST; NumPy's files; CIFAR's binary version.
 
-As in IDX, a header is a claim: it is compared with the size of the file before anything is allocated.
+    IDX     00 00 08 d | size 1 | ... | size d | bytes        sizes: 32 bits, big endian; 08: uint8
+    NumPy   one array in ``.npy``, several in ``.npz``; never objects, which would be code
+    CIFAR   rows of one or two labels and 3 x 32 x 32 bytes, in files of a folder or of the published archive
+            (Krizhevsky, 2009); its "python version" is pickled, which is code, and is never opened
+
+A header is a claim. Nothing is allocated on its word: bytes are read in pieces, and at most one more
+than was claimed, so that a lying header or a decompression bomb ends in one sentence, soon, and in
+bounded memory.
 """
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import math
 import os
+import re
+import struct
 import zipfile
 import zlib
+from collections import Counter
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 from tokenize import TokenError
 from typing import IO, TYPE_CHECKING, Any
 
-from gancli.data.idx import check_plausible, payload
-from gancli.data.paths import count, open_regular, quoted, visible
+from gancli.data.paths import count, names_in, open_regular, quoted, unreadable, visible
 from gancli.errors import DatasetError
 from gancli.plugin import ImageSet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from io import BufferedIOBase, BufferedReader
 
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["load_arrays", "numbered_classes", "without_labels"]
+__all__ = [
+    "COMPRESSIONS",
+    "decompressed",
+    "digest",
+    "has_idx_name",
+    "header",
+    "is_cifar",
+    "load_cifar",
+    "load_idx",
+    "load_numpy",
+    "notes_on_classes",
+    "read_idx",
+]
 
-IMAGES = ("{split}_images", "x_{split}", "{split}_x", "images", "x", "data", "arr_0")
-LABELS = ("{split}_labels", "y_{split}", "{split}_y", "labels", "y", "label", "arr_1")
-"""Names under which pictures and their labels are looked for in an archive, the first that is there."""
-MAX_CHANNELS = 4
-MAX_CLASSES = 65_536
-_DAMAGE = (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+COMPRESSIONS = ("", ".gz", ".xz")
+"""How the names of plain and compressed files end. What a file is, its first bytes say."""
+MAX_BYTES = 16 * 2**30
+"""The largest array that is read into memory."""
+MAX_RATIO = 200  # real images compress 2 to 20 times, a gzip bomb 1,000 times, an xz bomb 7,000 times
+FREE_BYTES = 2**30  # up to here, any ratio is believed: a set of blank images is no attack
+CHUNK_BYTES = 2**20
+MAX_CHANNELS, MAX_CLASSES, MAX_DIMENSIONS = 4, 65_536, 4
+UNSIGNED_BYTE = 0x08
+OTHER_TYPES = {0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
+IDX_NAME = re.compile(r"(?P<plain>(?P<stem>.*)images(?P<dot>[-.])idx[34]-ubyte)(?P<end>\.gz|\.xz)?", re.DOTALL)
+SPLIT_WORD = re.compile(r"(?<![a-z])(train|t10k|test)(?![a-z])")
+WELL_KNOWN = {"train": "train-", "test": "t10k-"}
+IMAGE_NAMES = ("{split}_images", "x_{split}", "{split}_x", "images", "x", "data", "arr_0")
+LABEL_NAMES = ("{split}_labels", "y_{split}", "{split}_y", "labels", "y", "label", "arr_1")
+"""Names under which images and their labels are looked for in an ``.npz``, the first that is there."""
+COPY_AGAIN = "Copy or download it again."
+_DAMAGE = (OSError, ValueError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 
 
-def load_arrays(path: Path, split: str) -> ImageSet:
-    """The pictures in a ``.npy`` or ``.npz`` file, uint8 ``(n, h, w)``, ``(n, h, w, c)`` or ``(n, c, h, w)``, and their labels.
+def decompressed(raw: BufferedReader) -> BufferedIOBase:
+    """What is in a file that is plain, gzip, xz or bzip2. Nothing is decompressed before it is read."""
+    magic = raw.peek(6)
+    if magic.startswith(b"\x1f\x8b"):
+        return gzip.GzipFile(fileobj=raw)
+    if magic.startswith(b"\xfd7zXZ\x00"):
+        return lzma.LZMAFile(raw)
+    if magic.startswith(b"BZh"):
+        return bz2.BZ2File(raw)
+    return raw
+
+
+def read_idx(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """The array in an IDX file, writable, contiguous, of 1 to 4 dimensions.
+
+    Raises:
+        DatasetError: there is no such file, it is not IDX of unsigned bytes, it holds fewer or more
+            bytes than its header says, or so many that it must be a mistake or an attack.
+    """
+    import numpy as np
+
+    path = Path(path)
+    with open_regular(path) as raw:
+        try:
+            stream = decompressed(raw)
+            shape = _idx_shape(stream, path)
+            size = math.prod(shape)
+            _check_plausible(size, os.fstat(raw.fileno()).st_size, path)
+            data = _payload(stream, size)
+        except EOFError as error:
+            raise DatasetError(f"{quoted(path)} is cut short.", COPY_AGAIN) from error
+        except (OSError, zlib.error, lzma.LZMAError) as error:
+            raise DatasetError(f"{quoted(path)} is damaged: {error}.", COPY_AGAIN) from error
+        except MemoryError as error:
+            raise DatasetError(f"{quoted(path)} does not fit into memory.", "Give fewer or smaller images.") from error
+    if len(data) != size:
+        found = "more follow" if len(data) > size else f"only {len(data):,} follow"
+        raise DatasetError(f"{quoted(path)} says that it holds {_by(shape)} = {size:,} bytes, but {found}.", COPY_AGAIN)
+    return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def header(shape: tuple[int, ...]) -> bytes:
+    """The header of an IDX file of unsigned bytes.
+
+    >>> header((60_000, 28, 28)).hex(" ", 4)
+    '00000803 0000ea60 0000001c 0000001c'
+    """
+    return struct.pack(f">HBB{len(shape)}I", 0, UNSIGNED_BYTE, len(shape), *shape)
+
+
+def digest(array: NDArray[np.uint8]) -> str:
+    """SHA-256, in hex, of the IDX file that holds ``array``, as ``sha256sum`` prints it of the plain file."""
+    state = sha256(header(array.shape))
+    state.update(array.data)
+    return state.hexdigest()
+
+
+def has_idx_name(name: str) -> bool:
+    """Whether a file's name is that of images in IDX, such as ``train-images-idx3-ubyte.gz``."""
+    return IDX_NAME.fullmatch(name) is not None
+
+
+def load_idx(path: Path, split: str, labels: str | None) -> tuple[ImageSet, Path]:
+    """Images ``(n, h, w)`` or ``(n, h, w, c)`` and labels ``(n,)`` in IDX, and the file that they are in.
+
+    Args:
+        path: the file of the images, or a folder that holds it under a well-known name.
+        split: which of the files in the folder.
+        labels: the file of the labels; by default the one beside the images that is named like them.
+
+    Raises:
+        DatasetError: a file is missing or broken, is not what it is taken for, or there is not one
+            label per image.
+    """
+    file = find_images(path, split)
+    beside = find_labels(file) if labels is None else Path(os.path.expanduser(labels))  # noqa: PTH111  (Path.expanduser raises)
+    array = read_idx(file)
+    if array.ndim == 1:
+        raise DatasetError(f"{quoted(file)} holds labels, not images.", "Give the file of images (images-idx3-ubyte).")
+    return _image_set(array, None if beside is None else read_idx(beside), file, beside, orders=("last",)), file
+
+
+def find_images(path: Path, split: str) -> Path:
+    """The IDX file of images that ``path`` means: itself, or the one of ``split`` in that folder.
+
+    Raises:
+        DatasetError: it does not exist, or the folder does not hold exactly one such file.
+    """
+    try:
+        entries = os.listdir(path)  # noqa: PTH208  (names, not paths)
+    except NotADirectoryError:
+        if split == "test" and _split_of(path.name) != split:
+            raise DatasetError(
+                f"{quoted(path)} is one file, without a test split.", "Give a folder that holds the test images too."
+            ) from None
+        return path
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    names = [name for entry in entries if (name := IDX_NAME.fullmatch(entry))]
+    fitting: list[Callable[[str], bool]] = [lambda stem: stem == WELL_KNOWN[split], lambda stem: _split_of(stem) == split]
+    if split == "train":  # a name that names no split is to train on
+        fitting.append(lambda stem: _split_of(stem) is None)
+    chosen = next((some for fits in fitting if (some := [name for name in names if fits(name["stem"])])), [])
+    if len({name["plain"] for name in chosen}) == 1:
+        return path / min(name[0] for name in chosen)  # of several compressions, the quickest to read
+    listed = ", ".join(sorted(visible(name[0]) for name in chosen or names)[:10]) or "none"
+    raise DatasetError(
+        f"{quoted(path)} does not hold exactly one file of {split} images, but {listed}.", "Give the path of the file itself."
+    )
+
+
+def find_labels(images: Path) -> Path | None:
+    """The labels beside ``images``, by their well-known name: ``train-labels-idx1-ubyte``."""
+    name = IDX_NAME.fullmatch(images.name)
+    if name is None:
+        return None
+    ends = (name["end"] or "", *COMPRESSIONS)
+    beside = (images.with_name(f"{name['stem']}labels{name['dot']}idx1-ubyte{end}") for end in ends)
+    return next((labels for labels in beside if labels.is_file()), None)
+
+
+def load_numpy(path: Path, split: str) -> ImageSet:
+    """Images in a ``.npy`` or ``.npz`` file and their labels: uint8 ``(n, h, w)``, ``(n, h, w, c)``,
+    ``(n, c, h, w)`` or, of squares in one channel, ``(n, h * w)``.
 
     Raises:
         DatasetError: it is damaged, holds something else, or claims more than it holds.
     """
-    import torch
-
-    archive = zipfile.is_zipfile(path)
-    if split == "test" and not archive:
+    archived = zipfile.is_zipfile(path)
+    if split == "test" and not archived:
         raise DatasetError(f"{quoted(path)} is one array, without a test split.", "Give an .npz with test_images in it.")
-    pixels, labels = _from_npz(path, split) if archive else (_from_npy(path), None)
-    images = torch.from_numpy(_pictures(pixels, path))
-    doubt = _doubt(pixels.shape, images.shape)
-    if labels is None:
-        return without_labels(images, doubt)
-    numbers = _one_each(labels, len(images), path)
-    names, notes = numbered_classes(numbers)
-    return ImageSet(images, torch.from_numpy(numbers), names, (*doubt, *notes))
-
-
-def without_labels(images: Any, notes: tuple[str, ...] = ()) -> ImageSet:  # noqa: ANN401  (a tensor)
-    """A set of pictures alone."""
-    return ImageSet(images, notes=(*notes, "There are no labels, so the classes cannot be learned."))
-
-
-def numbered_classes(numbers: NDArray[np.int64], names: tuple[str, ...] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of the classes, which are their numbers where there are no others, and a note about empty ones."""
-    import numpy as np
-
-    sizes = np.bincount(numbers, minlength=len(names)).tolist()
-    known = names if len(names) == len(sizes) else tuple(map(str, range(len(sizes))))
-    empty = [name for name, size in zip(known, sizes, strict=True) if not size]
-    if not empty:
-        return known, ()
-    shown = ", ".join(map(visible, empty[:10])) + (", ..." if len(empty) > 10 else "")  # noqa: PLR2004
-    missing = count(len(empty), "class", "classes")
-    return known, (f"No picture is labelled {shown}: {missing} of {len(sizes)} would learn nothing.",)
-
-
-def _from_npy(path: Path) -> NDArray[Any]:
+    labels = None
     with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
         try:
-            return _array(file, os.fstat(file.fileno()).st_size, os.fstat(file.fileno()).st_size, path)
-        except _DAMAGE as error:
-            raise _damaged(path, error) from error
-
-
-def _from_npz(path: Path, split: str) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    with open_regular(path) as file:
-        try:
+            if not archived:
+                return _image_set(_npy(file, size, size, path), None, path)
             with zipfile.ZipFile(file) as archive:
                 members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
-                images = _named(members, IMAGES, split)
-                if images is None:
-                    raise _nothing_named(path, members, split)
-                labels = _named(members, LABELS, split)
-                return _member(archive, images, path), None if labels is None else _member(archive, labels, path)
+
+                def array(names: tuple[str, ...]) -> NDArray[Any] | None:
+                    """Under the best name; to test with, only under one that names the split."""
+                    wanted = [name.format(split=split) for name in names if split == "train" or "{split}" in name]
+                    member = next((members[name] for name in wanted if name in members), None)
+                    if member is None:
+                        return None
+                    with archive.open(member) as stream:
+                        return _npy(stream, member.file_size, member.compress_size, path)
+
+                images, labels = array(IMAGE_NAMES), array(LABEL_NAMES)
         except _DAMAGE as error:
-            raise _damaged(path, error) from error
+            raise DatasetError(
+                f"{quoted(path)} is damaged or not a file of arrays: {visible(str(error))[:200]}.", "Write it again."
+            ) from error
+    if images is None:
+        listed = ", ".join(sorted(map(visible, members))[:10]) or "nothing"
+        wanted = ", ".join(n.format(split=split) for n in IMAGE_NAMES if split == "train" or "{split}" in n)
+        raise DatasetError(f"{quoted(path)} holds {listed}, but no {split} images.", f"Name the array one of {wanted}.")
+    return _image_set(images, labels, path)
 
 
-def _named(members: Mapping[str, zipfile.ZipInfo], names: tuple[str, ...], split: str) -> zipfile.ZipInfo | None:
-    """The member with the best name; to test with, only one that names the split."""
-    wanted = [name.format(split=split) for name in names if split == "train" or "{split}" in name]
-    return next((members[name] for name in wanted if name in members), None)
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which files hold a split of CIFAR, how many labels come before each image (the last one counts), and the names.
+
+    Attributes:
+        classes: how many there are.
+        batches: how many files the training split has.
+    """
+
+    train: str
+    test: str
+    labels: int
+    names: str
+    classes: int
+    batches: int
 
 
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> NDArray[Any]:
-    with archive.open(member) as stream:
-        return _array(stream, member.file_size, member.compress_size, path)
+CIFAR = (
+    Layout(r"data_batch_[1-5]\.bin", r"test_batch\.bin", 1, "batches.meta.txt", classes=10, batches=5),
+    Layout(r"train\.bin", r"test\.bin", 2, "fine_label_names.txt", classes=100, batches=1),
+)
+CIFAR_SIDE, MAX_CIFAR_BYTES = 32, 2**28
 
 
-def _array(stream: IO[bytes], size: int, stored: int, path: Path) -> NDArray[Any]:
+def is_cifar(names: Collection[str]) -> bool:
+    """Whether files of these names are CIFAR in its binary version."""
+    return any(re.fullmatch(layout.train, name) for layout in CIFAR for name in names)
+
+
+def load_cifar(path: Path, split: str) -> ImageSet:
+    """The images ``(n, 3, 32, 32)`` and labels of a split, from a folder or an archive.
+
+    Raises:
+        DatasetError: a file is missing, or does not hold a whole number of rows.
+    """
+    import numpy as np
+
+    files = _cifar_files(path)
+    layout = next((one for one in CIFAR if any(re.fullmatch(one.train, name) for name in files)), None)
+    wanted = "" if layout is None else layout.train if split == "train" else layout.test
+    chosen = sorted(name for name in files if re.fullmatch(wanted, name))
+    if layout is None or not chosen:
+        raise DatasetError(f"{quoted(path)} holds no {split} batch of CIFAR.", "Get the binary version again.")
+    width = layout.labels + 3 * CIFAR_SIDE**2
+    data = b"".join(files[name] for name in chosen)
+    listed = f"{', '.join(chosen)} in {quoted(path)}"
+    if not data or len(data) % width:
+        raise DatasetError(f"{listed} hold {len(data):,} bytes, not a whole number of rows of {width:,}.", COPY_AGAIN)
+    rows = np.frombuffer(data, np.uint8).reshape(-1, width)
+    numbers = rows[:, layout.labels - 1]
+    if numbers.max() >= layout.classes:
+        raise DatasetError(f"{listed} hold the label {numbers.max()}, of {layout.classes} classes.", COPY_AGAIN)
+    names = files.get(layout.names, b"").decode(errors="replace").split()
+    images = rows[:, layout.labels :].reshape(-1, 3, CIFAR_SIDE, CIFAR_SIDE).copy()
+    few = len(chosen) if split == "train" else layout.batches
+    notes = (f"Only {few} of {layout.batches} batches are there: {', '.join(chosen)}.",) if few < layout.batches else ()
+    return _labelled(images, numbers.astype(np.int64), names, notes)
+
+
+def notes_on_classes(numbers: Sequence[int] | None, names: Sequence[str]) -> tuple[str, ...]:
+    """A note about classes without an image, if there are any."""
+    if numbers is None:
+        return ()
+    there = set(numbers)
+    empty = [name for number, name in enumerate(names) if number not in there]
+    if not empty:
+        return ()
+    shown = ", ".join(map(visible, empty[:10])) + (", ..." if len(empty) > 10 else "")  # noqa: PLR2004
+    missing = count(len(empty), "class", "classes")
+    return (f"No image is labelled {shown}: {missing} of {len(names)} would learn nothing.",)
+
+
+def _image_set(
+    pixels: NDArray[Any],
+    labels: NDArray[Any] | None,
+    path: Path,
+    labels_path: Path | None = None,
+    orders: tuple[str, ...] = ("last", "first"),
+) -> ImageSet:
+    """The images as uint8 ``(n, c, h, w)``, contiguous. Of two possible orders channels come last."""
+    import numpy as np
+    import torch
+
+    if pixels.dtype != np.uint8:
+        raise DatasetError(
+            f"{quoted(path)} holds images of type {pixels.dtype}.",
+            "Images are uint8, 0 to 255: save (x * 255).round().astype('uint8') for values from 0 to 1, "
+            "x.astype('uint8') for others.",
+        )
+    images, notes = _channels_first(pixels, path, orders)
+    if labels is None:
+        return ImageSet(torch.from_numpy(images), notes=(*notes, "There are no labels, so the classes cannot be learned."))
+    if labels.size != len(images) or max(labels.shape) != len(images):
+        one_hot = " One column per class? Save labels.argmax(1)." if labels.ndim > 1 else ""
+        raise DatasetError(
+            f"{quoted(labels_path or path)} holds labels {' x '.join(map(str, labels.shape))} "
+            f"for {count(len(images), 'image')}.",
+            f"Give one number per image, (n,), from the same split.{one_hot}",
+        )
+    if labels.dtype.kind not in "uib":
+        raise DatasetError(f"{quoted(path)} has labels of type {labels.dtype}.", "Labels are whole numbers.")
+    numbers = labels.reshape(len(images)).astype(np.int64)
+    if numbers.min() < 0 or numbers.max() >= MAX_CLASSES:
+        raise DatasetError(
+            f"{quoted(path)} has labels from {numbers.min()} to {numbers.max()}.", f"Classes are 0 to {MAX_CLASSES - 1}."
+        )
+    return _labelled(images, numbers, (), notes)
+
+
+def _channels_first(
+    pixels: NDArray[np.uint8], path: Path, orders: tuple[str, ...]
+) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """The images as ``(n, c, h, w)``, contiguous, and a note where both orders could be meant."""
+    import numpy as np
+
+    shape = pixels.shape
+    written = " x ".join(map(str, shape))
+    notes: tuple[str, ...] = ()
+    match shape:
+        case (_, _, _):
+            pixels = pixels[:, np.newaxis]
+        case (_, _, _, channels) if channels <= MAX_CHANNELS:
+            pixels = pixels.transpose(0, 3, 1, 2)
+            if "first" in orders and shape[1] <= MAX_CHANNELS:
+                taken = f"images of {shape[1]}x{shape[2]} with {count(channels, 'channel')}"
+                notes = (f"An array {written} is taken as {taken}: channels come last where both could be meant.",)
+        case (_, channels, _, _) if channels <= MAX_CHANNELS and "first" in orders:
+            pass
+        case _:
+            grey, colour = math.isqrt(shape[-1]), math.isqrt(shape[-1] // 3)
+            remedy = ""
+            if len(shape) == 2 and grey * grey == shape[1]:  # noqa: PLR2004
+                remedy = f" Save x.reshape(-1, {grey}, {grey})."
+            elif len(shape) == 2 and 3 * colour * colour == shape[1]:  # noqa: PLR2004
+                remedy = f" Save x.reshape(-1, 3, {colour}, {colour}), or x.reshape(-1, {colour}, {colour}, 3)."
+            raise DatasetError(
+                f"{quoted(path)} holds an array {written}, which is not images.",
+                "Images are (n, height, width), (n, height, width, channels) or, in NumPy's files, (n, channels, height, "
+                f"width), with 1 to {MAX_CHANNELS} channels.{remedy}",
+            )
+    return np.ascontiguousarray(pixels), notes
+
+
+def _labelled(images: NDArray[np.uint8], numbers: NDArray[np.int64], names: Sequence[str], notes: tuple[str, ...]) -> ImageSet:
+    """With the names of the classes, which are their numbers where there are no others."""
+    import torch
+
+    classes = max(int(numbers.max()) + 1, len(names))
+    known = tuple(names) if len(names) == classes else tuple(map(str, range(classes)))
+    empty = notes_on_classes(list(Counter(numbers.tolist())), known)
+    return ImageSet(torch.from_numpy(images), torch.from_numpy(numbers), known, (*notes, *empty))
+
+
+def _idx_shape(stream: BufferedIOBase, path: Path) -> tuple[int, ...]:
+    """The sizes in the header of an IDX file, which is consumed."""
+
+    def exactly(size: int) -> bytes:
+        if len(data := stream.read(size)) < size:
+            raise EOFError
+        return data
+
+    start = exactly(4)
+    zeros, kind, dimensions = struct.unpack(">HBB", start)
+    if zeros or (kind != UNSIGNED_BYTE and kind not in OTHER_TYPES) or not 1 <= dimensions <= MAX_DIMENSIONS:
+        raise DatasetError(
+            f"{quoted(path)} is not an IDX file: it starts with the bytes {start.hex(' ')}.",
+            "Images in IDX start with 00 00 08 03 (or 04, in colour), labels with 00 00 08 01.",
+        )
+    if kind != UNSIGNED_BYTE:
+        raise DatasetError(
+            f"{quoted(path)} holds numbers of type {OTHER_TYPES[kind]}.", "Convert it to unsigned bytes (uint8, type code 08)."
+        )
+    shape: tuple[int, ...] = struct.unpack(f">{dimensions}I", exactly(4 * dimensions))
+    if 0 in shape:
+        raise DatasetError(
+            f"{quoted(path)} is an IDX file with nothing in it: {_by(shape)}.", "Give one with at least 1 image."
+        )
+    return shape
+
+
+def _npy(stream: IO[bytes], size: int, stored: int, path: Path) -> NDArray[Any]:
     """The array in a stream of ``size`` bytes, which take ``stored`` bytes on the disk."""
     import numpy as np
     from numpy.lib import format as npy
@@ -119,71 +426,68 @@ def _array(stream: IO[bytes], size: int, stored: int, path: Path) -> NDArray[Any
         shape = tuple(map(int, shape))
     except (SyntaxError, TypeError, RecursionError, MemoryError, TokenError) as error:  # of hostile headers, in Python's parser
         raise ValueError(error) from error
-    if dtype.hasobject or dtype.kind not in "uib":
+    if dtype.hasobject or dtype.kind not in "uibf":
         raise DatasetError(
-            f"{quoted(path)} holds an array of {visible(str(dtype))}.", "Pictures are uint8 (0 to 255), labels whole numbers."
+            f"{quoted(path)} holds an array of {visible(str(dtype))}.", "Images are uint8 (0 to 255), labels whole numbers."
         )
     claimed = math.prod(shape) * dtype.itemsize
-    check_plausible(claimed, stored, path)
+    _check_plausible(claimed, stored, path)
     if not 0 < claimed <= size:
         raise DatasetError(
             f"{quoted(path)} says that it holds {' x '.join(map(str, shape))} {dtype}, but has {size:,} bytes.",
             "Write it again with numpy.save.",
         )
-    data = payload(stream, claimed)
+    data = _payload(stream, claimed)
     if len(data) != claimed:
         raise DatasetError(f"{quoted(path)} holds {len(data):,} bytes of an array of {claimed:,}.", "Copy it again.")
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
-def _pictures(pixels: NDArray[Any], path: Path) -> NDArray[np.uint8]:
-    """uint8 ``(n, c, h, w)``, contiguous. Of two possible orders the one with channels last is meant."""
-    import numpy as np
-
-    if pixels.dtype != np.uint8:
-        raise DatasetError(f"{quoted(path)} holds pictures of type {pixels.dtype}.", "Convert them to uint8, 0 to 255.")
-    match pixels.shape:
-        case (_, _, _):
-            return np.ascontiguousarray(pixels[:, np.newaxis])
-        case (_, _, _, channels) if channels <= MAX_CHANNELS:
-            return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
-        case (_, channels, _, _) if channels <= MAX_CHANNELS:
-            return np.ascontiguousarray(pixels)
-    raise DatasetError(
-        f"{quoted(path)} holds an array {' x '.join(map(str, pixels.shape))}, which are no pictures.",
-        f"Pictures are (n, h, w), (n, h, w, c) or (n, c, h, w), with 1 to {MAX_CHANNELS} channels.",
-    )
-
-
-def _doubt(shape: tuple[int, ...], images: tuple[int, ...]) -> tuple[str, ...]:
-    """A note where an array could have its channels first or last."""
-    if len(shape) < len(images) or shape[1] > MAX_CHANNELS or shape[3] > MAX_CHANNELS:
-        return ()
-    taken = f"pictures of {shape[1]}x{shape[2]} with {count(shape[3], 'channel')}"
-    return (f"An array {' x '.join(map(str, shape))} is taken as {taken}: channels come last where both could be meant.",)
-
-
-def _one_each(labels: NDArray[Any], pictures: int, path: Path) -> NDArray[np.int64]:
-    import numpy as np
-
-    if labels.size != pictures or max(labels.shape) != pictures:
+def _check_plausible(claimed: int, stored: int, path: Path) -> None:
+    """Believe a header that claims so many bytes in a file of ``stored`` bytes, or not."""
+    if claimed > MAX_BYTES:
         raise DatasetError(
-            f"{quoted(path)} holds labels {' x '.join(map(str, labels.shape))} for {count(pictures, 'picture')}.",
-            "Give one number per picture.",
+            f"{quoted(path)} says that it holds {claimed:,} bytes of images.", f"At most {MAX_BYTES:,} bytes are read."
         )
-    numbers = labels.reshape(pictures).astype(np.int64)
-    if numbers.min() < 0 or numbers.max() >= MAX_CLASSES:
+    if claimed > FREE_BYTES and claimed > MAX_RATIO * stored:
         raise DatasetError(
-            f"{quoted(path)} has labels from {numbers.min()} to {numbers.max()}.", f"Classes are 0 to {MAX_CLASSES - 1}."
+            f"{quoted(path)} says that it holds {claimed:,} bytes, in a file of {stored:,}.",
+            f"No images shrink more than {MAX_RATIO} times: it is damaged or made to do harm.",
         )
-    return numbers
 
 
-def _nothing_named(path: Path, members: Mapping[str, object], split: str) -> DatasetError:
-    listed = ", ".join(sorted(map(visible, members))[:10]) or "nothing"
-    wanted = ", ".join(name.format(split=split) for name in IMAGES if split == "train" or "{split}" in name)
-    return DatasetError(f"{quoted(path)} holds {listed}, but no {split} pictures.", f"Name the array one of {wanted}.")
+def _payload(stream: IO[bytes] | BufferedIOBase, size: int) -> bytearray:
+    """Everything after the header, but at most ``size`` + 1 bytes: the last one tells that there is too much."""
+    data = bytearray()
+    while piece := stream.read(min(CHUNK_BYTES, size + 1 - len(data))):
+        data += piece
+    return data
 
 
-def _damaged(path: Path, error: Exception) -> DatasetError:
-    return DatasetError(f"{quoted(path)} is damaged or no file of arrays: {visible(str(error))[:200]}.", "Write it again.")
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(f"{size:,}" for size in shape)
+
+
+def _split_of(name: str) -> str | None:
+    """The split that the name of an IDX file speaks of, if any."""
+    word = SPLIT_WORD.search(name)
+    return word and ("train" if word[1] == "train" else "test")
+
+
+def _cifar_files(path: Path) -> Mapping[str, bytes]:
+    """The files of CIFAR, by name, in a folder or an archive."""
+    from gancli.data.tars import tar_members
+
+    names = [pattern for one in CIFAR for pattern in (one.train, one.test, re.escape(one.names))]
+    belongs = re.compile("|".join(names)).fullmatch
+    files: dict[str, bytes] = {}
+    if path.is_dir():
+        for name in filter(belongs, names_in(path)):
+            with open_regular(path / name) as file:
+                files[name] = file.read(MAX_CIFAR_BYTES)
+        return files
+    for member, read in tar_members(path):
+        name = member.name.rpartition("/")[2]
+        if member.isreg() and member.size <= MAX_CIFAR_BYTES and belongs(name):
+            files[name] = read()
+    return files

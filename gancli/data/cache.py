@@ -3,7 +3,7 @@
     pictures/KEY/pixels.bin     uint8 (n, c, h, w), row by row; mapped into memory, never read as a whole
     pictures/KEY/facts.json     written last of all: shape, labels, fingerprint, what was left out
     pictures/.part-KEY/         unfinished: the same, with how far it is in progress.json; gone on with by the next who needs it
-    pictures/.lock-KEY          flock, held by whoever decodes
+    pictures/.lock-KEY          a lock, held by whoever decodes
     downloads/NAME/             files of named data sets
     readings/                   features of real pictures, see gancli.evaluation.cache
 
@@ -12,11 +12,12 @@ Everything in it can be made again: ``gancli dataset clear`` removes it.
 
 from __future__ import annotations
 
-import fcntl
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
 
 from gancli.errors import StorageError
 from gancli.storage.disk import DISK, explained, remove
@@ -79,29 +80,13 @@ def locked(key: str) -> Iterator[None]:
     Raises:
         StorageError: the cache cannot be written to.
     """
-    path = folder("pictures") / f"{LOCK}{key}"
-    with _explained(path):
-        descriptor = _flocked(path, fcntl.LOCK_EX)
+    lock = FileLock(folder("pictures") / f"{LOCK}{key}", preserve_lock_file=True)
+    with _explained(root()):
+        lock.acquire()
     try:
         yield
     finally:
-        os.close(descriptor)
-
-
-def _flocked(path: Path, how: int) -> int:
-    """The lock file at ``path``, made if need be, and held; not one that was removed while it was waited for."""
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            fcntl.flock(descriptor, how)
-            if os.path.samestat(os.fstat(descriptor), os.stat(path)):  # noqa: PTH116  (one kind of call for both)
-                return descriptor
-        except FileNotFoundError:
-            pass
-        except OSError:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
+        lock.release()
 
 
 def clear() -> tuple[int, int]:
@@ -122,7 +107,8 @@ def clear() -> tuple[int, int]:
                     if free:
                         number += not name.startswith(LOCK)
                         size += _bytes(path / name)
-                        remove(path / name)
+                        with suppress(PermissionError) if name.startswith(LOCK) else nullcontext():
+                            remove(path / name)  # except that Windows keeps a lock's empty file while it is held
     return number, size
 
 
@@ -133,20 +119,21 @@ def _nobody_makes(path: Path, name: str) -> Iterator[bool]:
     if key is None:
         yield True
         return
+    lock = FileLock(path / f"{LOCK}{key}", blocking=False, preserve_lock_file=True)
     try:
-        descriptor = _flocked(path / f"{LOCK}{key}", fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        lock.acquire()
+    except Timeout:
         yield False
         return
     try:
         yield True
     finally:
-        os.close(descriptor)
+        lock.release()
 
 
 def _bytes(path: Path) -> int:
-    """Of a file, or of all files below a folder, as far as they take up room."""
+    """Of a file, or of all files below a folder."""
     if path.is_dir() and not path.is_symlink():
         return sum(_bytes(path / name) for name in DISK.listdir(path))
     status = DISK.lstat(path)
-    return status.st_blocks * 512 if status else 0
+    return status.st_size if status else 0

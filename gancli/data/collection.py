@@ -1,201 +1,377 @@
-"""A collection of encoded pictures, of any sizes and modes, as a set to train on: looked at, decoded once, and kept.
+"""Sources of encoded images, of any sizes and modes: headers first, then decoded once, and kept.
 
-The set is kept under a key made of the catalogue (names, sizes, and times or checksums: see :meth:`Reader.stamp`), of all
-settings that change pixels, and of Pillow's version. Another time, another name, or another setting make another set.
+A decoded set is kept under a key made of the catalogue (names, sizes, and times or checksums: see
+:meth:`Collection.stamp`), of all settings that change pixels, and of Pillow's version.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
+from abc import abstractmethod
 from collections import Counter
 from dataclasses import replace
+from functools import cached_property, partial
 from hashlib import sha256
+from itertools import islice
 from statistics import median_high
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
 from gancli.data import cache
-from gancli.data.arrays import numbered_classes
-from gancli.data.decoded import Facts, Unfinished, finished, mapped, unfinished
-from gancli.data.fit import choose
-from gancli.data.paths import count, quoted, visible
-from gancli.data.readers.folder import inventory
-from gancli.data.readers.names import SUFFIXES
+from gancli.data.arrays import notes_on_classes
+from gancli.data.catalogue import SNIFFED_BYTES, SUFFIXES, Catalogue, Item, Part, uncommon
+from gancli.data.decoded import Facts, finished, mapped, unfinished
+from gancli.data.decoding import MAX_FILE_BYTES, Flaw, Opened, decode_all, picky_pillow, reading, survey
+from gancli.data.fit import DEEPEST, Fit, choose
+from gancli.data.labels import Labels, labels_of
+from gancli.data.paths import count, open_regular, quoted, visible
+from gancli.data.source import Loaded, Source, Watch, fingerprint, title, unwatched
 from gancli.errors import ConfigError, DatasetError
-from gancli.plugin import ImageSet
+from gancli.plugin import ImageSet, ImageSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from gancli.config.schema import DataConfig
     from gancli.data.decoding import Header
-    from gancli.data.fit import Fit
-    from gancli.data.readers.labels import Labels
-    from gancli.data.readers.reader import Reader
-    from gancli.data.watch import Watch
 
-__all__ = ["load_collection", "refuse_empty", "too_many_broken"]
+__all__ = ["Collection", "FileSource", "evenly", "images_at", "sampled"]
 
-FORMAT = 2
+FORMAT = 3
 """Version of what is kept; a change makes all sets anew."""
-PIXEL_KEYS = ("image_size", "channels", "fit", "alpha", "background")
+PIXEL_KEYS = ("image_size", "channels", "fit", "alpha", "background", "max_pixels")
 SHOWN = 3
+TOO_LARGE = "data.max_pixels"
 CHECKED_BYTES = 2**30
-"""Up to here (a second's work) all bytes of a kept set are compared with its fingerprint whenever it is used."""
+"""Up to here (a second's work) a kept set is compared with its fingerprint whenever it is used."""
+SAMPLES, SAMPLE_BYTES = 64, 2**14
+GREY_CHANNELS = (1, 2)
 
 
-def load_collection(reader: Reader, config: DataConfig, watch: Watch) -> tuple[ImageSet, Facts]:
-    """All pictures of a collection, mapped into memory, and what is known of them. They are decoded unless that was done.
+class Collection(Source):
+    """Encoded images at ``path``.
 
-    Raises:
-        DatasetError: there are none, or too many are broken.
-        StorageError: the cache cannot be written to, or is full.
+    Attributes:
+        kind: ``folder``, ``zip``, ``tar`` or ``table``.
+        split: ``train`` or ``test``.
+        domain: of a translation data set; empty for both.
     """
-    if config.labels is not None:
-        raise ConfigError(
-            f"data.labels is '{config.labels}', but labels of a collection are its sub-folders or its dataset.json.",
-            "Leave data.labels out.",
+
+    kind: ClassVar[str]
+
+    def __init__(self, path: Path, split: str = "train", domain: str = "", name: str = "") -> None:
+        self.path, self.split, self.domain = path, split, domain
+        self.name = name or title(path)
+        self._headers: list[Header | str] | None = None
+
+    @abstractmethod
+    def items(self) -> Sequence[Item]:
+        """The images of this split, in an order that depends on nothing but the content.
+
+        Raises:
+            DatasetError: the source cannot be read, or has no such split.
+        """
+
+    @abstractmethod
+    def each(self, start: int = 0) -> Iterator[Opened]:
+        """The images in that order, from number ``start`` on. Each is closed when the next is opened."""
+
+    @abstractmethod
+    def labels(self) -> Labels | None:
+        """The class of each image; None if there are none."""
+
+    @abstractmethod
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about the catalogue: files that are not used, and why."""
+
+    @abstractmethod
+    def stamp(self) -> str:
+        """SHA-256, in hex, that changes with every image added, removed, renamed or replaced (not when all are moved)."""
+
+    def _chosen_parts(self, parts: Sequence[Part]) -> list[Part]:
+        """The parts of the split and the domain; what is there for validation serves as test set."""
+        here = [part for part in parts if self.domain in ("", part.domain)]
+        if not here and parts:
+            known = ", ".join(sorted({part.domain for part in parts if part.domain})) or "no domains"
+            raise DatasetError(
+                f"{quoted(self.path)} has no domain '{self.domain}', but {known}.",
+                "Name its folders trainA, trainB, testA and testB.",
+            )
+        tested = any(part.split == "test" for part in here)
+        split = "val" if self.split == "test" and not tested else self.split
+        chosen = [part for part in here if part.split == split]
+        if not chosen and here:
+            raise DatasetError(
+                f"{quoted(self.path)} has no {self.split} split, such as a sub-folder of {self.split} images.",
+                "Name one 'test', beside one named 'train', or give it as a data set of its own.",
+            )
+        return chosen
+
+    def unlabelled(self) -> tuple[str, ...]:
+        """Why there are no labels, where something looked like labels."""
+        return ()
+
+    def inventory(self) -> str:
+        """What is there where no image is; empty if that is not known."""
+        return ""
+
+    def headers(self, config: DataConfig, watch: Watch = unwatched) -> list[Header | str]:
+        """The header of each image, or what is wrong with it; read once."""
+        if self._headers is None:
+            with picky_pillow(config.max_pixels):
+                self._headers = survey(self.each(), watch, len(self.items()))
+        return self._headers
+
+    def spec(self, config: DataConfig, watch: Watch = unwatched) -> ImageSpec:
+        """See :meth:`Source.spec`. No pixel is decoded for it."""
+        self._check(config)
+        facts = finished(cache.root() / "pictures" / _key(self, config))
+        if facts is not None:
+            return ImageSpec(*facts.shape[1:], len(facts.class_names))
+        fit, labels = choose(self._sound_headers(config, watch), config), self.labels()
+        return ImageSpec(fit.channels, fit.height, fit.width, len(labels.names) if labels else 0)
+
+    def load(self, config: DataConfig, watch: Watch = unwatched) -> Loaded:
+        """All images, mapped into memory. They are decoded unless that was done.
+
+        Raises:
+            DatasetError: there are none, or too many are broken.
+            StorageError: the cache cannot be written to, or is full.
+        """
+        self._check(config)
+        key = _key(self, config)
+        target = cache.folder("pictures") / key
+        facts = _kept(target)
+        if facts is None:
+            with cache.locked(key):
+                facts = _kept(target) or _make(self, config, target, watch)
+        skipped = tuple((name, flaw) for _, name, flaw in facts.skipped)
+        if len(skipped) > config.allow_broken * (facts.shape[0] + len(skipped)):
+            raise _too_many_broken(self, config, skipped)
+        source = str(self.path.resolve())
+        return Loaded(
+            self.name,
+            source,
+            _image_set(target, facts),
+            facts.fingerprint,
+            skipped=skipped,
+            unlabelled=facts.unlabelled,
         )
-    refuse_empty(reader)
-    key = _key(reader, config)
-    target = cache.folder("pictures") / key
-    facts = _kept(target)
-    if facts is None:
-        with cache.locked(key):
-            facts = _kept(target) or _make(reader, config, target, watch)
-    if len(facts.skipped) > config.allow_broken * (facts.shape[0] + len(facts.skipped)):
-        raise too_many_broken(reader, config, [(name, flaw) for _, name, flaw in facts.skipped])
-    return _image_set(target, facts), facts
+
+    def _check(self, config: DataConfig) -> None:
+        if config.labels is not None:
+            raise ConfigError(
+                f"data.labels is '{config.labels}', but a set of encoded images has its labels in sub-folders or in "
+                "files beside the images (dataset.json, metadata.jsonl, metadata.csv, labels.csv, .cls).",
+                "Leave data.labels out.",
+            )
+        if not self.items():
+            inside = self.inventory()
+            held = inside if inside == "nothing" else f"{inside}, but no image" if inside else "no image"
+            raise DatasetError(
+                f"{quoted(self.path)} holds {held}.",
+                f"Images end in {', '.join(SUFFIXES)}; hidden names are passed over. "
+                + " ".join([*self.notes(), "`gancli dataset list` shows the data sets that have a name."]),
+            )
+
+    def _sound_headers(self, config: DataConfig, watch: Watch) -> list[Header]:
+        seen = self.headers(config, watch)
+        headers = [header for header in seen if not isinstance(header, str)]
+        if not headers:
+            names = [item.name for item in self.items()]
+            flaws = [(name, flaw) for name, flaw in zip(names, seen, strict=True) if isinstance(flaw, str)]
+            raise _too_many_broken(self, config, flaws)
+        return headers
 
 
-def refuse_empty(reader: Reader) -> None:
-    """Refuse a collection without a single picture.
+class FileSource(Collection):
+    """Images that are files in a folder or an archive, with one catalogue for all kinds."""
 
-    Raises:
-        DatasetError: it is one.
-    """
-    if not reader.items():
-        inside = inventory(reader.path) if reader.path.is_dir() else ""
-        held = "nothing" if inside == "nothing" else f"{inside}, but no picture" if inside else "no picture"
-        raise DatasetError(
-            f"{quoted(reader.path)} holds {held}.",
-            f"Pictures end in {', '.join(SUFFIXES)}; hidden names are passed over. `gancli dataset list` shows others.",
+    backslashes: ClassVar[bool] = False
+    is_sorted: ClassVar[bool] = True
+
+    @abstractmethod
+    def files(self) -> list[Item]:
+        """Every regular file, under the name that stands in the container."""
+
+    @abstractmethod
+    def opened(self, item: Item) -> BinaryIO:
+        """One file, to be read before the next is opened.
+
+        Raises:
+            Flaw: it cannot be read.
+        """
+
+    def notes_on_files(self) -> list[str]:
+        """What was not even listed."""
+        return []
+
+    def sample(self) -> bytes:
+        """Some of the content, where names, sizes and times alone could be those of other images."""
+        return b""
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """Images by part, files of labels, and what is not used."""
+        return Catalogue.of(self.files(), partial(self._read, size=SNIFFED_BYTES), backslashes=self.backslashes)
+
+    def parts(self) -> tuple[Part, ...]:
+        """See :meth:`Source.parts`."""
+        return tuple(sorted(self.catalogue.parts))
+
+    def items(self) -> Sequence[Item]:
+        """See :meth:`Collection.items`."""
+        return self._items
+
+    @cached_property
+    def _items(self) -> list[Item]:
+        parts = self._chosen_parts(self.parts())
+        items = [item for part in parts for item in self.catalogue.parts[part]]
+        return sorted(items, key=lambda item: item.name) if self.is_sorted else items
+
+    def each(self, start: int = 0) -> Iterator[Opened]:
+        """See :meth:`Collection.each`."""
+        for index, item in islice(enumerate(self._items), start, None):
+            try:
+                stream = self.opened(item)
+            except Flaw as flaw:
+                yield Opened(index, None, str(flaw))
+                continue
+            with stream:
+                yield Opened(index, stream)
+
+    def labels(self) -> Labels | None:
+        """See :meth:`Collection.labels`."""
+        return self._labelled[0]
+
+    def notes(self) -> tuple[str, ...]:
+        """See :meth:`Collection.notes`."""
+        return (*self.notes_on_files(), *uncommon(self._items), *self.catalogue.notes, *self._labelled[1])
+
+    def unlabelled(self) -> tuple[str, ...]:
+        """See :meth:`Collection.unlabelled`."""
+        return () if self._labelled[0] else self._labelled[1]
+
+    def stamp(self) -> str:
+        """See :meth:`Collection.stamp`: of names, sizes, times and checksums."""
+        state = sha256(f"{self.kind}\n".encode())
+        for item in (*self._items, *self.catalogue.sidecars.values()):
+            state.update(f"{item.name}\0{item.size}\0{item.stamp}\n".encode(errors="surrogateescape"))
+        state.update("".join(self.catalogue.notes).encode(errors="surrogateescape"))
+        state.update(self.sample())
+        return state.hexdigest()
+
+    @cached_property
+    def _labelled(self) -> tuple[Labels | None, tuple[str, ...]]:
+        sidecars = self.catalogue.sidecars
+        return labels_of(
+            [item.name for item in self._items],
+            sidecars,
+            lambda name: self._read(sidecars[name]),
+            [item.path for item in self._items],
         )
 
+    def _read(self, item: Item, size: int = MAX_FILE_BYTES) -> bytes:
+        """What is in a file, or its beginning; nothing if it cannot be read."""
+        try:
+            stream = self.opened(item)
+        except Flaw:
+            return b""
+        with stream:
+            data = reading(Opened(0, stream), lambda stream: stream.read(size))
+        return data if isinstance(data, bytes) else b""
 
-def too_many_broken(reader: Reader, config: DataConfig, broken: Sequence[tuple[str, str]]) -> DatasetError:
-    """More pictures are broken than ``data.allow_broken`` permits: which, and why."""
-    total = len(reader.items())
-    listed = "; ".join(f"{visible(name)}: {visible(flaw)}" for name, flaw in broken[:SHOWN])
-    more = ", ..." if len(broken) > SHOWN else ""
-    if len(broken) == total:
-        remedy = "`gancli dataset show` lists all of them."
-    else:
+
+def _too_many_broken(source: Collection, config: DataConfig, broken: Sequence[tuple[str, str]]) -> DatasetError:
+    """More images are broken than ``data.allow_broken`` permits: which, and why."""
+    total = len(source.items())
+    remedy, allowed, what = "`gancli dataset show` lists all of them.", "", "broken"
+    if all(TOO_LARGE in flaw for _, flaw in broken):
+        what, remedy = "too large", f"Resize them, or set the limit with -s {TOO_LARGE}=N. {remedy}"
+    elif len(broken) < total:
         share = min(1.0, len(broken) / total + 0.01)
         remedy = f"`gancli dataset show` lists all of them; -s data.allow_broken={share:.2f} trains without them."
-    allowed = f", more than {config.allow_broken:.0%}" if len(broken) < total else ""
+        allowed = f", more than {config.allow_broken:.0%}"
     return DatasetError(
-        f"{count(len(broken), 'picture')} of {total:,} in {quoted(reader.path)} "
-        f"{'is' if len(broken) == 1 else 'are'} broken{allowed} ({listed}{more}).",
+        f"{count(len(broken), 'image')} of {total:,} in {quoted(source.path)} "
+        f"{'is' if len(broken) == 1 else 'are'} {what}{allowed} ({_listed(broken, ', ')}).",
         remedy,
     )
 
 
-def _key(reader: Reader, config: DataConfig) -> str:
+def _listed(broken: Sequence[tuple[str, str]], end: str) -> str:
+    listed = "; ".join(f"{visible(name)}: {visible(flaw)}" for name, flaw in broken[:SHOWN])
+    return listed + (f"{end}..." if len(broken) > SHOWN else "")
+
+
+def _key(source: Collection, config: DataConfig) -> str:
     import PIL
 
     settings = {key: getattr(config, key) for key in PIXEL_KEYS}
-    text = json.dumps([FORMAT, PIL.__version__, reader.stamp(), settings])
+    text = json.dumps([FORMAT, PIL.__version__, source.stamp(), settings])
     return sha256(text.encode()).hexdigest()[:32]
 
 
 def _kept(target: Path) -> Facts | None:
     """The facts of a set that is there and whole; what was damaged is made anew."""
-    from gancli.data import fingerprint
-
     facts = finished(target)
     if facts is None or math.prod(facts.shape) > CHECKED_BYTES:
         return facts
     return facts if fingerprint(_image_set(target, facts)) == facts.fingerprint else None
 
 
-def _make(reader: Reader, config: DataConfig, target: Path, watch: Watch) -> Facts:
+def _make(source: Collection, config: DataConfig, target: Path, watch: Watch) -> Facts:
     """Decode everything, and give it the name ``target``. For the holder of the lock.
 
-    Nothing ends early because many pictures are broken: how many there are is what the user has to know, and to allow.
+    Nothing ends early because many images are broken: how many there are is what the user has to
+    know, and to allow.
     """
-    from gancli.data.pipeline import survey
-
-    seen = survey(reader, watch)
-    headers = [header for header in seen if not isinstance(header, str)]
-    if not headers:
-        names = [item.name for item in reader.items()]
-        raise too_many_broken(
-            reader, config, [(name, flaw) for name, flaw in zip(names, seen, strict=True) if isinstance(flaw, str)]
-        )
-    labels = reader.labels()
+    headers = source._sound_headers(config, watch)  # noqa: SLF001  (the other half of load)
+    labels, items = source.labels(), source.items()
     fit = choose(headers, config)
-    rows = unfinished(target.with_name(f"{cache.UNFINISHED}{target.name}"), (fit.channels, fit.height, fit.width))
-    rows.refuse_full_disk(len(seen))
-    with rows.writing():
-        _decode(reader, config, fit, rows, watch)
-    notes = (*reader.notes, *_what_was_done(headers, fit, config))
-    facts = _facts(rows, labels, notes)
+    place = target.with_name(f"{cache.UNFINISHED}{target.name}")
+    rows = unfinished(place, (fit.channels, fit.height, fit.width))
+    rows.refuse_full_disk(len(items))
+    with rows.writing(), picky_pillow(config.max_pixels):
+        for decoded in decode_all(source.each(rows.done), fit):
+            if decoded.pixels is None:
+                rows.skip(items[decoded.index].name, decoded.flaw)
+            else:
+                rows.append(decoded.pixels)
+            watch("decoding images", rows.done, len(items))
+    if not rows.rows:
+        raise _too_many_broken(source, config, [(name, flaw) for _, name, flaw in rows.skipped])
+    left_out = {index for index, _, _ in rows.skipped}
+    kept = None if labels is None else tuple(n for index, n in enumerate(labels.numbers) if index not in left_out)
+    classes = () if labels is None else labels.names
+    facts = Facts(
+        shape=(rows.rows, *rows.row_shape),
+        labels=kept,
+        class_names=classes,
+        notes=(*source.notes(), *_what_was_done(headers, fit, config), *notes_on_classes(kept, classes)),
+        skipped=tuple(rows.skipped),
+        fingerprint="",
+        unlabelled=source.unlabelled(),
+    )
+    facts = replace(facts, fingerprint=fingerprint(_image_set(rows.path, facts)))
     rows.finish(target, facts)
     return facts
-
-
-def _decode(reader: Reader, config: DataConfig, fit: Fit, rows: Unfinished, watch: Watch) -> None:
-    from gancli.data.pipeline import decode_all
-
-    items = reader.items()
-    for decoded in decode_all(reader, fit, rows.done):
-        if decoded.pixels is None:
-            rows.skip(items[decoded.index].name, decoded.flaw)
-        else:
-            rows.append(decoded.pixels)
-        watch("decoding pictures", rows.done, len(items))
-    if not rows.rows:
-        raise too_many_broken(reader, config, [(name, flaw) for _, name, flaw in rows.skipped])
-
-
-def _facts(rows: Unfinished, labels: Labels | None, notes: tuple[str, ...]) -> Facts:
-    from gancli.data import fingerprint
-
-    left_out = {index for index, _, _ in rows.skipped}
-    numbers = None if labels is None else tuple(n for index, n in enumerate(labels.numbers) if index not in left_out)
-    names = labels.names if labels else ()
-    notes = (*notes, *_classes_without_pictures(numbers, names))
-    facts = Facts((rows.rows, *rows.row_shape), numbers, names, notes, tuple(rows.skipped), "")
-    return replace(facts, fingerprint=fingerprint(_image_set(rows.path, facts)))
-
-
-def _classes_without_pictures(numbers: Sequence[int] | None, names: tuple[str, ...]) -> tuple[str, ...]:
-    import numpy as np
-
-    return () if numbers is None else numbered_classes(np.array(numbers), names)[1]
 
 
 def _image_set(path: Path, facts: Facts) -> ImageSet:
     import torch
 
     labels = None if facts.labels is None else torch.tensor(facts.labels, dtype=torch.int64)
-    notes = (*facts.notes, *_left_out(facts))
+    notes, broken = facts.notes, [(name, flaw) for _, name, flaw in facts.skipped]
+    if broken:
+        notes = (*notes, f"{count(len(broken), 'broken image')} left out ({_listed(broken, '; ')}).")
     return ImageSet(mapped(path, facts.shape), labels, facts.class_names, notes)
 
 
-def _left_out(facts: Facts) -> tuple[str, ...]:
-    broken = facts.skipped
-    if not broken:
-        return ()
-    listed = "; ".join(f"{visible(name)}: {visible(flaw)}" for _, name, flaw in broken[:SHOWN])
-    more = "; ..." if len(broken) > SHOWN else ""
-    return (f"{count(len(broken), 'broken picture')} left out ({listed}{more}).",)
-
-
-def _what_was_done(headers: Sequence[Header], fit: Fit, config: DataConfig) -> tuple[str, ...]:
-    """What became of the pictures' sizes, colours and transparency, in sentences."""
+def _what_was_done(headers: Sequence[Header], fit: Fit, config: DataConfig) -> list[str]:
+    """What became of the images' sizes, colours, depth, frames and transparency, in sentences."""
     sizes = Counter((header.height, header.width) for header in headers)
     notes = []
     if set(sizes) != {(fit.height, fit.width)}:
@@ -203,18 +379,106 @@ def _what_was_done(headers: Sequence[Header], fit: Fit, config: DataConfig) -> t
         (tall, wide), _ = sizes.most_common(1)[0]
         spread = f"of {len(sizes):,} sizes (shorter sides {sides[0]} to {sides[-1]}, median {median_high(sides)})"
         were = f"{tall}x{wide}" if len(sizes) == 1 else spread
-        how = {"crop": "the middle is cut out", "pad": "a border is added", "stretch": "proportions are changed"}[fit.fit]
+        how = {"crop": "centre-cropped", "pad": "padded", "stretch": "stretched"}[fit.fit]
         chosen = "" if config.image_size else "; --image-size chooses another size"
-        notes.append(f"Pictures are {were}, and are made {fit.height}x{fit.width}: {how}{chosen}.")
-    alpha = sum(header.alpha for header in headers)
-    if alpha and not fit.keeps_alpha:
+        notes.append(f"Images are {were}, and are resized to {fit.height}x{fit.width}: {how}{chosen}.")
+    if (alpha := sum(header.alpha for header in headers)) and not fit.keeps_alpha:
         notes.append(
-            f"{count(alpha, 'picture')} with transparency, shown before {config.background}; -s data.alpha=keep learns it."
+            f"{count(alpha, 'image')} with transparency, composited onto {config.background}; -s data.alpha=keep learns it."
         )
     colour = sum(not header.grey for header in headers)
-    if colour < len(headers) and fit.channels > 2:  # noqa: PLR2004
-        if colour:
-            notes.append(f"{len(headers) - colour:,} of {len(headers):,} pictures are grey; all are taken as colour.")
+    if 0 < colour < len(headers) and fit.channels > 2:  # noqa: PLR2004
+        notes.append(f"{len(headers) - colour:,} of {len(headers):,} images are grey; all are taken as colour.")
     elif colour and fit.channels < 3:  # noqa: PLR2004
-        notes.append(f"{count(colour, 'picture')} in colour, taken as grey.")
-    return tuple(notes)
+        notes.append(f"{count(colour, 'image')} in colour, taken as grey.")
+    if profiles := sum(header.profile for header in headers):
+        notes.append(f"{count(profiles, 'image')} with a colour profile of another kind, converted to sRGB.")
+    if more := sum(header.frames - 1 for header in headers):
+        stacks = count(sum(header.frames > 1 for header in headers), "animation or stack", "animations or stacks")
+        notes.append(f"{stacks}: the first frame of each is used, {count(more, 'further frame')} not.")
+    deep = [header for header in headers if header.deepest]
+    if deep and fit.white < DEEPEST:
+        largest = max(header.deepest for header in deep)
+        grey = sum(header.grey for header in deep)
+        bits = f"16 bits per channel hold {fit.white.bit_length()} at most (largest value {largest:,})"
+        if grey:
+            notes.append(f"{count(grey, 'image')} whose {bits}: {fit.white:,} is taken for white.")
+        if grey < len(deep):
+            notes.append(f"{count(len(deep) - grey, 'colour image')} whose {bits}: they look dark; convert them to 8 bits.")
+    return notes
+
+
+def sampled(path: Path, blocks: int = SAMPLES) -> bytes:
+    """A digest of a file's size and of so many blocks, evenly spread over it; of all of it where it is small.
+
+    It tells a file from another one of the same name, size and time: archives are made with times
+    that mean nothing.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        state = sha256(str(size).encode())
+        for place in evenly(max(1, size - SAMPLE_BYTES + 1), blocks):
+            file.seek(place)
+            state.update(file.read(SAMPLE_BYTES))
+    return state.digest()
+
+
+def evenly(number: int, most: int) -> list[int]:
+    """At most so many of the whole numbers from 0 to ``number - 1``, evenly spread, with the first and the last.
+
+    >>> evenly(3, 8), evenly(100, 4)
+    ([0, 1, 2], [0, 33, 66, 99])
+    """
+    chosen = min(number, most)
+    return [i * (number - 1) // max(1, chosen - 1) for i in range(chosen)]
+
+
+def images_at(source: Collection, config: DataConfig, channels: int, n: int | None = None) -> ImageSet:
+    """The first ``n`` images in the one size that all of them have: nothing is cut, scaled or left out.
+
+    Args:
+        source: encoded images.
+        config: the settings with which they are decoded.
+        channels: what they are converted to; a note says how many gained or lost their colour.
+        n: how many, by default all.
+
+    Raises:
+        DatasetError: there are none, or one of them is broken or of another size.
+    """
+    import numpy as np
+    import torch
+
+    if not source.items():
+        raise DatasetError(f"{quoted(source.path)} holds no images.", "Give a folder or an archive of images, or an .npz file.")
+    names = [item.name for item in source.items()][:n]
+
+    def broken(name: str, flaw: str) -> DatasetError:
+        whole = quoted(source.path / name)
+        where = whole if source.kind == "folder" else f"'{visible(name)}' in {quoted(source.path)}"
+        return DatasetError(f"{where} cannot be read as an image: {visible(flaw)}.", "Replace or remove it.")
+
+    headers: list[Header] = []
+    with picky_pillow(config.max_pixels):
+        for name, seen in zip(names, survey(islice(source.each(), len(names)), unwatched, len(names)), strict=True):
+            if isinstance(seen, str):
+                raise broken(name, seen)
+            headers.append(seen)
+            if (seen.width, seen.height) != (headers[0].width, headers[0].height):
+                sizes = f"{headers[0].width}x{headers[0].height} and {seen.width}x{seen.height}"
+                raise DatasetError(
+                    f"{quoted(source.path)} holds images of {sizes} ('{visible(name)}').", "Give images of one size."
+                )
+        fit = Fit(headers[0].height, headers[0].width, channels)
+        images = np.empty((len(names), channels, fit.height, fit.width), np.uint8)
+        for name, decoded in zip(names, decode_all(islice(source.each(), len(names)), fit), strict=True):
+            if decoded.pixels is None:
+                raise broken(name, decoded.flaw)
+            images[decoded.index] = decoded.pixels
+    to_grey = channels in GREY_CHANNELS
+    others = sum(header.grey != to_grey for header in headers)
+    notes: tuple[str, ...] = ()
+    if others:
+        are = f"{count(others, 'image')} of {quoted(source.path)} {'is' if others == 1 else 'are'} stored in"
+        then, now = ("colour", "grey") if to_grey else ("grey", "colour")
+        notes = (f"{are} {then}, and compared in {now}, as the data are.",)
+    return ImageSet(torch.from_numpy(images), notes=notes)

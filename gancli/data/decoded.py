@@ -1,6 +1,6 @@
-"""Decoded pictures on the disk: written row by row, gone on with after an interruption, mapped into memory when complete.
+"""Decoded images on the disk: written row by row, resumed after an interruption, mapped into memory when complete.
 
-While it is made, ``progress.json`` says how many pictures of the collection were dealt with, and how many rows that are safe
+While it is made, ``progress.json`` says how many images of the source were dealt with, and how many rows that are safe
 on the disk came of it; the rows are synced before it says so. ``facts.json`` is written last, and then the folder gets its
 name: whoever finds it, finds it complete.
 """
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from gancli.errors import StorageError
 from gancli.storage.disk import DISK, explained, remove, write_atomically
+from gancli.storage.system import open_to_append
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,12 +39,13 @@ SPARE_BYTES = 2**26
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a finished set of decoded pictures.
+    """What is known of a finished set of decoded images.
 
     Attributes:
         shape: ``(n, c, h, w)``.
-        skipped: number in the collection, name and flaw of each picture that was left out.
+        skipped: number in the source, name and flaw of each image that was left out.
         fingerprint: of pixels and labels, see :func:`gancli.data.fingerprint`.
+        unlabelled: see :class:`gancli.data.Loaded`.
     """
 
     shape: tuple[int, int, int, int]
@@ -52,6 +54,7 @@ class Facts:
     notes: tuple[str, ...]
     skipped: tuple[tuple[int, str, str], ...]
     fingerprint: str
+    unlabelled: tuple[str, ...] = ()
 
 
 @dataclass
@@ -61,7 +64,7 @@ class Unfinished:
     Attributes:
         path: its folder.
         row_shape: ``(c, h, w)``.
-        done: pictures of the collection that were dealt with.
+        done: images of the source that were dealt with.
         rows: those of them that were written.
         skipped: see :class:`Facts`.
     """
@@ -78,7 +81,7 @@ class Unfinished:
     def writing(self) -> Iterator[None]:
         """Within the block rows can be appended; afterwards, however it ends, what is there is safe."""
         with explained(self.path):
-            self._descriptor = os.open(self.path / PIXELS, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._descriptor = open_to_append(self.path / PIXELS)
             os.ftruncate(self._descriptor, self.rows * math.prod(self.row_shape))
             os.lseek(self._descriptor, 0, os.SEEK_END)
         self._synced = time.monotonic()
@@ -91,14 +94,14 @@ class Unfinished:
                 os.close(self._descriptor)
 
     def append(self, pixels: NDArray[np.uint8]) -> None:
-        """Add the next picture of the collection."""
+        """Add the next image of the source."""
         with explained(self.path):
             DISK.write(self._descriptor, memoryview(pixels.tobytes()))
         self.rows += 1
         self._advance()
 
     def skip(self, name: str, flaw: str) -> None:
-        """Leave the next picture of the collection out."""
+        """Leave the next image of the source out."""
         self.skipped.append((self.done, name, flaw))
         self._advance()
 
@@ -113,7 +116,7 @@ class Unfinished:
             DISK.fsync_dir(target.parent)
 
     def refuse_full_disk(self, total: int) -> None:
-        """Find out beforehand whether ``total`` pictures fit.
+        """Find out beforehand whether ``total`` images fit.
 
         Raises:
             StorageError: they do not.
@@ -123,8 +126,8 @@ class Unfinished:
             free = DISK.free_bytes(self.path)
         if free < needed:
             raise StorageError(
-                f"{total:,} pictures need {needed / 1e6:,.0f} MB in '{self.path.parent}', where {free / 1e6:,.0f} MB are free.",
-                "Make room (`gancli dataset clear` empties the cache), ask for a smaller --image-size, or set GANCLI_CACHE.",
+                f"{total:,} images need {needed / 1e6:,.0f} MB in '{self.path.parent}', where {free / 1e6:,.0f} MB are free.",
+                "Make room (`gancli dataset clear` empties the cache), choose a smaller --image-size, or set GANCLI_CACHE.",
             )
 
     def _advance(self) -> None:
@@ -172,6 +175,7 @@ def finished(path: Path) -> Facts | None:
             tuple(state["notes"]),
             tuple((i, name, flaw) for i, name, flaw in state["skipped"]),
             state["fingerprint"],
+            tuple(state["unlabelled"]),
         )
         return facts if (path / PIXELS).stat().st_size == math.prod(facts.shape) else None
     except (OSError, ValueError, KeyError, TypeError):

@@ -1,12 +1,8 @@
-"""Downloads: announced, resumable, checked against a pinned hash, and atomic. The one module that opens a connection.
+"""Downloads: announced, bounded, checked against a pinned hash, and atomic. The one module that opens a connection.
 
-    announce   URL, size and target, as a warning of the logger of this module, before the first byte; unless told otherwise,
-               `logging` writes warnings to stderr
-    resume     NAME.part is gone on with by a range request, if the server can
-    check      size while it comes, SHA-256 when it is complete; what is wrong is removed, and the next mirror is tried
-    rename     the file has its name only when it is right
-
-``GANCLI_OFFLINE=1`` forbids all of it and says what to do by hand.
+URL, size and target are a warning of this module's logger before the first byte; unless told otherwise, `logging` writes
+warnings to stderr. What is wrong or incomplete is not kept, and the next mirror is tried. ``GANCLI_OFFLINE=1`` forbids all
+of it and says what to do by hand.
 """
 
 from __future__ import annotations
@@ -14,28 +10,27 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from io import FileIO
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
 
 from gancli.data.paths import visible
 from gancli.errors import DownloadError
-from gancli.storage.disk import DISK, explained, make_directories
+from gancli.storage.disk import explain, explained, make_directories
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from requests import Response
 
 __all__ = ["Remote", "fetch", "refuse_offline"]
 
 _LOG = logging.getLogger(__name__)
 
 VARIABLE = "GANCLI_OFFLINE"
-CHUNK_BYTES = 2**18
 TIMEOUT_SECONDS = 30
-PARTIAL = 206
-SCHEMES = ("http", "https")
+CHUNK_BYTES = 2**18
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +50,6 @@ class Remote:
     sha256: str
 
 
-class _Redirects(HTTPRedirectHandler):
-    """Follows redirects, but only to http and https, and never from https to http."""
-
-    def redirect_request(self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Request | None:  # noqa: ANN401  (urllib's signature)
-        """See :class:`HTTPRedirectHandler`."""
-        scheme = urlsplit(newurl).scheme
-        if scheme not in SCHEMES or (req.type == "https" and scheme != "https"):
-            raise URLError(f"it redirects to {visible(newurl)}, which is not followed")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
 def refuse_offline(what: str, remedy: str) -> None:
     """Stop if the user has forbidden the network.
 
@@ -83,8 +67,12 @@ def fetch(remote: Remote, folder: Path) -> Path:
         DownloadError: the network is forbidden, or no mirror has the right file.
         StorageError: it cannot be written.
     """
+    import pooch
+    from requests import RequestException
+
+    pooch.get_logger().setLevel(logging.ERROR)
     target = folder / remote.name
-    if _is_right(target, remote):
+    if target.is_file() and pooch.file_hash(str(target)) == remote.sha256:
         return target
     refuse_offline(
         remote.name, f"Download {remote.mirrors[0]}{remote.name} ({remote.size:,} bytes) elsewhere and put it at {target}."
@@ -96,65 +84,75 @@ def fetch(remote: Remote, folder: Path) -> Path:
         address = f"{mirror}{remote.name}"
         _LOG.warning("downloading %s (%s bytes) to %s", address, f"{remote.size:,}", visible(str(target)))
         try:
-            _download(address, remote, target)
-        except (URLError, OSError, ValueError) as error:
-            failures.append(f"{address}: {_reason(error)}")
+            pooch.retrieve(address, f"sha256:{remote.sha256}", remote.name, folder, downloader=_bounded(remote.size))
+        except (RequestException, _RefusedError) as error:
+            failures.append(f"{address}: {visible(_reason(error))}")
+        except ValueError:
+            failures.append(f"{address}: its SHA-256 is not {remote.sha256}")
+        except OSError as error:
+            raise explain(error, target) from error
         else:
             return target
     raise DownloadError(
         f"{remote.name} could not be downloaded ({'; '.join(failures)}).",
-        f"Try again later, which goes on where this stopped, or put the file at {target} by hand.",
+        f"Try again later, or put the file at {target} by hand.",
     )
 
 
-def _download(address: str, remote: Remote, target: Path) -> None:
-    """Get one file from one address, going on with what is there of it."""
-    part = target.with_name(f"{target.name}.part")
-    begun = part.stat().st_size if part.exists() else 0
-    if begun >= remote.size:
-        part.unlink()
-        begun = 0
-    request = Request(address, headers={"User-Agent": "gancli", **({"Range": f"bytes={begun}-"} if begun else {})})  # noqa: S310  (the redirect handler and the pinned mirrors allow http only)
-    with build_opener(_Redirects).open(request, timeout=TIMEOUT_SECONDS) as answer, explained(part):
-        mode = "ab" if answer.status == PARTIAL else "wb"
-        with part.open(mode) as file:
-            size = file.tell()
-            while piece := answer.read(CHUNK_BYTES):
-                size += len(piece)
-                if size > remote.size:
-                    break
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-    _accept(part, remote, target, size)
+class _RefusedError(Exception):
+    """What a server sends is not what was asked for."""
 
 
-def _accept(part: Path, remote: Remote, target: Path, size: int) -> None:
-    if size < remote.size:
-        raise URLError(f"it ended after {size:,} of {remote.size:,} bytes")
-    digest = _digest(part)
-    if size > remote.size or digest != remote.sha256:
-        part.unlink()
-        problem = f"it is larger than {remote.size:,} bytes" if size > remote.size else f"its SHA-256 is {digest}"
-        raise URLError(f"{problem}, not {remote.sha256}")
-    with explained(target):
-        DISK.rename(part, target)
-        DISK.fsync_dir(target.parent)
+class _BoundedFile(FileIO):
+    """Takes no more bytes than are expected, whatever a server sends."""
+
+    def __init__(self, path: str, size: int) -> None:
+        super().__init__(path, "wb")
+        self.size = size
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]  # of all kinds of buffers, bytes are what comes
+        """Append, up to the size."""
+        if self.tell() + len(data) > self.size:
+            raise _RefusedError(f"it is larger than {self.size:,} bytes")
+        return super().write(data)
 
 
-def _is_right(path: Path, remote: Remote) -> bool:
-    return path.is_file() and path.stat().st_size == remote.size and _digest(path) == remote.sha256
+def _bounded(size: int) -> Callable[[str, str, object], None]:
+    """What :func:`pooch.retrieve` downloads with."""
+    from pooch import HTTPDownloader
+
+    headers = {"User-Agent": "gancli", "Accept-Encoding": "identity"}  # the hash is that of the file as it is stored
+    hooks = {"response": _refuse_downgrade}
+    get = HTTPDownloader(chunk_size=CHUNK_BYTES, timeout=TIMEOUT_SECONDS, headers=headers, hooks=hooks)
+
+    def download(address: str, part: str, keeper: object) -> None:
+        with _BoundedFile(part, size) as file:
+            get(address, file, keeper)
+            if file.tell() < size:
+                raise _RefusedError(f"it ended after {file.tell():,} of {size:,} bytes")
+
+    return download
 
 
-def _digest(path: Path) -> str:
-    state = sha256()
-    with path.open("rb") as file:
-        while piece := file.read(CHUNK_BYTES):
-            state.update(piece)
-    return state.hexdigest()
+def _refuse_downgrade(answer: Response, *_: object, **__: object) -> None:
+    """Follow redirects only to http and https, and never from https to http."""
+    scheme, following = urlsplit(answer.url).scheme, urljoin(answer.url, answer.headers.get("Location", ""))
+    allowed = ("https",) if scheme == "https" else ("http", "https")
+    if answer.is_redirect and urlsplit(following).scheme not in allowed:
+        raise _RefusedError(f"it redirects to {following}, which is not followed")
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, HTTPError):
-        return visible(f"HTTP {error.code}, {error.reason}")
-    return visible(str(error.reason if isinstance(error, URLError) else error))
+    """What went wrong, without what a library says about its own objects."""
+    from requests import ConnectionError as NotConnectedError
+    from requests import HTTPError, Timeout
+
+    match error:
+        case HTTPError(response=answer) if answer is not None:
+            return f"HTTP {answer.status_code}, {answer.reason}"
+        case Timeout():
+            return f"no answer within {TIMEOUT_SECONDS} s"
+        case NotConnectedError():
+            return "the connection failed"
+        case _:
+            return str(error)

@@ -1,16 +1,17 @@
-"""Pictures of any size and mode to pictures of one: what is asked for, what the data suggest, and how a picture is placed.
+"""Images of any size and mode to images of one: what is asked for, what the data suggest, and how an image is placed.
 
-Size, where none is asked for: if all pictures are of one size with sides of at most 64 pixels, that size; else the largest
-square of 8, 16, 32 and 64 that is not larger than their median shorter side. Channels: 1 if all pictures are grey, else 3;
-one more for ``alpha=keep``, if any picture has it.
+Size, where none is asked for: if all images are of one size with sides of at most 64 pixels, that size; else the largest
+square of 8, 16, 32 and 64 that is not larger than their median shorter side. Channels: 1 if all images are grey, else 3;
+one more for ``alpha=keep``, if any image has it. White, of 16 bits per channel: all that 8, 10, 12, 14 or 16 bits can hold,
+the fewest that hold every value in the set.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from statistics import median
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from gancli.errors import ConfigError, did_you_mean
 
@@ -23,24 +24,29 @@ if TYPE_CHECKING:
 
     from gancli.config.schema import DataConfig
     from gancli.data.decoding import Header
+    from gancli.data.source import Watch
+    from gancli.plugin import ImageSet
 
-__all__ = ["Fit", "choose", "parse_size", "place"]
+__all__ = ["DEEPEST", "Fit", "choose", "parse_size", "place", "refit"]
 
 SUGGESTED = (8, 16, 32, 64)
 LARGEST_KEPT = 64
 ALPHA_CHANNELS = (2, 4)
+DEEPEST = 65_535
+WHITES = (255, 1_023, 4_095, 16_383, DEEPEST)
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 REDUCING_GAP = 3.0
-"""Before the good filter, a quick one may shrink a picture to this many times its final size (Pillow's own advice)."""
+"""Before the good filter, a quick one may shrink a image to this many times its final size (Pillow's own advice)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How every picture is made into ``(channels, height, width)``.
+    """How every image is made into ``(channels, height, width)``.
 
     Attributes:
         fit: ``crop`` the middle, ``pad`` with the background, or ``stretch``.
-        background: what shows through alpha, and around a padded picture: red, green, blue.
+        background: what shows through alpha, and around a padded image: red, green, blue.
+        white: the value of 16 bits per channel that becomes 255.
     """
 
     height: int
@@ -48,6 +54,7 @@ class Fit:
     channels: int
     fit: Literal["crop", "pad", "stretch"] = "crop"
     background: tuple[int, int, int] = (255, 255, 255)
+    white: int = DEEPEST
 
     @property
     def mode(self) -> str:
@@ -62,36 +69,30 @@ class Fit:
     def __str__(self) -> str:
         return f"{self.channels}x{self.height}x{self.width}"
 
-    def as_json(self) -> dict[str, Any]:
-        """All fields."""
-        return asdict(self)
-
 
 def choose(headers: Sequence[Header], config: DataConfig) -> Fit:
-    """What the configuration asks for, completed by what the pictures suggest.
+    """What the configuration asks for, completed by what the images suggest.
 
     Raises:
         ConfigError: the size or the background is none.
     """
-    height, width = suggested_size(headers) if config.image_size is None else parse_size(config.image_size)
-    channels = suggested_channels(headers, keep_alpha=config.alpha == "keep") if config.channels is None else config.channels
-    return Fit(height, width, channels, config.fit, colour(config.background))
+    height, width = _suggested_size(headers) if config.image_size is None else parse_size(config.image_size)
+    channels: int | None = config.channels
+    if channels is None:
+        keep_alpha = config.alpha == "keep" and any(header.alpha for header in headers)
+        channels = (1 if all(header.grey for header in headers) else 3) + keep_alpha
+    deepest = max((header.deepest for header in headers), default=0) or DEEPEST
+    white = next(white for white in WHITES if white >= min(deepest, DEEPEST))
+    return Fit(height, width, channels, config.fit, colour(config.background), white)
 
 
-def suggested_size(headers: Sequence[Header]) -> tuple[int, int]:
-    """Height and width, by the rule at the top of this module."""
+def _suggested_size(headers: Sequence[Header]) -> tuple[int, int]:
     sizes = {(header.height, header.width) for header in headers}
     if len(sizes) == 1 and max(only := sizes.pop()) <= LARGEST_KEPT:
         return only
     middle = median(min(header.height, header.width) for header in headers)
     side = max((side for side in SUGGESTED if side <= middle), default=SUGGESTED[0])
     return side, side
-
-
-def suggested_channels(headers: Sequence[Header], *, keep_alpha: bool) -> int:
-    """1 for grey and 3 for colour; one more for alpha, if it is kept and there is any."""
-    colours = 1 if all(header.grey for header in headers) else 3
-    return colours + (keep_alpha and any(header.alpha for header in headers))
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -121,26 +122,26 @@ def colour(name: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def place(picture: Image, fit: Fit, extent: tuple[float, float] | None = None) -> Image:
-    """The picture (L, LA, RGB or RGBA) in the size and mode of ``fit``.
+def place(image: Image, fit: Fit, extent: tuple[float, float] | None = None) -> Image:
+    """The image (L, LA, RGB or RGBA) in the size and mode of ``fit``.
 
     Args:
-        picture: decoded.
+        image: decoded.
         fit: what it is made into.
         extent: its true width and height, where its last column and row of pixels are only partly filled.
     """
     from PIL import Image
 
     size = fit.width, fit.height
-    whole = extent or (float(picture.width), float(picture.height))
+    whole = extent or (float(image.width), float(image.height))
     if fit.fit == "pad":
         inner = _inside(whole, size)
-        scaled = _resized(picture, inner, (0.0, 0.0, *whole))
+        scaled = _resized(image, inner, (0.0, 0.0, *whole))
         canvas = Image.new("RGBA", size, (*fit.background, 0))
         canvas.paste(scaled.convert("RGBA"), ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2))
         return _as_mode(canvas, fit)
     box = (0.0, 0.0, *whole) if fit.fit == "stretch" else _middle(whole, size)
-    return _as_mode(_resized(picture, size, box), fit)
+    return _as_mode(_resized(image, size, box), fit)
 
 
 def place_array(pixels: NDArray[np.uint8], fit: Fit) -> NDArray[np.uint8]:
@@ -151,24 +152,44 @@ def place_array(pixels: NDArray[np.uint8], fit: Fit) -> NDArray[np.uint8]:
     return channels_first(place(Image.fromarray(channels_last), fit))
 
 
-def channels_first(picture: Image) -> NDArray[np.uint8]:
+def refit(images: ImageSet, config: DataConfig, watch: Watch) -> ImageSet:
+    """Arrays of images in the size and number of channels that the configuration asks for; the rest stays as it is."""
+    import numpy as np
+    import torch
+
+    number, channels, height, width = images.images.shape
+    if config.image_size is not None:
+        height, width = parse_size(config.image_size)
+    fit = Fit(height, width, config.channels or channels, config.fit, colour(config.background))
+    if (fit.channels, fit.height, fit.width) == tuple(images.images.shape[1:]):
+        return images
+    pixels = images.images.numpy()
+    fitted = np.empty((number, fit.channels, fit.height, fit.width), np.uint8)
+    for i in range(number):
+        fitted[i] = place_array(pixels[i], fit)
+        watch("resizing images", i + 1, number)
+    note = f"Images are {images.spec()} and are resized to {fit}."
+    return replace(images, images=torch.from_numpy(fitted), notes=(*images.notes, note))
+
+
+def channels_first(image: Image) -> NDArray[np.uint8]:
     """uint8 ``(c, h, w)``."""
     import numpy as np
 
-    pixels = np.asarray(picture)
+    pixels = np.asarray(image)
     return pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)  # noqa: PLR2004
 
 
-def _resized(picture: Image, size: tuple[int, int], box: tuple[float, float, float, float]) -> Image:
+def _resized(image: Image, size: tuple[int, int], box: tuple[float, float, float, float]) -> Image:
     from PIL import Image
 
-    if picture.size == size and box == (0.0, 0.0, float(picture.width), float(picture.height)):
-        return picture
-    return picture.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=REDUCING_GAP)
+    if image.size == size and box == (0.0, 0.0, float(image.width), float(image.height)):
+        return image
+    return image.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=REDUCING_GAP)
 
 
 def _middle(size: tuple[float, float], target: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The largest box of the target's proportions in the middle of a picture."""
+    """The largest box of the target's proportions in the middle of a image."""
     (width, height), (wide, tall) = size, target
     scale = min(width / wide, height / tall)
     left, top = max(0.0, (width - wide * scale) / 2), max(0.0, (height - tall * scale) / 2)  # rounding may go below 0
@@ -176,20 +197,20 @@ def _middle(size: tuple[float, float], target: tuple[int, int]) -> tuple[float, 
 
 
 def _inside(size: tuple[float, float], target: tuple[int, int]) -> tuple[int, int]:
-    """The largest size of the picture's proportions that fits into the target."""
+    """The largest size of the image's proportions that fits into the target."""
     (width, height), (wide, tall) = size, target
     scale = min(wide / width, tall / height)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _as_mode(picture: Image, fit: Fit) -> Image:
+def _as_mode(image: Image, fit: Fit) -> Image:
     """In the mode of ``fit``: alpha is kept, or shown before the background."""
     from PIL import Image
 
-    if picture.mode == fit.mode:
-        return picture
-    if picture.mode in {"LA", "RGBA"} and not fit.keeps_alpha:
-        canvas = Image.new("RGBA", picture.size, fit.background)
-        canvas.alpha_composite(picture.convert("RGBA"))
-        picture = canvas.convert("RGB")
-    return picture.convert(fit.mode)
+    if image.mode == fit.mode:
+        return image
+    if image.mode in {"LA", "RGBA"} and not fit.keeps_alpha:
+        canvas = Image.new("RGBA", image.size, fit.background)
+        canvas.alpha_composite(image.convert("RGBA"))
+        image = canvas.convert("RGB")
+    return image.convert(fit.mode)

@@ -55,7 +55,7 @@ class Mnist(Dataset):
 def _embedded(name: str) -> NDArray[np.uint8]:
     from importlib.resources import as_file, files
 
-    from gancli.data.idx import digest, read_idx
+    from gancli.data.arrays import digest, read_idx
 
     with as_file(files("gancli.data") / "files" / f"{name}.xz") as path:
         array = read_idx(path)

@@ -8,12 +8,13 @@ import stat
 from typing import TYPE_CHECKING
 
 from gancli.errors import DatasetError, did_you_mean
+from gancli.storage.system import open_to_read
 
 if TYPE_CHECKING:
     from io import BufferedReader
     from pathlib import Path
 
-__all__ = ["count", "open_regular", "quoted", "unreadable", "visible"]
+__all__ = ["count", "names_in", "open_regular", "quoted", "unreadable", "visible"]
 
 
 def visible(text: str) -> str:
@@ -33,10 +34,24 @@ def quoted(path: str | os.PathLike[str]) -> str:
 def count(number: int, singular: str, plural: str = "") -> str:
     """``number`` with its noun.
 
-    >>> count(1, "picture"), count(60_000, "picture")
-    ('1 picture', '60,000 pictures')
+    >>> count(1, "image"), count(60_000, "image")
+    ('1 image', '60,000 images')
     """
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def names_in(path: Path, *, strict: bool = True) -> list[str]:
+    """The names in a folder, sorted; none, unless ``strict``, of what cannot be listed.
+
+    Raises:
+        DatasetError: it cannot be listed.
+    """
+    try:
+        return sorted(os.listdir(path))  # noqa: PTH208  (names, not paths)
+    except (OSError, ValueError) as error:
+        if not strict:
+            return []
+        raise unreadable(path, error) from error
 
 
 def open_regular(path: Path) -> BufferedReader:
@@ -46,7 +61,9 @@ def open_regular(path: Path) -> BufferedReader:
         DatasetError: it is missing, not permitted, or something else than a file with bytes in it.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if path.is_dir():  # which Windows does not open, and calls forbidden
+            raise DatasetError(f"{quoted(path)} is a directory.", "Give a regular file.")
+        descriptor = open_to_read(path)
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
     status = os.fstat(descriptor)

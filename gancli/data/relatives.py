@@ -66,7 +66,7 @@ class Relative(Dataset):
         yield cache.downloads(self.folder)
 
     def _array(self, name: str) -> NDArray[np.uint8]:
-        from gancli.data.idx import read_idx
+        from gancli.data.arrays import read_idx
 
         for place in self.places():
             path = place / f"{name}.gz"
@@ -85,7 +85,7 @@ class Relative(Dataset):
             return os.fstat(file.fileno()).st_size == size and file_digest(file, "sha256").hexdigest() == expected
 
     def _same_content(self, path: Path, name: str) -> NDArray[np.uint8] | None:
-        from gancli.data.idx import digest, read_idx
+        from gancli.data.arrays import digest, read_idx
 
         expected = self.published[name][2]
         if not expected:

@@ -70,8 +70,8 @@ def evaluate(
     if not bool(fake.features.isfinite().all()):
         raise UsageError(f"The pictures of {subject.title} are not finite.", "Choose another checkpoint.")
     figures, png = ({}, None) if modes_only else _figures(subject, reference, fake)
-    if subject.asked is not None and fake.classes is not None and int(subject.asked.max()) < reference.extractor.classes:
-        figures["agreement"] = proportion(int((subject.asked == fake.classes).sum()), subject.count)
+    if (asked := _asked_digits(subject, _class_names(reference))) is not None and fake.classes is not None:
+        figures["agreement"] = proportion(int((asked == fake.classes).sum()), subject.count)
     return _report(subject, reference, fake, figures), png
 
 
@@ -155,6 +155,13 @@ def _report(subject: Subject, reference: Reference, fake: Reading, figures: dict
         histogram=None if fake.classes is None else histogram(fake.classes, reference.class_shares()),
         notes=(*reference.notes, *subject.notes),
     )
+
+
+def _asked_digits(subject: Subject, known: tuple[str, ...]) -> Tensor | None:
+    """The extractor's class of the same name as the one that was requested of each image; None if one has no such name."""
+    if subject.asked is None or not set(subject.class_names) <= set(known):
+        return None
+    return torch.tensor([known.index(name) for name in subject.class_names])[subject.asked]
 
 
 def _class_names(reference: Reference) -> tuple[str, ...]:

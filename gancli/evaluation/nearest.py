@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate
 from gancli import images
 from gancli.metrics.extractor import batches
 from gancli.metrics.manifolds import nearest
+from gancli.version import __version__
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,5 +70,5 @@ def picture(generated: Tensor, training: Tensor, distances: Tensor, by_pixels: T
     real = [training[indices[chosen]].permute(0, 2, 3, 1).numpy() for indices in (by_pixels, by_features)]
     canvas = images.grid(np.concatenate([images.to_bytes(generated[chosen]), *real]), len(chosen))
     buffer = BytesIO()
-    images.save_png(canvas, buffer)
+    images.save_png(canvas, buffer, {"gancli": __version__})
     return buffer.getvalue()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
-from gancli.config.schema import DataConfig
-from gancli.data import load_images
+from gancli.config.schema import LONGEST_SIDE, SHORTEST_SIDE, DataConfig
+from gancli.data import load_images, open_source
 from gancli.errors import DatasetError
 from gancli.evaluation.cache import cached
 from gancli.metrics.choice import extractor_for
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from gancli.checkpoint.provenance import Provenance
     from gancli.data import Loaded
     from gancli.metrics.extractor import Extractor, Reading
 
@@ -76,12 +77,24 @@ class Reference:
         return labels.bincount(minlength=count).double() / len(labels)
 
 
-def data_of(facts: dict[str, Any]) -> DataConfig:
+def data_of(provenance: Provenance) -> DataConfig:
     """The data set that a model was trained on, as its checkpoint tells."""
-    config = facts.get("config")
-    settings = config if isinstance(config, dict) else {}
+    settings = provenance.config
     known = {field: settings[f"data.{field}"] for field in DataConfig.model_fields if f"data.{field}" in settings}
-    return DataConfig.model_validate({"dataset": facts["dataset"]["name"], **known})
+    return DataConfig.model_validate({"dataset": provenance.dataset.name, **known})
+
+
+def of_size(data: DataConfig, size: tuple[int, ...]) -> DataConfig:
+    """The same, with encoded images of any size read in this one (height and width), unless another was chosen."""
+    from gancli.data.collection import Collection
+
+    source = open_source(data.dataset)
+    allowed = all(SHORTEST_SIDE <= side <= LONGEST_SIDE for side in size)
+    if data.image_size is None and allowed and isinstance(source, Collection):
+        spec = source.spec(data)
+        if (spec.height, spec.width) != size:
+            return data.model_copy(update={"image_size": "x".join(map(str, size))})
+    return data
 
 
 def load_reference(

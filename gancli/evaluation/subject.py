@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gancli.data.untouched import pictures_at
+from gancli.config.schema import DataConfig
+from gancli.data import open_source
 from gancli.errors import UsageError
 from gancli.metrics.extractor import batches as in_batches
 
@@ -36,6 +37,7 @@ class Subject:
         facts: what the model says about itself: weights, seeds, data set.
         run: the directory of the run that it belongs to, if any.
         notes: sentences that the user should read.
+        class_names: of the classes in ``asked``.
     """
 
     title: str
@@ -46,6 +48,7 @@ class Subject:
     facts: dict[str, Any]
     run: Path | None
     notes: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
 
 
 def of_model(model: Sampler[Images], n: int, seed: int = 0) -> Subject:
@@ -66,6 +69,7 @@ def of_model(model: Sampler[Images], n: int, seed: int = 0) -> Subject:
         asked=None if labels is None else torch.as_tensor(labels),
         facts={"run": origin.run, "step": origin.step, "weights": origin.weights, "digest": origin.digest, "seed": seed},
         run=_run_of(origin.checkpoint),
+        class_names=() if labels is None else tuple(model.class_names),
     )
 
 
@@ -74,6 +78,21 @@ def _run_of(checkpoint: Path) -> Path | None:
     path = checkpoint.absolute()
     inside = path.parent.name == "checkpoints" and (path.parent.parent / "run.json").is_file()
     return path.parent.parent if inside else None
+
+
+def size_at(path: Path) -> tuple[int, int]:
+    """Height and width of the first image at a path.
+
+    Raises:
+        DatasetError: there are none, or they cannot be read.
+    """
+    from gancli.data.collection import Collection, images_at
+
+    config = DataConfig(dataset=str(path.absolute()))
+    source = open_source(config.dataset)
+    if isinstance(source, Collection):
+        return images_at(source, config, 1, 1).spec().shape[1:]
+    return source.spec(config).shape[1:]
 
 
 def of_pictures(path: Path, channels: int, n: int | None = None) -> Subject:
@@ -87,8 +106,15 @@ def of_pictures(path: Path, channels: int, n: int | None = None) -> Subject:
     Raises:
         DatasetError: there are none, or they cannot be read.
     """
-    found = pictures_at(path, channels, n)
-    pictures = found.images
+    from gancli.data.collection import Collection, images_at
+
+    config = DataConfig(dataset=str(path.absolute()))
+    source = open_source(config.dataset)
+    if isinstance(source, Collection):
+        found = images_at(source, config, channels, n)
+    else:
+        found = replace(source.load(config).images, notes=())
+    pictures = found.images[:n].contiguous()
     return Subject(
         title=str(path),
         shape=(pictures.shape[1], pictures.shape[2], pictures.shape[3]),

@@ -8,108 +8,121 @@ from typing import TYPE_CHECKING, Any
 from gancli.data.paths import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 __all__ = ["card"]
 
+_COLOURS = {1: "grey", 2: "grey with alpha", 3: "colour", 4: "colour with alpha"}
 
-def card(facts: Mapping[str, Any], *, training: Mapping[str, Any], evaluation: Mapping[str, Any], traced: bool) -> str:
+
+def card(
+    metadata: Mapping[str, Any], *, training: Mapping[str, Any], evaluation: Mapping[str, Any], files: Collection[str]
+) -> str:
     """The text of ``README.md``.
 
     Args:
-        facts: of :func:`gancli.export.facts.facts_of`.
+        metadata: of :class:`gancli.plugin.TrainedGenerator`.
         training: the settings of the run, by key; may be empty.
         evaluation: the ``evaluation.json`` of the run; may be empty.
-        traced: whether there is a ``generator.pt2``.
+        files: the names of the other files in the folder.
     """
+    arch, image, classes, dataset = (metadata[key] for key in ("arch", "image", "classes", "dataset"))
+    channels, metrics = image["channels"], _metrics(evaluation)
+    conditions = f" and a class ({', '.join(map(_plain, classes))})" if classes else ""
     sections = [
-        _front_matter(facts),
-        f"# {_plain(facts['run'])}\n\n{_what_it_is(facts)}\n\n![What it draws from the seeds 0 to 63](samples.png)",
-        _how_to_draw(facts, traced=traced),
-        _data(facts),
-        _recipe(facts, training),
+        _front_matter(metadata, evaluation, metrics),
+        f"# {_plain(metadata['run'])}",
+        (
+            f"A generator of images of {image['height']} x {image['width']} pixels in "
+            f"{_COLOURS.get(channels, f'{channels} channels')}, from a latent of {metadata['latent_dim']} dimensions "
+            f"drawn from N(0, I){conditions}. It was trained as a generative adversarial network for "
+            f"{metadata['step']:,} steps by gancli; these are the "
+            f"{'EMA' if metadata['weights'] == 'ema' else 'raw (not EMA)'} weights, SHA-256 `{metadata['digest']}`."
+        ),
+        "![Samples of the seeds 0 to 63](samples.png)",
+        _HOW_TO_SAMPLE,
     ]
-    if rows := _figures(evaluation):
-        against = f"the {evaluation.get('against')} split of {evaluation.get('dataset')}"
+    if "generator.pt2" in files:
+        labels = f", torch.arange(64) % {len(classes)}" if classes else ""
         sections.append(
-            f"## Metrics\n\nOf {evaluation.get('images'):,} pictures, against {_plain(against)}, by `gancli evaluate`."
+            "With nothing but PyTorch:\n\n```python\nimport torch\n\n"
+            'generator = torch.export.load("generator.pt2").module()\n'
+            f"images = generator(torch.randn(64, {metadata['latent_dim']}){labels})  # (n, c, h, w) in [-1, 1]\n```"
         )
-        sections[-1] += "\n\n" + _table(("metric", "value (95 % interval), N"), rows)
+    if "index.html" in files:
+        sections.append("In a browser, without any installation: open `index.html`.")
+    licence = _plain(dataset.get("licence") or "not known to gancli; ask whoever collected the images")
+    origin = (
+        f"{arch['name']} of {arch['distribution']} {arch['version']}" if arch["distribution"] else f"the file {arch['name']}"
+    )
+    options = training or {f"arch.{key}": value for key, value in arch["options"].items()}
+    sections += [
+        f"## Data\n\nTrained on {_plain(dataset.get('name', ''))}. Licence of the data: {licence}.",
+        "What licence the weights have is for the person who shares them to say: set `license` above.",
+        f"## Recipe\n\nArchitecture: {_plain(origin)}.",
+        _table(("setting", "value"), [(key, json.dumps(value)) for key, value in sorted(options.items())]),
+    ]
+    if metrics:
+        against = _plain(f"the {evaluation.get('against')} split of {evaluation.get('dataset')}")
+        rows = [(name, f"{value:.4g}{interval}, {count:,}") for name, value, interval, count in metrics]
+        sections += [
+            f"## Metrics\n\nOf {evaluation.get('images'):,} images, against {against}, by `gancli evaluate`.",
+            _table(("metric", "value (95 % interval), N"), rows),
+        ]
     return "\n\n".join(sections) + "\n"
 
 
-def _front_matter(facts: Mapping[str, Any]) -> str:
-    """YAML, each value of which is written as JSON, which YAML contains."""
-    fields = {
+_HOW_TO_SAMPLE = """## How to sample
+
+With gancli, on the command line; the same seed gives the same image:
+
+    gancli sample --checkpoint generator.safetensors -n 64 -o grid.png
+
+With gancli, in Python:
+
+```python
+import gancli
+
+model = gancli.load(checkpoint="generator.safetensors")
+images = model.sample(64, seed=0)  # (n, c, h, w) in [-1, 1]
+```"""
+
+
+def _front_matter(
+    metadata: Mapping[str, Any], evaluation: Mapping[str, Any], metrics: list[tuple[str, float, str, int]]
+) -> str:
+    """YAML, each value of which is written as JSON, which YAML contains.
+
+    A hub reads the metrics from ``model-index``, and shows the folder as a site with ``sdk: static``.
+    """
+    task, dataset = "unconditional-image-generation", metadata["dataset"].get("name", "")
+    fields: dict[str, Any] = {
         "library_name": "gancli",
-        "pipeline_tag": "unconditional-image-generation",
+        "pipeline_tag": task,
         "license": "unknown",
-        "datasets": [facts["dataset"].get("name", "")],
-        "tags": ["gan", "image-generation", facts["arch"]["name"]],
+        "datasets": [dataset],
+        "tags": ["gan", "image-generation", metadata["arch"]["name"]],
+        "sdk": "static",
     }
+    if metrics:
+        measured = {"name": str(evaluation.get("dataset")), "type": str(evaluation.get("dataset"))}
+        result = {
+            "task": {"type": task},
+            "dataset": measured | {"split": str(evaluation.get("against"))},
+            "metrics": [{"type": name, "name": name, "value": value} for name, value, *_ in metrics],
+        }
+        fields["model-index"] = [{"name": metadata["run"], "results": [result]}]
     return "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in fields.items()), "---"])
 
 
-def _what_it_is(facts: Mapping[str, Any]) -> str:
-    image, classes = facts["image"], facts["classes"]
-    conditions = f" and a class ({', '.join(map(_plain, classes))})" if classes else ""
-    kind = "averaged (EMA)" if facts["weights"] == "ema" else "trained (not averaged)"
-    return (
-        f"A generator of pictures of {image['height']} x {image['width']} pixels in {_channels(image['channels'])}, from a "
-        f"latent of {facts['latent_dim']} dimensions drawn from N(0, I){conditions}. It was trained as a generative "
-        f"adversarial network for {facts['step']:,} steps by gancli; these are the {kind} weights, SHA-256 "
-        f"`{facts['digest']}`."
-    )
-
-
-def _channels(count: int) -> str:
-    return {1: "grey", 2: "grey with alpha", 3: "colour", 4: "colour with alpha"}.get(count, f"{count} channels")
-
-
-def _how_to_draw(facts: Mapping[str, Any], *, traced: bool) -> str:
-    classes = len(facts["classes"])
-    text = (
-        "## How to draw\n\nWith gancli, on the command line; the same seed gives the same picture:\n\n"
-        "    gancli sample --checkpoint generator.safetensors -n 64 -o grid.png\n\n"
-        "With gancli, in Python:\n\n```python\nimport gancli\n\n"
-        'model = gancli.load(checkpoint="generator.safetensors")\n'
-        "images = model.sample(64, seed=0)  # (n, c, h, w) in [-1, 1]\n```"
-    )
-    if traced:
-        labels = f", torch.arange(64) % {classes}" if classes else ""
-        text += (
-            "\n\nWith nothing but PyTorch:\n\n```python\nimport torch\n\n"
-            'generator = torch.export.load("generator.pt2").module()\n'
-            f"images = generator(torch.randn(64, {facts['latent_dim']}){labels})  # (n, c, h, w) in [-1, 1]\n```"
-        )
-    return text
-
-
-def _data(facts: Mapping[str, Any]) -> str:
-    dataset = facts["dataset"]
-    licence = _plain(dataset.get("licence") or "not known to gancli; ask whoever collected the pictures")
-    return (
-        f"## Data\n\nTrained on {_plain(dataset.get('name', ''))}. Licence of the data: {licence}.\n\n"
-        "What licence the weights have is for the person who shares them to say: set `license` above."
-    )
-
-
-def _recipe(facts: Mapping[str, Any], training: Mapping[str, Any]) -> str:
-    arch = facts["arch"]
-    made = f"{arch['name']} of {arch['distribution']} {arch['version']}" if arch["distribution"] else f"the file {arch['name']}"
-    options = training or {f"arch.{key}": value for key, value in arch["options"].items()}
-    rows = [(key, json.dumps(value)) for key, value in sorted(options.items())]
-    return f"## Recipe\n\nArchitecture: {_plain(made)}.\n\n" + _table(("setting", "value"), rows)
-
-
-def _figures(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Name and value of each figure of an ``evaluation.json``."""
+def _metrics(evaluation: Mapping[str, Any]) -> list[tuple[str, float, str, int]]:
+    """Name, value, interval in words and number of images of each metric of an ``evaluation.json``."""
     rows = []
-    for name, figure in evaluation.get("figures", {}).items():
-        value, low, high = (figure.get(key) for key in ("value", "low", "high"))
+    for name, metric in evaluation.get("figures", {}).items():
+        value, low, high = (metric.get(key) for key in ("value", "low", "high"))
         if value is not None:
             interval = "" if low is None or high is None else f" ({low:.4g} to {high:.4g})"
-            rows.append((name, f"{value:.4g}{interval}, {figure.get('count'):,}"))
+            rows.append((name, float(value), interval, int(metric["count"])))
     return rows
 
 

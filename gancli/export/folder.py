@@ -3,68 +3,49 @@
 ===========================  ================================================================================
 generator.safetensors        the weights, which gancli loads
 generator.pt2                the same generator, which plain PyTorch loads, if it can be traced
+index.html                   the same as a page, if gancli-page is installed: the folder is a static site as it is
 config.json                  what the model is, and the settings of its training
-samples.png                  what it draws from the seeds 0 to 63
-README.md                    the card: data, recipe, metrics if there are any, how to draw
+samples.png                  images of the seeds 0 to 63
+README.md                    the card: data, recipe, metrics if there are any, how to sample
 ===========================  ================================================================================
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from io import BytesIO
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from gancli.checkpoint.provenance import SHARED
-from gancli.errors import ExportError, StorageError
+from gancli.errors import ExportError, PluginError, StorageError
 from gancli.export.card import card
-from gancli.export.facts import facts_of
-from gancli.export.formats import FORMATS, Options, verified
+from gancli.export.formats import Exported, choose, put_in_place, trained_generator
 from gancli.images import grid, save_png, to_bytes
-from gancli.storage.disk import DISK, TEMPORARY, TRASH, explained, refuse_missing_parent, remove, write_file
+from gancli.plugins.registry import EXPORTERS
+from gancli.storage.disk import explained, refuse_missing_parent
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from gancli.models.model import Model
 
-__all__ = ["CARD", "CONFIG", "SAMPLES", "Folder", "write_folder"]
+__all__ = ["write_folder"]
 
-CARD, CONFIG, SAMPLES = "README.md", "config.json", "samples.png"
-_SAFETENSORS, _PT2 = SHARED, "generator.pt2"
-_OURS = frozenset((CARD, CONFIG, SAMPLES, _SAFETENSORS, _PT2))
-_SHARED = ("arch.", "model.", "objective.", "train.")
+_CARD, _CONFIG, _SAMPLES, _PT2, _PAGE = "README.md", "config.json", "samples.png", "generator.pt2", "index.html"
+_OURS = frozenset((_CARD, _CONFIG, _SAMPLES, SHARED, _PT2, _PAGE))
+_SHARED_SETTINGS = ("arch.", "model.", "objective.", "train.")
 """The settings that made the model; the others name this machine's files and devices."""
-_PICTURES = 64
+_IMAGES = 64
 _MAX_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """What was written.
-
-    Attributes:
-        path: the folder.
-        files: the names in it.
-        differences: largest difference to the generator, in [-1, 1], of each file that draws.
-        notes: sentences that the user should read.
-    """
-
-    path: Path
-    files: tuple[str, ...]
-    differences: dict[str, float]
-    notes: tuple[str, ...]
-
-
-def write_folder(model: Model, target: Path, arch: str | None = None, *, force: bool = False) -> Folder:
+def write_folder(model: Model, target: Path, arch_file: str | None = None, *, force: bool = False) -> Exported:
     """Write the whole folder, or nothing.
 
     Args:
-        model: what is shared, on the CPU.
+        model: what is shared.
         target: the folder, which is not there yet.
-        arch: ``FILE.py:CLASS``, where the architecture was a file.
+        arch_file: ``FILE.py:CLASS``, where the architecture was a file.
         force: replace a folder that holds nothing but what this function writes.
 
     Raises:
@@ -73,43 +54,44 @@ def write_folder(model: Model, target: Path, arch: str | None = None, *, force: 
     """
     refuse_missing_parent(target)
     _refuse_other_contents(target, force=force)
-    contents, differences, notes = _weights(model, arch)
-    contents |= _description(model, traced=_PT2 in contents)
-    _write_whole(target, contents)
-    return Folder(target, tuple(sorted(contents)), differences, notes)
+    generator, notes = trained_generator(model, arch_file), []
+    with put_in_place(target) as scratch:
+        scratch.mkdir()
+        differences, allowed = [], 0.0
+        for name in (SHARED, _PT2, _PAGE):
+            if name == _PAGE and "html" not in EXPORTERS.names():
+                continue
+            try:
+                form = choose(scratch / name)
+                differences.append(form.write(generator, scratch / name))
+                allowed = max(allowed, form.tolerance)
+            except (ExportError, PluginError) as error:
+                if name == SHARED:
+                    raise
+                (scratch / name).unlink(missing_ok=True)
+                notes.append(f"There is no {name}: {error.problem}")
+        metadata = generator.metadata
+        settings = model.origin.provenance.config
+        training = {key: value for key, value in settings.items() if key.startswith(_SHARED_SETTINGS)}
+        config = {"model_type": "gan-generator", "library_name": "gancli", **metadata, "range": [-1, 1], "training": training}
+        (scratch / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        with (scratch / _SAMPLES).open("wb") as file:
+            save_png(grid(to_bytes(model.sample(_IMAGES))), file)
+        (scratch / _CARD).write_text(_card_text(model, scratch, metadata, training), encoding="utf-8")
+        sizes = {path.name: path.stat().st_size for path in scratch.iterdir()}
+    return Exported(target, sum(sizes.values()), max(differences), allowed, tuple(notes), tuple(sorted(sizes)))
 
 
-def _weights(model: Model, arch: str | None) -> tuple[dict[str, bytes], dict[str, float], tuple[str, ...]]:
-    options = Options(arch=arch)
-    checked = {_SAFETENSORS: verified(model, FORMATS[".safetensors"], options)}
-    notes: tuple[str, ...] = ()
+def _card_text(model: Model, folder: Path, metadata: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+    files = frozenset(path.name for path in folder.iterdir())
     try:
-        checked[_PT2] = verified(model, FORMATS[".pt2"], options)
-    except ExportError as error:
-        notes = (f"There is no {_PT2}: {error.problem}",)
-    return (
-        {name: file.data for name, file in checked.items()},
-        {name: file.difference for name, file in checked.items()},
-        notes,
-    )
-
-
-def _description(model: Model, *, traced: bool) -> dict[str, bytes]:
-    picture = BytesIO()
-    save_png(grid(to_bytes(model.sample(_PICTURES))), picture)
-    facts = facts_of(model)
-    told = model.origin.facts.get("config", {})
-    training = {key: value for key, value in told.items() if key.startswith(_SHARED)} if isinstance(told, dict) else {}
-    config = {"model_type": "gan-generator", "library_name": "gancli", **facts, "range": [-1, 1], "training": training}
-    try:
-        text = card(facts, training=training, evaluation=_evaluation(model), traced=traced)
-    except (AttributeError, TypeError, ValueError):  # figures that `gancli evaluate` did not write
-        text = card(facts, training=training, evaluation={}, traced=traced)
-    return {CONFIG: (json.dumps(config, indent=2) + "\n").encode(), SAMPLES: picture.getvalue(), CARD: text.encode()}
+        return card(metadata, training=training, evaluation=_evaluation(model), files=files)
+    except (AttributeError, TypeError, ValueError):  # metrics that `gancli evaluate` did not write
+        return card(metadata, training=training, evaluation={}, files=files)
 
 
 def _evaluation(model: Model) -> dict[str, Any]:
-    """What `gancli evaluate` found out about the very weights, if it was asked."""
+    """The ``evaluation.json`` of the run, if it is about the very weights."""
     path = model.origin.checkpoint.absolute().parent.parent / "evaluation.json"
     try:
         with path.open("rb") as file:
@@ -129,33 +111,3 @@ def _refuse_other_contents(target: Path, *, force: bool) -> None:
         others = sorted({path.name for path in target.iterdir()} - _OURS) if target.is_dir() else [target.name]
     if others:
         raise StorageError(f"'{target}' holds other things, such as '{others[0]}'.", "Choose another name for the folder.")
-
-
-def _write_whole(target: Path, contents: dict[str, bytes]) -> None:
-    """Beside the target, then in its place."""
-    scratch = target.with_name(f"{TEMPORARY}{token_hex(8)}")
-    with explained(target):
-        try:
-            DISK.mkdir(scratch)
-            for name, data in contents.items():
-                write_file(scratch / name, data, durable=True)
-            DISK.fsync_dir(scratch)
-            _put_in_place(scratch, target)
-        finally:
-            remove(scratch)  # what is left of it: nothing, what failed, or the old folder
-        DISK.fsync_dir(target.parent)
-
-
-def _put_in_place(scratch: Path, target: Path) -> None:
-    """At every moment there is the old folder or the new one; where the system cannot swap them, at all moments but one."""
-    if not target.exists():
-        DISK.rename(scratch, target)
-    elif not DISK.exchange(scratch, target):
-        old = target.with_name(f"{TRASH}{token_hex(8)}")
-        DISK.rename(target, old)
-        try:
-            DISK.rename(scratch, target)
-        except BaseException:
-            DISK.rename(old, target)
-            raise
-        remove(old)

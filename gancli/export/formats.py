@@ -1,97 +1,105 @@
-"""The formats, and the one way to write any of them.
+"""The one way to write an export, whatever its format.
 
-draft -> compared with the generator -> stamped with the difference -> written beside the target -> read again -> loaded again
--> compared again -> moved into place. So a file that is there is one that draws what the generator draws.
+written to a scratch file -> loaded again -> compared with the generator -> stamped with the difference -> compared again ->
+moved into place. So a file that is there draws what the generator draws. The formats themselves are plugins
+(:class:`gancli.plugin.Exporter`); gancli's own have a module each beside this one.
 """
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
-from importlib import import_module
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from gancli.checkpoint.provenance import Provenance
+from gancli.config.resolve import validate_options
 from gancli.errors import CheckpointError, ExportError, UsageError, did_you_mean
+from gancli.plugin import TrainedGenerator
 from gancli.plugins.extras import require
+from gancli.plugins.registry import EXPORTERS
+from gancli.randomness.latents import latents
+from gancli.storage.disk import DISK, TEMPORARY, TRASH, explained, refuse_missing_parent, remove
+from gancli.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from gancli.export.parity import Draw
+    from numpy.typing import NDArray
+
     from gancli.models.model import Model
+    from gancli.plugin import ArchConfig, Exporter
 
-__all__ = ["FORMATS", "Exported", "Format", "Options", "Verified", "choose", "export", "verified"]
+__all__ = ["PARITY", "Exported", "Format", "choose", "export", "put_in_place", "trained_generator"]
 
-FP32_TOLERANCE = 1e-4
-"""Largest difference in [-1, 1] of pictures computed in float32 by other means: sums in another order differ by some 1e-6,
-one level of 8 bits is 7.8e-3, so that at most one pixel in a hundred can round to the neighbouring level."""
+PARITY = "parity"
+"""What a file's metadata call the largest difference to the generator."""
 
-UINT8_TOLERANCE = 0.5 / 127.5 + FP32_TOLERANCE
-"""Bytes are off by half a level at most, besides."""
+_FIRST_SEED = 2**62
+"""Far from the seeds that people use, and from whatever an exporter has seen."""
 
-FP16_TOLERANCE = 2 / 255
-"""Weights in float16: one level of 8 bits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What some formats can be asked for.
-
-    Attributes:
-        opset: version of ONNX's operations.
-        uint8: pictures as bytes, in three channels.
-        arch: ``FILE.py:CLASS``, where the architecture was a file; it is needed to build the network again.
-    """
-
-    opset: int | None = None
-    uint8: bool = False
-    arch: str | None = None
+_BATCH_SIZES, _BATCH = (1, 2, 7), 64
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One kind of file.
+    """A chosen exporter with its options.
 
     Attributes:
-        module: has ``encode(model, **options) -> bytes``, ``reload(bytes, **options) -> Draw`` and
-            ``stamp(bytes, difference) -> bytes``, which stores the difference to the generator in the file.
-        summary: what it is for.
-        extra: the extra of gancli that installs what it needs, if it needs anything.
-        packages: these packages.
-        tolerance: largest difference to the generator, in [-1, 1].
-        handy_bytes: beyond which it is no pleasure to use, if there is such a size.
-        encodes: the options that ``encode`` takes.
-        reloads: the options that ``reload`` takes.
+        name: of the entry point.
+        exporter: the plugin.
+        options: an instance of its ``Options``.
     """
 
-    module: str
-    summary: str
-    extra: str = ""
-    packages: tuple[str, ...] = ()
-    tolerance: float = FP32_TOLERANCE
-    handy_bytes: int | None = None
-    encodes: tuple[str, ...] = ()
-    reloads: tuple[str, ...] = ()
+    name: str
+    exporter: Exporter[Any]
+    options: ArchConfig
 
+    @property
+    def tolerance(self) -> float:
+        """The largest difference to the generator that is allowed, in [-1, 1]."""
+        return self.exporter.tolerance(self.options)
 
-FORMATS = {
-    ".onnx": Format(
-        module="gancli.export.onnx",
-        summary="for ONNX Runtime and whatever else reads ONNX",
-        extra="onnx",
-        packages=("onnx", "onnxscript", "onnxruntime"),
-        encodes=("opset", "uint8"),
-    ),
-    ".safetensors": Format(
-        module="gancli.export.safetensors", summary="the weights alone, to share and to load again", reloads=("arch",)
-    ),
-    ".pt2": Format(module="gancli.export.pt2", summary="for PyTorch without gancli (torch.export.load)"),
-    ".html": Format(
-        module="gancli.export.html",
-        summary="a page that draws in any browser",
-        tolerance=FP16_TOLERANCE,
-        handy_bytes=8_000_000,
-    ),
-}
+    def write(self, generator: TrainedGenerator, path: Path) -> float:
+        """Write the generator to ``path`` and return the largest difference to it, in [-1, 1], read from the file again.
+
+        Raises:
+            ExportError: the format cannot express it, or what it draws is something else.
+        """
+        self.exporter.export(generator, path, self.options)
+        self.exporter.stamp(path, self._difference(generator, path))
+        return self._difference(generator, path)
+
+    def _difference(self, generator: TrainedGenerator, path: Path) -> float:
+        """The largest |x - y| over all pixels x of the generator and y of the file; NaN if there is any.
+
+        Compared are at least 74 images of latents that nothing has seen before: batches of 1, 2, 7 and of 64, as many as
+        it takes for every class to be drawn in them.
+        """
+        batches = list(_batches(generator))
+        try:
+            draw = self.exporter.load(path, generator)
+            drawn = [draw(z, labels) for z, labels in batches]
+        except CheckpointError as error:
+            raise ExportError(f"The export cannot be loaded again: {error.problem}", "Report this.") from error
+        expected = [generator.draw(z, labels) for z, labels in batches]
+        for one, other in zip(drawn, expected, strict=True):
+            if one.shape != other.shape:
+                raise ExportError(f"The export draws {one.shape} instead of {other.shape}.", "Report this.")
+        difference = float(np.max([np.max(np.abs(one - other)) for one, other in zip(drawn, expected, strict=True)]))
+        if not difference <= self.tolerance:  # which NaN is not
+            raise ExportError(
+                f"The export differs from the generator by up to {difference:.1e} (in [-1, 1]); at most "
+                f"{self.tolerance:.1e} is allowed, and nothing was written.",
+                "A generator that draws random numbers of its own cannot be exported. If yours does not, choose another "
+                "format, and report this.",
+            )
+        return difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +107,12 @@ class Exported:
     """What was written.
 
     Attributes:
-        path: the file.
+        path: the file or folder.
         size: its bytes.
         difference: largest difference to the generator, in [-1, 1].
         tolerance: the difference that would have been allowed.
         notes: sentences that the user should read.
+        files: of a folder, the names in it.
     """
 
     path: Path
@@ -111,91 +120,114 @@ class Exported:
     difference: float
     tolerance: float
     notes: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """The content of a file, and by how much what it draws differs from what the generator draws, in [-1, 1]."""
-
-    data: bytes
-    difference: float
-
-
-def choose(target: Path, name: str | None, options: Options) -> Format:
-    """The format of a file, by its name or by its suffix.
+def choose(target: Path, name: str | None = None, options: Mapping[str, Any] | None = None) -> Format:
+    """The format of a file, by the exporter's name or by the suffix of the file, which is the same.
 
     Raises:
         UsageError: there is no such format, or it does not have the options.
-        PluginError: what it needs is not installed.
+        ConfigError: a value of an option is not allowed.
+        PluginError: the plugin or a package that it needs is not installed.
     """
-    suffix = f".{name.lower().removeprefix('.')}" if name else target.suffix.lower()
-    if suffix not in FORMATS:
-        asked = f"--format {name}" if name else f"'{target}'"
-        raise UsageError(f"{asked} is no kind of export that is known.", did_you_mean(suffix, FORMATS))
-    said = target.suffix.lower()
-    if said in FORMATS and said != suffix:
+    suffix = target.suffix.lower().removeprefix(".")
+    chosen = name.lower().removeprefix(".") if name else suffix
+    known = EXPORTERS.names()
+    if not chosen:
+        raise UsageError(f"'{target}' has no suffix that names a format.", did_you_mean("", known))
+    entry = EXPORTERS.find(chosen)
+    if suffix in known and suffix != entry.name.partition("-")[0]:
         raise UsageError(f"--format {name} and the name '{target}' contradict each other.", "Leave --format out, or rename.")
-    row = FORMATS[suffix]
-    given = {"opset": options.opset is not None, "uint8": options.uint8}
-    for option, is_given in given.items():
-        if is_given and option not in row.encodes:
-            raise UsageError(f"--{option} means nothing for {suffix}.", "It is for .onnx; leave it out.")
-    require(row.extra, *row.packages)
-    return row
+    exporter = EXPORTERS.load_entry(entry)()
+    accepted = exporter.Options.model_fields
+    for key in options or {}:
+        if key not in accepted:
+            listed = f"Its options: {', '.join(accepted)}." if accepted else "It has no options; leave it out."
+            raise UsageError(f"The option '{key}' means nothing for .{entry.name}.", listed)
+    checked = validate_options("export", exporter.Options, options or {})
+    require(exporter.extra, *exporter.packages)
+    return Format(entry.name, exporter, checked)
 
 
-def export(model: Model, target: Path, row: Format, options: Options) -> Exported:
-    """Write ``model`` to ``target``, or nothing at all. What was there is replaced.
+def export(model: Model, target: Path, form: Format, arch_file: str | None = None) -> Exported:
+    """Write ``model`` to ``target``, or nothing at all. A file that was there is replaced.
 
     Raises:
         ExportError: it cannot be expressed in this format, or would not be the same generator.
         StorageError: it cannot be written.
     """
-    from gancli.storage.disk import refuse_missing_parent, replacing, write_file
-
     refuse_missing_parent(target)
-    data = verified(model, row, options).data
-    with replacing(target) as scratch:
-        write_file(scratch, data, durable=True)
-        difference = _compared(model, scratch.read_bytes(), row, options)
-    return Exported(target, len(data), difference, _tolerance(row, options), _notes(len(data), row))
+    with put_in_place(target) as scratch:
+        difference = form.write(trained_generator(model, arch_file), scratch)
+        size = sum(path.stat().st_size for path in (scratch, *scratch.rglob("*")) if path.is_file())
+    return Exported(target, size, difference, form.tolerance)
 
 
-def _notes(size: int, row: Format) -> tuple[str, ...]:
-    if row.handy_bytes is None or size <= row.handy_bytes:
-        return ()
-    return (
-        f"{size / 1e6:,.1f} MB is large for a page: it opens and draws slowly. A model with fewer weights, or .onnx, does not.",
-    )
+@contextmanager
+def put_in_place(target: Path) -> Iterator[Path]:
+    """The name of a file or folder beside ``target`` that takes its place when all went well, and is gone when not.
 
-
-def verified(model: Model, row: Format, options: Options) -> Verified:
-    """The content of a file, compared with the generator.
+    At every moment there is the old one or the new one; where the system cannot swap two folders, at all moments but one.
 
     Raises:
-        ExportError: as for :func:`export`.
+        StorageError: it could not be written; what was there before is still there.
     """
-    module = import_module(row.module)
-    draft: bytes = module.encode(model, **_asked(options, row.encodes))
-    difference = _compared(model, draft, row, options)
-    return Verified(module.stamp(draft, difference), difference)
+    scratch = target.with_name(f"{TEMPORARY}{token_hex(8)}")
+    with explained(target):
+        try:
+            yield scratch
+            _make_durable(scratch)
+            if not target.is_dir() or target.is_symlink():
+                scratch.replace(target)
+            elif not DISK.exchange(scratch, target):
+                old = target.with_name(f"{TRASH}{token_hex(8)}")
+                DISK.rename(target, old)
+                try:
+                    DISK.rename(scratch, target)
+                except BaseException:
+                    DISK.rename(old, target)
+                    raise
+                remove(old)
+        finally:
+            remove(scratch)  # what is left of it: nothing, what failed, or the old folder
+        DISK.fsync_dir(target.parent)
 
 
-def _compared(model: Model, data: bytes, row: Format, options: Options) -> float:
-    from gancli.export.parity import largest_difference, refuse_difference
-
-    try:
-        draw: Draw = import_module(row.module).reload(data, **_asked(options, row.reloads))
-    except CheckpointError as error:
-        raise ExportError(f"What was exported cannot be loaded again: {error.problem}", "Report this.") from error
-    difference = largest_difference(model, draw)
-    refuse_difference(difference, _tolerance(row, options))
-    return difference
-
-
-def _tolerance(row: Format, options: Options) -> float:
-    return UINT8_TOLERANCE if options.uint8 else row.tolerance
+def _make_durable(path: Path) -> None:
+    """Sync a file, or a folder with all that is in it."""
+    if path.is_dir():
+        for member in path.iterdir():
+            _make_durable(member)
+        DISK.fsync_dir(path)
+    else:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
 
 
-def _asked(options: Options, names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: getattr(options, name) for name in names}
+def trained_generator(model: Model, arch_file: str | None = None) -> TrainedGenerator:
+    """What an exporter gets; its metadata tell nothing about the machine and the run that the model was made on."""
+    origin, known = model.origin, model.origin.provenance
+    shared = Provenance(
+        arch=known.arch,
+        image=known.image,
+        classes=known.classes,
+        latent_dim=known.latent_dim,
+        dataset=known.dataset,
+        gancli=__version__,
+        run=origin.run,
+        step=origin.step,
+        weights=origin.weights,
+        digest=origin.digest,
+    )
+    network = model.generator if model.device.type == "cpu" else deepcopy(model.generator).cpu()
+    return TrainedGenerator(network, model.latent_dim, model.image, model.class_names, shared.document(), arch_file)
+
+
+def _batches(generator: TrainedGenerator) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64] | None]]:
+    classes, start = generator.image.classes, 0
+    for size in (*_BATCH_SIZES, *[_BATCH] * max(1, -(-classes // _BATCH))):
+        order = np.arange(start, start + size, dtype=np.int64)
+        seeds = range(_FIRST_SEED + start, _FIRST_SEED + start + size)
+        yield latents(seeds, generator.latent_dim), order % classes if classes else None
+        start += size

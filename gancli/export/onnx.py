@@ -12,87 +12,105 @@ The second form of the output is what torch-fidelity takes as ``--input1 generat
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from gancli.checkpoint.provenance import KEY
 from gancli.errors import ExportError, UsageError
-from gancli.export.facts import PARITY, facts_of
+from gancli.export.formats import PARITY
+from gancli.plugin import ArchConfig, Draw, Exporter, TrainedGenerator
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from onnx import ModelProto
     from torch import Tensor, nn
 
-    from gancli.export.parity import Draw
-    from gancli.models.model import Model
+__all__ = ["Onnx", "OnnxOptions"]
 
-__all__ = ["DEFAULT_OPSET", "encode", "reload", "stamp"]
-
-DEFAULT_OPSET = 18
+_OLDEST_OPSET = 18
 """The oldest that PyTorch's exporter writes, so that as many programs as possible read it."""
+
+_HALF_A_LEVEL = 0.5 / 127.5
+"""By which rounding to bytes moves a number at most, in [-1, 1]."""
 
 _RGB = 3
 _GREY_OR_RGB = frozenset((1, _RGB))
 _BATCH = "batch"
+_OPERATION = re.compile(r"op='([\w.]+)'|torch\.ops\.([\w.]+?)(?:\.default)?\(")
 
 
-def encode(model: Model, opset: int | None = None, *, uint8: bool = False) -> bytes:
-    """The content of the file.
+class OnnxOptions(ArchConfig):
+    """What an ONNX file can be asked for."""
 
-    Args:
-        model: what is exported, on the CPU.
-        opset: version of the set of operations.
-        uint8: whether pictures come as bytes, in three channels, of which grey ones are three times the same.
-
-    Raises:
-        UsageError: there is no such opset, or pictures of that kind have no form in bytes.
-        ExportError: ONNX lacks an operation; it is named.
-    """
-    import onnx
-
-    opset = DEFAULT_OPSET if opset is None else opset
-    newest = onnx.defs.onnx_opset_version()
-    if not DEFAULT_OPSET <= opset <= newest:
-        raise UsageError(f"--opset {opset} cannot be written.", f"Choose {DEFAULT_OPSET} to {newest}.")
-    if uint8 and model.image.channels not in _GREY_OR_RGB:
-        raise UsageError(f"--uint8 gives 3 channels, and these pictures have {model.image.channels}.", "Leave it out.")
-    converted = _converted(model, _as_bytes(model) if uint8 else None, opset)
-    _tidy(converted)
-    _describe(converted, facts_of(model), uint8=uint8)
-    data: bytes = converted.SerializeToString()
-    try:
-        onnx.checker.check_model(data, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ExportError(f"What was converted is not valid ONNX: {error}.", "Try another --opset, and report this.") from error
-    return data
+    opset: int = Field(_OLDEST_OPSET, description="version of ONNX's set of operations")
+    uint8: bool = Field(default=False, description="images as bytes in three channels, of which grey ones are all alike")
 
 
-def stamp(data: bytes, difference: float) -> bytes:
-    """The same with the largest difference to the generator among its facts."""
-    import onnx
+class Onnx(Exporter[OnnxOptions]):
+    """A graph of standard operations."""
 
-    model = onnx.load_model_from_string(data)
-    entry = next(entry for entry in model.metadata_props if entry.key == KEY)
-    entry.value = _text(json.loads(entry.value) | {PARITY: difference})
-    stamped: bytes = model.SerializeToString()
-    return stamped
+    api = 2
+    summary = "for ONNX Runtime and whatever else reads ONNX"
+    Options = OnnxOptions
+    extra = "onnx"
+    packages = ("onnx", "onnxscript", "onnxruntime")
+
+    def export(self, generator: TrainedGenerator, path: Path, options: OnnxOptions) -> None:
+        """Trace the network and convert the graph.
+
+        Raises:
+            UsageError: there is no such opset, or images of that kind have no form in bytes.
+            ExportError: ONNX lacks an operation; it is named.
+        """
+        import onnx
+
+        newest, channels = onnx.defs.onnx_opset_version(), generator.image.channels
+        if not _OLDEST_OPSET <= options.opset <= newest:
+            raise UsageError(f"--opset {options.opset} cannot be written.", f"Choose {_OLDEST_OPSET} to {newest}.")
+        if options.uint8 and channels not in _GREY_OR_RGB:
+            raise UsageError(f"--uint8 gives 3 channels, and these images have {channels}.", "Leave it out.")
+        converted = _converted(generator, _as_bytes(generator) if options.uint8 else None, options.opset)
+        _tidy(converted)
+        _describe(converted, generator.metadata, uint8=options.uint8)
+        data = converted.SerializeToString()
+        try:
+            onnx.checker.check_model(data, full_check=True)
+        except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+            raise ExportError(f"The conversion is not valid ONNX: {error}.", "Try another --opset, and report this.") from error
+        path.write_bytes(data)
+
+    def load(self, path: Path, generator: TrainedGenerator) -> Draw:  # noqa: ARG002  (the file says all)
+        """The graph, run by ONNX Runtime, as ``gancli sample`` does."""
+        from gancli.models.onnx_model import onnx_from_bytes
+
+        return onnx_from_bytes(path.read_bytes(), Path("generator.onnx")).draw
+
+    def stamp(self, path: Path, difference: float) -> None:
+        """Add the difference to the metadata."""
+        import onnx
+
+        model = onnx.load_model_from_string(path.read_bytes())
+        entry = next(entry for entry in model.metadata_props if entry.key == KEY)
+        entry.value = json.dumps(json.loads(entry.value) | {PARITY: difference}, sort_keys=True)
+        path.write_bytes(model.SerializeToString())
+
+    def tolerance(self, options: OnnxOptions) -> float:
+        """Bytes are off by half a level at most, besides."""
+        return super().tolerance(options) + (_HALF_A_LEVEL if options.uint8 else 0)
 
 
-def reload(data: bytes) -> Draw:
-    """The generator in the content of a file, run by ONNX Runtime, as `gancli sample` does."""
-    from gancli.models.onnx_model import onnx_from_bytes
-
-    return onnx_from_bytes(data, Path("generator.onnx")).draw
-
-
-def _converted(model: Model, network: nn.Module | None, opset: int) -> ModelProto:
+def _converted(generator: TrainedGenerator, network: nn.Module | None, opset: int) -> ModelProto:
     import torch
 
-    from gancli.export.tracing import quietly, trace, unsupported
+    from gancli.export.pt2 import quietly, trace
     from gancli.models.onnx_model import IMAGES, LABELS, LATENTS
 
-    program = trace(model, network)
-    names = [LATENTS, LABELS] if model.image.classes else [LATENTS]
+    program = trace(generator, network)
+    names = [LATENTS, LABELS] if generator.image.classes else [LATENTS]
     try:
         with quietly():
             written = torch.onnx.export(
@@ -105,14 +123,28 @@ def _converted(model: Model, network: nn.Module | None, opset: int) -> ModelProt
                 verbose=False,
             )
     except Exception as error:  # whatever the converter raises
-        raise unsupported(error, f"ONNX (opset {opset})") from error
+        raise _unsupported(error, f"ONNX (opset {opset})") from error
     if written is None:  # pragma: no cover  (not with dynamo=True)
         raise ExportError("PyTorch's exporter returned nothing.", "Report this.")
     proto: ModelProto = written.model_proto
     return proto
 
 
-def _as_bytes(model: Model) -> nn.Module:
+def _unsupported(error: BaseException, target: str) -> ExportError:
+    """The failure of the converter, naming the operation that ``target`` lacks."""
+    seen: BaseException | None = error
+    text = ""
+    while seen is not None:
+        text, seen = str(seen), seen.__cause__ or seen.__context__
+        if match := _OPERATION.search(text):
+            name = match[1] or match[2]
+            return ExportError(
+                f"{target} has no operation {name}, which the generator uses.", "Export .safetensors or .pt2 instead."
+            )
+    return ExportError(f"The generator cannot be converted to {target}: {text.splitlines()[0] if text else error!r}.")
+
+
+def _as_bytes(generator: TrainedGenerator) -> nn.Module:
     from torch import nn, uint8
 
     class Bytes(nn.Module):
@@ -128,7 +160,7 @@ def _as_bytes(model: Model) -> nn.Module:
             pixels: Tensor = (images.float() * 127.5 + 127.5).round().clamp(0, 255)
             return pixels.repeat(1, self.repeats, 1, 1).to(uint8)
 
-    return Bytes(model.generator, _RGB // model.image.channels).eval()
+    return Bytes(generator.network, _RGB // generator.image.channels).eval()
 
 
 def _tidy(model: ModelProto) -> None:
@@ -142,25 +174,21 @@ def _tidy(model: ModelProto) -> None:
         value.type.tensor_type.shape.dim[0].dim_param = _BATCH
 
 
-def _describe(model: ModelProto, facts: dict[str, Any], *, uint8: bool) -> None:
+def _describe(model: ModelProto, metadata: Mapping[str, Any], *, uint8: bool) -> None:
     import onnx
 
-    dataset = facts["dataset"]
+    dataset = metadata["dataset"]
     onnx.helper.set_model_props(
         model,
         {
-            KEY: _text(facts),
-            "latent_dim": str(facts["latent_dim"]),
+            KEY: json.dumps(dict(metadata), sort_keys=True),
+            "latent_dim": str(metadata["latent_dim"]),
             "range": "0 to 255" if uint8 else "-1 to 1",
-            "classes": ", ".join(facts["classes"]),
+            "classes": ", ".join(metadata["classes"]),
             "dataset": str(dataset.get("name", "")),
             "licence": str(dataset.get("licence", "")),
-            "step": str(facts["step"]),
-            "weights_sha256": facts["digest"],
+            "step": str(metadata["step"]),
+            "weights_sha256": metadata["digest"],
         },
     )
-    model.producer_name, model.producer_version = "gancli", facts["gancli"]
-
-
-def _text(facts: dict[str, Any]) -> str:
-    return json.dumps(facts, sort_keys=True)
+    model.producer_name, model.producer_version = "gancli", metadata["gancli"]

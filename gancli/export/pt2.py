@@ -2,78 +2,128 @@
 
 A ``.pt2`` is a ZIP archive of JSON and raw numbers, and of one pickle: the example inputs of the trace. PyTorch does without
 them, so they are left out, and what is written holds no pickle at all. A foreign one may; that is why gancli never loads a
-``.pt2`` but its own, fresh from the encoder, to compare it.
+``.pt2`` but its own, fresh from the exporter, to compare it.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import logging
+import warnings
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING
 
 from gancli.checkpoint.provenance import KEY
-from gancli.export.facts import PARITY, facts_of
+from gancli.errors import ExportError
+from gancli.export.formats import PARITY
+from gancli.plugin import ArchConfig, Draw, Exporter, TrainedGenerator
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
+    from torch import nn
     from torch.export import ExportedProgram
 
-    from gancli.export.parity import Draw
-    from gancli.models.model import Model
+__all__ = ["Pt2", "quietly", "trace"]
 
-__all__ = ["encode", "reload", "stamp"]
-
-_FACTS = f"{KEY}.json"
+_METADATA = f"{KEY}.json"
 
 
-def encode(model: Model) -> bytes:
-    """The content of the file. The facts are in its extra file ``gancli.json``."""
-    from gancli.export.tracing import trace
+class Pt2(Exporter[ArchConfig]):
+    """A traced graph. The metadata are in its extra file ``gancli.json``."""
 
-    program = trace(model)
-    program.example_inputs = None
-    return _saved(program, json.dumps(facts_of(model), sort_keys=True))
+    api = 2
+    summary = "for PyTorch without gancli (torch.export.load)"
+
+    def export(self, generator: TrainedGenerator, path: Path, options: ArchConfig) -> None:  # noqa: ARG002  (it has none)
+        """Trace the network, and leave out its example inputs."""
+        program = trace(generator)
+        program.example_inputs = None
+        _save(program, path, json.dumps(dict(generator.metadata), sort_keys=True))
+
+    def load(self, path: Path, generator: TrainedGenerator) -> Draw:  # noqa: ARG002  (the file says all)
+        """The graph, run by PyTorch."""
+        network = _load(path)[0].module()
+
+        def draw(z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> NDArray[np.float32]:
+            import torch
+
+            with torch.no_grad():
+                inputs = (torch.from_numpy(x) for x in (z, labels) if x is not None)
+                images: NDArray[np.float32] = network(*inputs).float().numpy()
+            return images
+
+        return draw
+
+    def stamp(self, path: Path, difference: float) -> None:
+        """Add the difference to the metadata."""
+        program, metadata = _load(path)
+        _save(program, path, json.dumps(json.loads(metadata) | {PARITY: difference}, sort_keys=True))
 
 
-def stamp(data: bytes, difference: float) -> bytes:
-    """The same with the largest difference to the generator among its facts."""
-    program, facts = _loaded(data)
-    return _saved(program, json.dumps(json.loads(facts) | {PARITY: difference}, sort_keys=True))
+def trace(generator: TrainedGenerator, network: nn.Module | None = None) -> ExportedProgram:
+    """The graph of ``(z (n, latent_dim) [, labels (n,)]) -> images (n, c, h, w)``, for every n.
 
+    Args:
+        generator: what is exported.
+        network: what is traced instead of the generator itself, with the same inputs.
 
-def reload(data: bytes) -> Draw:
-    """The generator in the content of a file."""
+    Raises:
+        ExportError: the network decides by its numbers what to do next, or cannot be traced for another reason.
+    """
     import torch
 
-    generator = _loaded(data)[0].module()
+    batch = torch.export.Dim("batch")
+    inputs: tuple[torch.Tensor, ...] = (torch.zeros(2, generator.latent_dim),)
+    if generator.image.classes:
+        inputs = (*inputs, torch.zeros(2, dtype=torch.int64))
+    try:
+        with quietly(), torch.no_grad():
+            program = torch.export.export(
+                network or generator.network, inputs, dynamic_shapes=tuple({0: batch} for _ in inputs), strict=False
+            )
+    except Exception as error:  # whatever the network or the tracer raises
+        reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+        raise ExportError(
+            f"The generator cannot be traced: {reason}.",
+            "Its operations have to be the same for all latents and any number of images; .safetensors needs no trace.",
+        ) from error
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # names the directories of this machine
+    return program
 
-    def draw(z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> NDArray[np.float32]:
-        conditions = () if labels is None else (torch.from_numpy(labels),)
-        with torch.no_grad():
-            images: NDArray[np.float32] = generator(torch.from_numpy(z), *conditions).float().numpy()
-        return images
 
-    return draw
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Within the block torch's exporters keep their advice, their progress and their graphs to themselves."""
+    disabled = logging.root.manager.disable
+    nowhere = io.StringIO()
+    with warnings.catch_warnings(), redirect_stdout(nowhere), redirect_stderr(nowhere):
+        warnings.simplefilter("ignore")
+        logging.disable(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logging.disable(disabled)
 
 
-def _saved(program: ExportedProgram, facts: str) -> bytes:
+def _save(program: ExportedProgram, path: Path, metadata: str) -> None:
     import torch
-
-    from gancli.export.tracing import quietly
 
     buffer = io.BytesIO()
     with quietly():
-        torch.export.save(program, buffer, extra_files={_FACTS: facts})
-    return buffer.getvalue()
+        torch.export.save(program, buffer, extra_files={_METADATA: metadata})
+    path.write_bytes(buffer.getvalue())
 
 
-def _loaded(data: bytes) -> tuple[ExportedProgram, str]:
+def _load(path: Path) -> tuple[ExportedProgram, str]:
     import torch
 
-    from gancli.export.tracing import quietly
-
-    extra = {_FACTS: ""}
+    extra = {_METADATA: ""}
     with quietly():
-        program = torch.export.load(io.BytesIO(data), extra_files=extra)
-    return program, extra[_FACTS]
+        program = torch.export.load(io.BytesIO(path.read_bytes()), extra_files=extra)
+    return program, extra[_METADATA]

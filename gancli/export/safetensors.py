@@ -1,6 +1,6 @@
 """``.safetensors``: the weights alone. ``gancli`` builds the network again; in plain PyTorch, whoever has its code does.
 
-The facts are JSON in the header, under the key ``gancli``, as in a checkpoint's ``ema.safetensors``.
+The metadata are JSON in the header, under the key ``gancli``, as in a checkpoint's ``ema.safetensors``.
 """
 
 from __future__ import annotations
@@ -9,53 +9,56 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gancli.checkpoint.provenance import KEY, stored_facts
-from gancli.export.facts import PARITY, facts_of
+from gancli.checkpoint.provenance import KEY, stored_provenance
+from gancli.export.formats import PARITY
+from gancli.plugin import ArchConfig, Draw, Exporter, TrainedGenerator
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
-    from gancli.export.parity import Draw
-    from gancli.models.model import Model
-
-__all__ = ["encode", "reload", "stamp"]
+__all__ = ["Safetensors"]
 
 _WHAT = Path("generator.safetensors")
-"""The name of the content in messages."""
+"""The name of the file in messages, which is not the scratch file's."""
 
 
-def encode(model: Model) -> bytes:
-    """The content of the file."""
-    return _encoded(model.generator.state_dict(), facts_of(model))
+class Safetensors(Exporter[ArchConfig]):
+    """The weights, by parameter name."""
+
+    api = 2
+    summary = "the weights alone, to share and to load again"
+
+    def export(self, generator: TrainedGenerator, path: Path, options: ArchConfig) -> None:  # noqa: ARG002  (it has none)
+        """Write all parameters and buffers."""
+        _write(path, generator.network.state_dict(), generator.metadata)
+
+    def load(self, path: Path, generator: TrainedGenerator) -> Draw:
+        """The network, built anew."""
+        from gancli.models.loading import from_bytes
+
+        model = from_bytes(path.read_bytes(), _WHAT, generator.arch_file)
+
+        def draw(z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> NDArray[np.float32]:
+            import torch
+
+            images: NDArray[np.float32] = model.draw(*(torch.from_numpy(x) for x in (z, labels) if x is not None)).numpy()
+            return images
+
+        return draw
+
+    def stamp(self, path: Path, difference: float) -> None:
+        """Add the difference to the header."""
+        from gancli.storage.tensors import decode, read_metadata
+
+        data = path.read_bytes()
+        stored = stored_provenance(read_metadata(data, f"'{_WHAT}'").get(KEY), _WHAT)
+        _write(path, decode(data, f"'{_WHAT}'"), stored.document() | {PARITY: difference})
 
 
-def stamp(data: bytes, difference: float) -> bytes:
-    """The same with the largest difference to the generator among its facts."""
-    from gancli.storage.tensors import decode, read_metadata
+def _write(path: Path, tensors: dict[str, Any], metadata: Mapping[str, Any]) -> None:
+    from gancli.storage.tensors import encode
 
-    stored = stored_facts(read_metadata(data, f"'{_WHAT}'").get(KEY), _WHAT)
-    return _encoded(decode(data, f"'{_WHAT}'"), stored | {PARITY: difference})
-
-
-def reload(data: bytes, arch: str | None = None) -> Draw:
-    """The generator in the content of a file, built anew; ``arch`` is ``FILE.py:CLASS`` where it was a file."""
-    from gancli.models.loading import from_bytes
-
-    model = from_bytes(data, _WHAT, arch)
-
-    def draw(z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> NDArray[np.float32]:
-        import torch
-
-        images: NDArray[np.float32] = model.draw(
-            torch.from_numpy(z), None if labels is None else torch.from_numpy(labels)
-        ).numpy()
-        return images
-
-    return draw
-
-
-def _encoded(tensors: dict[str, Any], facts: dict[str, Any]) -> bytes:
-    from gancli.storage.tensors import encode as encode_tensors
-
-    return encode_tensors(tensors, {"format": "pt", KEY: json.dumps(facts, sort_keys=True)})
+    path.write_bytes(encode(tensors, {"format": "pt", KEY: json.dumps(dict(metadata), sort_keys=True)}))

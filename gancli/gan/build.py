@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from hashlib import file_digest
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,9 @@ def build_training(
     arch, options = load_arch(config)
     objective: Objective = load_objective(config)
     if reason := arch.supports(options, image):
-        remedy = f"{reason} --image-size makes all images of one size."
+        squares = (replace(image, height=side, width=side) for side in (8, 16, 28, 32, 64, 128, 256))
+        is_size = any(arch.supports(options, square) is None for square in squares)
+        remedy = f"{reason} --image-size makes all images of one size." if is_size else reason
         raise ConfigError(f"The architecture '{config.arch.name}' cannot generate images of {image}.", remedy)
     for asset in arch.assets(options):
         _check_asset(asset.name, asset.path, asset.sha256, asset.origin)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from gancli.plugin import StepContext
+
 __all__ = ["Context"]
+
+ResultT = TypeVar("ResultT")
 
 
 @dataclass
@@ -41,6 +45,7 @@ class Context:
     conditions: tuple[Tensor, ...]
     second_order: bool
     joint: bool
+    _results: dict[Callable[..., Any], Any] = field(default_factory=dict)
 
     @cached_property
     def fake(self) -> Tensor:
@@ -76,6 +81,13 @@ class Context:
     def network(self, name: str) -> nn.Module:
         """A network by name."""
         return self.networks[name]
+
+    def once(self, compute: Callable[[StepContext], ResultT]) -> ResultT:
+        """``compute(self)``, computed when it is first asked for."""
+        if compute not in self._results:
+            self._results[compute] = compute(self)
+        result: ResultT = self._results[compute]
+        return result
 
     @property
     def judged(self) -> bool:

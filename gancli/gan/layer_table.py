@@ -19,14 +19,14 @@ __all__ = ["Layer", "networks", "parse_image"]
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One module without children, as it was met.
+    """One module that has parameters of its own, or no children, in the order in which they were called.
 
     Attributes:
         player: ``generator`` or ``discriminator``.
         name: dotted name within the network.
         type: name of the class.
-        shape: of its result for one picture.
-        parameters: how many of its own.
+        shape: of its result for one image; empty if it was not called, or returns no tensor.
+        parameters: how many of its own. Those of all layers add up to those of the network.
     """
 
     player: str
@@ -84,17 +84,34 @@ def _count(module: nn.Module) -> int:
 
 
 def _record(player: str, network: nn.Module, *inputs: Tensor) -> list[Layer]:
-    found: list[Layer] = []
+    from torch.nn.utils.parametrize import is_parametrized
 
-    def note(name: str, module: nn.Module, result: Any) -> None:  # noqa: ANN401  (a module may return anything)
-        shape = tuple(result.shape[1:]) if hasattr(result, "shape") else ()
-        found.append(Layer(player, name, type(module).__name__, shape, _count(module)))
+    chosen: dict[str, nn.Module] = {}
+    inside: tuple[str, ...] = ()  # of a parametrized layer, whose weights are kept below it
+    for name, module in network.named_modules():
+        if not (inside and name.startswith(inside)):
+            if is_parametrized(module) or not list(module.children()) or list(module.parameters(recurse=False)):
+                chosen[name] = module
+            if is_parametrized(module):
+                inside += (f"{name}.",)
+    shapes: dict[str, tuple[int, ...]] = {}
 
-    leaves = [(name, module) for name, module in network.named_modules() if not list(module.children())]
+    def note(name: str, result: object) -> None:
+        shapes[name] = tuple(result.shape[1:]) if hasattr(result, "shape") else ()
+
     hooks = [
-        module.register_forward_hook(lambda module, _, result, name=name: note(name, module, result)) for name, module in leaves
+        module.register_forward_hook(lambda _module, _inputs, result, name=name: note(name, result))
+        for name, module in chosen.items()
     ]
     network(*inputs)
     for hook in hooks:
         hook.remove()
-    return found
+    counted: set[nn.Parameter] = set()  # a shared one belongs to the first that has it
+
+    def own(module: nn.Module) -> int:
+        fresh = set(module.parameters(recurse=is_parametrized(module))) - counted
+        counted.update(fresh)
+        return sum(parameter.numel() for parameter in fresh)
+
+    names = [*shapes, *(name for name in chosen if name not in shapes)]
+    return [Layer(player, name, type(chosen[name]).__name__, shapes.get(name, ()), own(chosen[name])) for name in names]

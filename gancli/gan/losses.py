@@ -38,6 +38,7 @@ class NonSaturating(Objective):
 
     api = 1
     summary = "Non-saturating logistic loss (Goodfellow et al., 2014), R1 by default (Mescheder et al., 2018)"
+    probabilities = True
 
     r1_gamma: float = Field(0.3, ge=0, le=1e4, description="weight of R1, the squared gradient of D at real images; 0: off")
     penalty_interval_steps: int = Field(

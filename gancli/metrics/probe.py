@@ -60,18 +60,21 @@ class Probe:
         self._radii = radii(real)[:, -1] if len(real) > DENSITY_NEIGHBOURS else None
 
     @classmethod
-    def for_data(cls, name: str, images: Tensor, device: torch.device | str = "cpu") -> Self | None:
+    def for_data(
+        cls, name: str, images: Tensor, device: torch.device | str = "cpu", extractor: Extractor | None = None
+    ) -> Self | None:
         """The probe for a data set; None if it has fewer than 2 pictures, which have no covariance.
 
         Args:
             name: of the data set.
             images: the training pictures, uint8 ``(n, c, h, w)``, on any device; at most 10,000 are looked at.
             device: where pictures will be drawn.
+            extractor: by default the one that suits the data.
         """
         if len(images) < 2:  # noqa: PLR2004  (one has no covariance)
             return None
         chosen = some_of(images, MOST_REAL)
-        extractor = extractor_for(name, images)
+        extractor = extractor or extractor_for(name, images)
         moments = known_moments(extractor, images)
         extractor = extractor.to(torch.device(device))
         real = read(extractor, batches(chosen if moments is None else some_of(images, COUNT), torch.device(device))).features

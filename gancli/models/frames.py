@@ -44,6 +44,7 @@ class Tour:
     def __init__(self, model: Model, walk: Walk) -> None:
         self.model, self.walk = model, walk
         self._shares = progress(walk.frames, loop=walk.loop)
+        model.refuse_truncation(walk.truncation)
         self._labels = self._checked_labels()
         self._blender = self._make_blender()
         one_class = model.classes(walk.cells) if self._labels is None else self._labels[:1] * walk.cells

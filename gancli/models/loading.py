@@ -9,21 +9,21 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
+from packaging.utils import canonicalize_name
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from gancli.checkpoint.loading import read_checkpoint
 from gancli.checkpoint.manifest import MANIFEST
-from gancli.checkpoint.provenance import KEY, SHARED, Facts, MadeBy, Origin, Weights, parse_facts, read_file, stored_facts
+from gancli.checkpoint.provenance import KEY, SHARED, MadeBy, Origin, Provenance, Weights, read_file, stored_provenance
 from gancli.checkpoint.store import CheckpointStore
 from gancli.config.resolve import validate_options
 from gancli.errors import CheckpointError, ConfigError, PluginError
 from gancli.gan.state import load_strictly
 from gancli.models.model import Model
 from gancli.plugin import ImageSpec
-from gancli.plugins.distributions import canonical
 from gancli.plugins.registry import ARCHITECTURES, Entry
 from gancli.runs import find_run
 from gancli.runtime.device import pick_device
@@ -53,7 +53,7 @@ class _Stored:
     step: int
     digest: str
     weights: Weights
-    facts: dict[str, Any]
+    provenance: Provenance
     tensors: dict[str, Tensor]
 
 
@@ -140,7 +140,7 @@ def _member(found: Checkpoint, member: str, run: str, weights: Weights) -> _Stor
         step=found.step,
         digest=found.manifest.files[member].sha256,
         weights=weights,
-        facts=dict(found.manifest.facts),
+        provenance=Provenance.parse(found.manifest.facts, found.path),
         tensors=decode(found.files[member], f"'{found.path / member}'"),
     )
 
@@ -158,8 +158,7 @@ def from_bytes(data: bytes, path: Path, arch: str | None = None) -> Model:
 def _parse_file(data: bytes, path: Path, weights: Weights | None) -> _Stored:
     from hashlib import sha256
 
-    facts = stored_facts(read_metadata(data, f"'{path}'").get(KEY), path)
-    said = parse_facts({"step": 0, **facts}, path)
+    said = stored_provenance(read_metadata(data, f"'{path}'").get(KEY), path)
     if weights and said.weights and weights != said.weights:
         raise CheckpointError(
             f"'{path}' holds the {said.weights} weights, not the {weights} ones.", "Leave --weights out, or give a run."
@@ -170,25 +169,26 @@ def _parse_file(data: bytes, path: Path, weights: Weights | None) -> _Stored:
         step=said.step,
         digest=said.digest or sha256(data).hexdigest(),
         weights=said.weights or weights or "ema",
-        facts=facts,
+        provenance=said,
         tensors=decode(data, f"'{path}'"),
     )
 
 
 def _interpret(stored: _Stored, device: torch.device, arch: str | None) -> Model:
-    facts = parse_facts({**stored.facts, "step": stored.step}, stored.path)
-    image = ImageSpec(facts.image.channels, facts.image.height, facts.image.width, len(facts.classes))
+    facts = stored.provenance
+    size = facts.image.channels, facts.image.height, facts.image.width
+    image = ImageSpec(*size, len(facts.classes), facts.source, facts.paired)
     entry = _find_architecture(facts.arch, arch)
     generator = _build(entry, facts, image, stored)
     load_strictly(generator, stored.tensors, f"generator of '{stored.path}'")
     notes: tuple[str, ...] = ()
     if facts.arch.version != entry.version:
         notes = (f"Made by {facts.arch.distribution} {facts.arch.version}; {entry.version} is installed.",)
-    origin = Origin(stored.run, stored.path, stored.step, stored.digest, stored.weights, stored.facts, notes)
+    origin = Origin(stored.run, stored.path, stored.step, stored.digest, stored.weights, facts, notes)
     return Model(generator.to(device), facts.latent_dim, image, tuple(facts.classes), origin)
 
 
-def _build(entry: Entry, facts: Facts, image: ImageSpec, stored: _Stored) -> nn.Module:
+def _build(entry: Entry, facts: Provenance, image: ImageSpec, stored: _Stored) -> nn.Module:
     """The generator that the facts describe, with any weights."""
     plugin = ARCHITECTURES.load_entry(entry)()
     try:
@@ -237,7 +237,7 @@ def _growth_bounded(stored: _Stored) -> Iterator[None]:
 
 def _find_architecture(made_by: MadeBy, given: str | None) -> Entry:
     """The installed plugin that made a model, or the file that is given again."""
-    name, distribution = made_by.name, canonical(made_by.distribution)
+    name, distribution = made_by.name, canonicalize_name(made_by.distribution)
     if given:
         entry = ARCHITECTURES.find(given)
         if not distribution and entry.version != made_by.version:

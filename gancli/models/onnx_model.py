@@ -7,16 +7,18 @@ about itself is bounded and checked like the facts of a checkpoint (:mod:`gancli
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gancli.checkpoint.provenance import KEY, Facts, Origin, parse_facts, read_file, stored_facts
+from gancli.checkpoint.provenance import KEY, Origin, Provenance, read_file, stored_provenance
 from gancli.errors import CheckpointError
 from gancli.models.sampler import Sampler
 from gancli.plugin import ImageSpec
 from gancli.plugins.extras import require
 from gancli.randomness.latents import latents
+from gancli.text import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto
 
-__all__ = ["IMAGES", "LABELS", "LATENTS", "OnnxModel", "load_onnx", "onnx_from_bytes"]
+__all__ = ["IMAGES", "LABELS", "LATENTS", "OnnxModel", "import_onnxruntime", "load_onnx", "onnx_from_bytes"]
 
 LATENTS, LABELS, IMAGES = "z", "labels", "images"
 """Names of the inputs and of the output."""
@@ -45,7 +47,7 @@ class OnnxModel(Sampler["NDArray[np.float32]"]):
         CheckpointError: ONNX Runtime refuses it, or it is another function than its facts say.
     """
 
-    def __init__(self, data: bytes, facts: Facts, origin: Origin) -> None:
+    def __init__(self, data: bytes, facts: Provenance, origin: Origin) -> None:
         self.latent_dim = facts.latent_dim
         self.image = ImageSpec(facts.image.channels, facts.image.height, facts.image.width, len(facts.classes))
         self.class_names = tuple(facts.classes)
@@ -62,7 +64,7 @@ class OnnxModel(Sampler["NDArray[np.float32]"]):
         try:
             (images,) = self._session.run([IMAGES], inputs)
         except Exception as error:  # ONNX Runtime's exceptions have no base of their own
-            raise self._refusal(f"cannot be run: {_first_line(error)}") from error
+            raise self._refusal(f"cannot be run: {first_line(error)}") from error
         if images.dtype == np.uint8:
             images = images[:, : self.image.channels].astype(np.float32) / np.float32(127.5) - np.float32(1)
         if images.shape != (len(z), *self.image.shape):
@@ -103,32 +105,32 @@ def load_onnx(path: Path) -> OnnxModel:
     """The generator in a file that ``gancli export`` wrote.
 
     Raises:
-        PluginError: ONNX Runtime is not installed.
         RunError: there is no such file.
+        PluginError: ONNX Runtime is not installed.
         CheckpointError: it is corrupt, foreign or unsafe.
     """
+    data = read_file(path)  # first: a missing file is no reason to install anything
     require("onnx", "onnx", "onnxruntime")
-    return onnx_from_bytes(read_file(path), path)
+    return onnx_from_bytes(data, path)
 
 
 def onnx_from_bytes(data: bytes, path: Path) -> OnnxModel:
     """The same of the content of a file; ``path`` is its name in messages."""
     from hashlib import sha256
 
-    stored = _checked_facts(data, path)
-    facts = parse_facts(stored, path)
+    facts = _checked_facts(data, path)
     origin = Origin(
         run=facts.run or path.stem,
         checkpoint=path,
         step=facts.step,
         digest=facts.digest or sha256(data).hexdigest(),
         weights=facts.weights or "ema",
-        facts=stored,
+        provenance=facts,
     )
     return OnnxModel(data, facts, origin)
 
 
-def _checked_facts(data: bytes, path: Path) -> dict[str, Any]:
+def _checked_facts(data: bytes, path: Path) -> Provenance:
     """What a file says about its model, after everything in it that could reach beyond it was refused."""
     import onnx
     from google.protobuf.message import DecodeError
@@ -139,7 +141,7 @@ def _checked_facts(data: bytes, path: Path) -> dict[str, Any]:
         raise CheckpointError(f"'{path}' is not an ONNX file.", _FOREIGN) from error
     if reason := _unsafe(model):
         raise CheckpointError(f"'{path}' {reason}.", _FOREIGN)
-    return stored_facts(next((entry.value for entry in model.metadata_props if entry.key == KEY), None), path)
+    return stored_provenance(next((entry.value for entry in model.metadata_props if entry.key == KEY), None), path)
 
 
 def _unsafe(model: ModelProto) -> str:
@@ -157,16 +159,22 @@ def _unsafe(model: ModelProto) -> str:
     return ""
 
 
-def _session(data: bytes, path: Path) -> Any:  # noqa: ANN401  (onnxruntime has no types)
+def import_onnxruntime() -> Any:  # noqa: ANN401  (onnxruntime has no types)
+    """The module ``onnxruntime``, without its telemetry.
+
+    Without the variable its import writes a lasting device id under HOME and looks up a host of Microsoft's.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
+    return onnxruntime
+
+
+def _session(data: bytes, path: Path) -> Any:  # noqa: ANN401  (onnxruntime has no types)
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _SILENT
     try:
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # as above
-        raise CheckpointError(f"'{path}' is refused by ONNX Runtime: {_first_line(error)}.", _FOREIGN) from error
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+        raise CheckpointError(f"'{path}' is refused by ONNX Runtime: {first_line(error)}.", _FOREIGN) from error

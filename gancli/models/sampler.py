@@ -71,10 +71,18 @@ class Sampler(ABC, Generic[Images]):
             raise UsageError(f"{len(seeds)} pictures, {batch_size} at a time, cannot be drawn.", "Ask for at least 1.")
         if min(seeds) < 0 or max(seeds) > MAX_SEED:
             raise UsageError(f"The seeds {min(seeds)} to {max(seeds)} are out of range.", f"Seeds are 0 to {MAX_SEED}.")
+        self.refuse_truncation(truncation)
+        return self._drawn(seeds, self.classes(len(seeds), labels), batch_size, truncation)
+
+    def refuse_truncation(self, truncation: float | None) -> None:
+        """Raise for a truncation that is out of range or that this model cannot do.
+
+        Raises:
+            UsageError: likewise.
+        """
         check_truncation(truncation)
         if truncation is not None and (reason := self.cannot_truncate()):
             raise UsageError(f"This model cannot truncate: {reason}.", "Leave --truncation out.")
-        return self._drawn(seeds, self.classes(len(seeds), labels), batch_size, truncation)
 
     @abstractmethod
     def cannot_truncate(self) -> str:

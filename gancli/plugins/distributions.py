@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
 
-__all__ = ["Damaged", "Provided", "canonical", "read"]
+__all__ = ["Damaged", "Provided", "read"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +35,6 @@ class Damaged:
 
     place: str
     reason: str
-
-
-def canonical(distribution: str) -> str:
-    """The distribution's name in normalised form (PEP 503).
-
-    >>> canonical("Gancli_DCGAN")
-    'gancli-dcgan'
-    """
-    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 @cache
@@ -75,4 +67,4 @@ def _provided_by(dist: Distribution) -> list[Provided]:
     for key in ("Name", "Version"):
         if not about[key]:
             raise ValueError(f"METADATA has no {key}")
-    return [Provided(point, canonical(about["Name"]), about["Version"], about["Summary"] or "") for point in points]
+    return [Provided(point, canonicalize_name(about["Name"]), about["Version"], about["Summary"] or "") for point in points]

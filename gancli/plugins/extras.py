@@ -1,4 +1,4 @@
-"""Packages that only some commands need, and that come with an extra: ``pip install 'gancli[onnx]'``."""
+"""Packages that only some commands need, and that come with an extra: ``pip install "gancli[onnx]"``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from importlib.util import find_spec
 
 from gancli.errors import PluginError
-from gancli.plugins.installation import command_for_extra
+from gancli.plugins.installation import install_command
 
 __all__ = ["require"]
 
@@ -24,9 +24,8 @@ def require(extra: str, *modules: str) -> None:
     missing = [module for module in modules if not _is_there(module)]
     if missing:
         verb = "is" if len(missing) == 1 else "are"
-        raise PluginError(
-            f"{', '.join(missing)} {verb} not installed.", f"What is needed comes with the extra: {command_for_extra(extra)}"
-        )
+        command = install_command(f"gancli[{extra}]")
+        raise PluginError(f"{', '.join(missing)} {verb} not installed.", f"The extra '{extra}' brings it: {command}")
 
 
 def _is_there(module: str) -> bool:

@@ -1,4 +1,4 @@
-"""Installed plugins: architectures, objectives and data sets."""
+"""Installed plugins of every kind: what they are, whether they work, and which kind a name or file is."""
 
 from __future__ import annotations
 
@@ -8,14 +8,24 @@ from typing import TYPE_CHECKING, Any
 from gancli.errors import GancliError, PluginError, UsageError, did_you_mean
 from gancli.plugins.distributions import read
 from gancli.plugins.options import options
-from gancli.plugins.registry import ARCHITECTURES, DATASETS, OBJECTIVES, OWN
+from gancli.plugins.registry import (
+    ARCHITECTURES,
+    DATASETS,
+    EXPORTERS,
+    LOGGERS,
+    OBJECTIVES,
+    OPTIMIZERS,
+    OWN,
+    imported,
+    is_file,
+)
 
 if TYPE_CHECKING:
     from gancli.plugins.registry import Entry, Registry
 
 __all__ = ["architecture", "health", "kind_of", "listing", "option_rows", "overview", "provider"]
 
-KINDS: tuple[Registry[Any], ...] = (ARCHITECTURES, OBJECTIVES, DATASETS)
+KINDS: tuple[Registry[Any], ...] = (ARCHITECTURES, OBJECTIVES, OPTIMIZERS, DATASETS, LOGGERS, EXPORTERS)
 
 
 def listing(registry: Registry[Any]) -> list[dict[str, Any]]:
@@ -83,7 +93,7 @@ def overview(*, verify: bool = False) -> list[dict[str, Any]]:
 
     Returns:
         ``kind``, ``name``, ``distribution``, ``version``, ``api`` (None as long as it is not known), ``status`` (``ok``,
-        ``not loaded``, ``broken``, ``ambiguous``, ``off`` or ``damaged``) and ``problem`` (None, or a sentence).
+        ``installed``, ``broken``, ``ambiguous``, ``off`` or ``damaged``) and ``problem`` (None, or a sentence).
     """
     found = [_reviewed(registry, entry, verify=verify) for registry in KINDS for entry in registry.installed()]
     unreadable = [
@@ -95,17 +105,17 @@ def overview(*, verify: bool = False) -> list[dict[str, Any]]:
 
 
 def _reviewed(registry: Registry[Any], entry: Entry, *, verify: bool) -> dict[str, Any]:
-    status, api, problem = "not loaded", None, None
+    status, api, problem = "installed", None, None
     allowed = registry.entries()
     if entry not in allowed:
-        status, problem = "off", "GANCLI_PLUGINS switches it off."
+        status, problem = "off", "Switched off by GANCLI_PLUGINS."
     elif verify or entry.distribution == OWN:
         try:
             status, api = "ok", registry.load_entry(entry).api
         except GancliError as error:
             status, problem = "broken", str(error)
-    if status in {"ok", "not loaded"} and Counter(each.name for each in allowed)[entry.name] > 1:
-        status, problem = "ambiguous", f"Others claim this name: users write {entry.qualified}."
+    if status in {"ok", "installed"} and Counter(each.name for each in allowed)[entry.name] > 1:
+        status, problem = "ambiguous", f"Others have this name too: write {entry.qualified}."
     return {
         "kind": registry.kind,
         "name": entry.name,
@@ -121,23 +131,30 @@ def kind_of(name: str, kind: str | None = None) -> Registry[Any]:
     """The kind of plugin that ``name`` is.
 
     Args:
-        name: of an entry point, ``dist/name``, or ``FILE.py:CLASS``, which is an architecture unless another kind is said.
-        kind: as the user has said it; needed when plugins of several kinds have the name.
+        name: of an entry point, ``dist/name``, or ``FILE.py:CLASS``, whose base class says the kind.
+        kind: as the user typed it; needed when plugins of several kinds have the name.
 
     Raises:
-        PluginError: there is none.
-        UsageError: there is no such kind, or more than one plugin is meant.
+        PluginError: there is none, or the file cannot be imported.
+        UsageError: there is no such kind, or the name is ambiguous.
     """
     kinds = {registry.kind.replace(" ", ""): registry for registry in KINDS}
     if kind is not None and kind not in kinds:
         raise UsageError(f"There is no kind of plugin '{kind}'.", did_you_mean(kind, kinds))
-    if ".py:" in name:
-        return kinds[kind or ARCHITECTURES.kind]
+    if is_file(name):
+        if kind is not None:
+            return kinds[kind]
+        plugin = imported(name)
+        found = next((registry for registry in KINDS if registry.is_kind_of(plugin)), None)
+        if found is None:
+            bases = ", ".join(registry.base_name for registry in KINDS)
+            raise PluginError(f"'{name}' is not a plugin.", f"Derive the class from one of gancli.plugin's: {bases}.")
+        return found
     wanted = {text: registry for text, registry in kinds.items() if kind in {None, text}}
     having = {
         text: registry
         for text, registry in wanted.items()
-        if any(name in {entry.name, entry.qualified} for entry in registry.entries())
+        if any(name.lower() in {entry.name.lower(), entry.qualified.lower()} for entry in registry.entries())
     }
     if not having:
         known = {each for registry in wanted.values() for each in registry.names()}
@@ -147,7 +164,7 @@ def kind_of(name: str, kind: str | None = None) -> Registry[Any]:
         )
     if len(having) > 1:
         listed = " or ".join(f"--kind {text}" for text in having)
-        raise UsageError(f"'{name}' is the name of plugins of {len(having)} kinds.", f"Say which: {listed}.")
+        raise UsageError(f"'{name}' is the name of plugins of {len(having)} kinds.", f"Add {listed}.")
     return next(iter(having.values()))
 
 

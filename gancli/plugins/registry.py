@@ -12,6 +12,7 @@ name) or as ``FILE.py:CLASS`` (one file, no package).
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import sys
@@ -22,27 +23,35 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-from gancli.errors import DatasetError, GancliError, PluginError, did_you_mean
-from gancli.plugin import API, ArchConfig, Architecture, Dataset, Objective, Optimizer
-from gancli.plugins.distributions import canonical, read
-from gancli.plugins.installation import command_for_plugin, official_plugin
+from packaging.utils import canonicalize_name
+
+from gancli.errors import DatasetError, GancliError, PluginError, UsageError, did_you_mean, nearest
+from gancli.plugin import API, ArchConfig, Architecture, Dataset, Exporter, Logger, Objective, Optimizer
+from gancli.plugins.distributions import read
+from gancli.plugins.installation import OFFICIAL, install_command
 
 __all__ = [
     "ARCHITECTURES",
     "DATASETS",
+    "EXPORTERS",
+    "LOGGERS",
     "OBJECTIVES",
     "OPTIMIZERS",
+    "Chosen",
     "Entry",
     "PluginT",
     "Registry",
     "dataset_defaults",
+    "imported",
+    "is_file",
     "is_path",
     "understood",
 ]
 
 OWN = "gancli"
 _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
-PluginT = TypeVar("PluginT", Architecture[Any], Dataset, Objective, Optimizer)
+ChosenT = TypeVar("ChosenT")
+PluginT = TypeVar("PluginT", Architecture[Any], Dataset, Exporter[Any], Objective, Optimizer, Logger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +79,28 @@ class Entry:
         """``dist/name``, which is unique."""
         return f"{self.distribution}/{self.name}"
 
+    def spelled(self, typed: str) -> str:
+        """The name as it is stored in a configuration, for one that was typed in any case."""
+        if self.is_file:
+            return typed
+        return self.qualified if "/" in typed else self.name
+
     @property
     def is_file(self) -> bool:
         """Whether it is a file of the user's, not an installed distribution's."""
         return not self.distribution
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen(Generic[ChosenT]):
+    """A plugin that was chosen: where it comes from, an instance, and its validated options.
+
+    The options of an objective are the objective itself.
+    """
+
+    entry: Entry
+    plugin: ChosenT
+    options: ArchConfig
 
 
 def understood(api: object) -> bool:
@@ -89,7 +116,7 @@ def _allowed(distribution: str) -> bool:
     chosen = os.environ.get("GANCLI_PLUGINS")
     if chosen is None or distribution == OWN:
         return True
-    return distribution in {canonical(name.strip()) for name in chosen.split(",") if name.strip()}
+    return distribution in {canonicalize_name(name.strip()) for name in chosen.split(",") if name.strip()}
 
 
 class Registry(Generic[PluginT]):
@@ -125,23 +152,40 @@ class Registry(Generic[PluginT]):
         """The names that users may type, sorted, each once."""
         return sorted({entry.name for entry in self.entries()})
 
+    @property
+    def base_name(self) -> str:
+        """Name of the class that a plugin of this kind derives from."""
+        return self._base.__name__
+
+    def is_kind_of(self, plugin: object) -> bool:
+        """Whether an object is a class of this kind of plugin."""
+        return isinstance(plugin, type) and issubclass(plugin, self._base)
+
     def find(self, name: str) -> Entry:
-        """The plugin that ``name`` means.
+        """The plugin that ``name`` means, in any case.
 
         Raises:
             PluginError: there is none (naming the nearest), or more than one distribution claims the name.
         """
-        if ".py:" in name:
-            return self._file_entry(name)
-        matches = [entry for entry in self.entries() if name in (entry.name, entry.qualified)]
+        if is_file(name):
+            return _file_entry(name, self.group)
+        entries = self.entries()
+        matches = [entry for entry in entries if name in (entry.name, entry.qualified)]
+        matches = matches or [entry for entry in entries if name.lower() in (entry.name.lower(), entry.qualified.lower())]
         if not matches:
-            raise self._missing(f"There is no {self.kind} '{name}'.", self._remedy(name))
+            failure = PluginError if (self.group, name) in OFFICIAL else self._missing
+            path = ", and no file or folder of that name" if self.group == DATASETS.group else ""
+            raise failure(f"There is no {self.kind} '{name}'{path}.", self._remedy(name))
         if len(matches) > 1:
             raise PluginError(
                 f"The {self.kind} '{name}' is claimed by {' and '.join(m.distribution for m in matches)}.",
                 f"Say which: {' or '.join(m.qualified for m in matches)}.",
             )
         return matches[0]
+
+    def spelled(self, name: str) -> str:
+        """``name`` as the plugin writes it; see :meth:`find`."""
+        return self.find(name).spelled(name)
 
     def find_maker(self, name: str, distribution: str, version: str) -> Entry:
         """The plugin that has made something which is stored: the one of this name and no other, whatever else has it.
@@ -154,7 +198,7 @@ class Registry(Generic[PluginT]):
         Raises:
             PluginError: it is not installed, or switched off; with the command that installs it.
         """
-        wanted = f"{canonical(distribution)}/{name.rpartition('/')[2]}"
+        wanted = f"{canonicalize_name(distribution)}/{name.rpartition('/')[2]}"
         for entry in self.installed():
             if entry.qualified == wanted and _allowed(entry.distribution):
                 return entry
@@ -163,8 +207,8 @@ class Registry(Generic[PluginT]):
                     f"The {self.kind} '{wanted}' {version}, which made this model, is switched off by GANCLI_PLUGINS.",
                     f"Add {entry.distribution} to GANCLI_PLUGINS, or unset it.",
                 )
-        honest = _DISTRIBUTION.fullmatch(canonical(distribution))
-        how = f"Install it: {command_for_plugin(canonical(distribution))}" if honest else "Install it."
+        honest = _DISTRIBUTION.fullmatch(canonicalize_name(distribution))
+        how = f"Install it: {install_command(canonicalize_name(distribution))}" if honest else "Install it."
         raise PluginError(f"The {self.kind} '{wanted}' {version}, which made this model, is not installed.", how)
 
     def load(self, name: str) -> type[PluginT]:
@@ -197,8 +241,11 @@ class Registry(Generic[PluginT]):
             ) from error
         if not (isinstance(plugin, type) and issubclass(plugin, self._base)):
             raise PluginError(
-                f"The {self.kind} '{entry.name}' is {plugin!r:.200}, not a subclass of gancli.plugin.{self._base.__name__}.",
-                f"It comes from {_origin(entry)}; its author has to name the class in the entry point.",
+                f"'{entry.name}' is not of the kind {self.kind}: it is {plugin!r:.200}, not a subclass of "
+                f"gancli.plugin.{self.base_name}.",
+                "Derive the class from that, or choose another."
+                if entry.is_file
+                else f"It comes from {_origin(entry)}; its author has to name the class in the entry point.",
             )
         return plugin
 
@@ -219,20 +266,56 @@ class Registry(Generic[PluginT]):
         return plugin
 
     def _remedy(self, name: str) -> str:
+        if self.group == DATASETS.group:
+            here: list[str] = [path for path in os.listdir() if not path.startswith(".")]  # noqa: PTH208  (names, not paths)
+            near = nearest(name, [*self.names(), *here])
+            return f"Did you mean '{near}'?" if near else f"Give a path, or one of {', '.join(self.names())}."
         hint = did_you_mean(name, self.names())
         if os.environ.get("GANCLI_PLUGINS") is not None:
             hint += " Plugins are restricted by GANCLI_PLUGINS."
-        provider = official_plugin(name) if self.group == ARCHITECTURES.group else None
-        if provider:
-            return f"{hint} {provider} provides it; install that: {command_for_plugin(provider)}".strip()
+        if provider := OFFICIAL.get((self.group, name)):
+            return f"{hint} {provider} provides it; install that: {install_command(provider)}".strip()
         return f"{hint} Choose a known one, or install the plugin that provides it.".strip()
 
-    def _file_entry(self, name: str) -> Entry:
-        text, _, attribute = name.rpartition(":")
-        path = Path(os.path.expanduser(text))  # noqa: PTH111  (Path.expanduser raises RuntimeError for an unknown user)
-        if not path.is_file():
-            raise PluginError(f"There is no file '{path}'.", f"An architecture in a file is FILE.py:CLASS, not '{name}'.")
-        return Entry(name, self.group, f"{path.resolve()}:{attribute}", "", _version_of(_source(path)))
+
+def is_file(name: str) -> bool:
+    """Whether a plugin is named by a file of the user's: ``FILE.py:CLASS``, or ``FILE.py``, which lacks the class."""
+    return ".py:" in name or name.endswith(".py")
+
+
+def imported(name: str) -> object:
+    """What ``FILE.py:CLASS`` names, of whatever kind.
+
+    Raises:
+        PluginError: there is no such file or class in it, or the file cannot be imported.
+    """
+    entry = _file_entry(name, "")
+    try:
+        with redirect_stdout(sys.stderr):  # stdout carries results only
+            return _import_file(entry)
+    except (KeyboardInterrupt, PluginError):
+        raise
+    except BaseException as error:  # a file may raise anything, SystemExit included
+        raise PluginError(
+            f"'{name}' cannot be loaded: {type(error).__name__}: {error}".rstrip(".: ") + ".",
+            "Correct the file, or see the traceback with --debug.",
+        ) from error
+
+
+def _file_entry(name: str, group: str) -> Entry:
+    text, _, attribute = name.rpartition(":") if ".py:" in name else (name, "", "")
+    path = Path(os.path.expanduser(text))  # noqa: PTH111  (Path.expanduser raises RuntimeError for an unknown user)
+    if not path.is_file():
+        raise PluginError(f"There is no file '{path}'.", "A plugin in a file is given as FILE.py:CLASS.")
+    source = _source(path)
+    try:
+        classes = [node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+    except (SyntaxError, ValueError):
+        classes = []  # importing it says what is wrong with it
+    if not attribute:
+        example = f"'{text}:{classes[-1]}'" if classes else f"'{text}:CLASS'"
+        raise PluginError(f"'{name}' does not name a class.", f"Give the class too, such as {example}.")
+    return Entry(name, group, f"{path.resolve()}:{attribute}", "", _version_of(source))
 
 
 def _flaw(plugin: type) -> str | None:
@@ -292,13 +375,19 @@ def _import_file(entry: Entry) -> object:
         except BaseException:
             del sys.modules[name]
             raise
-    return getattr(sys.modules[name], attribute)
+    found: object = getattr(sys.modules[name], attribute, None)
+    if found is None:
+        classes = [key for key, value in vars(sys.modules[name]).items() if getattr(value, "__module__", "") == name]
+        raise PluginError(f"There is no class '{attribute}' in '{path}'.", did_you_mean(attribute, classes))
+    return found
 
 
 ARCHITECTURES: Registry[Architecture[Any]] = Registry("architecture", "gancli.architectures", Architecture)  # type: ignore[type-abstract]
 OBJECTIVES: Registry[Objective] = Registry("objective", "gancli.objectives", Objective)  # type: ignore[type-abstract]
+LOGGERS: Registry[Logger] = Registry("logger", "gancli.loggers", Logger)  # type: ignore[type-abstract]
 OPTIMIZERS: Registry[Optimizer] = Registry("optimiser", "gancli.optimizers", Optimizer)  # type: ignore[type-abstract]
 DATASETS: Registry[Dataset] = Registry("data set", "gancli.datasets", Dataset, missing=DatasetError)  # type: ignore[type-abstract]
+EXPORTERS: Registry[Exporter[Any]] = Registry("exporter", "gancli.exporters", Exporter, missing=UsageError)  # type: ignore[type-abstract]
 
 
 FILES = (".npz", ".npy", ".zip", ".tar", ".gz", ".tgz", ".xz", ".parquet", ".arrow")
@@ -307,7 +396,7 @@ FILES = (".npz", ".npy", ".zip", ".tar", ".gz", ".tgz", ".xz", ".parquet", ".arr
 
 def is_path(dataset: str) -> bool:
     """Whether a data set is given by its path, not by the name of a plugin. A registered name wins."""
-    if ".py:" in dataset or any(dataset in (entry.name, entry.qualified) for entry in DATASETS.entries()):
+    if is_file(dataset) or any(dataset in (entry.name, entry.qualified) for entry in DATASETS.entries()):
         return False
     return (
         os.sep in dataset

@@ -14,12 +14,12 @@ import time
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from secrets import token_hex
-from signal import SIGHUP
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from gancli import errors
 from gancli.errors import GancliError, PeerLostError, Stopped
+from gancli.storage.system import HANG_UP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -79,7 +79,7 @@ class SeveralProcesses:
                 timeout=timeout,
             )
         except RuntimeError as error:
-            problem = f"The processes have not found each other ({_first_line(error)})."
+            problem = f"The processes have not found each other ({_reason(error)})."
             raise PeerLostError(problem, "Start them again.") from error
 
     @property
@@ -104,7 +104,7 @@ class SeveralProcesses:
         from torch import distributed
 
         if self._launcher not in (None, os.getppid()):
-            signal = max(signal, SIGHUP)
+            signal = max(signal, HANG_UP)
         largest = torch.tensor([signal, seconds], dtype=torch.float64)
         with self._watched():
             distributed.all_reduce(largest, distributed.ReduceOp.MAX, group=self._group)
@@ -183,14 +183,14 @@ class SeveralProcesses:
 
         _briefly(look)
         if not told:
-            return PeerLostError(f"One of the {self.world} processes is gone ({_first_line(error)}).", _RESUME)
+            return PeerLostError(f"One of the {self.world} processes is gone ({_reason(error)}).", _RESUME)
         kind = getattr(errors, str(told["kind"]), PeerLostError)
         if not (isinstance(kind, type) and issubclass(kind, GancliError)) or kind is Stopped:
             kind = PeerLostError
         return kind(f"Process {told['rank']} of {self.world} has ended: {told['problem']}", told["remedy"] or _RESUME)
 
 
-def _first_line(error: RuntimeError) -> str:
+def _reason(error: RuntimeError) -> str:
     """What went wrong, without the place in gloo's source where it was seen."""
     line = (str(error).splitlines() or [""])[0]
     return line.partition("] ")[2].partition(". ")[0] or line

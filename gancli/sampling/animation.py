@@ -1,4 +1,4 @@
-"""Write the frames of a walk: a moving picture, a strip, or a folder. Memory does not grow with their number."""
+"""Write the frames of an interpolation: an animation, a strip, or a folder."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import numpy as np
 
 from gancli import images
 from gancli.errors import UsageError
-from gancli.sampling.encoders import apng, gif, mp4, webp
+from gancli.sampling.encoders import gif, mp4, pillow
 from gancli.sampling.encoders.film import Film
 from gancli.sampling.sample import about, format_seeds
-from gancli.storage import disk
+from gancli.storage import disk, system
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,8 +60,9 @@ class Format:
 
 FORMATS = {
     ".gif": Format(gif.write, 2**16 - 1, gif.CENTISECONDS // 2, alpha=False),  # viewers slow down frames of 1/100 s
-    ".webp": Format(webp.write, 2**14, 60),
-    ".apng": Format(apng.write, 2**31 - 1, 60),
+    ".webp": Format(pillow.write_webp, 2**14 - 1, 60),
+    ".apng": Format(pillow.write_apng, 2**31 - 1, 60),
+    ".avif": Format(pillow.write_avif, 2**16, 60),
     ".mp4": Format(mp4.write, 2**13, 240, alpha=False, check=mp4.check),
 }
 
@@ -71,8 +72,8 @@ class Request:
     """Where to write to, and how.
 
     Attributes:
-        target: ``walk.gif``, ``.webp``, ``.apng`` or ``.mp4``; ``strip.png``, all frames side by side; ``folder/`` or an
-            existing folder, numbered frames.
+        target: ``walk.gif``, ``.webp``, ``.apng``, ``.avif`` or ``.mp4``; ``strip.png``, all frames side by side;
+            ``folder/`` or an existing folder, numbered frames.
         columns: of the grid that a frame of several cells is; None makes it about square.
         fps: frames per second.
         scale: pixels per pixel and side; None brings moving pictures close to 256 pixels and leaves others as they are.
@@ -205,7 +206,7 @@ def _size(tour: Tour, request: Request) -> tuple[tuple[int, int], int]:
             f"At most 64 megapixels are written{most}: give a smaller --scale.",
         )
     if kind and not kind.alpha and image.channels in {2, 4}:
-        raise UsageError(f"{request.suffix} has no transparency, and these pictures have.", "Choose .webp or .apng.")
+        raise UsageError(f"{request.suffix} has no transparency, and these pictures have.", "Choose .webp, .apng or .avif.")
     return (height, width), scale
 
 
@@ -253,7 +254,7 @@ def _write_folder(folder: Path, total: int, canvases: Iterator[Pixels], told: di
             for old in frames_in(folder):
                 old.unlink()
             for new in frames_in(scratch):
-                new.rename(folder / new.name)
+                system.replace(new, folder / new.name)
         finally:
             disk.remove(scratch)
             if made and not any(folder.iterdir()):  # nothing came of it

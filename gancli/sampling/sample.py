@@ -202,8 +202,8 @@ def about(origin: Origin) -> dict[str, Any]:
         "step": origin.step,
         "digest": origin.digest,
         "weights": origin.weights,
-        "arch": origin.facts["arch"]["name"],
-        "dataset": origin.facts["dataset"]["name"],
+        "arch": origin.provenance.arch.name,
+        "dataset": origin.provenance.dataset.name,
     }
 
 
@@ -278,6 +278,7 @@ def _write_archive(model: Sampler[Images], request: Request, batches: Iterator[N
             np.lib.format.write_array_header_1_0(member, header)
             for batch in batches:
                 member.write(batch.tobytes())
+        archive.comment = f"gancli {__version__}".encode()
         with archive.open("seeds.npy", "w") as member:
             np.lib.format.write_array(member, np.asarray(request.seeds, dtype=np.int64), allow_pickle=False)
     return str(target)

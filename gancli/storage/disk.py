@@ -9,20 +9,22 @@ What a file system promises, and what is built on it here:
 - ``rename`` is atomic for everybody who looks: the old state or the new one, never something between. That is why
   everything is written beside its target, on the same file system, and renamed when it is complete.
 
-Tests replace :data:`DISK` by a :class:`Storage` whose n-th operation fails, or by a disk that loses its power. (On macOS
-``fsync`` leaves the data in the drive's own cache; a power cut can still lose it there.)
+Tests replace :data:`DISK` by a :class:`Storage` whose n-th operation fails, or by a disk that loses its power. Where a system
+cannot keep one of these promises, :mod:`gancli.storage.system` says so.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 from contextlib import contextmanager, suppress
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from gancli.errors import StorageError
+from gancli.storage import system
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,10 +37,6 @@ TRASH = ".trash-"
 """How the name of everything half removed begins."""
 
 
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
-"""Of renameat2(2): paths are relative to the working directory; swap."""
-
-
 class Storage:
     """The primitive operations. Each fails by :class:`OSError` and by nothing else."""
 
@@ -48,7 +46,7 @@ class Storage:
 
     def create(self, path: Path) -> int:
         """A descriptor to write to a file that was not there before."""
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        return system.create(path)
 
     def write(self, descriptor: int, data: bytes | memoryview) -> None:
         """Append all of ``data``, however many calls the kernel needs for it."""
@@ -66,34 +64,15 @@ class Storage:
 
     def fsync_dir(self, path: Path) -> None:
         """Return when the names in a directory are durable (where the file system has no such call, at once)."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
-        finally:
-            os.close(descriptor)
+        system.sync_directory(path)
 
     def rename(self, source: Path, target: Path) -> None:
         """Give a file or directory another name, atomically; a file that had the name is replaced."""
-        source.replace(target)
+        system.replace(source, target)
 
     def exchange(self, one: Path, other: Path) -> bool:
         """Let two names change places, atomically, so that both are there at every moment; False where that is not possible."""
-        import ctypes
-
-        try:
-            renameat2 = ctypes.CDLL(None, use_errno=True).renameat2  # Linux only, and missing from Python
-        except (AttributeError, OSError):
-            return False
-        here = ctypes.c_int(_AT_FDCWD)
-        if not renameat2(here, os.fsencode(one), here, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)):
-            return True
-        number = ctypes.get_errno()
-        if number not in {errno.EINVAL, errno.ENOSYS}:  # which say that this file system or kernel cannot
-            raise OSError(number, os.strerror(number))
-        return False
+        return system.exchange(one, other)
 
     def unlink(self, path: Path) -> None:
         """Remove a name that is not a directory's; of a symbolic link the link, never what it points to."""
@@ -116,7 +95,7 @@ class Storage:
 
     def open(self, path: Path) -> int:
         """A descriptor to read from, without following a link and without waiting for the other end of a FIFO."""
-        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        return system.open_to_read(path, follow=False)
 
     def fstat(self, descriptor: int) -> os.stat_result:
         """What was opened."""
@@ -128,8 +107,7 @@ class Storage:
 
     def free_bytes(self, path: Path) -> int:
         """How much an ordinary user can still write to the file system of ``path``."""
-        status = os.statvfs(path)
-        return status.f_bavail * status.f_frsize
+        return shutil.disk_usage(path).free
 
 
 DISK = Storage()
@@ -173,7 +151,7 @@ def replacing(target: Path) -> Iterator[Path]:
     with explained(target):
         try:
             yield scratch
-            scratch.replace(target)
+            system.replace(scratch, target)
         finally:
             scratch.unlink(missing_ok=True)
 
@@ -228,11 +206,18 @@ def remove(path: Path, storage: Storage = DISK) -> None:
 
 
 def remove_leftovers(directory: Path, storage: Storage = DISK) -> None:
-    """Remove what a killed process left unfinished or half removed. For the only writer of the directory."""
+    """Remove what a killed process left unfinished or half removed, unless somebody still reads it.
+
+    For the only writer of the directory.
+    """
     if storage.lstat(directory) is not None:
         for name in storage.listdir(directory):
             if name.startswith((TEMPORARY, TRASH)):
-                remove(directory / name, storage)
+                try:
+                    remove(directory / name, storage)
+                except OSError as error:
+                    if not system.is_in_use(error):
+                        raise
 
 
 @contextmanager
@@ -251,12 +236,14 @@ def explain(error: OSError, path: Path) -> StorageError:
     >>> print(explain(OSError(errno.EROFS, "Read-only file system"), Path("runs/x")))
     'runs/x' is on a read-only file system. Choose a place that can be written to, or remount it.
     """
-    problem, remedy = _WORDS.get(error.errno or 0, _OTHER)
+    in_use = getattr(error, "winerror", None) == system.IN_USE
+    problem, remedy = _IN_USE if in_use else _WORDS.get(error.errno or 0, _OTHER)
     return StorageError(problem.format(path=path, reason=error.strerror or error), remedy)
 
 
 _OTHER = ("'{path}' cannot be used: {reason}.", "Check the path and the file system, or choose another place.")
 
+_IN_USE = ("Another program has '{path}' open.", "Close it (a viewer, or a training that uses it), and try again.")
 _PERMISSION = (
     "Permission denied for '{path}'.",
     "Choose a place that is yours, or change its owner or mode (ls -ld shows them).",

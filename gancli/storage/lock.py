@@ -1,19 +1,17 @@
-"""One run directory, one writer: an advisory lock (``flock``) on ``run.lock``.
+"""One run directory, one writer: a lock on ``run.lock`` that the operating system holds (``flock``, ``LockFileEx``).
 
-The kernel ties the lock to the open file, not to the process: it is free at the moment in which the last descriptor of
-that open file is closed. So a ``kill -9`` frees it at once and no stale lock exists, unless a child that was forked
-meanwhile still holds a copy of the descriptor. Hence a child closes its copy as the first thing it does (which takes
-nothing from its parent; ``LOCK_UN`` in the child would), and a program started by the parent never inherits it
-(``O_CLOEXEC``).
+The system ties the lock to the open file: it is free when the last descriptor of that open file is closed, so that a
+``kill -9`` frees it at once and no stale lock exists. ``filelock`` closes the copy in a forked child, and programs that are
+started do not inherit it.
 
-The content of the file only tells people who holds the lock; a killed holder's words stay behind and mean nothing. The
-file is never removed, since somebody may just be about to lock it.
+The content of the file only tells people who holds the lock; a killed holder's words stay behind and mean nothing. It
+begins at the second byte, since Windows lets nobody read the first, which is the locked one. The file is never removed,
+since somebody may just be about to lock it.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 from contextlib import suppress
@@ -21,8 +19,10 @@ from datetime import UTC, datetime
 from platform import node
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock, Timeout
+
 from gancli.errors import CheckpointError, RunBusyError, StorageError
-from gancli.storage.disk import explain, explained
+from gancli.storage.disk import explained
 from gancli.storage.strict_json import parse_object
 
 if TYPE_CHECKING:
@@ -30,9 +30,13 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+__all__ = ["RunLock", "is_abandoned"]
+
 _WORDS_BYTES = 4096
+_PATIENCE_SECONDS = 0.1
+"""Longer than :func:`is_abandoned` holds a lock, so that a look at the runs never keeps one from starting."""
+
 _NO_LOCKS = frozenset((errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL))
-_held: set[RunLock] = set()
 
 
 class RunLock:
@@ -48,66 +52,60 @@ class RunLock:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._descriptor = -1
+        # without locks two trainings would destroy each other's checkpoints: no fallback to a file that may be stale
+        self._lock = FileLock(path, thread_local=False, preserve_lock_file=True, on_acquired=_write_words)
 
     def __enter__(self) -> Self:
         with explained(self.path):
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-        _held.add(self)
-        try:
-            self._lock()
-            with explained(self.path):
-                _write_words(self._descriptor)
-        except BaseException:
-            self.release()
-            raise
+            try:
+                self._lock.acquire(timeout=_PATIENCE_SECONDS, poll_interval=_PATIENCE_SECONDS / 5)
+            except Timeout:
+                words = _words(self.path)
+                pid, host, since = (ascii(words.get(key, "?")).strip("'")[:100] for key in ("pid", "host", "started"))
+                raise RunBusyError(
+                    f"Process {pid} on {host}, since {since}, trains in '{self.path.parent}'.",
+                    "Only one process can write to a run. Wait for it, stop it, or train in another directory.",
+                ) from None
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise
+                raise StorageError(
+                    f"The file system of '{self.path}' has no file locks ({error.strerror}).",
+                    "Two trainings could destroy each other's checkpoints there. Choose a directory on a local disk.",
+                ) from error
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self.release()
 
     def release(self) -> None:
-        """Close the descriptor, if it is not closed yet. In a forked child this leaves the parent's lock alone."""
-        if self in _held:
-            _held.discard(self)
-            os.close(self._descriptor)
-
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunBusyError(
-                f"{_holder(self._descriptor)} trains in '{self.path.parent}'.",
-                "Only one process can write to a run. Wait for it, stop it, or train in another directory.",
-            ) from None
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise explain(error, self.path) from error
-            raise StorageError(
-                f"The file system of '{self.path}' has no file locks ({error.strerror}).",
-                "Without them two trainings could destroy each other's checkpoints. Choose a directory on a local disk.",
-            ) from error
+        """Free the lock, if it is not free yet. In a forked child this leaves the parent's lock alone."""
+        self._lock.release()
 
 
-def _release_in_child() -> None:
-    for lock in tuple(_held):
-        lock.release()
-
-
-os.register_at_fork(after_in_child=_release_in_child)
+def is_abandoned(path: Path) -> bool:
+    """Whether the process of this machine that wrote its words into the lock does not hold it any more."""
+    if _words(path).get("host") != node():
+        return False
+    try:
+        with FileLock(path, blocking=False, preserve_lock_file=True):
+            return True
+    except OSError:  # somebody holds it, or it cannot be known
+        return False
 
 
 def _write_words(descriptor: int) -> None:
     started = datetime.now(UTC).isoformat(timespec="seconds")
     words = json.dumps({"pid": os.getpid(), "host": node(), "started": started}).encode("ascii")
     os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, words, 0)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    os.write(descriptor, b" " + words)
 
 
-def _holder(descriptor: int) -> str:
-    """Who holds the lock, as the subject of a sentence; the words may be missing for a moment, or be anything."""
-    words: dict[str, Any] = {}
-    with suppress(OSError, CheckpointError):
-        words = parse_object(os.pread(descriptor, _WORDS_BYTES, 0), "The lock")
-    pid, host, started = (ascii(words.get(key, "?")).strip("'")[:100] for key in ("pid", "host", "started"))
-    return f"Process {pid} on {host}, since {started},"
+def _words(path: Path) -> dict[str, Any]:
+    """Who holds or held the lock; the words may be missing for a moment, or be anything."""
+    with suppress(OSError, CheckpointError), path.open("rb", buffering=0) as file:
+        file.seek(1)
+        words = file.read(_WORDS_BYTES)
+        return parse_object(words if words[:1] == b"{" else b"{" + words, "The lock")  # once it began at the first byte
+    return {}

@@ -40,7 +40,7 @@ def parse_object(data: bytes, what: str) -> dict[str, Any]:
         raise CheckpointError(f"{what} is nested deeper than {MAX_DEPTH} levels.")
     try:
         value = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
+            data.decode("utf-8"), object_pairs_hook=unique_keys, parse_constant=_refuse_constant, parse_float=_finite
         )
     except ValueError as error:
         raise CheckpointError(f"{what} is not valid JSON: {error}.") from error
@@ -55,7 +55,8 @@ def _depth(data: bytes) -> int:
     return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, in which no key may be given twice: a hook for :func:`json.loads`."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]

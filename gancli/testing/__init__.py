@@ -13,7 +13,7 @@ The same checks, with why they matter and how to mend what fails, are printed by
 from __future__ import annotations
 
 from gancli.testing.checks import Check, Checklist, ContractWarning, Result
-from gancli.testing.contract import ArchitectureContract, DatasetContract, ObjectiveContract, checklist
+from gancli.testing.contract import ArchitectureContract, DatasetContract, ExporterContract, ObjectiveContract, checklist
 
 __all__ = [
     "ArchitectureContract",
@@ -21,6 +21,7 @@ __all__ = [
     "Checklist",
     "ContractWarning",
     "DatasetContract",
+    "ExporterContract",
     "ObjectiveContract",
     "Result",
     "checklist",

@@ -9,6 +9,7 @@ from gancli.testing.chance import CHANCE
 from gancli.testing.checks import Check, Checklist, ContractWarning
 from gancli.testing.datasets import DATASET_CHECKS, DatasetSubject
 from gancli.testing.description import ANSWERS, IDENTITY, OPTIONS, PREFERENCES
+from gancli.testing.exporters import EXPORTER_CHECKS, ExporterSubject
 from gancli.testing.networks import NETWORKS
 from gancli.testing.objectives import OBJECTIVE_CHECKS, ObjectiveSubject
 from gancli.testing.play import PLAY
@@ -17,7 +18,14 @@ from gancli.testing.subject import IMAGES, ArchitectureSubject
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["ARCHITECTURE_CHECKS", "ArchitectureContract", "DatasetContract", "ObjectiveContract", "checklist"]
+__all__ = [
+    "ARCHITECTURE_CHECKS",
+    "ArchitectureContract",
+    "DatasetContract",
+    "ExporterContract",
+    "ObjectiveContract",
+    "checklist",
+]
 
 ARCHITECTURE_CHECKS: tuple[Check[ArchitectureSubject], ...] = (
     *IDENTITY,
@@ -46,6 +54,8 @@ def checklist(
         return Checklist(DATASET_CHECKS, DatasetSubject(name))
     if group == ObjectiveSubject.registry.group:
         return Checklist(OBJECTIVE_CHECKS, ObjectiveSubject(name, dict(options or {})))
+    if group == ExporterSubject.registry.group:
+        return Checklist(EXPORTER_CHECKS, ExporterSubject(name, dict(options or {})))
     return Checklist(ARCHITECTURE_CHECKS, ArchitectureSubject(name, dict(options or {}), images or IMAGES))
 
 
@@ -113,6 +123,22 @@ class DatasetContract(_Contract):
     def __init_subclass__(cls, **arguments: Any) -> None:  # noqa: ANN401  (passed on)
         super().__init_subclass__(**arguments)
         cls._take(checklist(DatasetSubject.registry.group, cls.dataset))
+
+
+class ExporterContract(_Contract):
+    """Likewise for an exporter.
+
+    Attributes:
+        exporter: what users type: the name of the entry point, or ``dist/name``.
+        options: options to test with.
+    """
+
+    exporter: ClassVar[str] = ""
+    options: ClassVar[dict[str, Any]] = {}
+
+    def __init_subclass__(cls, **arguments: Any) -> None:  # noqa: ANN401  (passed on)
+        super().__init_subclass__(**arguments)
+        cls._take(checklist(ExporterSubject.registry.group, cls.exporter, cls.options))
 
 
 def _test_of(check: Check[Any]) -> Callable[[_Contract], None]:

@@ -35,8 +35,9 @@ class Watch:
             own = [f for f in traceback.extract_stack()[:-1] if "importlib" not in f.filename]
             print("TORCH", own[-1].filename, own[-1].lineno, sep="\\t", file=sys.stderr)
 sys.meta_path.insert(0, Watch())
-from gancli.plugins.registry import ARCHITECTURES, DATASETS, OBJECTIVES
-registry = next(each for each in (ARCHITECTURES, OBJECTIVES, DATASETS) if each.group == sys.argv[2])
+from gancli.plugins.listing import KINDS
+from gancli.plugins.registry import ARCHITECTURES
+registry = next(each for each in KINDS if each.group == sys.argv[2])
 plugin = registry.load(sys.argv[1])
 if registry is ARCHITECTURES:
     from gancli.plugin import ImageSpec

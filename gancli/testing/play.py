@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import logging
 from typing import TYPE_CHECKING, Any
@@ -169,7 +168,9 @@ def _exports_to_onnx(subject: ArchitectureSubject) -> None:
 
 
 def _drawn_by_onnx(generator: nn.Module, case: Case, inputs: tuple[Tensor, ...]) -> Tensor:
-    onnxruntime = importlib.import_module("onnxruntime")  # an extra: it may be missing when types are checked
+    from gancli.models.onnx_model import import_onnxruntime
+
+    onnxruntime = import_onnxruntime()
     logging.disable(logging.WARNING)  # about packages that are not installed and not needed
     try:
         program = torch.onnx.export(generator, case.latents(2), dynamo=True, dynamic_shapes=_any_number(case), verbose=False)

@@ -1,27 +1,62 @@
 """``metrics.jsonl``: what a run measured, one JSON object per line, and the plot of it.
 
-Every row has ``kind`` (``interval``, ``epoch`` or ``alarm``), ``step``, ``epoch`` and ``images_seen``. Rows hold nothing that
-depends on the clock, so that an interrupted and resumed run writes the rows of an uninterrupted one.
+Every row has ``kind`` (``interval``, ``epoch`` or ``alarm``), ``step``, ``epochs`` and ``images_seen``. Rows hold nothing that
+depends on the clock, so that an interrupted and resumed run writes the rows of an uninterrupted one; the seconds of each row
+are in ``times.jsonl`` beside it.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any, Self
+from contextlib import contextmanager
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
 
-from gancli.storage.disk import explain, write_atomically
+from gancli.events import Alarm, EpochEnded, IntervalEnded
+from gancli.plugin import Logger
+from gancli.storage.disk import explained, write_atomically
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
-    from types import TracebackType
 
-    from gancli.errors import StorageError
+    from gancli.events import Event
 
-__all__ = ["MetricsLog", "plot_losses", "read_rows"]
+    Row = dict[str, Any]
+
+__all__ = ["MetricsLog", "distance_in", "matplotlib_defaults", "plot_losses", "read_rows", "row_of", "time_of"]
+
+NO_LOSSES = {"kind", "step", "epochs", "images_seen", "real_score", "fake_score", "augmentation"}
+"""Columns of an interval that are neither losses nor penalties."""
+
+OF_THE_MACHINE = {"storage", "logger", "plot", "preview"}
+"""Alarms that say nothing about the training, and need not come again when it is repeated."""
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
+def row_of(event: Event) -> Row | None:
+    """The row of ``metrics.jsonl`` that an event is, if it is one."""
+    values: Row
+    match event:
+        case IntervalEnded():
+            kind, values = "interval", dict(event.metrics)
+        case EpochEnded():
+            kind, values = "epoch", {**event.metrics, **event.evaluation}
+        case Alarm() if event.name not in OF_THE_MACHINE:
+            kind, values = "alarm", {"alarm": event.name, "message": event.message}
+        case _:
+            return None
+    return {"kind": kind, "step": event.step, "epochs": event.epochs_done, "images_seen": event.images_seen, **values}
+
+
+def time_of(event: Event) -> Row | None:
+    """The row of ``times.jsonl``: when a step was reached, in seconds of training."""
+    if isinstance(event, IntervalEnded | EpochEnded):
+        return {"step": event.step, "elapsed_seconds": round(event.elapsed_seconds, 3)}
+    return None
+
+
+def read_rows(path: Path) -> list[Row]:
     """All complete rows; a last line that a kill cut off is left out."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -36,77 +71,96 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-class MetricsLog:
-    """Appends rows, each flushed as it is written.
+class MetricsLog(Logger):
+    """Appends rows, each flushed as it is written. Unlike other loggers it ends the training if it cannot.
 
     Args:
         path: the file.
-        after_step: rows of later steps are dropped first: they were written after the checkpoint that is gone on from.
+        after_step: rows of later steps are dropped first: they were written after the checkpoint that is resumed.
+        row: of an event, or None.
 
     Raises:
         StorageError: it cannot be written.
     """
 
-    def __init__(self, path: Path, after_step: int = 0) -> None:
-        self._path = path
-        try:
-            kept = [row for row in read_rows(path) if row["step"] <= after_step]
-            write_atomically(path, "".join(_line(row) for row in kept).encode())
-            self._file = path.open("a", encoding="utf-8")
-        except OSError as error:
-            raise explain(error, path) from error
+    api = 2
+    summary = "metrics.jsonl in the run directory"
 
-    def append(self, row: dict[str, Any]) -> None:
-        """Write one row."""
-        try:
-            self._file.write(_line(row))
-            self._file.flush()
-        except OSError as error:
-            raise self._failed(error) from error
+    def __init__(self, path: Path, after_step: int = 0, row: Callable[[Event], Row | None] = row_of) -> None:
+        self._path, self._row = path, row
+        with explained(path):
+            kept = [old for old in read_rows(path) if old["step"] <= after_step]
+            write_atomically(path, "".join(f"{json.dumps(old)}\n" for old in kept).encode())
+            self._file = path.open("a", encoding="utf-8", newline="\n")
+
+    def log(self, event: Event) -> None:
+        """Write the row of ``event``, if it has one."""
+        if row := self._row(event):
+            with explained(self._path):
+                self._file.write(f"{json.dumps(row)}\n")
+                self._file.flush()
 
     def sync(self) -> None:
         """Make the rows so far survive a power cut."""
-        try:
+        with explained(self._path):
             os.fsync(self._file.fileno())
-        except OSError as error:
-            raise self._failed(error) from error
 
-    def _failed(self, error: OSError) -> StorageError:
-        return explain(error, self._path)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
 
-def _line(row: dict[str, Any]) -> str:
-    return json.dumps(row) + "\n"
+def distance_in(row: Row) -> str:
+    """Name of the distance that a row holds, such as ``fd_mnist``; empty if it holds none."""
+    return next((name for name in row if name.startswith("fd_")), "")
 
 
-def plot_losses(rows: list[dict[str, Any]], target: Path) -> None:
-    """Both losses and both scores over the epochs, as PNG."""
-    from io import BytesIO
-
-    from matplotlib.figure import Figure
-
-    intervals = [row for row in rows if row["kind"] == "interval"]
-    figure = Figure(figsize=(8, 4.5), dpi=100, layout="constrained")
-    losses, scores = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
-    epochs = [row["epochs"] for row in intervals]
-    for axes, key, label in (
-        (losses, "d_loss", "discriminator"),
-        (losses, "g_loss", "generator"),
-        (scores, "real_score", "D(x)"),
-        (scores, "fake_score", "D(G(z))"),
-    ):
-        axes.plot(epochs, [row[key] for row in intervals], label=label, linewidth=1)
-    losses.set_ylabel("loss")
-    scores.set(ylabel="score", xlabel="epoch", ylim=(0, 1))
-    for axes in (losses, scores):
-        axes.legend(loc="upper right")
-        axes.grid(alpha=0.3)
+def plot_losses(rows: Sequence[Row], target: Path) -> None:
+    """Losses, scores of D and the distance to the data over the epochs, as far as they were measured, as PNG."""
     buffer = BytesIO()
-    figure.savefig(buffer, format="png")
+    with matplotlib_defaults():
+        from matplotlib.figure import Figure
+
+        intervals = [row for row in rows if row["kind"] == "interval"]
+        evaluated = [row for row in rows if row["kind"] == "epoch" and distance_in(row)]
+        names = list(dict.fromkeys(name for row in intervals for name in row if name not in NO_LOSSES))
+        figure = Figure(figsize=(8, 6), dpi=100, layout="constrained")
+        losses, scores, distances = figure.subplots(3, 1, sharex=True, height_ratios=(3, 2, 3))
+        titles = {"d_loss": "discriminator", "g_loss": "generator", "real_score": "s(D(x))", "fake_score": "s(D(G(z)))"}
+        for axes, drawn in ((losses, names), (scores, ["real_score", "fake_score", "augmentation"])):
+            for name in drawn:
+                points = [(row["epochs"], row[name]) for row in intervals if name in row]
+                if points:
+                    axes.plot(*zip(*points, strict=True), label=titles.get(name, name.replace("_", " ")), linewidth=1)
+        if evaluated:
+            name = distance_in(evaluated[-1])
+            points = [(row["epochs"], row[name]) for row in evaluated if name in row]
+            distances.plot(*zip(*points, strict=True), "o-", color="C2", markersize=3, label=name)
+            if min(value for _, value in points) > 0:
+                distances.set_yscale("log")
+        losses.set_ylabel("loss")
+        scores.set(ylabel="score", ylim=(0, 1))
+        distances.set(ylabel="distance to the data", xlabel="epoch")
+        for axes in (losses, scores, distances):
+            axes.grid(alpha=0.3)
+            if axes.lines:
+                axes.legend(loc="upper right")
+        figure.savefig(buffer, format="png")
     write_atomically(target, buffer.getvalue())
+
+
+@contextmanager
+def matplotlib_defaults() -> Iterator[None]:
+    """Within the block matplotlib has its own defaults, whatever a notebook's backend or the user's settings are.
+
+    The backend of ``MPLBACKEND`` is looked up when matplotlib is imported, and may be of another environment.
+    """
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib as mpl
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        yield

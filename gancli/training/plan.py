@@ -1,4 +1,4 @@
-"""How long a run is, and which share of it is done."""
+"""How long a run is, and which fraction of it is done."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 __all__ = ["Plan"]
 
 EXTENSION_RAMP = 0.1
+
+SHORTEST_EPOCH = 0.1
+"""A last epoch that would be shorter than this part of one is counted to the epoch before."""
 
 SHORT_EPOCH_STEPS = 100
 """What is done at the end of an epoch unless told otherwise is done at most once in so many steps: an epoch of a small data
@@ -43,8 +46,15 @@ class Plan:
 
     @property
     def epochs(self) -> int | None:
-        """Epochs that are begun in the whole run, or None if only the clock knows."""
-        return None if self.total_steps is None else math.ceil(self.total_steps / self.steps_per_epoch)
+        """Epochs that are begun in the whole run, or None if only the clock knows.
+
+        >>> Plan(468, 469).epochs, Plan(468, 700).epochs, Plan(468, 3).epochs
+        (1, 2, 1)
+        """
+        if self.total_steps is None:
+            return None
+        whole, rest = divmod(self.total_steps, self.steps_per_epoch)
+        return max(1, whole + (rest >= SHORTEST_EPOCH * self.steps_per_epoch and rest > 0))
 
     def fraction(self, step: int, elapsed_seconds: float) -> float:
         """Share of the run that is done, in [0, 1]."""
@@ -71,7 +81,7 @@ class Plan:
 
     def epoch(self, step: int) -> int:
         """Number, from 1, of the epoch to which the last of ``step`` steps belongs."""
-        return max(1, math.ceil(step / self.steps_per_epoch))
+        return max(1, min(math.ceil(step / self.steps_per_epoch), self.epochs or step))
 
     def ends_epoch_past(self, step: int, every: float) -> bool:
         """Whether an epoch ends here that took the steps past a multiple of ``every``, or the last one.
@@ -83,4 +93,6 @@ class Plan:
 
     def ends_epoch(self, step: int) -> bool:
         """Whether ``step`` steps are a whole number of epochs, or as many of the last as the plan leaves of it."""
-        return step % self.steps_per_epoch == 0 or step == self.total_steps
+        if self.total_steps is None or step >= self.total_steps:
+            return step % self.steps_per_epoch == 0 or step == self.total_steps
+        return step % self.steps_per_epoch == 0 and step // self.steps_per_epoch != self.epochs

@@ -1,4 +1,4 @@
-"""``run.json``: what a run is, how far it is and how it ended, for people and for other commands."""
+"""What a run is, how far it is and how it ended: as the first and the last event, and as ``run.json`` for other commands."""
 
 from __future__ import annotations
 
@@ -9,31 +9,100 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from gancli.config.resolve import flatten
 from gancli.errors import GancliError
+from gancli.events import RunEnded, RunStarted
+from gancli.text import distance
 from gancli.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from gancli.runs import RunDirectory
     from gancli.training.setup import Game
 
-__all__ = ["Record"]
+__all__ = ["Record", "run_ended", "run_started"]
+
+
+def run_started(game: Game, run: RunDirectory, notes: tuple[str, ...] = ()) -> RunStarted:
+    """What is about to be trained."""
+    count, world = len(game.data.images.images), game.runtime.processes.world
+    return RunStarted(
+        run=run.path,
+        dataset=f"{count:,} images {game.image}, {game.data.source}",
+        arch=game.arch.name,
+        parameters=game.parameters(),
+        device=f"{world} x {game.runtime.device.type}" if world > 1 else str(game.runtime.device),
+        precision=game.runtime.precision,
+        step=game.state.step,
+        epochs=game.plan.epochs,
+        total_steps=game.plan.total_steps,
+        notes=(*game.notes, *notes),
+        elapsed_seconds=game.state.elapsed_seconds,
+        settings=flatten(game.config),
+        probabilities=game.objective.probabilities,
+    )
+
+
+def run_ended(
+    game: Game, run: RunDirectory, signal: int, preview: Path | None = None, *, from_step: int = 0, warning: str = ""
+) -> RunEnded:
+    """How it ended: at the end of its plan, or by a signal."""
+    state = game.state
+    return RunEnded(
+        run=run.path,
+        status="stopped" if signal else "done",
+        step=state.step,
+        epochs=state.step / game.plan.steps_per_epoch,
+        elapsed_seconds=state.elapsed_seconds,
+        checkpoint=run.checkpoints / f"step-{state.step:09d}",
+        preview=preview,
+        arch=game.config.arch.name,
+        best="" if state.best is None else f"step {state.best.step:,}, {state.best.figure} {distance(state.best.value)}",
+        signal=signal,
+        from_step=from_step,
+        warning=warning,
+    )
 
 
 class Record:
     """Keeps the ``run.json`` of one run.
 
     Args:
-        run: whose.
-        game: what is played.
+        run: its directory.
+        game: the training.
         argv: the command line that started this session.
     """
 
     def __init__(self, run: RunDirectory, game: Game, argv: Sequence[str]) -> None:
-        self._run = run
-        self._game = game
-        self._start = self._at_start(argv)
+        self._run, self._game = run, game
+        facts = game.facts()
+        before = run.info() if run.info_path.exists() else {}
+        this = {"started": _now(), "argv": list(argv), "from_step": game.state.step}
+        self._start = {
+            "name": run.name,
+            "status": "running",
+            "started": before.get("started", this["started"]),
+            "ended": None,
+            "argv": before.get("argv", this["argv"]),
+            "sessions": [*before.get("sessions", []), this],
+            "gancli": __version__,
+            "torch": str(torch.__version__),
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "arch": facts.arch.model_dump(mode="json"),
+            "objective": game.config.objective.name,
+            "dataset": facts.dataset.model_dump(mode="json"),
+            "changes": [change.model_dump(mode="json") for change in facts.changes],
+            "parameters": game.parameters(),
+            "device": str(game.runtime.device),
+            "precision": game.runtime.precision,
+            "compiled": not game.uncompiled,
+            "uncompiled": game.uncompiled or None,
+            "threads": torch.get_num_threads(),
+            "processes": game.runtime.processes.world,
+        }
 
     def write(self, **changes: Any) -> None:  # noqa: ANN401  (JSON)
         """Write it down as things are now, with these changes.
@@ -41,7 +110,15 @@ class Record:
         Raises:
             StorageError: it cannot be written.
         """
-        self._run.write_info({**self._start, **self._progress(), **changes})
+        state = self._game.state
+        progress = {
+            "step": state.step,
+            "epochs": round(state.step / self._game.plan.steps_per_epoch, 3),
+            "images_seen": state.images_seen,
+            "elapsed_seconds": round(state.elapsed_seconds, 3),
+            "best": state.counters()["best"],
+        }
+        self._run.write_info({**self._start, **progress, **changes})
 
     def end(self, status: str, **more: Any) -> None:  # noqa: ANN401  (JSON)
         """Write down how the session ended."""
@@ -58,43 +135,6 @@ class Record:
             except GancliError as second:
                 error.add_note(f"run.json could not be updated: {second}")
             raise
-
-    def _at_start(self, argv: Sequence[str]) -> dict[str, Any]:
-        game, facts = self._game, self._game.facts()
-        before = self._run.info() if self._run.info_path.exists() else {}
-        this = {"started": _now(), "argv": list(argv), "from_step": game.state.step}
-        return {
-            "name": self._run.name,
-            "status": "running",
-            **self._progress(),
-            "started": before.get("started", this["started"]),
-            "ended": None,
-            "argv": before.get("argv", this["argv"]),
-            "sessions": [*before.get("sessions", []), this],
-            "gancli": __version__,
-            "torch": str(torch.__version__),
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "arch": facts["arch"],
-            "dataset": facts["dataset"],
-            "parameters": game.parameters(),
-            "device": str(game.runtime.device),
-            "precision": game.runtime.precision,
-            "compiled": not game.uncompiled,
-            "uncompiled": game.uncompiled or None,
-            "threads": torch.get_num_threads(),
-            "processes": game.runtime.processes.world,
-        }
-
-    def _progress(self) -> Mapping[str, Any]:
-        state, plan = self._game.state, self._game.plan
-        return {
-            "step": state.step,
-            "epochs": round(state.step / plan.steps_per_epoch, 3),
-            "images_seen": state.images_seen,
-            "elapsed_seconds": round(state.elapsed_seconds, 3),
-            "best": state.counters()["best"],
-        }
 
 
 def _now() -> str:

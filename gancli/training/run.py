@@ -6,23 +6,27 @@ Nothing is written before everything that can be checked was checked.
 from __future__ import annotations
 
 import json
-import shlex
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
+from packaging.utils import canonicalize_name
+
+from gancli.checkpoint.provenance import Change, Provenance
 from gancli.checkpoint.store import CheckpointStore
-from gancli.config.resolve import flatten, resolve
+from gancli.config.resolve import flatten, refuse_changes, resolve
 from gancli.config.schema import LENGTHS, RunConfig
 from gancli.data.paths import count
-from gancli.errors import CheckpointError, ConfigError, RunError, StorageError
-from gancli.plugins.distributions import canonical
+from gancli.data.source import located
+from gancli.errors import CheckpointError, ConfigError, DatasetError, RunError, StorageError
+from gancli.events import Preparing
 from gancli.runs import RunDirectory, create_run, refuse_missing_architecture, refuse_name
 from gancli.runtime.processes import ALONE
 from gancli.storage.disk import write_atomically
 from gancli.storage.lock import RunLock
-from gancli.training.events import Preparing
+from gancli.text import shell
 from gancli.training.session import Session
 from gancli.training.setup import advice
 from gancli.training.snapshot import unpack
@@ -32,16 +36,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gancli.checkpoint.loading import Checkpoint
-    from gancli.data.watch import Watch
+    from gancli.data import Watch
+    from gancli.events import Event, RunEnded
     from gancli.runtime.processes import Processes
-    from gancli.training.events import Event, RunEnded
     from gancli.training.plan import Plan
     from gancli.training.setup import Game
 
 __all__ = ["resume", "stored_config", "train"]
-
-_FREE_KEYS = (*LENGTHS, "train.accumulate", "runtime.", "checkpoint.", "log.")
-"""Keys, or beginnings of keys, that a resumed run may change; into how many shares a batch is divided is looked at apart."""
 
 _EXACT_SHARES = 2
 """Two shares add up to the same bits whoever adds them; more than two, in another order, do not."""
@@ -72,7 +73,7 @@ def train(
         config: the whole configuration, see :func:`gancli.config.resolve.resolve`.
         runs_dir: where run directories live; made if it is missing.
         name: name of the new run directory; by default time, data set and architecture.
-        observe: is told what happens, see :mod:`gancli.training.events`.
+        observe: is told what happens, see :mod:`gancli.events`.
         stop: asked after every step; when it returns a signal's number, the run is saved and ends.
         argv: the command line, for the record.
         processes: all that take part; the others call :func:`gancli.training.worker.follow`.
@@ -85,18 +86,21 @@ def train(
     """
     if name is not None:
         refuse_name(runs_dir, name)
-    game = set_up_together(config, processes, _told(observe))
+    game = set_up_together(located(config), processes, _told(observe))
     run = create_run(runs_dir, name, game.data.name, game.arch.name.rpartition(":")[2])
-    with RunLock(run.lock_path):
-        session = Session(game, run, observe, stop, notes=advice(game))
-        try:
+    prepared = False
+    try:
+        with RunLock(run.lock_path):
+            session = Session(game, run, observe, stop, notes=advice(game))
             session.prepare()
             write_atomically(run.config_path, _document(game.config))
-        except StorageError:
+            prepared = True
+            hand_out(game, run)
+            return session.play(argv)
+    except StorageError:
+        if not prepared:
             shutil.rmtree(run.path, ignore_errors=True)  # nothing has happened in it yet
-            raise
-        hand_out(game, run)
-        return session.play(argv)
+        raise
 
 
 def resume(
@@ -104,18 +108,20 @@ def resume(
     *,
     changes: Mapping[str, object] | None = None,
     from_step: int | None = None,
+    allow_changes: bool = False,
     observe: Callable[[Event], None] = _ignore,
     stop: Callable[[], int] = _never,
     argv: Sequence[str] = (),
     processes: Processes = ALONE,
 ) -> RunEnded:
-    """Go on with a run from its newest checkpoint, as if it had never stopped.
+    """Resume a run from its newest checkpoint, as if it had never stopped.
 
     Args:
         run: its directory.
         changes: dotted keys with new values. The length, ``runtime``, ``checkpoint`` and ``log`` may change; what would
             make it another model may not.
-        from_step: go on from this checkpoint instead, and discard the later ones.
+        from_step: resume from this checkpoint instead, and discard the later ones.
+        allow_changes: the learning rates and the batch size may change too; ``run.json`` and the checkpoints record it.
         observe: see :func:`train`.
         stop: see :func:`train`.
         argv: the command line, for the record.
@@ -127,15 +133,21 @@ def resume(
         RunError: there is no checkpoint to go on from.
         CheckpointError: the newest one is corrupt, or belongs to another model or data set.
     """
-    config = _changed(stored_config(run), changes or {})
+    config = _changed(stored_config(run), changes or {}, allowed=allow_changes)
     with RunLock(run.lock_path):
         store = CheckpointStore(run.checkpoints)
         checkpoint = _load_or_explain(store, run, from_step)
         facts = _complete_facts(checkpoint)
-        _refuse_other_training(facts["config"], flatten(config))
+        allowed = allow_changes or _announced(run, checkpoint.step)
+        changed = _changes(facts, config, checkpoint, allowed=allowed)
         divided_anew = _divisions(facts, config, processes, checkpoint.step)
-        game = set_up_together(config, processes, _told(observe))
-        game = replace(game, plan=_continued(game.plan, facts["plan"], checkpoint.step), divided_anew=divided_anew)
+        try:
+            game = set_up_together(config, processes, _told(observe))
+        except DatasetError as error:
+            remedy = f"{error.remedy} If the images were moved, name their new place with --dataset."
+            raise DatasetError(error.problem, remedy) from error
+        plan = _continued(game.plan, facts, config, changed, checkpoint.step)
+        game = replace(game, plan=plan, divided_anew=divided_anew, changes=changed)
         _refuse_other_data(facts, game)
         _refuse_other_frozen(facts, game)
         unpack(checkpoint, game.state)
@@ -179,50 +191,44 @@ def _load_or_explain(store: CheckpointStore, run: RunDirectory, step: int | None
         if intact is None:
             remedy = "No checkpoint of this run is intact: start a new one with -c and its config.json."
             raise CheckpointError(error.problem, remedy) from error
-        command = f"gancli train --resume {shlex.quote(str(run.path))} --from-step {intact}"
+        command = shell("gancli", "train", "--resume", run.path, "--from-step", intact)
         raise CheckpointError(error.problem, f"Step {intact} is intact; go on from it with: {command}") from error
 
 
-def _changed(stored: RunConfig, changes: Mapping[str, object]) -> RunConfig:
+def _changed(stored: RunConfig, changes: Mapping[str, object], *, allowed: bool) -> RunConfig:
     """The stored configuration with the changes, if they leave it the same model."""
     old = flatten(stored)
-    asked = resolve(flags={**_set_keys(old, changes), **changes}, environment={}).config
-    _refuse_other_training(old, flatten(asked))
+    asked = located(resolve(flags={**_set_keys(old, changes), **changes}, environment={}).config)
+    refuse_changes(old, flatten(asked), allowed=allowed)
     return asked
 
 
-def _complete_facts(checkpoint: Checkpoint) -> Mapping[str, Any]:
+def _complete_facts(checkpoint: Checkpoint) -> Provenance:
     """What the checkpoint says about its training, if it says all that resuming needs."""
-    facts = checkpoint.manifest.facts
-    missing = [name for name in ("arch", "config", "dataset", "environment", "plan") if not isinstance(facts.get(name), dict)]
-    if missing:
+    facts = Provenance.parse(checkpoint.manifest.facts, checkpoint.path)
+    missing = [name for name in ("config", "environment", "plan") if not getattr(facts, name)]
+    if missing or not facts.dataset.fingerprint:
         raise CheckpointError(
-            f"The checkpoint '{checkpoint.path}' does not say its {' and '.join(missing)}.",
-            "It was written by another version of gancli or by something else: it can be sampled, but not gone on from.",
+            f"The checkpoint '{checkpoint.path}' does not say its {' and '.join(missing or ['data set'])}.",
+            "It was written by another version of gancli or by something else: it can be sampled but not resumed.",
         )
     return facts
 
 
-def _refuse_other_training(old: Mapping[str, object], new: Mapping[str, object]) -> None:
-    """Compare all that a resumed run may not change; ``old`` is what the run, or its checkpoint, was made with.
-
-    A setting that is not in ``old`` is younger than the run, which behaved as its default says.
-    """
-    then = {**flatten(RunConfig()), **old}
-    refused = [key for key in new if key in then and new[key] != then[key] and not key.startswith(_FREE_KEYS)]
-    if refused:
-        listed = "; ".join(f"{key}: stored {json.dumps(then.get(key))}, asked {json.dumps(new[key])}" for key in refused)
-        raise ConfigError(
-            f"That would be another training ({listed}).",
-            "Leave these as they are, or start a new run with -c and the run's config.json.",
-        )
+def _changes(facts: Provenance, config: RunConfig, checkpoint: Checkpoint, *, allowed: bool) -> tuple[Change, ...]:
+    """What was changed in the middle of the run so far: one record per setting, with the step from which it holds."""
+    old, new = facts.config, flatten(config)
+    keys = refuse_changes(old, new, allowed=allowed)
+    step, seen = checkpoint.step, checkpoint.manifest.images_seen
+    now = [Change(step=step, images_seen=seen, key=key, before=old.get(key), now=new[key]) for key in keys]
+    return (*facts.changes, *now)
 
 
-def _divisions(facts: Mapping[str, Any], config: RunConfig, processes: Processes, step: int) -> tuple[str, ...]:
+def _divisions(facts: Provenance, config: RunConfig, processes: Processes, step: int) -> tuple[str, ...]:
     """Where the batches were divided anew so far, this time included; the same bits, as far as there are two shares."""
-    before = facts["environment"].get("processes", 1), facts["config"].get("train.accumulate", 1)
+    before = cast("int", facts.environment.get("processes", 1)), cast("int", facts.config.get("train.accumulate", 1))
     now = processes.world, config.train.accumulate
-    earlier = tuple(facts.get("divided_anew", ()))
+    earlier = facts.divided_anew
     if before == now or before[0] * before[1] == now[0] * now[1] == _EXACT_SHARES:
         return earlier
     then, today = (
@@ -239,10 +245,34 @@ def _divisions(facts: Mapping[str, Any], config: RunConfig, processes: Processes
     return (*earlier, f"from step {step} on {today}, not {then}")
 
 
-def _continued(plan: Plan, stored: Mapping[str, Any], step: int) -> Plan:
-    """The plan of a resumed run: made longer (or shorter) now, or when it was, or never."""
-    longer = stored["total_steps"] != plan.total_steps
-    return replace(plan, extended_at=step if longer else int(stored["extended_at"]))
+def _announced(run: RunDirectory, step: int) -> bool:
+    """Whether a resume that was killed before its first checkpoint had begun to train with changed settings."""
+    changes = run.info().get("changes") if run.info_path.is_file() else None
+    return isinstance(changes, list) and any(change.get("step") == step for change in changes)
+
+
+def _continued(
+    plan: Plan,
+    facts: Provenance,
+    config: RunConfig,
+    changed: Sequence[Change],
+    step: int,
+) -> Plan:
+    """The plan of a resumed run: made longer (or shorter) now, or when it was, or never.
+
+    With another batch size since step s, the steps after s are as many as the rest of the images needs.
+    """
+    stored = facts.plan
+    batch_sizes = [change for change in changed if change.key == "train.batch_size"]
+    if batch_sizes and plan.total_steps is not None:
+        since, size = batch_sizes[-1], config.train.batch_size
+        images = config.train.images or (config.train.epochs or 0) * plan.steps_per_epoch * size
+        rest = math.ceil(max(0, images - since.images_seen) / size)
+        plan = replace(plan, total_steps=since.step + rest)
+    now = len(batch_sizes) > len([change for change in facts.changes if change.key == "train.batch_size"])
+    if stored is None or (stored.total_steps != plan.total_steps and not now):
+        return replace(plan, extended_at=step)
+    return replace(plan, extended_at=stored.extended_at)
 
 
 def _set_keys(old: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
@@ -251,8 +281,8 @@ def _set_keys(old: Mapping[str, object], changes: Mapping[str, object]) -> dict[
     return {key: value for key, value in old.items() if not (new_length and key in LENGTHS)}
 
 
-def _refuse_other_data(facts: Mapping[str, Any], game: Game) -> None:
-    stored = facts["dataset"]["fingerprint"]
+def _refuse_other_data(facts: Provenance, game: Game) -> None:
+    stored = facts.dataset.fingerprint or ""
     if stored != game.data.fingerprint:
         raise ConfigError(
             f"The data set '{game.data.name}' is not the one that this run was trained on "
@@ -261,8 +291,8 @@ def _refuse_other_data(facts: Mapping[str, Any], game: Game) -> None:
         )
 
 
-def _refuse_other_frozen(facts: Mapping[str, Any], game: Game) -> None:
-    stored, now = facts.get("frozen", {}), game.frozen_digests()
+def _refuse_other_frozen(facts: Provenance, game: Game) -> None:
+    stored, now = facts.frozen, game.frozen_digests()
     if stored != now:
         name = next(iter(stored.items() ^ now.items()))[0]
         raise ConfigError(
@@ -271,13 +301,17 @@ def _refuse_other_frozen(facts: Mapping[str, Any], game: Game) -> None:
         )
 
 
-def _drift(facts: Mapping[str, Any], game: Game) -> tuple[str, ...]:
+def _drift(facts: Provenance, game: Game) -> tuple[str, ...]:
     """Sentences about what is not as it was, and so may change the last bits."""
-    then = {"compiled": False, **facts["environment"]}
+    then = {"compiled": False, **facts.environment}
     now = {key: value for key, value in game.environment().items() if key != "processes"}
     changed = [f"{key} was {then.get(key)!r}, is {now[key]!r}" for key in now if then.get(key) != now[key]]
-    changed += game.divided_anew[len(facts.get("divided_anew", ())) :]
-    arch = facts["arch"]
-    if arch["version"] != game.arch.version:
-        changed.append(f"{canonical(arch['distribution'])} was {arch['version']}, is {game.arch.version}")
-    return (f"The result may differ in its last bits: {'; '.join(changed)}.",) if changed else ()
+    changed += game.divided_anew[len(facts.divided_anew) :]
+    arch = facts.arch
+    if arch.version != game.arch.version:
+        changed.append(f"{canonicalize_name(arch.distribution)} was {arch.version}, is {game.arch.version}")
+    notes = tuple(
+        f"From step {change.step:,} on {change.key} is {change.now}, not {change.before}; the run records it."
+        for change in game.changes[len(facts.changes) :]
+    )
+    return (*notes, f"The result may differ in its last bits: {'; '.join(changed)}.") if changed else notes

@@ -6,9 +6,7 @@ device is asked for. What is compared is the SHA-256 of the whole state and ever
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -20,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gancli.checkpoint.store import CheckpointStore
-from gancli.data.idx import header
+from gancli.data.arrays import header
 from gancli.errors import CheckpointError, GancliError
 from gancli.runs import RunDirectory
 
@@ -136,8 +134,9 @@ def _train_with_kills(
             while process.poll() is None and (store.latest() or 0) < wanted and time.monotonic() < deadline:
                 time.sleep(0.002)
             time.sleep(clock.uniform(0, 0.05))
-            os.kill(process.pid, signal.SIGKILL)
-        if process.returncode == -signal.SIGKILL:
+            alive = process.poll() is None
+            process.kill()
+        if alive:
             steps.append(store.latest() or 0)
             tell(f"killed after step {steps[-1]} was saved")
     return steps

@@ -1,60 +1,80 @@
-"""One process's share of a run, that of process 0: play the game, and write down what happens.
+"""Process 0's part of a training: take the steps, and tell everybody who watches what happens.
 
-Order of things that a reader may rely on: rows of metrics are durable before the checkpoint that covers them; a checkpoint
-is announced only after it is durable; a signal is asked about between steps, never acted on inside one.
+Whatever happens is an event (:mod:`gancli.events`), emitted once and passed to ``log.txt``, ``metrics.jsonl``, the loggers and
+the observer. Order of things that a reader may rely on: rows of metrics are durable before the checkpoint that covers them; a
+checkpoint is announced only after it is durable; signals are acted on between steps, never inside one.
 """
 
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack, closing, contextmanager
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, NamedTuple
 
 from gancli import images
 from gancli.checkpoint.store import CheckpointStore
+from gancli.config.resolve import load_loggers
 from gancli.errors import DivergedError
-from gancli.runs import mark_latest
-from gancli.storage.disk import explain, explained, remove_leftovers, write_atomically
-from gancli.training.alarms import signs_of_trouble
-from gancli.training.events import (
+from gancli.events import (
     Alarm,
     CheckpointSaved,
     EpochEnded,
     Event,
+    IntervalEnded,
+    Preparing,
     PreviewWritten,
     Progress,
+    RunEnded,
 )
+from gancli.runs import mark_latest
+from gancli.storage.disk import explained, remove_leftovers, write_atomically
+from gancli.text import distance
+from gancli.training.alarms import COLLAPSED, EARLIEST_STEP, signs_of_trouble
+from gancli.training.background import Background
 from gancli.training.lines import Log
-from gancli.training.metrics import MetricsLog, plot_losses, read_rows
-from gancli.training.monitoring import Spectator
+from gancli.training.metrics import MetricsLog, plot_losses, read_rows, time_of
+from gancli.training.monitoring import Monitor
 from gancli.training.plan import SHORT_EPOCH_STEPS
-from gancli.training.record import Record
+from gancli.training.record import Record, run_ended, run_started
 from gancli.training.snapshot import pack
-from gancli.training.summary import run_ended, run_started
 from gancli.training.worker import play_on
 from gancli.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from torch import Tensor
-
     from gancli.runs import RunDirectory
-    from gancli.training.events import RunEnded
     from gancli.training.setup import Game
 
 __all__ = ["Session"]
 
-PLOT_SHARE = 0.02
-"""Largest share of the time that is spent on plots while training."""
+PLOT_FRACTION = 0.02
+"""Largest fraction of the time that is spent on plots while training."""
 
 PATIENCE_SECONDS = 1.0
 """Nobody waits longer than this, and one step, for a sign of life between two rows of metrics."""
 
+PREVIEW_SECONDS, PREVIEW_FRACTION = 15.0, 0.1
+"""A preview is due when the last is 15 seconds old, and a tenth of the training time: a film shows the beginning."""
+
+FIRST_PREVIEW = 10
+
+
+class Means(NamedTuple):
+    """The first six attributes that :class:`IntervalEnded` and :class:`EpochEnded` have in common."""
+
+    step: int
+    epochs_done: float
+    images_seen: int
+    metrics: dict[str, float]
+    images_per_second: float
+    elapsed_seconds: float
+
 
 class Session:
-    """Process 0's share of a run: plays the game, and writes down what happens."""
+    """One session of a run, from the start or a checkpoint to the end of the plan or a signal."""
 
     def __init__(
         self,
@@ -64,22 +84,23 @@ class Session:
         stop: Callable[[], int],
         notes: tuple[str, ...] = (),
     ) -> None:
-        self.game = game
-        self.run = run
+        self.game, self.run, self.notes = game, run, notes
         self.store = CheckpointStore(run.checkpoints)
-        self.notes = notes
+        self.monitor = Monitor(game)
         self.stop = stop
         self.saved_step: int | None = None
         self.preview: Path | None = None
+        self._evaluation: dict[str, float] = {}
+        self._failed_by_products: set[str] = set()
         self._observe = observe
         self._clock = time.monotonic
-        self._next_plot = self._clock()
+        now, state = self._clock(), game.state
+        self._from_step = state.step
+        self._resumed_at = game.plan.fraction(state.step, state.elapsed_seconds), state.elapsed_seconds
+        self._started = now - state.elapsed_seconds
+        self._previewed = self._next_plot = now
         self._shown = float("-inf")
-        begun = game.state.elapsed_seconds
-        self._begun = game.plan.fraction(game.state.step, begun), begun
-        self._started = self._clock() - game.state.elapsed_seconds
-        self._rates = {"interval": (self._clock(), game.state.images_seen), "epoch": (self._clock(), game.state.images_seen)}
-        self.spectator = Spectator(game)
+        self._rates = {"interval": (now, state.images_seen), "epoch": (now, state.images_seen)}
 
     def prepare(self) -> None:
         """Find out before the first step what would make the first save fail; remove what a killed process left.
@@ -91,97 +112,161 @@ class Session:
             with explained(directory):
                 directory.mkdir(exist_ok=True)  # an archive or a version control may have dropped an empty one
                 remove_leftovers(directory)
-        self.store.prepare(self._checkpoint_bytes())
-
-    def play(self, argv: Sequence[str]) -> RunEnded:
-        """Play to the end of the plan, or until somebody asks to stop."""
-        self.record = Record(self.run, self.game, argv)
-        self.record.write()
-        rows = MetricsLog(self.run.metrics_path, self.game.state.step)
-        with self._log_file() as log, rows as self.metrics, self.record.of_failure():
-            self._log = Log(log)
-            self._say(run_started(self.game, self.run, self.notes))
-            signal_number = 0
-            while not signal_number and not self.game.is_over:
-                self._one_step()
-                signal_number = play_on(self.game, self.stop())
-            status = "stopped" if signal_number else "done"
-            self._finish(status)
-            self.record.end(status)
-            self.game.runtime.processes.agree(0, 0.0)
-            ended = run_ended(self.game, self.run, signal_number, self.preview)
-            self._say(ended)
-        return ended
-
-    def _checkpoint_bytes(self) -> int:
-        """About the size of one checkpoint: every network, and two moments for each network's parameters."""
         networks = [network.state_dict().values() for network in self.game.state.stored_networks().values()]
         weights = sum(int(tensor.nbytes) for tensors in networks for tensor in tensors)
-        return weights + 2 * 4 * sum(self.game.parameters().values())
+        self.store.prepare(weights + 2 * 4 * sum(self.game.parameters().values()))  # Adam has two moments
 
-    def _one_step(self) -> None:
-        game, state, plan = self.game, self.game.state, self.game.plan
+    def play(self, argv: Sequence[str]) -> RunEnded:
+        """Train to the end of the plan, or until a signal asks to stop."""
+        game, state, run = self.game, self.game.state, self.run
+        self.record = Record(run, game, argv)
+        self.record.write()
+        with ExitStack() as stack:
+            with explained(run.log_path):
+                self._log = Log(stack.enter_context(run.log_path.open("a", encoding="utf-8")))
+            self.metrics = stack.enter_context(closing(MetricsLog(run.metrics_path, state.step)))
+            rows = read_rows(run.metrics_path)  # of a resumed run: the next alarm depends on what was measured before
+            self._diversity = next((row["diversity"] for row in reversed(rows) if "diversity" in row), None)
+            self.times = stack.enter_context(closing(MetricsLog(run.times_path, state.step, time_of)))
+            self._loggers = [Background(name, logger) for name, logger in load_loggers(game.config).items()]
+            for logger in self._loggers:
+                stack.callback(logger.close)
+            stack.enter_context(self.record.of_failure())
+            self._emit(run_started(game, run, self.notes))
+            if not state.step:
+                self._write_preview()
+            signal = 0
+            while not signal and not game.is_over:
+                self._step()
+                signal = play_on(game, self.stop())
+            warning = self._finish(done=not signal)
+            self.record.end("stopped" if signal else "done")
+            game.runtime.processes.agree(0, 0.0)
+            ended = run_ended(game, run, signal, self.preview, from_step=self._from_step, warning=warning)
+            for logger in self._loggers:
+                logger(ended)
+                logger.close()
+            self._emit(ended)
+        return ended
+
+    def _emit(self, event: Event) -> None:
+        """Pass an event on to everything that watches."""
+        for logger in self._loggers:
+            if problem := logger.problem():
+                self._emit(Alarm("logger", self.game.state.step, problem))
+        with explained(self.run.log_path):
+            self._log.log(event)
+        self.metrics.log(event)
+        self.times.log(event)
+        if not isinstance(event, Progress | Preparing | RunEnded):
+            for logger in self._loggers:
+                logger(event)
+        self._observe(event)
+
+    def _step(self) -> None:
+        """One step of the training, and what is due after it."""
+        game, state, plan, config = self.game, self.game.state, self.game.plan, self.game.config
         report = game.step()
         for meter in state.meters.values():
             meter.add(report)
         state.elapsed_seconds = self._clock() - self._started
-        if state.step % game.config.log.every_steps == 0:
-            self._end_interval()
+        if state.step % config.log.every_steps == 0:
+            means = self._means("interval")
+            self._emit(IntervalEnded(*means))
+            self._show_progress(means.metrics, means.images_per_second)
         elif self._clock() - self._shown >= PATIENCE_SECONDS:
-            self._show(state.meters["interval"].means())
-        if plan.ends_epoch(state.step):
+            self._show_progress(state.meters["interval"].means(), self._rate("interval"))
+        if self._is_preview_due():
+            self._write_preview()
+        if plan.ends_epoch_past(state.step, min(SHORT_EPOCH_STEPS, self._evaluated_every or SHORT_EPOCH_STEPS)):
             self._end_epoch()
-        every = game.config.checkpoint.every_steps
+        every = config.checkpoint.every_steps
         due = state.step % every == 0 if every else plan.ends_epoch_past(state.step, SHORT_EPOCH_STEPS)
         if due or (state.best and state.best.step == state.step):
             self._save()
 
-    def _end_interval(self) -> None:
-        meter = self.game.state.meters["interval"]
-        means = meter.means()
-        meter.reset()
-        self._refuse_non_finite(means)
-        self.metrics.append({**self._row("interval"), **means})
-        self._show(means)
-
-    def _show(self, means: dict[str, float]) -> None:
+    def _show_progress(self, metrics: Mapping[str, float], images_per_second: float) -> None:
+        """The expected time is at the pace of this session: another machine's pace says nothing about this one's."""
         state, plan = self.game.state, self.game.plan
         fraction = plan.fraction(state.step, state.elapsed_seconds)
-        rate, seconds = self._rate("interval"), self._seconds_left(fraction)
-        self._say(Progress(state.step, plan.epoch(state.step), fraction, means, rate, seconds))
+        done, seconds = fraction - self._resumed_at[0], state.elapsed_seconds - self._resumed_at[1]
+        eta = seconds * (1 - fraction) / done if done > 0 else float("inf")
+        self._emit(Progress(state.step, plan.epoch(state.step), fraction, metrics, images_per_second, eta))
         self._shown = self._clock()
 
-    def _end_epoch(self) -> None:
-        state, plan = self.game.state, self.game.plan
-        fake = self.spectator.previews()
-        epoch = plan.epoch(state.step)
-        every = self.game.config.log.preview_every_epochs
-        if epoch % every == 0 if every else plan.ends_epoch_past(state.step, SHORT_EPOCH_STEPS):
-            self._write_preview(fake)
-        quality = self.spectator.quality()
-        means = {**state.meters["epoch"].means(), "diversity": self.spectator.diversity(), **quality}
-        state.meters["epoch"].reset()
-        self._refuse_non_finite(means)
-        if quality:
-            state.consider(self.spectator.figure, quality[self.spectator.figure])
-        self.metrics.append({**self._row("epoch"), **means})
-        if quality or plan.ends_epoch_past(state.step, SHORT_EPOCH_STEPS):
-            rate, seconds = self._rate("epoch"), state.elapsed_seconds
-            self._say(EpochEnded(epoch, plan.epochs, state.step, means, rate, seconds, self.spectator.figure))
-        for name, message in signs_of_trouble(means, state.step, self.game.objective, classes=self.game.image.classes):
-            if name not in state.alarms:
-                state.alarms.append(name)
-                self.metrics.append({**self._row("alarm"), "alarm": name, "message": message})
-                self._say(Alarm(name, state.step, message))
+    def _means(self, name: str) -> Means:
+        """Means since the last call with this name, all finite."""
+        state = self.game.state
+        metrics = state.meters[name].means()
+        state.meters[name].reset()
+        self._refuse_non_finite(metrics)
+        epochs = round(state.step / self.game.plan.steps_per_epoch, 6)
+        return Means(state.step, epochs, state.images_seen, metrics, self._rate(name), state.elapsed_seconds)
 
-    def _write_preview(self, fake: Tensor) -> None:
+    def _rate(self, name: str) -> float:
+        """Real images per second since the last call with this name."""
+        then, seen = self._rates[name]
+        now = self._clock()
+        self._rates[name] = now, self.game.state.images_seen
+        return (self.game.state.images_seen - seen) / max(now - then, 1e-9)
+
+    @property
+    def _evaluated_every(self) -> float:
+        """Steps between evaluations; 0 for none."""
+        batch = self.game.config.train.batch_size * self.game.trainer.batches_per_step
+        return self.game.config.log.quality_every_images / batch
+
+    def _end_epoch(self) -> None:
+        """Evaluate, as far as that is due: when the images seen pass a multiple, and at the end of the run."""
+        game, state, plan = self.game, self.game.state, self.game.plan
+        means, over = self._means("epoch"), game.is_over
+        evaluation = {"diversity": self.monitor.diversity()}
+        if self._evaluated_every and (over or plan.ends_epoch_past(state.step, self._evaluated_every)):
+            evaluation |= self.monitor.evaluate()
+        self._refuse_non_finite(evaluation)
+        name = self.monitor.distance
+        if name in evaluation:
+            state.consider(name, evaluation[name])
+        self._emit(EpochEnded(*means, evaluation, plan.epoch(state.step), plan.epochs, name))
+        measured, classes, before = {**means.metrics, **evaluation}, game.image.classes, self._diversity
+        for alarm, message in signs_of_trouble(measured, state.step, game.objective, classes=classes, before=before):
+            if alarm not in state.alarms:
+                state.alarms.append(alarm)
+                self._emit(Alarm(alarm, state.step, message, state.images_seen, means.epochs_done))
+        self._evaluation, self._diversity = evaluation, evaluation["diversity"]
+
+    def _is_preview_due(self) -> bool:
+        """By epochs if the user chose how many; else at steps 10, 20, 50, 100, ..., at the end of epochs, and by the clock."""
+        step, plan, every = self.game.state.step, self.game.plan, self.game.config.log.preview_every_epochs
+        if every:
+            return plan.ends_epoch(step) and plan.epoch(step) % every == 0
+        round_number = step >= FIRST_PREVIEW and str(step).rstrip("0") in {"1", "2", "5"}
+        age = self._clock() - self._previewed
+        late = age > max(PREVIEW_SECONDS, PREVIEW_FRACTION * self.game.state.elapsed_seconds)
+        return round_number or late or plan.ends_epoch_past(step, SHORT_EPOCH_STEPS)
+
+    def _write_preview(self) -> None:
         step = self.game.state.step
         target = self.run.samples / f"{step:06d}.png"
-        buffer = BytesIO()
-        images.save_png(images.grid(images.to_bytes(fake)), buffer, {"gancli": __version__, "step": step})
-        write_atomically(target, buffer.getvalue())
-        self.preview = target
-        self._say(PreviewWritten(step, target))
+        previews, buffer = self.monitor.previews(), BytesIO()
+        self._previewed = self._clock()
+        with self._by_product("preview"):
+            images.save_png(images.grid(images.to_bytes(previews)), buffer, {"gancli": __version__, "step": step})
+            write_atomically(target, buffer.getvalue())
+            self.preview = target
+            self._emit(PreviewWritten(step, target))
+
+    @contextmanager
+    def _by_product(self, what: str) -> Iterator[None]:
+        """Within the block a plot or preview is made: if that fails, one alarm says so, and the training goes on."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  (whatever matplotlib, Pillow or the disk may raise)
+            if what not in self._failed_by_products:
+                self._failed_by_products.add(what)
+                reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+                message = f"The {what} could not be made, and the training goes on: {reason}"
+                self._emit(Alarm(what, self.game.state.step, message))
 
     def _save(self) -> None:
         state = self.game.state
@@ -190,16 +275,17 @@ class Session:
             raise self._diverged(f"the tensor {culprit}")
         self.metrics.sync()
         facts = self.game.facts()
-        members = pack(state, {**facts, "step": state.step})
-        facts |= {"elapsed_seconds": state.elapsed_seconds, "gancli": __version__}  # no part of the state
-        saved = self.store.save(state.step, members, images_seen=state.images_seen, facts=facts)
+        members = pack(state, facts.model_copy(update={"step": state.step}))
+        about = facts.model_copy(update={"elapsed_seconds": state.elapsed_seconds, "gancli": __version__})  # not of the state
+        saved = self.store.save(state.step, members, images_seen=state.images_seen, facts=about.document())
         if self.saved_step is None:
             mark_latest(self.run)
         self.saved_step = state.step
         self.record.write()
-        self._say(CheckpointSaved(state.step, saved.path))
+        self._emit(CheckpointSaved(state.step, saved.path))
         if saved.hint_problem:
-            self._say(Alarm("storage", state.step, f"The checkpoint is safe, but the disk is in trouble: {saved.hint_problem}"))
+            trouble = f"The checkpoint is safe, but the disk is in trouble: {saved.hint_problem}"
+            self._emit(Alarm("storage", state.step, trouble))
         self.store.prune(self.game.config.checkpoint.keep, protect=[state.best.step] if state.best else [])
         self._plot()
 
@@ -207,19 +293,37 @@ class Session:
         """Draw the losses, unless the last time was so short ago that drawing would take more than 2 % of the time."""
         begin = self._clock()
         if always or begin >= self._next_plot:
-            plot_losses(read_rows(self.run.metrics_path), self.run.losses_path)
-            self._next_plot = self._clock() + (self._clock() - begin) / PLOT_SHARE
+            with self._by_product("plot"):
+                plot_losses(read_rows(self.run.metrics_path), self.run.losses_path)
+            self._next_plot = self._clock() + (self._clock() - begin) / PLOT_FRACTION
 
-    def _finish(self, status: str) -> None:
-        """End an epoch that the plan cuts short; save where the last step was not saved yet, with a preview of it."""
+    def _finish(self, *, done: bool) -> str:
+        """End an epoch that the plan cuts short; save the last step, with a preview; what to say of a run of no use."""
         state = self.game.state
-        if status == "done" and not self.game.plan.ends_epoch(state.step) and state.meters["epoch"].counts:
+        if done and state.meters["epoch"].counts:
             self._end_epoch()
         if not (self.run.samples / f"{state.step:06d}.png").exists():
-            self._write_preview(self.spectator.previews())
+            self._write_preview()
         if self.store.latest() != state.step:
             self._save()
         self._plot(always=True)
+        return self._warning() if done and state.step > self._from_step else ""
+
+    def _warning(self) -> str:
+        """Why the images are of no use yet, if so: too few steps, or no better than one constant image."""
+        state, name = self.game.state, self.monitor.distance
+        few = f"{state.step:,} steps are too few. " if state.step < EARLIEST_STEP else ""
+        if "collapse" not in state.alarms and (self._diversity or 1) < COLLAPSED:
+            few += f"The images are still nearly all alike (diversity {self._diversity:.2f} of the data's). "
+        if name not in self._evaluation or not state.best:
+            return few and f"{few}Train longer."
+        last, constant = self._evaluation[name], self.monitor.distance_of_a_constant()
+        if last < constant:
+            return few and f"{few}Train longer."
+        measured = f"({name} {distance(last)}; the mean image of the data {distance(constant)})"
+        if state.best.value < constant:
+            return f"The run ended no better than one constant image {measured}: it went wrong after step {state.best.step:,}."
+        return f"{few}The images are no better than one constant image {measured}. Train longer, or see the alarms."
 
     def _refuse_non_finite(self, means: Mapping[str, float]) -> None:
         for name, value in means.items():
@@ -233,36 +337,3 @@ class Session:
             f"Training diverged at step {self.game.state.step}: {culprit} is not finite.",
             f"{kept}Try a smaller --learning-rate, a larger -s objective.r1_gamma, or --precision fp32.",
         )
-
-    def _seconds_left(self, fraction: float) -> float:
-        """Expected time to the end, at the pace of this session: another machine's pace says nothing about this one's."""
-        begun_at, begun_seconds = self._begun
-        done = fraction - begun_at
-        return (self.game.state.elapsed_seconds - begun_seconds) * (1 - fraction) / done if done > 0 else float("inf")
-
-    def _rate(self, name: str) -> float:
-        """Real images per second since the last call with this name."""
-        then, seen = self._rates[name]
-        now = self._clock()
-        self._rates[name] = now, self.game.state.images_seen
-        return (self.game.state.images_seen - seen) / max(now - then, 1e-9)
-
-    def _row(self, kind: str) -> dict[str, Any]:
-        state, plan = self.game.state, self.game.plan
-        return {
-            "kind": kind,
-            "step": state.step,
-            "epochs": round(state.step / plan.steps_per_epoch, 6),
-            "images_seen": state.images_seen,
-        }
-
-    def _say(self, event: Event) -> None:
-        with explained(self.run.log_path):
-            self._log(event)
-        self._observe(event)
-
-    def _log_file(self) -> TextIO:
-        try:
-            return self.run.log_path.open("a", encoding="utf-8")
-        except OSError as error:
-            raise explain(error, self.run.log_path) from error

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from gancli.checkpoint.provenance import Change, ImageSize, Length, MadeBy, Provenance, TrainedOn
 from gancli.config.resolve import flatten, load_objective
+from gancli.data import Watch, unwatched
 from gancli.data.batches import Batches
 from gancli.data.paths import count
-from gancli.data.watch import Watch, unwatched
 from gancli.errors import DatasetError
 from gancli.gan.augmentation import augmentation_for
 from gancli.gan.build import build_training, kinds_of_steps
@@ -48,6 +49,7 @@ class Game:
     Attributes:
         uncompiled: why the networks are not compiled; empty if they are.
         divided_anew: where the run went on in another number of processes, one clause each.
+        changes: settings that were changed when the run was resumed.
     """
 
     config: RunConfig
@@ -59,6 +61,7 @@ class Game:
     plan: Plan
     uncompiled: str = NOT_ASKED_FOR
     divided_anew: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
 
     @property
     def state(self) -> TrainingState:
@@ -112,28 +115,24 @@ class Game:
         """What the bits of a result may depend on."""
         return {**self.runtime.describe(), "compiled": not self.uncompiled}
 
-    def facts(self) -> dict[str, Any]:
-        """What must be known to use or resume a checkpoint of this game, as JSON."""
-        return {
-            "arch": {
-                "name": self.arch.name,
-                "distribution": self.arch.distribution,
-                "version": self.arch.version,
-                "options": self.config.arch.options,
-            },
-            "image": {"channels": self.image.channels, "height": self.image.height, "width": self.image.width},
-            **({"source": list(self.image.source)} if self.image.source else {}),
-            **({"frozen": frozen} if (frozen := self.frozen_digests()) else {}),
-            "classes": list(self.data.images.class_names) if self.image.classes else [],
-            "latent_dim": self.config.model.latent_dim,
-            "dataset": {"name": self.data.name, "fingerprint": self.data.fingerprint, "licence": self.data.licence},
-            "environment": self.environment(),
-            "config": flatten(self.config),
-            "plan": {"total_steps": self.plan.total_steps, "extended_at": self.plan.extended_at},
-            "inexact": self._inexactness(),
-            "divided_anew": list(self.divided_anew),
-            "best": self.state.counters()["best"],
-        }
+    def facts(self) -> Provenance:
+        """What must be known to use or resume a checkpoint of this game."""
+        arch, image, frozen = self.arch, self.image, self.frozen_digests()
+        made = Provenance(
+            arch=MadeBy(name=arch.name, distribution=arch.distribution, version=arch.version, options=self.config.arch.options),
+            image=ImageSize(channels=image.channels, height=image.height, width=image.width),
+            classes=self.data.images.class_names if image.classes else (),
+            latent_dim=self.config.model.latent_dim,
+            dataset=TrainedOn(name=self.data.name, fingerprint=self.data.fingerprint, licence=self.data.licence),
+            environment=self.environment(),
+            config=flatten(self.config),
+            plan=Length(total_steps=self.plan.total_steps, extended_at=self.plan.extended_at),
+            inexact=self._inexactness(),
+            divided_anew=self.divided_anew,
+            best=self.state.counters()["best"],
+        )
+        optional = {"source": image.source, "paired": image.paired, "frozen": frozen, "changes": self.changes}
+        return made.model_copy(update={name: value for name, value in optional.items() if value})
 
     def _inexactness(self) -> str:
         clock = "the length is given in minutes, so that the schedule follows the clock" if self.plan.total_seconds else ""
@@ -236,7 +235,8 @@ def mean_image(images: torch.Tensor) -> torch.Tensor:
 def _image_spec(config: RunConfig, data: Loaded) -> ImageSpec:
     if config.model.conditional and not data.images.class_names:
         raise DatasetError(
-            f"'{data.name}' has no labels, which a conditional model learns.",
-            "Classes are sub-folders of pictures, or labels of IDX files (-s data.labels=PATH); or leave out --conditional.",
+            " ".join([f"'{data.name}' has no labels, which a conditional model learns.", *data.unlabelled]),
+            "Classes are sub-folders of images, labels beside them (dataset.json, metadata.jsonl, metadata.csv, labels.csv, "
+            ".cls), or labels of IDX files (-s data.labels=PATH); or leave out --conditional.",
         )
     return data.images.spec(conditional=config.model.conditional)

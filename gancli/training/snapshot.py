@@ -15,7 +15,7 @@ No generator's state is among them, because randomness is addressed, not consume
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gancli.errors import CheckpointError
 from gancli.storage.strict_json import parse_object
@@ -24,6 +24,7 @@ from gancli.storage.tensors import decode, encode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gancli.checkpoint.provenance import Provenance
     from gancli.checkpoint.store import Checkpoint
     from gancli.gan.state import TrainingState
 
@@ -32,9 +33,9 @@ __all__ = ["pack", "unpack", "unpack_files"]
 _STATE = "state.json"
 
 
-def pack(state: TrainingState, facts: Mapping[str, Any]) -> dict[str, bytes]:
+def pack(state: TrainingState, facts: Provenance | None = None) -> dict[str, bytes]:
     """The members of a checkpoint of this state; ``facts`` also go into the header of the shareable model."""
-    header = {"gancli": json.dumps(facts, sort_keys=True)}
+    header = {"gancli": json.dumps(facts.document() if facts else {}, sort_keys=True)}
     members = {
         f"{group}.safetensors": encode(tensors, header if group == "ema" else None)
         for group, tensors in state.tensors().items()

@@ -31,17 +31,17 @@ from gancli.config.schema import RunConfig
 from gancli.errors import ConfigError, DatasetError
 from gancli.plugins.registry import OBJECTIVES
 from gancli.runs import RunDirectory
+from gancli.training.record import run_ended, run_started
 from gancli.training.setup import set_up
 from gancli.training.snapshot import pack, unpack_files
-from gancli.training.summary import run_ended, run_started
 from gancli.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gancli.data.watch import Watch
+    from gancli.data import Watch
+    from gancli.events import Event, RunEnded
     from gancli.runtime.processes import Processes
-    from gancli.training.events import Event, RunEnded
     from gancli.training.setup import Game
 
 __all__ = ["follow", "hand_out", "play_on", "set_up_together"]
@@ -64,7 +64,7 @@ def hand_out(game: Game, run: RunDirectory) -> None:
     """Step 6 of process 0: everybody begins with these bits."""
     processes, plan, state = game.runtime.processes, game.plan, game.state
     processes.tell({"run": str(run.path), "extended_at": plan.extended_at, "elapsed_seconds": state.elapsed_seconds})
-    processes.send(lambda: pack(state, {}))
+    processes.send(lambda: pack(state))
 
 
 def play_on(game: Game, signal: int) -> int:

@@ -49,11 +49,11 @@ def pillow(pool: ProcessPoolExecutor, folder: Path) -> float:
 
 def decode(folder: Path) -> None:
     """Decoding alone."""
+    from gancli.data.decoding import decode_all
     from gancli.data.fit import Fit
-    from gancli.data.pipeline import decode_all
-    from gancli.data.readers.folder import FolderReader
+    from gancli.data.folder import FolderSource
 
-    if not all(decoded.pixels is not None for decoded in decode_all(FolderReader(folder), Fit(SIDE, SIDE, 3))):
+    if not all(decoded.pixels is not None for decoded in decode_all(FolderSource(folder).each(), Fit(SIDE, SIDE, 3))):
         raise SystemExit("A picture could not be decoded.")
 
 

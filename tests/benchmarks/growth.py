@@ -22,7 +22,7 @@ import torch
 from interleave import in_turn
 from report import Row, conclude
 
-from gancli.checkpoint.provenance import Origin
+from gancli.checkpoint.provenance import Origin, Provenance
 from gancli.config.resolve import resolve
 from gancli.errors import GancliError
 from gancli.models.model import Model
@@ -93,8 +93,14 @@ def of_sets(place: Path) -> dict[float, Callable[[], float]]:
 def of_numbers(place: Path) -> dict[float, Callable[[], float]]:
     """Pictures of the default generator, into an archive."""
     game = set_up(resolve(environment={}).config)
-    facts = {"arch": {"name": "fresh"}, "dataset": {"name": "none"}}
-    origin = Origin("fresh", Path(), 0, "", "ema", facts)
+    facts = {
+        "arch": {"name": "fresh", "distribution": "none", "version": "1", "options": {}},
+        "image": {"channels": 1, "height": 1, "width": 1},
+        "classes": [],
+        "latent_dim": 1,
+        "dataset": {"name": "none"},
+    }
+    origin = Origin("fresh", Path(), 0, "", "ema", Provenance.parse(facts, Path()))
     model = Model(game.state.networks()["ema"], game.config.model.latent_dim, game.image, (), origin)
     target = str(place / "images.npz")
     return {n: lambda n=n: processor_seconds(lambda: write(model, Request(range(n), target))) for n in NUMBERS}

@@ -17,11 +17,12 @@ from interleave import Spread, in_turn, show, taken
 from report import Row, conclude
 from selenium import webdriver
 
-from gancli.checkpoint.provenance import Origin
-from gancli.export.html import encode
+from gancli.checkpoint.provenance import Origin, Provenance
+from gancli.export.formats import trained_generator
 from gancli.gan.architectures.dense import Dense, DenseConfig
 from gancli.models.model import Model
 from gancli.plugin import ImageSpec
+from gancli_page.page import encode
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -60,8 +61,20 @@ def generators() -> dict[str, Networks]:
 
 def model(networks: Networks) -> Model:
     """A model that says as little as possible about itself."""
-    facts = {"arch": {"name": "fresh"}, "dataset": {"name": "none"}}
-    return Model(networks.generator, 100, ImageSpec(1, 28, 28), (), Origin("fresh", Path(), 0, "", "ema", facts))
+    facts = {
+        "arch": {"name": "fresh", "distribution": "", "version": "1", "options": {}},
+        "dataset": {"name": "none"},
+        "image": {"channels": 1, "height": 1, "width": 1},
+        "classes": [],
+        "latent_dim": 100,
+    }
+    return Model(
+        networks.generator,
+        100,
+        ImageSpec(1, 28, 28),
+        (),
+        Origin("fresh", Path(), 0, "", "ema", Provenance.parse(facts, Path())),
+    )
 
 
 def main() -> list[Row]:
@@ -72,7 +85,7 @@ def main() -> list[Row]:
         for name, networks in generators().items():
             drawn = model(networks)
             page = Path(folder) / f"{name}.html"
-            page.write_bytes(encode(drawn))
+            page.write_bytes(encode(trained_generator(drawn)))
             driver.get(page.as_uri())
             driver.set_script_timeout(60)
             for n in (64, 1):

@@ -22,7 +22,7 @@ def main() -> list[Row]:
         def save() -> None:
             culprit = state.non_finite()
             assert culprit is None
-            store.save(state.step, pack(state, game.facts()), images_seen=state.images_seen, facts=game.facts())
+            store.save(state.step, pack(state, game.facts()), images_seen=state.images_seen, facts=game.facts().document())
             store.prune(2)
 
         return [

@@ -22,7 +22,7 @@ from interleave import Spread, compare, gancli, ratio
 from report import Row, conclude
 
 from gancli.config.resolve import resolve
-from gancli.export.formats import FORMATS, Options, export
+from gancli.export import write
 from gancli.models.loading import load
 from gancli.training.run import train
 
@@ -46,7 +46,7 @@ def sampling() -> list[Row]:
         run = train(config, runs_dir=Path(folder) / "runs").run
         target = str(Path(folder) / "grid.png")
         exported = str(Path(folder) / "generator.onnx")
-        export(load(run), Path(exported), FORMATS[".onnx"], Options())
+        write(load(run), exported)
         sample = [gancli(), "-q", "sample", "-n", "64", "--force", "-o", target]
         commands = {
             IMPORT: [sys.executable, "-c", "import torch"],

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from gancli.checkpoint.provenance import Origin
+from gancli.checkpoint.provenance import Origin, Provenance
 from gancli.config.schema import TrainConfig
 from gancli.data.batches import Batches
 from gancli.gan.build import assemble
@@ -125,8 +125,20 @@ def smooth_model():
     """``(image, fails_at)`` -> a model whose pictures change smoothly with the latent."""
 
     def make(image, fails_at=None):
-        facts = {"arch": {"name": "smooth"}, "dataset": {"name": "none"}}
+        facts = {
+            "arch": {"name": "smooth", "distribution": "none", "version": "1", "options": {}},
+            "image": {"channels": 1, "height": 1, "width": 1},
+            "classes": [],
+            "latent_dim": 1,
+            "dataset": {"name": "none"},
+        }
         torch.manual_seed(0)
-        return Model(Smooth(image, fails_at), 3, image, (), Origin("run", Path("run"), 1, "0" * 64, "ema", facts))
+        return Model(
+            Smooth(image, fails_at),
+            3,
+            image,
+            (),
+            Origin("run", Path("run"), 1, "0" * 64, "ema", Provenance.parse(facts, Path())),
+        )
 
     return make

@@ -121,11 +121,16 @@ def test_the_last_run_is_the_one_that_saved_last(tmp_path, new_run):
     assert find_run(None, tmp_path / "runs").name == "b"
 
 
+def test_the_only_run_needs_no_word_that_it_was_the_last(new_run):
+    assert find_run(None, new_run("a").path.parent).name == "a"
+
+
 @pytest.mark.parametrize("content", ["", "gone\n", "../../etc\n", ".\n", "a\0b", "x" * 10**4])
 def test_a_last_run_that_is_none_is_never_guessed(tmp_path, new_run, content):
     new_run("a")
+    new_run("b")
     (tmp_path / "runs" / ".latest").write_text(content)
-    with pytest.raises(RunError, match=r"No last run is known in .*Name one, such as --run a"):
+    with pytest.raises(RunError, match=r"No last run is known in .*Name one, such as --run b"):
         find_run(None, tmp_path / "runs")
 
 

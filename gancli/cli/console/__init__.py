@@ -1,4 +1,4 @@
-"""What a person sees while a training runs: the events of :mod:`gancli.training.events`, on stderr.
+"""What a person sees while a training runs: the events of :mod:`gancli.events`, on stderr.
 
     console_for(stream)  ->  LiveConsole    a terminal: a growing table, a bar, the newest preview
                              PlainConsole   a pipe, a file, a dumb terminal: one line per event, nothing redrawn
@@ -18,7 +18,7 @@ from gancli.cli.console.stream import Unbreakable, is_live
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from gancli.training.events import Event
+    from gancli.events import Event
 
 __all__ = ["Console", "PlainConsole", "QuietConsole", "console_for"]
 

@@ -1,9 +1,9 @@
 """Progress on a terminal. Finished epochs are printed once and scroll away like any text; only the few lines below them,
 which change, are redrawn: that is cheap, survives a resize and leaves the whole table behind for reading.
 
-     epoch     step   D loss   G loss   D(x)  D(G(z))  images/s     time     printed once
-      1/20      469    1.210    0.934   0.61     0.42     5,123    00:11
-      2/20      750    1.198    0.941   0.60     0.42     5,098    00:18     redrawn
+    epoch    step  D loss  G loss  D(x)  D(G(z))      FD  diversity   img/s     time
+     1/20     469   1.210   0.934  0.61     0.42   41.20       0.71   5,123    00:11      printed once
+     2/20     750   1.198   0.941  0.60     0.42       -          -   5,098    00:18      redrawn
     ━━━━━━━━━╺━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ 8%  02:41 left
     preview runs/20261123-120431-mnist-dense/samples/000469.png
 """
@@ -23,8 +23,18 @@ from rich.text import Text
 
 from gancli.cli.console import table
 from gancli.cli.console.plain import STOPPING
+from gancli.events import (
+    Alarm,
+    CheckpointSaved,
+    EpochEnded,
+    IntervalEnded,
+    Preparing,
+    PreviewWritten,
+    Progress,
+    RunEnded,
+    RunStarted,
+)
 from gancli.text import duration, printable
-from gancli.training.events import Alarm, CheckpointSaved, EpochEnded, Preparing, PreviewWritten, Progress, RunEnded, RunStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +42,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
-    from gancli.training.events import Event
+    from gancli.events import Event
 
 __all__ = ["LiveConsole"]
 
@@ -58,8 +68,11 @@ class LiveConsole:
         self._console = console
         self._clock = clock
         self._epochs: int | None = None
-        self._rows: deque[list[str]] = deque(maxlen=ROWS_KEPT)
-        self._held: list[str] | None = None
+        self._probabilities = True
+        self._metrics: dict[str, None] = {}
+        self._rows: deque[dict[str, str]] = deque(maxlen=ROWS_KEPT)
+        self._held: dict[str, str] | None = None
+        self._heading: tuple[table.Column, ...] | None = None
         self._printed = -ROW_SECONDS
         self._rows_below = 0
         self._running: Progress | None = None
@@ -95,6 +108,7 @@ class LiveConsole:
             case RunStarted():
                 self._start(event)
             case Progress():
+                self._metrics.update(dict.fromkeys(event.metrics))
                 self._running, self._waiting = event, None
                 self._fraction, self._end = event.fraction, self._clock() + event.eta_seconds
             case EpochEnded():
@@ -103,7 +117,7 @@ class LiveConsole:
                 self._preview = Text(f"preview {printable(event.path)}", overflow="fold")
             case Alarm():
                 self._alarms.append(Text(f"! {printable(event.message)}", style="yellow"))
-            case CheckpointSaved() | RunEnded():
+            case IntervalEnded() | CheckpointSaved() | RunEnded():
                 pass  # a checkpoint at each epoch is no news, and the command's own last lines tell the rest
 
     def stopping(self) -> None:
@@ -116,15 +130,15 @@ class LiveConsole:
 
     def __rich__(self) -> RenderableType:
         """The whole table so far."""
-        rows = [Text(table.line(row, self._columns())) for row in self._rows]
-        return Group(self._header(), *rows, self._changing())
+        self._heading = self._columns()
+        rows = [Text(table.line(row, self._heading)) for row in self._rows]
+        return Group(self._header(self._heading), *rows, self._changing())
 
     def _columns(self) -> tuple[table.Column, ...]:
-        return table.fitting(self._console.width)
+        return table.fitting(self._console.width, tuple(self._metrics), probabilities=self._probabilities)
 
-    def _header(self) -> Text:
-        columns = self._columns()
-        titles = table.line([column.title for column in table.COLUMNS], columns)
+    def _header(self, columns: tuple[table.Column, ...]) -> Text:
+        titles = table.line({column.key: column.title for column in columns}, columns)
         return Text(titles, style="bold", no_wrap=True, overflow="crop")
 
     def _prepare(self, event: Preparing) -> None:
@@ -133,24 +147,23 @@ class LiveConsole:
             self._waiting.update(text=f"{event.what}: {event.done:,}{of}")
 
     def _start(self, event: RunStarted) -> None:
-        if event.total_steps is not None:
-            self._epochs = -(-event.total_steps // event.steps_per_epoch)
+        self._epochs, self._probabilities = event.epochs, event.probabilities
         self._origin = self._clock() - event.elapsed_seconds
         if self._waiting is not None:
             self._waiting.update(text="taking the first steps")
-        parameters = ", ".join(f"{player} {count:,}" for player, count in event.parameters.items())
+        parameters = ", ".join(f"{name} {count:,}" for name, count in event.parameters.items())
         self._say(f"run   {event.run}")
         self._say(f"data  {event.dataset}")
         self._say(f"arch  {event.arch}: {parameters} parameters; {event.device}, {event.precision}")
         for note in event.notes:
             self._say(f"note  {note}")
         self._console.print()
-        self._print_header()
 
     def _say(self, text: str) -> None:
         self._console.print(Text(printable(text), overflow="fold"))
 
     def _end_epoch(self, event: EpochEnded) -> None:
+        self._metrics.update(dict.fromkeys(event.metrics))
         row = table.cells(event, self._epochs, event.elapsed_seconds)
         self._rows.append(row)
         self._running, self._held, self._waiting = None, row, None
@@ -158,30 +171,32 @@ class LiveConsole:
         if self._clock() - self._printed >= ROW_SECONDS:
             self._print_held()
 
-    def _print_header(self) -> None:
-        self._console.print(self._header())
-        self._rows_below = 0
-
     def _print_held(self) -> None:
+        """Print the last row, below a heading of the same columns: on a terminal that was resized, below a new one."""
         if self._held is None:
             return
-        if self._rows_below >= max(SHORTEST_PAGE, self._console.height - ALARMS_SHOWN - LINES_CHANGING):
-            self._print_header()
-        self._console.print(Text(table.line(self._held, self._columns()), no_wrap=True, overflow="crop"))
+        columns = self._columns()
+        page = max(SHORTEST_PAGE, self._console.height - ALARMS_SHOWN - LINES_CHANGING)
+        if columns != self._heading or self._rows_below >= page:
+            self._console.print(self._header(columns))
+            self._heading, self._rows_below = columns, 0
+        self._console.print(Text(table.line(self._held, columns), no_wrap=True, overflow="crop"))
         self._held, self._printed = None, self._clock()
         self._rows_below += 1
 
     def _changing(self) -> RenderableType:
         """The lines that are redrawn."""
-        lines = [self._waiting] if self._waiting else [self._row(), self._bar(), self._preview]
+        lines = [self._waiting] if self._waiting else [*self._running_row(), self._bar(), self._preview]
         return Group(*(line for line in (*lines, *self._alarms[-ALARMS_SHOWN:], self._note) if line is not None))
 
-    def _row(self) -> Text | None:
-        running = self._running  # read once: this runs in the thread that refreshes, too
+    def _running_row(self) -> list[Text]:
+        """The epoch that is running, with a heading if the last that was printed has other columns."""
+        running, columns = self._running, self._columns()  # read once: this runs in the thread that refreshes, too
         if running is None:
-            return None
-        row = table.cells(running, self._epochs, self._clock() - self._origin)
-        return Text(table.line(row, self._columns()), style="dim", no_wrap=True, overflow="crop")
+            return []
+        row = table.line(table.cells(running, self._epochs, self._clock() - self._origin), columns)
+        heading = [] if columns == self._heading else [self._header(columns)]
+        return [*heading, Text(row, style="dim", no_wrap=True, overflow="crop")]
 
     def _bar(self) -> Text:
         label = f" {self._fraction:4.0%}  {duration(self._end - self._clock())} left"

@@ -7,15 +7,15 @@ import time
 from typing import TYPE_CHECKING, Self, TextIO
 
 from gancli.cli.console.stream import Unbreakable
+from gancli.events import Preparing, Progress, RunEnded
 from gancli.text import printable
-from gancli.training.events import Preparing, Progress, RunEnded
 from gancli.training.lines import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from gancli.training.events import Event
+    from gancli.events import Event
 
 __all__ = ["STOPPING", "PlainConsole", "QuietConsole"]
 

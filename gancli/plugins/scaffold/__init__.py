@@ -1,9 +1,9 @@
-"""A new plugin: a complete distribution around an architecture, whose own tests pass at once.
+"""A new plugin: a complete distribution, whose own tests pass at once.
 
 gancli-wobbly/
     pyproject.toml  README.md  LICENSE  .gitignore  .github/workflows/test.yml
-    gancli_wobbly/__init__.py      the light class: options, defaults, build
-    gancli_wobbly/networks.py      the networks
+    gancli_wobbly/__init__.py      the light class: options, defaults, what its kind has to define
+    gancli_wobbly/networks.py      the networks, of an architecture
     tests/test_contract.py         every rule of the contract
 """
 
@@ -20,8 +20,8 @@ from secrets import token_hex
 from string import Template
 from typing import TYPE_CHECKING
 
-from gancli.errors import UsageError
-from gancli.plugins.registry import ARCHITECTURES
+from gancli.errors import UsageError, did_you_mean
+from gancli.plugins.distributions import read
 from gancli.storage.disk import DISK, TEMPORARY, Storage, explain, explained, make_directories, remove, write_file
 from gancli.version import __version__
 
@@ -35,7 +35,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LONGEST_NAME = 40
 _USED = frozenset(
     {"ArchConfig", "Architecture", "ClassVar", "Config", "Defaults", "Discriminator", "Field", "Generator", "ImageSpec"}
-    | {"Networks", "Tensor"}
+    | {"Dataset", "ImageSet", "Networks", "Objective", "Tensor"}
 )
 """Names that the generated code uses for something else."""
 
@@ -45,11 +45,48 @@ _FILES = {
     "LICENSE": "LICENSE.txt",
     ".gitignore": "gitignore.txt",
     ".github/workflows/test.yml": "test.yml.txt",
-    "{package}/__init__.py": "init.py.txt",
-    "{package}/networks.py": "networks.py.txt",
+    "{package}/__init__.py": "{kind}.py.txt",
     "{package}/py.typed": "",
     "tests/test_contract.py": "test_contract.py.txt",
 }
+_NETWORKS = {"{package}/networks.py": "networks.py.txt"}
+
+_KINDS = {
+    "architecture": {
+        "kind": "architecture",
+        "article": "an",
+        "group": "gancli.architectures",
+        "contract": "ArchitectureContract",
+        "attribute": "architecture",
+        "what": "one hidden layer in each network",
+        "try": "gancli train --dataset mnist --arch $name",
+        "options": "`gancli arch show $name` lists its options; set them with `-s arch.width=512`.",
+        "networks": ", `$package/networks.py` holds the networks",
+    },
+    "objective": {
+        "kind": "objective",
+        "article": "an",
+        "group": "gancli.objectives",
+        "contract": "ObjectiveContract",
+        "attribute": "objective",
+        "what": "least squares towards a target",
+        "try": "gancli train --dataset mnist --objective $name",
+        "options": "Set its options with `-s objective.target=2`.",
+        "networks": "",
+    },
+    "dataset": {
+        "kind": "data set",
+        "article": "a",
+        "group": "gancli.datasets",
+        "contract": "DatasetContract",
+        "attribute": "dataset",
+        "what": "squares and discs",
+        "try": "gancli train --dataset $name",
+        "options": "`gancli dataset show $name` describes its images.",
+        "networks": "",
+    },
+}
+"""What the files of each kind of plugin say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,34 +95,36 @@ class Plugin:
 
     Attributes:
         name: what users type, such as ``wobbly-net``.
+        kind: ``architecture``, ``objective`` or ``dataset``.
     """
 
     name: str
+    kind: str = "architecture"
 
     @classmethod
-    def named(cls, text: str) -> Plugin:
+    def named(cls, text: str, kind: str = "architecture") -> Plugin:
         """The plugin that ``text``, with or without ``gancli-`` in front, asks for.
 
         Raises:
-            UsageError: no distribution, module or class can be called so, or the name is taken here.
+            UsageError: no distribution, module or class can be called so, the name is taken here, or there is no such kind.
         """
+        if kind not in _KINDS:
+            raise UsageError(f"'{kind}' is not a kind of plugin.", did_you_mean(kind, _KINDS))
         name = text.removeprefix(_PREFIX)
         if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
             raise UsageError(
-                f"'{text:.100}' is no name for a plugin.",
+                f"'{text:.100}' cannot be the name of a plugin.",
                 f"Use lower-case letters, digits and single dashes, a letter first, at most {_LONGEST_NAME}: wobbly-net.",
             )
-        plugin = cls(name)
+        plugin = cls(name, kind)
         if keyword.iskeyword(plugin.title) or plugin.title in _USED:
             raise UsageError(
                 f"'{name}' would make a class called {plugin.title}, which means something else.", "Choose another name."
             )
-        taken = [entry for entry in ARCHITECTURES.installed() if entry.name == name]
+        group = _KINDS[kind]["group"]
+        taken = [p for p in read()[0] if p.point.group == group and p.point.name == name]
         if taken:
-            raise UsageError(
-                f"There is an architecture '{name}' already, of {taken[0].distribution} {taken[0].version}.",
-                "Choose another name, or users who have both must write which one they mean.",
-            )
+            raise UsageError(f"{taken[0].distribution} {taken[0].version} already provides '{name}'.", "Choose another name.")
         return plugin
 
     @property
@@ -113,12 +152,15 @@ class Plugin:
             "gancli": ".".join(__version__.split(".")[:2]),
             "year": time.strftime("%Y"),
         }
+        words |= {key: Template(text).substitute(words) for key, text in _KINDS[self.kind].items()}
         home = files("gancli.plugins.scaffold") / "template"
         return {
-            path.format(package=self.package): Template((home / source).read_text(encoding="utf-8")).substitute(words)
+            path.format(package=self.package): Template(
+                (home / source.format(kind=self.kind)).read_text(encoding="utf-8")
+            ).substitute(words)
             if source
             else ""
-            for path, source in _FILES.items()
+            for path, source in (_FILES | (_NETWORKS if self.kind == "architecture" else {})).items()
         }
 
 

@@ -201,7 +201,7 @@ class Pix2Pix(_Translator, Architecture[Pix2PixConfig]):
     Config = Pix2PixConfig
     defaults: ClassVar[Defaults] = {**LEAST_SQUARES, "objective.name": "non-saturating"}
 
-    def supports(self, config: Pix2PixConfig, image: ImageSpec) -> str | None:
+    def supports(self, config: TranslatorConfig, image: ImageSpec) -> str | None:
         """As the others, for pairs."""
         if image.source is not None and not image.paired:
             return "It learns from pairs: say --paired if files of the same name belong together, or choose --arch cut."

@@ -11,13 +11,13 @@ import torch
 from serving import Turns, options
 
 from gancli.config.resolve import resolve
-from gancli.training.events import CheckpointSaved, Progress, RunStarted
+from gancli.events import CheckpointSaved, Progress, RunStarted
 from gancli.training.run import train
 
 if TYPE_CHECKING:
     from distance import Milestones
 
-    from gancli.training.events import Event
+    from gancli.events import Event
 
 
 class Watch:

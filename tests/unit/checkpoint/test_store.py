@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 
@@ -236,6 +238,30 @@ def test_later_steps_are_discarded_on_request(store):
     store.discard([])
     store.discard([2, 3])
     assert store.steps() == [1]
+
+
+@pytest.mark.parametrize("litter", [".DS_Store", "._state.json", ".nfs000000000012", "desktop.ini", "Thumbs.db"])
+def test_what_an_operating_system_leaves_in_a_checkpoint_is_no_damage(store, litter):
+    save(store, 1, 2)
+    (store.path(2) / litter).write_bytes(b"x")
+    assert (store.load().step, store.newest_intact()) == (2, 2)
+    store.discard([2])
+    assert store.steps() == [1]
+
+
+@pytest.mark.parametrize(("error", "goes_on"), [(errno.EBUSY, True), (errno.ENOTEMPTY, True), (errno.EACCES, False)])
+def test_a_checkpoint_that_somebody_reads_is_pruned_another_time(tmp_path, error, goes_on):
+    class Busy(Storage):
+        def rename(self, source, target):
+            if target.name.startswith(".trash-000000001"):
+                raise OSError(error, os.strerror(error))
+            super().rename(source, target)
+
+    store = CheckpointStore(tmp_path / "checkpoints", Busy())
+    save(store, 1, 2, 3)
+    with nullcontext() if goes_on else pytest.raises(StorageError):
+        assert store.prune(1) == []
+    assert CheckpointStore(store.directory).prune(1) == [1, 2]
 
 
 def test_cleaning_removes_only_what_is_unfinished(store, tmp_path):

@@ -10,7 +10,7 @@ import typer
 
 import gancli.errors
 from gancli.cli import app as program
-from gancli.cli.arguments import has, normalise
+from gancli.cli.app import has, normalise
 from gancli.cli.failures import BUG, explain
 from gancli.cli.golden import help_texts, main
 from gancli.cli.quick import HELP
@@ -19,7 +19,7 @@ from gancli.errors import ConfigError, GancliError
 
 GOLDEN = Path(__file__).parent / "help"
 TEXTS = help_texts()
-REWRITE = "python -m gancli.cli.golden tests/cli/help"
+REWRITE = "python -m gancli.cli.golden tests/unit/cli/help"
 
 
 def failing(monkeypatch, error):
@@ -92,10 +92,10 @@ def test_version(cli):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("trian", "error: No such command 'trian'. Did you mean 'train'? See `gancli --help`.\n"),
-        ("arch shwo", "error: No such command 'shwo'. Did you mean 'show'? See `gancli arch --help`.\n"),
-        ("train --epoch 3", "error: No such option: --epoch. Did you mean '--epochs'? See `gancli train --help`.\n"),
-        ("train --zzz", "error: No such option: --zzz. See `gancli train --help`.\n"),
+        ("trian", "error: There is no command 'trian'. Did you mean 'train'? See `gancli --help`.\n"),
+        ("arch shwo", "error: There is no command 'shwo'. Did you mean 'show'? See `gancli arch --help`.\n"),
+        ("train --epoch 3", "error: There is no option --epoch. Did you mean '--epochs'? See `gancli train --help`.\n"),
+        ("train --zzz", "error: There is no option --zzz. See `gancli train --help`.\n"),
         ("train --epochs", "error: Option '--epochs' requires an argument. Add --help to see what is possible.\n"),
         ("arch show", "error: Missing argument 'NAME'. See `gancli arch show --help`.\n"),
         (

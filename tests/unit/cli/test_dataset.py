@@ -74,8 +74,8 @@ def test_the_doctor_counts_everything(cli, photos):
     assert shown["duplicates"] == [["cats/3.png", "dogs/copy.png"]]
     (flaw,) = shown["broken"]
     assert flaw["name"].startswith("dogs/text")
-    assert flaw["reason"].startswith("no picture in a format")
-    assert any("few" in advice for advice in shown["advice"])
+    assert flaw["reason"].startswith("not an image in a format")
+    assert any("overfit" in advice for advice in shown["advice"])
     assert any("copy" in advice for advice in shown["advice"])
 
 
@@ -108,7 +108,7 @@ def test_what_training_would_refuse_is_shown_with_the_way_out(cli, photos):
     assert "-s data.allow_broken=0.27" in result.out
     refused = cli("train", "--dataset", photos, "--images", 10)
     assert refused.code == 3
-    assert "11 pictures of 42" in refused.err
+    assert "11 images of 42" in refused.err
 
 
 def test_a_sheet_shows_what_a_network_would_see(cli, photos):
@@ -138,14 +138,14 @@ def test_train_sample_resume_on_a_folder(cli, photos, small):
     """The whole way of a newcomer with pictures of their own; and that changed pictures are noticed."""
     train = cli("train", "--dataset", photos, "--conditional", "--images", 64, "--image-size", "8x12", "--name", "mine", *small)
     assert train.code == 0, train.err
-    assert "looking at pictures" in train.err
-    assert "1 broken picture left out" in train.err
+    assert "reading headers" in train.err
+    assert "1 broken image left out" in train.err
     assert cli("sample", "-n", 4, "--class", "dogs", "-o", "grid.png").code == 0
     with Image.open("grid.png") as grid:
         assert (grid.mode, grid.size) == ("RGB", (2 * 14 + 2, 2 * 10 + 2))
     again = cli("train", "--resume", "mine", "--images", 96)
     assert again.code == 0, again.err
-    assert "looking at pictures" not in again.err
+    assert "reading headers" not in again.err
     Image.new("RGB", (9, 9), "red").save(photos / "cats" / "0.png")
     changed = cli("train", "--resume", "mine", "--images", 128)
     assert changed.code == 2
@@ -169,3 +169,22 @@ def test_a_download_is_announced_unless_quiet(cli, monkeypatch, caplog, tmp_path
     refused = cli(*words, "dataset", "show", "kmnist")
     assert refused.code == 10
     assert len(caplog.messages) == announced
+
+
+def test_a_conditional_training_says_why_there_are_no_labels(cli, tmp_path, monkeypatch, small):
+    monkeypatch.setenv("GANCLI_CACHE", str(tmp_path / "cache"))
+    for i in range(4):
+        (tmp_path / "x").mkdir(exist_ok=True)
+        Image.new("L", (8, 8), 40 * i).save(tmp_path / "x" / f"{i}.png")
+    (tmp_path / "x" / "labels.csv").write_text("id,label\n0,a\n")
+    refused = cli("train", "--dataset", tmp_path / "x", "--conditional", "--images", 32, *small)
+    assert refused.code == 3
+    assert "labels.csv has no label for 3 of 4 images, so it is not used." in refused.err
+
+
+def test_the_class_that_was_sampled_is_named(cli, photos, small):
+    assert (
+        cli("train", "--dataset", photos, "--conditional", "--images", 32, "--image-size", 8, "--name", "mine", *small).code
+        == 0
+    )
+    assert "class dogs" in cli("sample", "-n", 4, "--class", "1", "-o", "grid.png").err

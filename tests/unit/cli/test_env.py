@@ -1,7 +1,7 @@
 import sys
 
 import gancli
-from gancli.cli import environment
+from gancli.cli import env
 from gancli.plugins.registry import ARCHITECTURES, Entry
 
 
@@ -44,13 +44,13 @@ def test_a_broken_torch_is_reported(cli, monkeypatch):
 
 
 def test_a_missing_package_is_reported(monkeypatch):
-    monkeypatch.setattr(environment, "PACKAGES", ("no-such-package",))
-    assert environment.environment()["versions"]["no-such-package"] == "missing"
+    monkeypatch.setattr(env, "PACKAGES", ("no-such-package",))
+    assert env._environment()["versions"]["no-such-package"] == "missing"
 
 
 def test_a_system_without_proc(monkeypatch):
     def fail(*_, **__):
         raise FileNotFoundError
 
-    monkeypatch.setattr(environment.Path, "read_text", fail)
-    assert environment.environment()["system"]["cpu features"] == []
+    monkeypatch.setattr(env.Path, "read_text", fail)
+    assert env._environment()["system"]["cpu features"] == []

@@ -20,7 +20,7 @@ def test_a_file_and_its_path(cli, target):
     assert (result.code, result.out) == (0, f"{target}\n")
     first, second = result.err.splitlines()
     assert first == f"exported plain, step 8, ema weights, {target.stat().st_size / 1e6:.1f} MB"
-    assert second == f"{AGREES}its pictures are the same to the bit (1.0e-04 is allowed, of -1 to 1)"
+    assert second == f"{AGREES}its images are bit-exact (1.0e-04 is allowed, of -1 to 1)"
 
 
 def test_quiet(cli, target):
@@ -96,31 +96,36 @@ def test_a_folder(cli, tmp_path):
     result = cli("export", "--to-folder", f"{target}/")
     assert (result.code, result.out) == (0, f"{target}\n")
     assert AGREES in result.err
-    document = cli("export", "--to-folder", target, "--force", "--json").json
+    assert f"share it: hf upload USER/NAME {target}" in result.err
+    document = cli("export", "-o", f"{target}/", "--force", "--json").json
     assert document["files"] == sorted(path.name for path in target.iterdir())
-    assert document["differences"] == {"generator.pt2": 0, "generator.safetensors": 0}
+    assert document["bytes"] == sum(path.stat().st_size for path in target.iterdir())
+    assert 0 <= document["difference"] <= document["tolerance"]
     assert json.loads((target / "config.json").read_text())["run"] == "plain"
 
 
 @pytest.mark.parametrize(
     ("words", "code", "words_of_error"),
     [
-        ([], 2, "Where to is not said"),
+        ([], 2, "Missing -o/--output"),
         (["-o", "a.onnx", "--to-folder", "b"], 2, "exclude each other"),
-        (["-o", "a.bmp"], 2, "'a.bmp' is no kind of export"),
-        (["-o", "a"], 2, "Known: "),
-        (["-o", "a.onnx", "--format", "tflite"], 2, "--format tflite"),
-        (["-o", "a.pt2", "--uint8"], 2, "--uint8 means nothing for .pt2"),
-        (["-o", "a.safetensors", "--opset", "18"], 2, "--opset means nothing"),
+        (["-o", "a.bmp"], 2, "There is no exporter 'bmp'"),
+        (["-o", "a"], 2, "'a' has no suffix that names a format"),
+        (["-o", "a.onnx", "--format", "tflite"], 2, "There is no exporter 'tflite'"),
+        (["-o", "a.pt2", "--uint8"], 2, "'uint8' means nothing for .pt2"),
+        (["-o", "a.safetensors", "--opset", "18"], 2, "'opset' means nothing"),
         (["-o", "a.onnx", "--opset", "3"], 2, "--opset 3 cannot be written"),
         (["-o", "a.onnx", "--opset", "x"], 2, "'x' is not a whole number"),
-        (["-o", "a.pt2", "--opset", "0"], 2, "--opset means nothing"),
-        (["-o", "a.pt2", "--format", "html"], 2, "contradict each other"),
+        (["-o", "a.pt2", "--opset", "0"], 2, "'opset' means nothing"),
+        (["-o", "a.pt2", "--format", "onnx"], 2, "contradict each other"),
+        (["-o", "a.onnx", "-s", "opset"], 2, "sets nothing"),
+        (["-o", "a.onnx", "-s", "opset=many"], 2, "export.opset"),
+        (["-o", "a.pt2", "--checkpoint", "no/such/folder/"], 4, "no/such/folder"),
         (["-o", "-", "--format", "html"], 2, "an export is a file"),
         (["-o", ""], 2, "the name is empty"),
         (["--to-folder", ""], 2, "the name is empty"),
-        (["--to-folder", "b", "--uint8"], 2, "--to-folder has no"),
-        (["--to-folder", "b", "--opset", "0"], 2, "--to-folder has no"),
+        (["--to-folder", "b", "--uint8"], 2, "A folder has no"),
+        (["--to-folder", "b", "--opset", "0"], 2, "A folder has no"),
         (["-o", "no/such/place/a.pt2"], 6, "no/such/place"),
         (["-o", "runs/.latest/a.pt2"], 6, "is a file where a directory is needed"),
         (["-o", "runs"], 6, "'runs' is already there. Choose another name."),
@@ -149,6 +154,30 @@ def test_F49_a_file_is_replaced_only_by_force(cli, target):
     assert cli("sample", "--checkpoint", target, "-n", "1", "-o", target.with_suffix(".png")).code == 0
 
 
+def test_the_help_lists_the_formats_that_are_installed(cli, install):
+    install("gancli-toy", "gancli_toy", "", "toy", group="gancli.exporters", attribute="Toy")
+    text = cli("export", "--help").out
+    for line in (".onnx", ".pt2", ".safetensors", ".toy"):
+        assert f"\n  {line} " in text
+    assert "toy" in cli("plugin", "list").out
+
+
+def test_a_page_without_its_plugin_names_it(cli, tmp_path, monkeypatch):
+    monkeypatch.setattr("gancli.plugins.registry.read", lambda: ((), ()))
+    result = cli("export", "-o", tmp_path / "demo.html")
+    assert result.code == 8
+    assert "gancli-page provides it; install that: " in result.err
+    assert result.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("missing", [None, "onnxruntime"])
+def test_a_missing_file_is_a_missing_file(cli, tmp_path, monkeypatch, missing):
+    if missing:
+        monkeypatch.setitem(sys.modules, missing, None)
+    result = cli("sample", "--checkpoint", "nosuch.onnx", "-o", tmp_path / "a.png")
+    assert (result.code, result.err) == (4, "error: There is no file 'nosuch.onnx'. Check its name and the directory (ls).\n")
+
+
 def test_a_missing_extra(cli, tmp_path, monkeypatch, exported):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     for words in (("export", "-o", tmp_path / "a.onnx"), ("sample", "--checkpoint", exported, "-o", tmp_path / "a.png")):
@@ -161,12 +190,12 @@ def test_a_missing_extra(cli, tmp_path, monkeypatch, exported):
 
 
 def test_F31_ctrl_c_leaves_nothing_behind(cli, target, monkeypatch):
-    from gancli.export import safetensors
+    from gancli.export.safetensors import Safetensors
 
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(safetensors, "stamp", interrupted)
+    monkeypatch.setattr(Safetensors, "stamp", interrupted)
     assert cli("export", "-o", target).code == 130
     assert not list(target.parent.iterdir())
 

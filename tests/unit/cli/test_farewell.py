@@ -3,7 +3,7 @@ from pathlib import Path
 
 from gancli.cli.farewell import farewell, free_name, launched, program
 from gancli.cli.output import Output
-from gancli.training.events import RunEnded
+from gancli.events import RunEnded
 
 
 def said(capsys, ended):
@@ -47,3 +47,21 @@ def test_several_processes_are_told_how_to_start_as_many_again():
     meeting = "--nnodes 2 --rdzv-backend c10d --rdzv-endpoint first:29400"
     assert " ".join(launched(eight)) == f"torchrun {meeting} --nproc-per-node 4 -m gancli"
     assert launched({}) == [program()]
+
+
+def test_a_finished_run_says_how_to_train_longer(capsys):
+    run = Path("runs/a")
+    ended = RunEnded(run, "done", 8, 2.0, 65.0, run / "checkpoints/step-000000008", from_step=8)
+    longer, _ = (shlex.split(line) for line in said(capsys, ended))
+    assert longer[-5:] == ["train", "--resume", "a", "--epochs", "4"]
+    farewell(Output(), ended)
+    assert capsys.readouterr().err.startswith("This run was finished already: 2 epochs, 8 steps")
+
+
+def test_a_run_of_no_use_is_not_congratulated(capsys):
+    run = Path("runs/a")
+    farewell(Output(), RunEnded(run, "done", 8, 1.0, 65.0, run, warning="8 steps are too few."))
+    text = capsys.readouterr().err
+    assert "done    1 epoch, 8 steps" in text
+    assert "but     8 steps are too few." in text
+    assert "--resume a --epochs 2" in text.splitlines()[-2]

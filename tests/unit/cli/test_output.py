@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from gancli.cli.output import Output, settle, unread_is_fine
+from gancli.cli.output import Output, refuse_existing, settle, unread_is_fine
+from gancli.errors import StorageError
 
 TITLES, ROWS = ("name", "age", "meaning"), [("a", 1, "short"), ("longer", 22, "a text that says much more about it")]
 
@@ -121,3 +122,36 @@ def test_a_closed_stream_can_be_settled(unread):
     settle(unread)
     unread.close()
     settle(unread)
+
+
+@pytest.mark.usefixtures("at_trained")
+def test_a_file_that_gancli_made_is_replaced(cli, tmp_path):
+    for name in ("a.png", "a.npz"):
+        assert [cli("sample", "-n", "1", "-o", tmp_path / name).code for _ in range(2)] == [0, 0]
+    for name in ("a.gif", "a.webp", "a.apng", "strip.png", "frames/"):
+        line = ("interpolate", "--frames", "4", "-o", f"{tmp_path}/{name}")
+        assert [cli(*line).code for _ in range(2)] == [0, 0]
+    for name in ("g.safetensors", "page.html"):
+        assert [cli("export", "-o", tmp_path / name).code for _ in range(2)] == [0, 0]
+    assert [cli("export", "--to-folder", tmp_path / "folder").code for _ in range(2)] == [0, 0]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.gif", "a.npz", "a.html", "a.safetensors", "a.txt"])
+def test_any_other_file_is_kept(tmp_path, name):
+    target = tmp_path / name
+    target.write_bytes(b"somebody's own work, which mentions gancli")
+    with pytest.raises(StorageError, match=r"not made by gancli.* --force"):
+        refuse_existing(target, force=False)
+    refuse_existing(target, force=True)
+
+
+@pytest.mark.usefixtures("at_trained")
+def test_a_link_is_kept(cli, tmp_path):
+    cli("sample", "-n", "1", "-o", tmp_path / "a.png")
+    (tmp_path / "link.png").symlink_to(tmp_path / "a.png")
+    assert cli("sample", "-n", "1", "-o", tmp_path / "link.png").code == 6
+
+
+def test_a_missing_folder_is_said_early(tmp_path):
+    with pytest.raises(StorageError):
+        refuse_existing(tmp_path / "nosuch" / "a.png", force=True)

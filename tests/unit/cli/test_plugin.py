@@ -19,7 +19,7 @@ def test_list(cli):
 
 def test_F36_list_imports_nothing_of_others_and_verify_does(cli, install):
     install("broken", "broken_module", "raise ValueError('no')")
-    assert rows(cli)["architecture", "good"]["status"] == "not loaded"
+    assert rows(cli)["architecture", "good"]["status"] == "installed"
     row = rows(cli, "--verify")["architecture", "good"]
     assert (row["status"], row["api"], row["distribution"], row["version"]) == ("broken", None, "broken", "1.2")
     assert "ValueError: no" in row["problem"]
@@ -32,13 +32,13 @@ def test_F36_list_shows_what_is_ambiguous_off_and_damaged(cli, install, monkeypa
     found = cli("plugin", "list", "--json").json
     claims = [row for row in found if row["name"] == "good"]
     assert [row["status"] for row in claims] == ["ambiguous", "ambiguous"]
-    assert claims[0]["problem"] == "Others claim this name: users write one/good."
+    assert claims[0]["problem"] == "Others have this name too: write one/good."
     (damaged,) = [row for row in found if row["status"] == "damaged"]
     assert damaged["distribution"].endswith("three-1.2.dist-info")
     assert damaged["problem"] == "Its metadata cannot be read: ValueError: METADATA has no Version."
     monkeypatch.setenv("GANCLI_PLUGINS", "one")
     states = {row["distribution"]: row["status"] for row in cli("plugin", "list", "--json").json if row["name"] == "good"}
-    assert states == {"one": "not loaded", "two": "off"}
+    assert states == {"one": "installed", "two": "off"}
 
 
 def test_list_with_plugins_that_work(cli, install):
@@ -129,7 +129,7 @@ def test_a_name_of_two_kinds_needs_the_kind(cli, install):
     install("one", "one_module", name="hinge")
     result = check(cli, "hinge")
     assert result.code == 2
-    assert "Say which: --kind architecture or --kind objective." in result.err
+    assert "Add --kind architecture or --kind objective." in result.err
     assert check(cli, "hinge", "--kind", "objective").code == 0
 
 
@@ -178,7 +178,7 @@ def test_listing_is_json_of_plain_values(cli):
 def test_F36_a_run_whose_plugin_is_gone_says_how_to_install_it(cli, at_trained, tmp_path, monkeypatch):
     import shutil
 
-    from gancli.plugins.installation import command_for_plugin
+    from gancli.plugins.installation import install_command
 
     shutil.copytree(at_trained, tmp_path / "runs")
     monkeypatch.chdir(tmp_path)
@@ -188,7 +188,7 @@ def test_F36_a_run_whose_plugin_is_gone_says_how_to_install_it(cli, at_trained, 
     info.write_text(json.dumps(told))
     result = cli("train", "--resume", "plain")
     assert result.code == 8
-    assert result.err.endswith(f"Install it: {command_for_plugin('gancli-wobbly')}\n")
+    assert result.err.endswith(f"Install it: {install_command('gancli-wobbly')}\n")
 
 
 GOOD = (Path(__file__).parents[2] / "good_plugin.py").read_text()

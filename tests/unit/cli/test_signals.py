@@ -3,7 +3,8 @@ import signal
 
 import pytest
 
-from gancli.cli.signals import ECHO_SECONDS, STOPS, Interrupted, Signals
+from gancli.cli.signals import ECHO_SECONDS, Interrupted, Signals
+from gancli.storage.system import STOP_SIGNALS
 
 
 class Clock:
@@ -37,14 +38,14 @@ def send(number):
     os.kill(os.getpid(), number)
 
 
-@pytest.mark.parametrize("number", STOPS)
+@pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_a_signal_before_there_is_anything_to_save_interrupts(signals, number, calls):
     with pytest.raises(Interrupted) as caught:
         send(number)
     assert (caught.value.number, signals.stop(), calls) == (number, 0, [])
 
 
-@pytest.mark.parametrize("number", STOPS)
+@pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_later_it_is_remembered_and_announced(signals, number, calls):
     signals.defer()
     send(number)
@@ -83,10 +84,10 @@ def test_ctrl_c_after_sigterm_leaves_at_once(signals, calls, clock):
 
 
 def test_the_former_handlers_come_back():
-    before = [signal.getsignal(number) for number in STOPS]
+    before = [signal.getsignal(number) for number in STOP_SIGNALS]
     with Signals(print, print):
-        assert [signal.getsignal(number) for number in STOPS] != before
-    assert [signal.getsignal(number) for number in STOPS] == before
+        assert [signal.getsignal(number) for number in STOP_SIGNALS] != before
+    assert [signal.getsignal(number) for number in STOP_SIGNALS] == before
 
 
 @pytest.mark.usefixtures("calls")

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from gancli.errors import DivergedError
+from gancli.events import CheckpointSaved, Progress, RunEnded, RunStarted
 from gancli.storage.lock import RunLock
-from gancli.training.events import CheckpointSaved, Progress, RunEnded, RunStarted
 
 RUN = Path("runs/a-run")
 pytestmark = pytest.mark.usefixtures("engine")
@@ -147,7 +147,7 @@ def test_an_error_of_the_engine_is_one_line_after_the_progress(cli, engine):
 
 def test_dry_run_prints_settings_and_trains_nothing(cli, engine):
     result = cli("train", "--epochs", "3", "--dry-run")
-    assert ["train.epochs", "3", "--epochs"] in [line.split() for line in result.out.splitlines()]
+    assert ["train.epochs", "3", "--epochs"] in [line.split()[:3] for line in result.out.splitlines()]
     assert not engine.calls
 
 
@@ -170,6 +170,33 @@ def test_resume_goes_on_with_a_run(cli, engine, stored, words):
 def test_resume_tells_what_was_asked_to_change(cli, engine):
     cli("train", "--resume", "--epochs", "9", "-s", "log.every_steps=7")
     assert engine.calls[0]["changes"] == {"train.epochs": 9, "log.every_steps": 7}
+
+
+@pytest.mark.usefixtures("stored")
+def test_another_learning_rate_on_resume_needs_a_flag(cli, engine):
+    line = ("train", "--resume", "--learning-rate", "0.0005", "--batch-size", "32")
+    for more in ([], ["--dry-run"]):
+        refused = cli(*line, *more)
+        assert (refused.code, engine.calls) == (2, [])
+        assert "train.batch_size: stored 128, requested 32; train.learning_rate" in refused.err
+        assert "--allow-changes" in refused.err
+    assert cli(*line, "--allow-changes").code == 0
+    assert engine.calls[0]["allow_changes"]
+    assert engine.calls[0]["changes"] == {"train.batch_size": 32, "train.learning_rate": 0.0005}
+
+
+@pytest.mark.usefixtures("stored")
+def test_no_flag_allows_another_model(cli, engine):
+    refused = cli("train", "--resume", "--latent-dim", "5", "--allow-changes")
+    assert (refused.code, engine.calls) == (2, [])
+    assert "--allow-changes" not in refused.err
+
+
+def test_a_finished_run_says_how_it_is_trained_for_longer(cli, stored):
+    (stored / "run.json").write_text(json.dumps({"status": "done", "step": 8, "epochs": 2.0}))
+    note = "'a-run' is finished: step 8. To train it for longer: gancli train --resume a-run --epochs 4"
+    assert note in cli("train", "--resume").err
+    assert "is finished" not in cli("train", "--resume", "--epochs", "9").err
 
 
 @pytest.mark.usefixtures("stored")
@@ -267,7 +294,7 @@ def test_F53_a_closed_stderr_does_not_end_the_training(monkeypatch, capsys):
 def test_another_architecture_on_resume_is_named_as_what_it_is(cli, at_trained):
     result = cli("train", "--resume", "plain", "--arch", "dcgan", "--runs-dir", at_trained)
     assert result.code == 2
-    assert 'arch.name: stored "dense", asked "dcgan"' in result.err
+    assert 'arch.name: stored "dense", requested "dcgan"' in result.err
 
 
 def test_F45_a_busy_run_and_a_taken_name_are_refused_before_anything_heavy(cli, at_trained):

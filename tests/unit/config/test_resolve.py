@@ -259,7 +259,9 @@ def test_F40_the_nearest_key_is_found_in_any_section(key, nearest):
 
 
 def test_F40_where_nothing_is_near_the_list_is_named():
-    assert refused(assignments=["xyzzy=1"]) == "Unknown key 'xyzzy' (from -s). See `gancli config schema --arch dense`."
+    assert (
+        refused(assignments=["xyzzy=1"]) == "Unknown key 'xyzzy' (from -s). See `gancli config show --arch dense` for the keys."
+    )
 
 
 @pytest.mark.parametrize(
@@ -280,7 +282,7 @@ def test_F40_where_nothing_is_near_the_list_is_named():
         ("train.betas=[0.5]", "train.betas.1 = [0.5] (from -s) is not allowed: Field required."),
         ("train.betas=[0.5, 1]", "train.betas.1 = 1 (from -s) is not allowed: it should be less than 1."),
         ("train.real_fake_batch=both", "it should be 'joint' or 'separate'."),
-        ("runtime.device=gpu", 'runtime.device = "gpu" (from -s) is not allowed: it should match pattern'),
+        ("runtime.device=gpu", 'runtime.device = "gpu" (from -s) is not allowed. device: auto, cpu, cuda, cuda:N or mps.'),
         ("model.conditional=1", "it should be a valid boolean."),
         ("model.conditional=yes", "it should be a valid boolean."),
         ("data.labels=5", "it should be a valid string."),
@@ -324,8 +326,8 @@ def test_F40_an_unknown_plugin_is_named_with_the_nearest(key, near):
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("a.json", '{"train": {"seed": 1, "seed": 2}}', 'not valid JSON: the key "seed" is there twice'),
-        ("a.json", '{"train": {"seed": 1}, "train": {}}', 'not valid JSON: the key "train" is there twice'),
+        ("a.json", '{"train": {"seed": 1, "seed": 2}}', 'not valid JSON: the key "seed" occurs twice'),
+        ("a.json", '{"train": {"seed": 1}, "train": {}}', 'not valid JSON: the key "train" occurs twice'),
         ("a.toml", "[train]\nseed = 1\nseed = 2", "not valid TOML"),
         ("a.toml", "[train]\nseed = 1\n[train]\nepochs = 2", "not valid TOML"),
         ("a.toml", "[train\nseed = 1", "not valid TOML"),
@@ -333,17 +335,17 @@ def test_F40_an_unknown_plugin_is_named_with_the_nearest(key, near):
         ("a.json", '{"train": {"seed": 1},}', "not valid JSON"),
         ("a.json", "[" * 100_000, "not valid JSON"),
         ("a.toml", "x = " + "[" * 100_000, "not valid TOML"),
-        ("a.json", b"\xff\xfe{\0}\0", "not valid JSON"),
+        ("a.json", b"\xff\xfe{\0}\0", "is encoded in UTF-16"),
         ("a.toml", b"\x00\x01\x02", "not valid TOML"),
         ("a.toml", b"#" * (1 << 20) + b"\n", "is larger than 1 MiB"),
         ("a.json", "[1, 2]", "holds [1, 2], not sections. Write sections such as [train]."),
         ("a.json", "3", "holds 3, not sections"),
-        ("a.json", '{"seed": 3}', "\"seed\" in '.*a.json' stands outside of a section. Write it under [train]."),
-        ("a.toml", "xyzzy = 3", "stands outside of a section. Write it under [section]."),
+        ("a.json", '{"seed": 3}', "\"seed\" in '.*a.json' is outside of a section. Write it under [train]."),
+        ("a.toml", "xyzzy = 3", "is outside of a section. Write it under [section]."),
         ("a.json", '{"train": null}', "is null, not a section. Write keys under [train]."),
         ("a.json", '{"trian": {}}', "Unknown section \"trian\" in .* Did you mean 'train'?"),
         ("a.json", json.dumps({"train": {"k" * 100_000: 1}}), "Unknown key 'train.kkk"),
-        ("a.json", json.dumps({"k" * 100_000: 1}), "stands outside"),
+        ("a.json", json.dumps({"k" * 100_000: 1}), "is outside"),
         (
             "a.toml",
             "[train]\nseed = 2020-01-01",
@@ -352,7 +354,7 @@ def test_F40_an_unknown_plugin_is_named_with_the_nearest(key, near):
         ("a.toml", "[train]\nseed = 0x" + "f" * 5000, "cannot be stored"),
         ("a.toml", "[train]\nlearning_rate = nan", "it should be a finite number"),
         ("a.toml", "[train.seed]\nx = 1", 'train.seed = {"x": 1} (from a.toml) is not allowed'),
-        ("a.json", '{"data": {"labels": "\\ud800"}}', "no Unicode"),
+        ("a.json", '{"data": {"labels": "\\ud800"}}', "not valid Unicode"),
     ],
 )
 def test_F40_a_broken_file_is_named_with_what_is_wrong(write, name, content, reason):
@@ -363,7 +365,8 @@ def test_F40_a_broken_file_is_named_with_what_is_wrong(write, name, content, rea
 @pytest.mark.parametrize("path", ["none.toml", "."])
 def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch, path):
     monkeypatch.chdir(tmp_path)
-    assert refused(files=[Path(path)]).startswith(f"The configuration '{path}' cannot be read: ")
+    message = refused(files=[Path(path)])
+    assert message.startswith((f"There is no file '{path}'.", f"'{path}' cannot be read: "))
 
 
 def test_an_empty_toml_file_sets_nothing(write):
@@ -555,3 +558,8 @@ def test_every_key_is_described_in_the_schema():
     for section, rule in document["properties"].items():
         for key, about in document["$defs"][rule["$ref"].rpartition("/")[2]]["properties"].items():
             assert about["description"], f"{section}.{key}"
+
+
+def test_a_byte_order_mark_before_a_file_is_passed_over(write):
+    for name, content in (("a.toml", b"[train]\r\nseed = 3\r\n"), ("a.json", b'{"train": {"seed": 3}}')):
+        assert quiet(files=[write(name, b"\xef\xbb\xbf" + content)]).config.train.seed == 3

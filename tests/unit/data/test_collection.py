@@ -1,5 +1,6 @@
 """From folders and archives to a set that is trained on: what is kept, gone on with, left out, refused."""
 
+import fcntl
 import json
 import os
 import re
@@ -79,7 +80,7 @@ def test_F45_what_another_process_makes_is_not_cleared_away(photos):
     found = []
 
     def clear_while_decoding(what, done, _):
-        if (what, done) == ("decoding pictures", 7):
+        if (what, done) == ("decoding images", 7):
             found.append(cache.clear())
 
     assert loaded(photos, clear_while_decoding).images.images.shape[0] == 12
@@ -88,7 +89,7 @@ def test_F45_what_another_process_makes_is_not_cleared_away(photos):
 
 
 def test_a_lock_that_was_cleared_away_while_it_was_waited_for_is_no_lock(monkeypatch):
-    flock, path = cache.fcntl.flock, cache.folder("pictures") / ".lock-key"
+    flock, path = fcntl.flock, cache.folder("pictures") / ".lock-key"
     calls = []
 
     def slow(descriptor, how):
@@ -97,7 +98,7 @@ def test_a_lock_that_was_cleared_away_while_it_was_waited_for_is_no_lock(monkeyp
             path.unlink()
         calls.append(how)
 
-    monkeypatch.setattr(cache.fcntl, "flock", slow)
+    monkeypatch.setattr(fcntl, "flock", slow)
     with cache.locked("key"):
         assert len(calls) == 2
         assert path.exists()
@@ -119,7 +120,7 @@ def test_F01_an_interrupted_decoding_is_gone_on_with(photos, monkeypatch):
     monkeypatch.setattr(decoded, "SYNC_SECONDS", 0.0)
 
     def interrupt(what, done, _):
-        if (what, done) == ("decoding pictures", 7):
+        if (what, done) == ("decoding images", 7):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -132,7 +133,7 @@ def test_F01_an_interrupted_decoding_is_gone_on_with(photos, monkeypatch):
 @pytest.mark.parametrize("damage", ["{", "[]", '{"row_shape": [3, 10, 12], "done": 5, "rows": 500, "skipped": []}', "{}"])
 def test_F12_a_damaged_beginning_is_begun_anew(photos, damage):
     def interrupt(what, done, _):
-        if (what, done) == ("decoding pictures", 7):
+        if (what, done) == ("decoding images", 7):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -174,7 +175,7 @@ def test_F13_a_changed_fact_of_a_kept_set_makes_it_anew(photos, old, new):
 
 def test_F06_too_little_room_is_known_beforehand(photos, monkeypatch):
     monkeypatch.setattr("gancli.storage.disk.Storage.free_bytes", lambda *_: 2**20)
-    with pytest.raises(StorageError, match=r"12 pictures need 67 MB .* where 1 MB are free.*GANCLI_CACHE"):
+    with pytest.raises(StorageError, match=r"12 images need 67 MB .* where 1 MB are free.*GANCLI_CACHE"):
         loaded(photos)
 
 
@@ -204,13 +205,13 @@ def test_F25_a_few_broken_pictures_are_left_out_and_named(photos):
     broken(photos, 1)
     data = loaded(photos)
     assert len(data.images.images) == len(data.images.labels) == 20
-    assert data.images.notes[-1].startswith("1 broken picture left out (red/broken0.png: no picture in a format")
+    assert data.images.notes[-1].startswith("1 broken image left out (red/broken0.png: not an image in a format")
     assert data.skipped[0][0] == "red/broken0.png"
 
 
 def test_F25_more_than_5_percent_broken_are_an_error_unless_allowed(photos):
     broken(photos, 3)
-    with pytest.raises(DatasetError, match=r"3 pictures of 15 .* are broken, more than 5% \(red/broken0\.png: no") as caught:
+    with pytest.raises(DatasetError, match=r"3 images of 15 .* are broken, more than 5% \(red/broken0\.png: no") as caught:
         loaded(photos)
     assert "-s data.allow_broken=0.21" in caught.value.remedy
     assert len(loaded(photos, allow_broken=0.21).images.images) == 12
@@ -227,7 +228,7 @@ def test_F25_the_share_that_the_error_names_is_enough_whatever_is_wrong_with_the
         Image.fromarray(noise).save(photos / "red" / f"cut{i}.png")
         data = (photos / "red" / f"cut{i}.png").read_bytes()
         (photos / "red" / f"cut{i}.png").write_bytes(data[: len(data) // 2])
-    with pytest.raises(DatasetError, match="8 pictures of 20") as caught:
+    with pytest.raises(DatasetError, match="8 images of 20") as caught:
         loaded(photos)
     share = float(re.search(r"data.allow_broken=([0-9.]+) ", caught.value.remedy)[1])
     assert decodings(photos, allow_broken=share) == 0  # they were decoded already
@@ -238,7 +239,7 @@ def test_a_class_whose_pictures_are_all_broken_is_noted(photos):
         file.write_bytes(b"no picture")
     data = loaded(photos, allow_broken=0.5)
     assert data.images.class_names == ("blue", "green", "red")
-    assert any(note.startswith("No picture is labelled red: 1 class of 3") for note in data.images.notes)
+    assert any(note.startswith("No image is labelled red: 1 class of 3") for note in data.images.notes)
 
 
 def test_F25_truncated_pictures_count_although_their_headers_are_whole(photos):
@@ -248,7 +249,7 @@ def test_F25_truncated_pictures_count_although_their_headers_are_whole(photos):
     Image.fromarray(noise).save(photos / "red" / "cut.png")
     data = (photos / "red" / "cut.png").read_bytes()
     (photos / "red" / "cut.png").write_bytes(data[: len(data) // 2])
-    with pytest.raises(DatasetError, match=r"1 picture of 13 .* is broken, more than 5% \(red/cut\.png: truncated\)"):
+    with pytest.raises(DatasetError, match=r"1 image of 13 .* is broken, more than 5% \(red/cut\.png: truncated\)"):
         loaded(photos)
     assert len(loaded(photos, allow_broken=0.1).images.images) == 12
 
@@ -257,9 +258,9 @@ def test_F29_a_collection_without_a_picture_says_what_it_holds(tmp_path, zipped)
     folder = tmp_path / "docs"
     folder.mkdir()
     (folder / "a.txt").write_text("a")
-    with pytest.raises(DatasetError, match=r"holds 1 \.txt file, but no picture\. Pictures end in"):
+    with pytest.raises(DatasetError, match=r"holds 1 \.txt file, but no image\. Images end in"):
         loaded(folder)
-    with pytest.raises(DatasetError, match="holds no picture"):
+    with pytest.raises(DatasetError, match="holds no image"):
         loaded(zipped(folder, tmp_path / "x.zip"))
 
 
@@ -272,7 +273,7 @@ def test_F29_one_picture_is_a_collection(tmp_path, picture_bytes):
 def test_all_broken_is_an_error_whatever_is_allowed(photos):
     for file in photos.rglob("*.png"):
         file.write_bytes(b"x")
-    with pytest.raises(DatasetError, match="12 pictures of 12"):
+    with pytest.raises(DatasetError, match="12 images of 12"):
         loaded(photos, allow_broken=1.0)
 
 
@@ -304,9 +305,9 @@ def test_notes_tell_what_was_done(photos, picture_bytes):
     (photos / "red" / "big.png").write_bytes(picture_bytes(size=(90, 90), mode="RGBA", colour=(1, 2, 3, 4)))
     (photos / "red" / "grey.png").write_bytes(picture_bytes(mode="L", colour=7))
     size, alpha, grey = loaded(photos).images.notes
-    assert size.startswith("Pictures are of 2 sizes (shorter sides 10 to 90, median 10), and are made 8x8: the middle")
-    assert alpha.startswith("1 picture with transparency, shown before white")
-    assert grey == "1 of 14 pictures are grey; all are taken as colour."
+    assert size.startswith("Images are of 2 sizes (shorter sides 10 to 90, median 10), and are resized to 8x8: centre-cropped")
+    assert alpha.startswith("1 image with transparency, composited onto white")
+    assert grey == "1 of 14 images are grey; all are taken as colour."
 
 
 def test_a_split_is_a_sub_folder(photos, tmp_path):
@@ -315,17 +316,17 @@ def test_a_split_is_a_sub_folder(photos, tmp_path):
     shutil.copytree(photos / "red", whole / "valid" / "red")
     assert len(loaded(whole).images.images) == 12
     assert len(load_images(DataConfig(dataset=str(whole)), "test").images.images) == 4
-    with pytest.raises(DatasetError, match="no sub-folder of test pictures"):
+    with pytest.raises(DatasetError, match="no test split, such as a sub-folder of test images"):
         load_images(DataConfig(dataset=str(photos)), "test")
 
 
 def test_one_picture_is_no_data_set(photos):
-    with pytest.raises(DatasetError, match="is one picture"):
+    with pytest.raises(DatasetError, match="is one image"):
         loaded(photos / "red" / "0.png")
 
 
 def test_labels_of_a_collection_cannot_be_given(photos):
-    with pytest.raises(ConfigError, match=r"sub-folders or its dataset\.json"):
+    with pytest.raises(ConfigError, match=r"sub-folders or in files beside the images"):
         loaded(photos, labels="x")
 
 
@@ -349,7 +350,7 @@ def test_other_sizes_and_channels_of_arrays(tmp_path, write_idx):
     data = loaded(path, image_size="8x6", channels=3)
     assert data.images.images.shape == (3, 3, 8, 6)
     assert set(data.images.images.flatten().tolist()) == {200}
-    assert data.images.notes[-1] == "Pictures are 1x10x10 and are made 3x8x6."
+    assert data.images.notes[-1] == "Images are 1x10x10 and are resized to 3x8x6."
 
 
 def test_the_mapped_block_trains_like_one_in_memory(photos):
@@ -373,3 +374,46 @@ def test_F25_a_file_of_anything_else_says_what_would_be_right(tmp_path):
     (tmp_path / "x").write_bytes(b"%PDF-1.7 and so on")
     with pytest.raises(DatasetError, match=r"it starts with the bytes 25 50 44 46\. Give a folder, zip or tar"):
         loaded(tmp_path / "x")
+
+
+def test_whatever_is_not_used_or_changed_is_counted(photos, picture_bytes):
+    from PIL import Image
+
+    frames = [Image.new("RGB", (12, 10), colour) for colour in ("red", "blue", "green")]
+    frames[0].save(photos / "red" / "moving.gif", save_all=True, append_images=frames[1:])
+    (photos / "red" / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    (photos / "red" / "notes.txt").write_bytes(b"about")
+    (photos / "red" / "n0001").write_bytes(picture_bytes())
+    notes = " ".join(loaded(photos).images.notes)
+    assert "1 animation or stack: the first frame of each is used, 2 further frames not." in notes
+    assert "1 image in formats that cannot be read, such as HEIC" in notes
+    assert "1 other file not used (1 .txt)" in notes
+    assert "1 image in less common formats, read like the others (1 without suffix)" in notes
+
+
+def test_sixteen_bits_that_hold_twelve_are_not_nearly_black(tmp_path):
+    from PIL import Image
+
+    (tmp_path / "x").mkdir()
+    for i in range(4):
+        Image.fromarray(np.full((8, 8), 1000 * (i + 1), np.uint16)).save(tmp_path / "x" / f"{i}.png")
+    data = loaded(tmp_path / "x").images
+    assert data.images[:, 0, 0, 0].tolist() == [62, 125, 187, 249]
+    assert data.notes[0].startswith("4 images whose 16 bits per channel hold 12 at most (largest value 4,000): 4,095")
+
+
+def test_only_heic_is_an_error_that_says_what_to_do(tmp_path):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(DatasetError, match=r"such as HEIC, so not used .*: convert them to JPEG or PNG"):
+        loaded(tmp_path / "x")
+
+
+def test_more_pixels_than_are_decoded_name_the_setting(photos, picture_bytes):
+    (photos / "red" / "big.png").write_bytes(picture_bytes(size=(40, 30)))
+    with pytest.raises(
+        DatasetError,
+        match=r"1 image of 13 in .* is too large .*more than 1,000 pixels \(data\.max_pixels\).*-s data\.max_pixels=N",
+    ):
+        loaded(photos, max_pixels=1000)
+    assert len(loaded(photos, max_pixels=1200).images.images) == 13

@@ -65,7 +65,7 @@ def test_a_registered_name_wins_over_a_file_of_that_name_and_says_so(tmp_path, m
     (tmp_path / "tiny").mkdir()
     *_, note = load_images(DataConfig(dataset="tiny")).images.notes
     assert note == "This is the data set tiny; for the file or folder of that name, write ./tiny."
-    with pytest.raises(DatasetError, match="holds nothing\\. Pictures end in"):
+    with pytest.raises(DatasetError, match="holds nothing\\. Images end in"):
         load_images(DataConfig(dataset="./tiny"))
 
 
@@ -139,7 +139,7 @@ PIXELS = torch.zeros(4, 1, 3, 5, dtype=torch.uint8)
 @pytest.mark.parametrize(
     ("broken", "words"),
     [
-        (ImageSet(PIXELS.float()), "pictures of type torch.float32"),
+        (ImageSet(PIXELS.float()), "images of type torch.float32"),
         (ImageSet(PIXELS.numpy()), "ndarray, not torch.Tensor"),
         (ImageSet(PIXELS, np.zeros(4, np.int64), ("a",)), "ndarray, not torch.Tensor"),
         (ImageSet(PIXELS[0]), r"shape \(1, 3, 5\), not uint8 \(n, c, h, w\)"),
@@ -175,11 +175,11 @@ def test_the_fingerprint_tells_shapes_pixels_and_labels_apart():
 def test_names_and_defaults_cost_neither_torch_nor_numpy():
     code = (
         "import sys; from gancli.plugins.registry import dataset_defaults; dataset_defaults('mnist'), dataset_defaults('./x');"
-        "import gancli.data.sources, gancli.data.opening; print({'torch', 'numpy', 'PIL'} & set(sys.modules))"
+        "import gancli.data.source; print({'torch', 'numpy', 'PIL'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 
 
 def test_public_names():
-    assert data.__all__ == ["Loaded", "collection_of", "fingerprint", "load_images"]
+    assert data.__all__ == ["Loaded", "Source", "Watch", "fingerprint", "load_images", "open_source", "unwatched"]

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 
-from gancli.data.decoding import FORMATS, decode, header, picky_pillow
+from gancli.data.decoding import FORMATS, Flaw, decode, header, picky_pillow, read_all
 from gancli.data.fit import Fit
-from gancli.data.readers.reader import Flaw, read_all
 
 RED = (250, 10, 10)
 
@@ -40,20 +39,20 @@ def seen(data):
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_every_format_is_decoded(kind):
-    options = {"lossless": True} if kind == "WEBP" else {}
+    options = {"WEBP": {"lossless": True}, "ICO": {"sizes": [(8, 8)]}}.get(kind, {})
     picture = Image.new("RGB", (8, 8), RED)
     assert abs(decoded(saved(picture, kind, **options)).astype(int) - np.reshape(RED, (3, 1, 1))).max() <= 2
     assert (seen(saved(picture, kind, **options)).width, seen(saved(picture, kind, **options)).format) == (8, kind)
 
 
 def test_formats_beyond_the_list_are_refused_although_pillow_knows_them():
-    for kind in ("PPM", "TGA", "PCX", "ICO"):
-        with pytest.raises(Flaw, match="no picture in a format"):
+    for kind in ("PCX", "SGI", "ICNS"):
+        with pytest.raises(Flaw, match="not an image in a format"):
             decoded(saved(Image.new("RGB", (8, 8)), kind))
 
 
 def test_F25_text_with_a_pictures_name_is_refused():
-    with pytest.raises(Flaw, match="no picture in a format that is read"):
+    with pytest.raises(Flaw, match="not an image in a format that is read"):
         decoded(b"this is no picture")
 
 
@@ -234,3 +233,105 @@ def test_F24_no_bytes_are_a_bug(seed, changes, length):
         for attempt in (lambda: seen(data), lambda: decoded(data)):
             with suppress(Flaw):
                 attempt()
+
+
+def test_a_wide_colour_profile_is_converted_to_srgb_and_srgb_is_not_touched():
+    swapped = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    red, green = swapped.index(b"rXYZ"), swapped.index(b"gXYZ")
+    swapped[red : red + 4], swapped[green : green + 4] = swapped[green : green + 4], swapped[red : red + 4]
+    picture = Image.new("RGBA", (8, 8), (*RED, 128))
+    plain = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert not seen(saved(picture, icc_profile=plain)).profile
+    assert decoded(saved(picture, icc_profile=plain), Fit(8, 8, 4))[:, 0, 0].tolist() == [*RED, 128]
+    assert seen(saved(picture, icc_profile=bytes(swapped))).profile
+    r, g, _, alpha = decoded(saved(picture, icc_profile=bytes(swapped)), Fit(8, 8, 4))[:, 0, 0].tolist()
+    assert g > 200
+    assert r < 60
+    assert alpha == 128
+    assert decoded(saved(picture, icc_profile=b"not a profile"), Fit(8, 8, 4))[:, 0, 0].tolist() == [*RED, 128]
+
+
+@pytest.mark.parametrize("kind", ["BMP", "TGA"])
+def test_an_alpha_of_zero_everywhere_means_nothing_in_a_bitmap(kind):
+    if kind == "BMP":
+        pixels = bytes((RED[2], RED[1], RED[0], 0)) * 64
+        head = struct.pack("<IiiHHIIiiII", 108, 8, 8, 1, 32, 3, len(pixels), 0, 0, 0, 0)
+        head += struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000) + b"BGRs" + bytes(48)
+        data = b"BM" + struct.pack("<IHHI", 122 + len(pixels), 0, 0, 122) + head + pixels
+    else:
+        data = saved(Image.new("RGBA", (8, 8), (*RED, 0)), kind)
+    assert not seen(data).alpha
+    assert decoded(data)[:, 0, 0].tolist() == list(RED)
+    assert decoded(data, Fit(8, 8, 4))[3].min() == 255
+
+
+def test_twelve_bits_in_sixteen_are_scaled_by_what_the_set_holds():
+    data = saved(Image.fromarray(np.full((8, 8), 4000, np.uint16)))
+    assert seen(data).deepest == 4000
+    assert set(decoded(data, Fit(8, 8, 1, white=4095)).flat) == {249}
+
+
+def test_further_frames_are_counted():
+    frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, (0, 0, 255), (0, 255, 0))]
+    for kind, options in (("GIF", {}), ("WEBP", {"lossless": True}), ("PNG", {}), ("TIFF", {})):
+        assert seen(saved(frames[0], kind, save_all=True, append_images=frames[1:], **options)).frames == 3, kind
+
+
+@pytest.mark.parametrize("cut", [1, 2])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_without_its_end_marker_is_whole_if_no_pixel_is_missing(cut, progressive):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    data = saved(noise, "JPEG", progressive=progressive)
+    assert (decoded(data[:-cut], Fit(64, 64, 3)) == decoded(data, Fit(64, 64, 3))).all()
+    for lost in (40, 200, len(data) // 2):
+        with pytest.raises(Flaw, match="truncated"):
+            decoded(data[:-lost], Fit(64, 64, 3))
+
+
+def with_chunk(kind, body, checksum=None):
+    data = saved(Image.new("RGB", (8, 8), RED))
+    right = zlib.crc32(kind + body)
+    chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", right if checksum is None else checksum)
+    return data[:33] + chunk + data[33:]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(bytes(3 * 2**20))),
+        (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + bytes(70 * 2**20)),
+        (b"zTXt", b"key\0\0" + zlib.compress(bytes(3 * 2**20))),
+    ],
+)
+def test_long_text_in_a_png_harms_nothing(kind, body):
+    assert decoded(with_chunk(kind, body))[:, 0, 0].tolist() == list(RED)
+    assert seen(with_chunk(kind, body)).width == 8
+
+
+@pytest.mark.parametrize("kind", [b"tEXt", b"eXIf", b"iCCP", b"tRNS", b"gAMA"])
+def test_a_wrong_checksum_harms_a_png_only_where_the_image_depends_on_it(kind):
+    assert decoded(with_chunk(kind, b"a\0b", checksum=1))[:, 0, 0].tolist() == list(RED)
+    broken = bytearray(saved(Image.new("RGB", (8, 8), RED)))
+    broken[29] ^= 1  # the checksum of IHDR
+    with pytest.raises(Flaw):
+        decoded(bytes(broken))
+
+
+def test_a_large_jpeg_is_decoded_at_a_fraction_and_other_formats_name_the_setting():
+    big = Image.new("RGB", (640, 480), RED)
+    with picky_pillow(100_000):
+        assert abs(decoded(saved(big, "JPEG"), Fit(8, 8, 3))[:, 4, 4].astype(int) - RED).max() <= 3
+        assert seen(saved(big, "JPEG")).width == 640
+        with pytest.raises(Flaw, match=r"more than 100,000 pixels \(data\.max_pixels\)"):
+            decoded(saved(big, "PNG"))
+    with picky_pillow(50_000), pytest.raises(Flaw, match="more than 50,000 pixels"):
+        decoded(saved(big, "JPEG"))
+    with picky_pillow(400_000):
+        assert decoded(saved(big, "PNG"))[:, 4, 4].tolist() == list(RED)
+
+
+def test_no_random_bytes_are_an_image_by_chance():
+    rng = np.random.default_rng(0)
+    for data in [bytes(1000), *(rng.bytes(200) for _ in range(200))]:
+        with suppress(Flaw):
+            decoded(data)

@@ -1,5 +1,7 @@
 import io
+import struct
 import zipfile
+import zlib
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,8 +10,10 @@ import torch
 from PIL import Image
 
 import gancli
+from gancli.config.schema import DataConfig
 from gancli.errors import DatasetError, UsageError
-from gancli.evaluation.subject import of_model, of_pictures, refuse_other_shape
+from gancli.evaluation.reference import of_size
+from gancli.evaluation.subject import of_model, of_pictures, refuse_other_shape, size_at
 from gancli.sampling.sample import Request, write
 
 
@@ -65,19 +69,19 @@ def test_colour_folders_of_grey_data_are_read_as_grey(tmp_path):
     grey, colour = of_pictures(tmp_path, 1), of_pictures(tmp_path, 3)
     assert (grey.shape, colour.shape) == ((1, 5, 6), (3, 5, 6))
     assert grey.notes[0].endswith(" is stored in colour, and compared in grey, as the data are.")
-    assert grey.notes[0].startswith("1 picture of ")
+    assert grey.notes[0].startswith("1 image of ")
     assert colour.notes[0].endswith(" is stored in grey, and compared in colour, as the data are.")
 
 
 def test_F25_odd_folders_are_one_line(tmp_path):
-    with pytest.raises(DatasetError, match="holds no pictures"):
+    with pytest.raises(DatasetError, match="holds no images"):
         of_pictures(tmp_path, 1)
     Image.new("L", (6, 5)).save(tmp_path / "a.png")
     Image.new("L", (6, 7)).save(tmp_path / "b.png")
-    with pytest.raises(DatasetError, match=r"pictures of 6x5 and 6x7 \('b.png'\)"):
+    with pytest.raises(DatasetError, match=r"images of 6x5 and 6x7 \('b.png'\)"):
         of_pictures(tmp_path, 1)
     (tmp_path / "b.png").write_text("no picture")
-    with pytest.raises(DatasetError, match=r"b\.png' cannot be read as a picture"):
+    with pytest.raises(DatasetError, match=r"b\.png' cannot be read as an image"):
         of_pictures(tmp_path, 1)
 
 
@@ -100,10 +104,13 @@ def test_what_can_be_trained_on_can_be_evaluated(tmp_path):
         assert drawn(subject).min() > 0.98
 
 
-def test_F24_a_decompression_bomb_is_refused(tmp_path, monkeypatch):
+def test_F24_a_decompression_bomb_is_refused(tmp_path):
     Image.new("L", (60, 50)).save(tmp_path / "a.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(DatasetError, match="cannot be read as a picture"):
+    data = bytearray((tmp_path / "a.png").read_bytes())
+    data[16:24] = struct.pack(">II", 20_000, 20_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(DatasetError, match="cannot be read as an image: more than 89,478,485 pixels"):
         of_pictures(tmp_path, 1)
 
 
@@ -118,9 +125,9 @@ def archive(path, name, array):
 @pytest.mark.parametrize(
     ("name", "array", "words"),
     [
-        ("pictures.npy", np.zeros((2, 4, 4), np.uint8), "holds pictures, but no train pictures"),
-        ("images.npy", np.zeros((2, 4, 4), np.float32), "an array of float32"),
-        ("images.npy", np.zeros((4, 4), np.uint8), "which are no pictures"),
+        ("pictures.npy", np.zeros((2, 4, 4), np.uint8), "holds pictures, but no train images"),
+        ("images.npy", np.zeros((2, 4, 4), np.float32), "images of type float32"),
+        ("images.npy", np.zeros((4, 4), np.uint8), "which is not images"),
         ("images.npy", np.zeros((0, 4, 4), np.uint8), "0 x 4 x 4"),
     ],
 )
@@ -136,17 +143,36 @@ def test_F16_a_pickle_in_an_archive_is_not_unpickled(tmp_path):
 
 def test_F21_a_zip_bomb_is_refused_before_it_unpacks(tmp_path, monkeypatch):
     path = archive(tmp_path / "a.npz", "images.npy", np.zeros((9, 40, 40), np.uint8))
-    monkeypatch.setattr("gancli.data.idx.MAX_BYTES", 1000)
+    monkeypatch.setattr("gancli.data.arrays.MAX_BYTES", 1000)
     with pytest.raises(DatasetError, match="At most 1,000 bytes are read"):
         of_pictures(path, 1)
 
 
 def test_a_file_of_another_kind_is_one_line(tmp_path):
     (tmp_path / "a.txt").write_text("x")
-    with pytest.raises(DatasetError, match="is nothing that is read"):
+    with pytest.raises(DatasetError, match="is not a supported data set"):
         of_pictures(tmp_path / "a.txt", 1)
 
 
 def test_pictures_of_another_shape_cannot_be_compared(model):
     with pytest.raises(UsageError, match=r"1x8x8, those of the data set 'mnist' 1x28x28\. Make them that size, or name"):
         refuse_other_shape(of_model(model, 3), (1, 28, 28), "mnist")
+
+
+def test_the_size_of_images_is_that_of_their_files(tmp_path):
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (90, 70)).save(tmp_path / "images" / "a.png")
+    np.savez(tmp_path / "x.npz", images=np.zeros((3, 9, 7), np.uint8))
+    assert size_at(tmp_path / "images") == (70, 90)
+    assert size_at(tmp_path / "x.npz") == (9, 7)
+
+
+def test_encoded_images_are_read_in_the_size_that_they_are_compared_in(tmp_path, monkeypatch):
+    monkeypatch.setenv("GANCLI_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (90, 70)).save(tmp_path / "images" / "a.png")
+    data = DataConfig(dataset=str(tmp_path / "images"), fit="pad")
+    assert of_size(data, (16, 24)).image_size == "16x24"
+    assert of_size(data, (64, 64)) == data  # the size that it has anyway
+    assert of_size(data.model_copy(update={"image_size": "32"}), (16, 24)).image_size == "32"
+    assert of_size(DataConfig(dataset="mnist"), (16, 16)).image_size is None

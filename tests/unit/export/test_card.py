@@ -25,7 +25,7 @@ def facts():
 
 
 def written(facts, **given):
-    return card(facts, **{"training": {}, "evaluation": {}, "traced": True, **given})
+    return card(facts, **{"training": {}, "evaluation": {}, "files": ["generator.pt2"], **given})
 
 
 def test_the_front_matter_is_yaml_of_one_line_values(facts):
@@ -38,6 +38,7 @@ def test_the_front_matter_is_yaml_of_one_line_values(facts):
         "license": "unknown",
         "datasets": ["mnist"],
         "tags": ["gan", "image-generation", "dense"],
+        "sdk": "static",
     }
     assert body.lstrip().startswith("# my-run\n")
 
@@ -48,7 +49,7 @@ def test_what_a_reader_has_to_know(facts):
         "28 x 28 pixels in grey",
         "100 dimensions",
         "9,380 steps",
-        "averaged (EMA)",
+        "the EMA weights",
         "CC BY-SA 3.0",
         "arch.width | 3",
     ):
@@ -88,9 +89,14 @@ def test_metrics_only_if_there_are_any(facts):
         "infinite": {"value": None, "low": None, "high": None, "count": 1},
     }
     text = written(facts, evaluation={"against": "test", "dataset": "mnist", "images": 10000, "figures": figures})
-    assert "Of 10,000 pictures, against the test split of mnist" in text
+    assert "Of 10,000 images, against the test split of mnist" in text
     assert "| FD-mnist | 8.123 (7.5 to 9), 10,000 |\n| KD | 0.5, 100 |\n" in text
     assert "infinite" not in text
+    (line,) = [line for line in text.splitlines() if line.startswith("model-index: ")]
+    (entry,) = json.loads(line.removeprefix("model-index: "))
+    (result,) = entry["results"]
+    assert (entry["name"], result["dataset"]) == ("my-run", {"name": "mnist", "type": "mnist", "split": "test"})
+    assert [(one["type"], one["value"]) for one in result["metrics"]] == [("FD-mnist", 8.123456), ("KD", 0.5)]
 
 
 def test_an_unknown_licence_is_said(facts):

@@ -14,7 +14,7 @@ from gancli.export.folder import write_folder
 from gancli.models.loading import load
 from gancli.storage.disk import DISK
 
-FILES = ["README.md", "config.json", "generator.pt2", "generator.safetensors", "samples.png"]
+FILES = ["README.md", "config.json", "generator.pt2", "generator.safetensors", "index.html", "samples.png"]
 
 
 @pytest.fixture(scope="module")
@@ -82,16 +82,24 @@ def test_the_command_in_the_card_works(folder, tmp_path, monkeypatch):
 
 def test_a_generator_without_a_trace_is_shared_without_pt2(models, tmp_path, monkeypatch):
     from gancli.errors import ExportError
-    from gancli.export import pt2
+    from gancli.export.pt2 import Pt2
 
-    def encode(_model):
+    def refuse(*_):
         raise ExportError("The generator cannot be traced: it looks.", "")
 
-    monkeypatch.setattr(pt2, "encode", encode)
+    monkeypatch.setattr(Pt2, "export", refuse)
     written = write_folder(models["small"], tmp_path / "model")
     assert written.notes == ("There is no generator.pt2: The generator cannot be traced: it looks.",)
     assert names(tmp_path / "model") == [name for name in FILES if name != "generator.pt2"]
     assert "nothing but PyTorch" not in (tmp_path / "model" / "README.md").read_text()
+
+
+def test_the_page_is_left_out_where_its_plugin_is_not_installed(models, tmp_path, monkeypatch):
+    monkeypatch.setenv("GANCLI_PLUGINS", "")
+    written = write_folder(models["small"], tmp_path / "model")
+    assert (written.notes, written.difference) == ((), 0)
+    assert names(tmp_path / "model") == [name for name in FILES if name != "index.html"]
+    assert "index.html" not in (tmp_path / "model" / "README.md").read_text()
 
 
 def test_F49_a_folder_that_is_there_is_replaced_only_by_force(models, tmp_path):

@@ -1,110 +1,159 @@
-import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from gancli.errors import ExportError, PluginError, StorageError, UsageError
-from gancli.export import formats, write
-from gancli.export.formats import FORMATS, FP32_TOLERANCE, Options, choose, export, verified
+from gancli.errors import CheckpointError, ConfigError, ExportError, PluginError, StorageError, UsageError
+from gancli.export import write as write_file
+from gancli.export.formats import Format, choose, export, trained_generator
 from gancli.models.loading import load
+from gancli.plugin import ArchConfig, Exporter
+from gancli.plugins.registry import EXPORTERS
 from gancli.randomness.latents import latents
 
 SUFFIXES = (".onnx", ".safetensors", ".pt2")
+TOLERANCE = 1e-4
 
 
-def test_the_formats_are_those_that_the_help_names():
-    assert set(SUFFIXES) <= set(FORMATS)
+def test_the_formats_of_the_core_are_plugins():
+    assert {"onnx", "safetensors", "pt2"} <= set(EXPORTERS.names())
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("name", ["mnist", "dcgan"])
-def test_every_format_of_real_runs_draws_the_generators_pictures(models, exported, name, suffix):
-    from importlib import import_module
-
+def test_every_format_of_real_runs_draws_the_generators_images(models, exported, name, suffix, tmp_path):
     model = models[name]
-    draw = import_module(FORMATS[suffix].module).reload(exported(name, suffix))
+    (tmp_path / "g").write_bytes(exported(name, suffix))
+    draw = choose(tmp_path, suffix).exporter.load(tmp_path / "g", trained_generator(model))
     for n in (1, 3, 100):
         z, labels = latents(range(n), model.latent_dim), np.arange(n) % model.image.classes
         drawn = draw(z, labels)
         expected = model.draw(torch.from_numpy(z), torch.from_numpy(labels)).numpy()
         assert (drawn.dtype, drawn.shape) == (np.float32, expected.shape)
-        assert np.abs(drawn - expected).max() < FP32_TOLERANCE
-        assert (
-            np.abs(drawn - model.draw(torch.from_numpy(z), torch.from_numpy((labels + 1) % 3)).numpy()).max() > FP32_TOLERANCE
-        )
+        assert np.abs(drawn - expected).max() < TOLERANCE
+        assert np.abs(drawn - model.draw(torch.from_numpy(z), torch.from_numpy((labels + 1) % 3)).numpy()).max() > TOLERANCE
 
 
-def test_an_export_is_one_file_and_tells_its_difference(models, tmp_path):
+def test_an_export_is_one_file_and_states_its_difference(models, tmp_path):
     target = tmp_path / "generator.safetensors"
-    written = export(models["small"], target, FORMATS[".safetensors"], Options())
+    written = export(models["small"], target, choose(target))
     assert (written.path, written.size, written.difference) == (target, target.stat().st_size, 0)
     assert list(tmp_path.iterdir()) == [target]
 
 
 def test_a_library_call_writes_a_file_and_replaces_one_only_by_force(models, tmp_path):
     target = tmp_path / "generator.safetensors"
-    assert write(models["small"], str(target)).path == target
+    assert write_file(models["small"], str(target)).path == target
     before = target.stat().st_ino
     with pytest.raises(StorageError, match="already there"):
-        write(models["small"], target)
+        write_file(models["small"], target)
     with pytest.raises(StorageError, match="already there"):
-        write(models["small"], tmp_path, kind="pt2", force=True)
+        write_file(models["small"], tmp_path, kind="pt2", force=True)
     assert target.stat().st_ino == before
-    write(models["small"], target, force=True)
+    write_file(models["small"], target, force=True)
     assert load(checkpoint=target).sample(2).equal(models["small"].sample(2))
 
 
-def test_a_large_page_says_so(models, tmp_path):
-    row = FORMATS[".html"]
-    assert export(models["small"], tmp_path / "a.html", row, Options()).notes == ()
-    small = dataclasses.replace(row, handy_bytes=1000)
-    (note,) = export(models["small"], tmp_path / "b.html", small, Options()).notes
-    assert "MB is large for a page" in note
-
-
 @pytest.mark.parametrize(
-    ("target", "name", "suffix"), [("a.onnx", None, ".onnx"), ("a.PT2", None, ".pt2"), ("a.bin", "onnx", ".onnx")]
+    ("target", "name", "form"),
+    [("a.onnx", None, "onnx"), ("a.PT2", None, "pt2"), ("a.bin", "onnx", "onnx"), ("a", ".PT2", "pt2")],
 )
-def test_the_suffix_says_the_format_unless_a_name_does(tmp_path, target, name, suffix):
-    assert choose(tmp_path / target, name, Options()) is FORMATS[suffix]
+def test_the_suffix_says_the_format_unless_a_name_does(tmp_path, target, name, form):
+    assert choose(tmp_path / target, name).name == form
 
 
 @pytest.mark.parametrize(
-    ("target", "name", "words"), [("a.onx", None, "Did you mean '.onnx'"), ("a", None, "Known"), ("a.pt2", "pt", "--format pt")]
+    ("target", "name", "words"),
+    [
+        ("a.onx", None, "no exporter 'onx'. Did you mean 'onnx'"),
+        ("a", None, "no suffix that names a format. Known: "),
+        ("a.pt2", "tflite", "no exporter 'tflite'"),
+        ("a.pt2", "onnx", "--format onnx and the name"),
+    ],
 )
 def test_an_unknown_format_is_refused(tmp_path, target, name, words):
-    with pytest.raises(UsageError, match="is no kind of export") as raised:
-        choose(tmp_path / target, name, Options())
+    with pytest.raises(UsageError) as raised:
+        choose(tmp_path / target, name)
     assert words in str(raised.value)
 
 
-@pytest.mark.parametrize("options", [Options(opset=18), Options(uint8=True)])
-def test_an_option_of_another_format_is_refused(tmp_path, options):
-    with pytest.raises(UsageError, match=r"means nothing for \.pt2"):
-        choose(tmp_path / "a.pt2", None, options)
+def test_a_format_of_the_projects_own_plugin_names_it_where_it_is_not_installed(monkeypatch):
+    monkeypatch.setattr("gancli.plugins.registry.read", lambda: ((), ()))
+    with pytest.raises(PluginError, match=r"no exporter 'html'\. gancli-page provides it; install that: .*gancli-page$"):
+        choose(Path("demo.html"))
+
+
+@pytest.mark.parametrize("options", [{"opset": 18}, {"uint8": True}])
+def test_an_option_of_another_format_is_refused(options):
+    with pytest.raises(UsageError, match=rf"'{next(iter(options))}' means nothing for \.pt2"):
+        choose(Path("a.pt2"), None, options)
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
-def test_a_missing_extra_is_one_line_with_the_command(tmp_path, monkeypatch, package):
+def test_a_missing_extra_is_one_line_with_the_command(monkeypatch, package):
     monkeypatch.setitem(__import__("sys").modules, package, None)
-    with pytest.raises(PluginError, match=rf"^{package} is not installed\. .*pip install 'gancli\[onnx\]'$"):
-        choose(tmp_path / "a.onnx", None, Options())
-    choose(tmp_path / "a.pt2", None, Options())
+    with pytest.raises(PluginError, match=rf'^{package} is not installed\. .*pip install "gancli\[onnx\]"$'):
+        choose(Path("a.onnx"))
+    choose(Path("a.pt2"))
 
 
-class Wrong:
+TOY = """
+import numpy as np
+from pydantic import Field
+from gancli.plugin import ArchConfig, Exporter
+
+class ToyOptions(ArchConfig):
+    digits: int = Field(17, ge=1, le=17, description="digits of each weight")
+
+class Toy(Exporter[ToyOptions]):
+    api = 1
+    summary = "weights as text, one tensor per file"
+    Options = ToyOptions
+
+    def export(self, generator, path, options):
+        path.mkdir()
+        for name, tensor in generator.network.state_dict().items():
+            np.savetxt(path / name, np.atleast_1d(tensor.double().numpy()), fmt=f"%.{options.digits}g")
+
+    def load(self, path, generator):
+        import copy, torch
+        network = copy.deepcopy(generator.network)
+        shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
+        stored = {name: torch.tensor(np.loadtxt(path / name)).float().reshape(shapes[name]) for name in shapes}
+        network.load_state_dict(stored)
+        return lambda z, labels: network(torch.from_numpy(z)).detach().numpy()
+"""
+
+
+def test_a_third_partys_format_is_one_file(models, install, tmp_path):
+    """A plugin of one module: found by its suffix, with options of its own, compared like any other; here it is a folder."""
+    install("gancli-toy", "gancli_toy", TOY, "toy", group="gancli.exporters", attribute="Toy")
+    target = tmp_path / "weights.toy"
+    written = write_file(models["small"], target, digits=9)
+    assert (written.path, written.difference < 1e-6) == (target, True)
+    assert {path.name for path in target.iterdir()} == set(models["small"].generator.state_dict())
+    assert written.size == sum(path.stat().st_size for path in target.iterdir())
+    with pytest.raises(ExportError, match="differs from the generator"):
+        write_file(models["small"], tmp_path / "coarse.toy", digits=1)
+    assert not (tmp_path / "coarse.toy").exists()
+    with pytest.raises(ConfigError, match="digits"):
+        choose(target, None, {"digits": 99})
+
+
+class Wrong(Exporter[ArchConfig]):
     """A format whose files draw something else than the generator."""
+
+    summary = "wrong"
 
     def __init__(self, change):
         self.change = change
 
-    def encode(self, model):
-        self.model = model
-        return b"data"
+    def export(self, _generator, path, _options):
+        path.write_bytes(b"data")
 
-    def reload(self, _data):
-        return lambda z, labels: self.change(self.model.draw(torch.from_numpy(z), labels).numpy())
+    def load(self, _path, generator):
+        return lambda z, labels: self.change(generator.draw(z, labels))
 
 
 WRONGS = {
@@ -117,49 +166,104 @@ WRONGS = {
 }
 
 
-@pytest.fixture
-def wrong(request, monkeypatch):
-    """A row of the table for a format of that kind."""
-    module = Wrong(WRONGS[request.param])
-    monkeypatch.setattr(formats, "import_module", lambda _: module)
-    return formats.Format(module="wrong", summary="")
-
-
-@pytest.mark.parametrize("wrong", WRONGS, indirect=True)
+@pytest.mark.parametrize("wrong", WRONGS)
 def test_F48_what_differs_leaves_no_file_and_keeps_the_old_one(models, wrong, tmp_path):
     target = tmp_path / "generator.x"
     for before in (None, b"precious"):
         if before:
             target.write_bytes(before)
         with pytest.raises(ExportError) as raised:
-            export(models["small"], target, wrong, Options())
+            export(models["small"], target, Format("wrong", Wrong(WRONGS[wrong]), ArchConfig()))
         assert raised.value.exit_code == 9
         assert [path.read_bytes() for path in tmp_path.iterdir()] == ([before] if before else [])
 
 
 def test_F48_what_is_damaged_on_its_way_to_the_disk_leaves_no_file(models, tmp_path, monkeypatch):
-    """The comparison is of what was read again, not of what was in memory."""
-    import gancli.storage.disk
+    """The comparison is of what is read again, not of what was in memory."""
 
-    def damaged(path, data, *, durable):
-        assert durable
-        path.write_bytes(data[: len(data) // 2])
+    def damaged(path, data):
+        with path.open("wb") as file:
+            file.write(data[: len(data) // 2])
 
-    monkeypatch.setattr(gancli.storage.disk, "write_file", damaged)
+    monkeypatch.setattr(Path, "write_bytes", damaged)
     with pytest.raises(ExportError, match=r"cannot be loaded again: 'generator.safetensors'"):
-        export(models["small"], tmp_path / "a.safetensors", FORMATS[".safetensors"], Options())
+        export(models["small"], tmp_path / "a.safetensors", choose(Path("a.safetensors")))
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
-def test_F48_a_generator_with_random_numbers_of_its_own_is_refused(made_up, suffix):
+def test_F48_a_generator_with_random_numbers_of_its_own_is_refused(made_up, write, suffix):
     with pytest.raises(ExportError, match="random numbers of its own"):
-        verified(made_up(lambda x: x + torch.randn_like(x)), FORMATS[suffix], Options())
+        write(made_up(lambda x: x + torch.randn_like(x)), suffix)
 
 
 @pytest.mark.parametrize("name", ["none/a.safetensors", "file/a.safetensors"])
 def test_F49_a_missing_folder_is_named_before_anything_is_computed(made_up, tmp_path, name):
     (tmp_path / "file").write_bytes(b"precious")
-    row = dataclasses.replace(FORMATS[".safetensors"], module="never.imported")
     with pytest.raises(StorageError, match=f"{tmp_path}/{name.split('/', maxsplit=1)[0]}"):
-        export(made_up(), tmp_path / name, row, Options())
+        export(made_up(), tmp_path / name, Format("never", None, ArchConfig()))
+
+
+def drawing(model, calls):
+    def draw(z, labels):
+        calls.append((z, labels))
+        return trained_generator(model).draw(z, labels)
+
+    return draw
+
+
+@pytest.fixture
+def compared(tmp_path):
+    """``(model, draw, tolerance) -> difference``: between a generator and whatever is drawn instead."""
+
+    class Drawing(Wrong):
+        def load(self, _path, _generator):
+            return self.change
+
+        def tolerance(self, _options):
+            return self.allowed
+
+    def compared(model, draw, tolerance=2.0):
+        exporter = Drawing(draw)
+        exporter.allowed = tolerance
+        return Format("drawing", exporter, ArchConfig()).write(trained_generator(model), tmp_path / "drawing")
+
+    return compared
+
+
+def test_batches_of_several_sizes_of_latents_that_are_all_different(models, compared):
+    calls = []
+    assert compared(models["small"], drawing(models["small"], calls)) == 0
+    assert [len(z) for z, _ in calls] == [1, 2, 7, 64] * 2
+    assert len(np.unique(np.concatenate([z for z, _ in calls]), axis=0)) == 74
+
+
+def test_every_class_is_drawn(models, compared):
+    calls = []
+    compared(models["mnist"], drawing(models["mnist"], calls))
+    assert set(np.concatenate([labels for _, labels in calls])) == set(range(10))
+    assert all(labels.dtype == np.int64 for _, labels in calls)
+
+
+@pytest.mark.parametrize("label", range(3))
+def test_a_single_wrong_class_is_found(models, compared, label):
+    draw = drawing(models["classes"], [])
+    assert compared(models["classes"], lambda z, labels: draw(z, np.where(labels == label, (label + 1) % 3, labels))) > 1e-3
+
+
+def test_a_batch_that_cannot_be_drawn_is_named(models, compared):
+    def draw(z, labels):
+        if len(z) > 2:
+            raise CheckpointError("Too many.")
+        return trained_generator(models["small"]).draw(z, labels)
+
+    with pytest.raises(ExportError, match="cannot be loaded again: Too many"):
+        compared(models["small"], draw)
+
+
+@pytest.mark.parametrize("change", [1.1e-3, float("nan"), float("inf")])
+def test_a_difference_above_the_tolerance_is_refused(models, compared, change):
+    draw = drawing(models["small"], [])
+    with pytest.raises(ExportError, match="nothing was written"):
+        compared(models["small"], lambda z, labels: draw(z, labels) + np.float32(change), 1e-3)
+    compared(models["small"], lambda z, labels: draw(z, labels) + np.float32(0.9e-3), 1e-3)

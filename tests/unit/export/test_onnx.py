@@ -9,7 +9,6 @@ import torch
 
 import gancli
 from gancli.errors import ExportError, UsageError
-from gancli.export.onnx import DEFAULT_OPSET, encode, reload
 from gancli.images import to_bytes
 from gancli.plugin import ImageSpec
 from gancli.randomness.latents import latents
@@ -72,47 +71,45 @@ def test_as_bytes_it_has_the_signature_of_torch_fidelity(session, models, name):
     assert (difference > 0).mean() < 1e-3, "only what lies between two levels may round to the other"
 
 
-def test_colour_as_bytes_stays_colour(made_up):
-    model = made_up(image=ImageSpec(3, 4, 4))
-    z = latents(range(9), 4)
-    drawn = reload(encode(model, uint8=True))(z, None)
-    assert np.abs(drawn - model.draw(torch.from_numpy(z)).numpy()).max() <= 0.5 / 127.5 + 1e-6
+def test_colour_as_bytes_stays_colour(made_up, write):
+    _, difference = write(made_up(image=ImageSpec(3, 4, 4)), ".onnx", uint8=True)
+    assert difference <= 0.5 / 127.5 + 1e-6
 
 
-def test_pictures_with_alpha_have_no_form_in_bytes(made_up):
-    with pytest.raises(UsageError, match="these pictures have 4"):
-        encode(made_up(image=ImageSpec(4, 4, 4)), uint8=True)
+def test_images_with_alpha_have_no_form_in_bytes(made_up, write):
+    with pytest.raises(UsageError, match="these images have 4"):
+        write(made_up(image=ImageSpec(4, 4, 4)), ".onnx", uint8=True)
 
 
-def test_the_opset_is_the_one_that_was_asked_for(made_up):
-    for asked, written in ((None, DEFAULT_OPSET), (21, 21)):
-        model = onnx.load_model_from_string(encode(made_up(), asked))
+def test_the_opset_is_the_one_that_was_asked_for(made_up, write):
+    for asked, written in (({}, 18), ({"opset": 21}, 21)):
+        model = onnx.load_model_from_string(write(made_up(), ".onnx", **asked)[0])
         assert [(one.domain, one.version) for one in model.opset_import] == [("", written)]
 
 
 @pytest.mark.parametrize("opset", [-1, 0, 9, 17, 99])
-def test_an_opset_that_cannot_be_written_is_refused(made_up, opset):
+def test_an_opset_that_cannot_be_written_is_refused(made_up, write, opset):
     with pytest.raises(UsageError, match=rf"--opset {opset} cannot be written\. Choose 18 to"):
-        encode(made_up(), opset)
+        write(made_up(), ".onnx", opset=opset)
 
 
 @pytest.mark.parametrize(
     ("operation", "name"),
     [(torch.special.bessel_j0, "bessel_j0"), (lambda x: torch.linalg.eigvalsh(x[..., :4, :4])[..., None], "_linalg_eigh")],
 )
-def test_an_operation_that_onnx_lacks_is_named(made_up, operation, name):
+def test_an_operation_that_onnx_lacks_is_named(made_up, write, operation, name):
     with pytest.raises(ExportError, match=rf"ONNX \(opset 18\) has no operation \S*{name}, which the generator uses") as raised:
-        encode(made_up(operation))
+        write(made_up(operation), ".onnx")
     assert raised.value.exit_code == 9
     assert "\n" not in str(raised.value)
 
 
-def test_nothing_is_printed_and_nothing_stays_switched_off(made_up, capfd, caplog):
+def test_nothing_is_printed_and_nothing_stays_switched_off(made_up, write, capfd, caplog):
     import logging
 
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        encode(made_up())
+        write(made_up(), ".onnx")
     told = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert (capfd.readouterr(), warned, told) == (("", ""), [], [])
     assert logging.root.manager.disable == 0

@@ -4,9 +4,12 @@ import subprocess
 import sys
 import zipfile
 
+import pytest
 import torch
 
-from gancli.export.formats import FORMATS, Options, verified
+from gancli.errors import ExportError
+from gancli.export.formats import trained_generator
+from gancli.export.pt2 import trace
 
 WITHOUT_GANCLI = """
 import sys, torch
@@ -40,5 +43,27 @@ def test_its_facts_lie_beside_the_graph(exported):
     assert (facts["run"], facts["latent_dim"], facts["parity"]) == ("mnist", 64, 0)
 
 
-def test_an_operation_that_onnx_lacks_is_none_that_pytorch_lacks(made_up):
-    assert verified(made_up(torch.special.bessel_j0), FORMATS[".pt2"], Options()).difference == 0
+def test_an_operation_that_onnx_lacks_is_none_that_pytorch_lacks(made_up, write):
+    assert write(made_up(torch.special.bessel_j0), ".pt2")[1] == 0
+
+
+def test_a_generator_that_looks_at_its_numbers_is_refused_in_one_line(made_up, capfd):
+    with pytest.raises(ExportError, match=r"cannot be traced: .* have to be the same for all latents") as raised:
+        trace(trained_generator(made_up(lambda x: x if x.sum() > 0 else -x)))
+    assert "\n" not in str(raised.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_generator_that_counts_its_batch_is_refused(made_up):
+    with pytest.raises(ExportError, match="any number of images"):
+        trace(trained_generator(made_up(lambda x: x * sum(1 for _ in x))))
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
+def test_common_operations_are_exported(made_up, write, suffix):
+    def busy(x):
+        x = torch.nn.functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        x = torch.nn.functional.gelu(x) * torch.rsqrt(x.square().mean((1, 2, 3), keepdim=True) + 1e-8)
+        return torch.nn.functional.avg_pool2d(torch.nn.functional.pixel_unshuffle(x, 2), 1).softmax(1).sum(1, keepdim=True)
+
+    assert write(made_up(busy), suffix)[1] < 1e-5

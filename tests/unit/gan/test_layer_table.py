@@ -1,9 +1,13 @@
 import pytest
+import torch
+from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from gancli.config.resolve import resolve
 from gancli.errors import ConfigError
 from gancli.gan.layer_table import networks
-from gancli.plugin import ImageSpec
+from gancli.plugin import ImageSpec, Networks
+from gancli.plugins.registry import ARCHITECTURES
 
 
 def config(**keys):
@@ -24,6 +28,38 @@ def test_layers_have_shapes_and_parameters():
 def test_conditional_networks():
     plain, conditional = (networks(config(), ImageSpec(1, 2, 3, n))["parameters"]["generator"] for n in (0, 3))
     assert conditional > plain
+
+
+def test_every_parameter_is_shown_where_it_is(monkeypatch):
+    class Weighted(nn.Module):
+        """Has a weight and children, a spectral norm, a layer used twice, and one that is never called."""
+
+        def __init__(self):
+            super().__init__()
+            self.constant = nn.Parameter(torch.zeros(7))
+            self.inner = nn.Linear(5, 6)
+            self.normed = spectral_norm(nn.Linear(6, 6))
+            self.idle = nn.Linear(2, 2)
+            self.again = self.inner
+
+        def forward(self, z):
+            return self.normed(self.inner(z)).unflatten(1, (1, 2, 3))
+
+    monkeypatch.setattr(
+        "gancli.gan.architectures.dense.Dense.build",
+        lambda *_: Networks(Weighted(), nn.Sequential(nn.Flatten(), nn.Linear(6, 1), nn.Flatten(0))),
+    )
+    found = networks(config(**{"model.latent_dim": 5}), ImageSpec(1, 2, 3))
+    rows = [(x["name"], x["shape"], x["parameters"]) for x in found["layers"] if x["player"] == "generator"]
+    assert rows == [("inner", (6,), 36), ("normed", (6,), 42), ("", (1, 2, 3), 7), ("idle", (), 6)]
+    assert sum(count for *_, count in rows) == found["parameters"]["generator"]
+
+
+@pytest.mark.parametrize("arch", sorted({"dense", "dcgan", "resnet"} & set(ARCHITECTURES.names())))
+def test_the_layers_of_every_architecture_have_all_its_parameters(arch):
+    found = networks(resolve(flags={"arch.name": arch}, environment={}).config, ImageSpec(1, 32, 32))
+    for player, parameters in found["parameters"].items():
+        assert sum(layer["parameters"] for layer in found["layers"] if layer["player"] == player) == parameters
 
 
 def test_pictures_that_cannot_be_made(monkeypatch):

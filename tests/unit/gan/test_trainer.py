@@ -214,3 +214,18 @@ def test_a_burn_in_reaches_the_optimiser_and_the_penalties(make_game, weights_of
     game.trainer.step(0.0)
     for name, value in weights_of(strict.discriminator).items():
         torch.testing.assert_close(weights_of(game.discriminator)[name], value)
+
+
+def test_what_terms_share_is_computed_once_per_micro_batch(make_game):
+    game = make_game(accumulate=2)
+    computed = []
+
+    def shared(s):
+        computed.append(s)
+        return s.fake.square()
+
+    terms = tuple(LossTerm(name, lambda s: s.once(shared)) for name in ("a", "b"))
+    game.trainer.updates = (Update(("generator",), terms),)
+    report = game.trainer.step(0.0)
+    assert len(computed) == 2
+    assert torch.equal(report["a"], report["b"])

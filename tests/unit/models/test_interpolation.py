@@ -192,7 +192,7 @@ def test_classes_are_passed_at_equal_distances_in_time(loop):
         ({"seeds": [3], "labels": [1]}, "stands still"),
         ({"seeds": [3], "labels": [1, 1]}, "stands still"),
         ({"seeds": [3, 4, 3, 4], "cells": 2}, "stands still"),
-        ({"truncation": 0.0}, "truncated at 0.0"),
+        ({"truncation": 0.0}, "0.0 is out of range"),
     ],
 )
 def test_F40_what_is_no_walk_is_refused(wrong, words):
@@ -201,7 +201,7 @@ def test_F40_what_is_no_walk_is_refused(wrong, words):
 
 
 def test_the_cells_of_a_keyframe_have_neighbouring_seeds():
-    walk = Walk(range(12), cells=4, truncation=1.5)
+    walk = Walk(range(12), cells=4)
     assert walk.keyframes == 3
-    firsts = np.concatenate([path.at(np.zeros(1)) for path in walk.paths(9)])
-    np.testing.assert_allclose(firsts, latents(range(4), 9, 1.5), atol=1e-6)
+    firsts = np.concatenate([path.at(np.zeros(1)) for path in walk.paths(latents(range(12), 9))])
+    np.testing.assert_allclose(firsts, latents(range(4), 9), atol=1e-6)

@@ -9,7 +9,7 @@ import gancli
 from gancli.checkpoint.manifest import Manifest
 from gancli.errors import CheckpointError, ConfigError, PluginError, RunError, UsageError
 from gancli.models.loading import load
-from gancli.plugins.installation import command_for_plugin
+from gancli.plugins.installation import install_command
 from gancli.randomness.latents import MAX_SEED
 from gancli.storage.tensors import decode, encode
 
@@ -195,7 +195,7 @@ def test_without_runs_the_way_to_one_is_named(tmp_path, monkeypatch):
 def test_a_missing_checkpoint_is_named(tmp_path):
     with pytest.raises(RunError, match="There is no checkpoint"):
         load(checkpoint=tmp_path / "step-000000001")
-    with pytest.raises(RunError, match="No such file or directory"):
+    with pytest.raises(RunError, match="There is no file"):
         load(checkpoint=tmp_path / "some.safetensors")
 
 
@@ -315,7 +315,7 @@ def test_F36_a_missing_plugin_is_named_with_the_command_that_installs_it(small_r
         load(rewrite(small_run, tmp_path / "run", other))
     assert str(caught.value) == (
         "The architecture 'gancli-marvel/marvel' 2.1, which made this model, is not installed. "
-        f"Install it: {command_for_plugin('gancli-marvel')}"
+        f"Install it: {install_command('gancli-marvel')}"
     )
 
 

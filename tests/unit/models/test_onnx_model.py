@@ -9,7 +9,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from gancli.errors import CheckpointError, PluginError, RunError, UsageError
-from gancli.export.onnx import encode
+from gancli.export.formats import choose, trained_generator
 from gancli.images import to_bytes
 from gancli.models.loading import load
 from gancli.models.onnx_model import load_onnx, onnx_from_bytes
@@ -31,8 +31,20 @@ def model(small_conditional_run):
 
 
 @pytest.fixture(scope="module")
-def data(model):
-    return encode(model)
+def data(encode):
+    return encode()
+
+
+@pytest.fixture(scope="module")
+def encode(model, tmp_path_factory):
+    """``(**options) -> bytes``: the model as an ONNX file."""
+
+    def encode(**options):
+        path = tmp_path_factory.mktemp("onnx") / "generator.onnx"
+        choose(path, None, options).write(trained_generator(model), path)
+        return path.read_bytes()
+
+    return encode
 
 
 @pytest.fixture
@@ -72,8 +84,8 @@ def test_it_knows_where_it_comes_from(model, path):
     assert (exported.class_names, exported.image, exported.latent_dim) == (model.class_names, model.image, model.latent_dim)
 
 
-def test_bytes_are_drawn_as_they_are(model, path):
-    path.write_bytes(encode(model, uint8=True))
+def test_bytes_are_drawn_as_they_are(model, encode, path):
+    path.write_bytes(encode(uint8=True))
     drawn = np.concatenate(list(load_onnx(path).batches(range(64))))
     assert drawn.shape == (64, 1, 8, 8)
     difference = np.abs(to_bytes(drawn).astype(int) - to_bytes(model.sample(64)))
@@ -239,8 +251,12 @@ def test_F19_a_fifo_makes_nobody_wait(tmp_path):
         load_onnx(tmp_path / "folder.onnx")
 
 
-def test_there_is_no_such_file(tmp_path):
-    with pytest.raises(RunError, match="cannot be read: No such file"):
+@pytest.mark.parametrize("missing", [None, "onnxruntime"])
+def test_there_is_no_such_file(tmp_path, monkeypatch, missing):
+    """A missing file is no reason to install an extra."""
+    if missing:
+        monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(RunError, match=r"There is no file '.*none\.onnx'"):
         load_onnx(tmp_path / "none.onnx")
 
 

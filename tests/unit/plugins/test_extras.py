@@ -15,9 +15,7 @@ def test_what_is_there_is_not_imported_yet():
 def test_what_is_missing_is_named_with_the_command_that_installs_it():
     with pytest.raises(PluginError) as raised:
         require("video", "json", "no_such_module")
-    assert str(raised.value) == (
-        "no_such_module is not installed. What is needed comes with the extra: pip install 'gancli[video]'"
-    )
+    assert str(raised.value) == ("no_such_module is not installed. The extra 'video' brings it: pip install \"gancli[video]\"")
     assert raised.value.exit_code == 8
     with pytest.raises(PluginError, match=r"^a_missing_one, another are not installed"):
         require("video", "a_missing_one", "another")

@@ -1,27 +1,25 @@
 import pytest
 
 from gancli.plugins import installation
+from gancli.plugins.installation import OFFICIAL, install_command
 
 
 @pytest.fixture
 def prefix(tmp_path, monkeypatch):
     """An environment of Python's own, to be made into another tool's."""
     monkeypatch.setattr(installation.sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(installation.sys, "executable", "/env/bin/python")
     (tmp_path / "pyvenv.cfg").write_text("home = /usr/bin\nversion = 3.11.7\n")
     return tmp_path
 
 
 def commands():
-    return (
-        installation.command_for_plugin("gancli-x"),
-        installation.command_for_extra("onnx"),
-        installation.command_for_folder("./my plugin"),
-    )
+    return install_command("gancli-x"), install_command("gancli[onnx]"), install_command("-e", "./my plugin")
 
 
 @pytest.mark.usefixtures("prefix")
 def test_pip():
-    assert commands() == ("pip install gancli-x", "pip install 'gancli[onnx]'", "pip install -e './my plugin'")
+    assert commands() == ("pip install gancli-x", 'pip install "gancli[onnx]"', 'pip install -e "./my plugin"')
 
 
 def test_no_virtual_environment_at_all(prefix):
@@ -29,35 +27,20 @@ def test_no_virtual_environment_at_all(prefix):
     assert commands()[0] == "pip install gancli-x"
 
 
-def test_pipx(prefix):
-    (prefix / "pipx_metadata.json").write_text("{}")
-    assert commands() == (
-        "pipx inject gancli gancli-x",
-        "pipx runpip gancli install 'gancli[onnx]'",
-        "pipx inject gancli --editable './my plugin'",
-    )
-
-
-def test_uv_tool_is_told_again_what_it_has(prefix):
-    (prefix / "uv-receipt.toml").write_text('[tool]\nrequirements = [{ name = "gancli" }, { name = "gancli-dcgan" }]\n')
-    assert commands() == (
-        "uv tool install gancli --with gancli-dcgan --with gancli-x",
-        "uv tool install 'gancli[onnx]' --with gancli-dcgan",
-        "uv tool install gancli --with gancli-dcgan --with-editable './my plugin'",
-    )
-
-
-@pytest.mark.parametrize("receipt", ["", "[tool", "[tool]\nrequirements = 3", "[tool]\nrequirements = [{}]"])
-def test_a_receipt_that_cannot_be_read_costs_only_what_it_says(prefix, receipt):
-    (prefix / "uv-receipt.toml").write_text(receipt)
-    assert commands()[0] == "uv tool install gancli --with gancli-x"
-
-
-def test_an_environment_that_uv_made_has_no_pip(prefix):
-    (prefix / "pyvenv.cfg").write_text("home = /usr/bin\nuv = 0.9.1\n")
-    assert commands()[0] == "uv pip install gancli-x"
+@pytest.mark.parametrize(
+    ("file", "content", "begin"),
+    [
+        ("pipx_metadata.json", "{}", "pipx runpip gancli install"),
+        ("uv-receipt.toml", "[tool]", "uv pip install --python /env/bin/python"),
+        ("pyvenv.cfg", "home = /usr/bin\nuv = 0.9.1\n", "uv pip install"),
+    ],
+)
+def test_other_tools_install_into_the_same_environment(prefix, file, content, begin):
+    (prefix / file).write_text(content)
+    assert commands() == (f"{begin} gancli-x", f'{begin} "gancli[onnx]"', f'{begin} -e "./my plugin"')
 
 
 def test_the_projects_own_plugins_are_known_before_they_are_installed():
-    assert installation.official_plugin("resnet") == "gancli-resnet"
-    assert installation.official_plugin("anything") is None
+    assert OFFICIAL["gancli.architectures", "resnet"] == "gancli-resnet"
+    assert OFFICIAL["gancli.exporters", "html"] == "gancli-page"
+    assert ("gancli.exporters", "resnet") not in OFFICIAL

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import nn
 
 import gancli
-from gancli.checkpoint.provenance import Origin
+from gancli.checkpoint.provenance import Origin, Provenance
 from gancli.errors import DatasetError, StorageError, UsageError
 from gancli.images import grid, read_metadata, save_png, to_bytes
 from gancli.models.loading import load
@@ -43,8 +43,14 @@ class Linear(nn.Module):
 
 
 def made_up(image, fails_at=None):
-    facts = {"arch": {"name": "linear"}, "dataset": {"name": "none"}}
-    origin = Origin("run", Path("run"), 1, "0" * 64, "ema", facts)
+    facts = {
+        "arch": {"name": "linear", "distribution": "none", "version": "1", "options": {}},
+        "image": {"channels": 1, "height": 1, "width": 1},
+        "classes": [],
+        "latent_dim": 1,
+        "dataset": {"name": "none"},
+    }
+    origin = Origin("run", Path("run"), 1, "0" * 64, "ema", Provenance.parse(facts, Path()))
     torch.manual_seed(0)
     return Model(Linear(image, fails_at), 2, image, tuple(map(str, range(image.classes))), origin)
 

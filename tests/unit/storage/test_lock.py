@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -12,11 +13,12 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from platform import node
+from threading import Event, Thread
 
 import pytest
 
 from gancli.errors import RunBusyError, StorageError
-from gancli.storage.lock import RunLock
+from gancli.storage.lock import RunLock, is_abandoned
 
 HOLD = """
 import os, subprocess, sys, time
@@ -164,12 +166,49 @@ def test_other_failures_are_explained_and_leave_no_descriptor(path, monkeypatch)
 
 
 def test_a_full_disk_is_explained_and_frees_the_lock(path, monkeypatch):
-    monkeypatch.setattr(os, "pwrite", failing(errno.ENOSPC))
+    monkeypatch.setattr(os, "ftruncate", failing(errno.ENOSPC))
     with pytest.raises(StorageError, match="disk is full"), RunLock(path):
         pass
     monkeypatch.undo()
     with RunLock(path):
         pass
+
+
+def test_a_lock_is_abandoned_when_its_process_is_gone(path):
+    assert not is_abandoned(path)
+    with holder(path) as (process, _):
+        assert not is_abandoned(path)
+        process.kill()
+        process.wait()
+        assert is_abandoned(path)
+    assert not path.with_name("missing").exists()
+
+
+def test_a_look_at_the_lock_keeps_nobody_from_taking_it(path):
+    path.write_text(json.dumps({"pid": 1, "host": node()}))
+    stop = Event()
+    looking = Thread(target=lambda: all(is_abandoned(path) or True for _ in iter(stop.is_set, True)))
+    looking.start()
+    try:
+        for _ in range(50):
+            with RunLock(path):
+                pass
+    finally:
+        stop.set()
+        looking.join()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ({"pid": 1, "host": node()}, True),
+        ({"pid": 1, "host": "elsewhere"}, False),
+        ([], False),
+    ],
+)
+def test_only_a_process_of_this_machine_is_known_to_be_gone(path, words, expected):
+    path.write_text(json.dumps(words))
+    assert is_abandoned(path) is expected
 
 
 def test_a_link_is_not_followed(path, tmp_path):

@@ -1,20 +1,30 @@
 import json
+import os
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from gancli.errors import StorageError
-from gancli.training.metrics import MetricsLog, plot_losses, read_rows
+from gancli.events import Alarm, CheckpointSaved, EpochEnded, IntervalEnded
+from gancli.training.metrics import MetricsLog, plot_losses, read_rows, row_of, time_of
 
 
 def row(step, **values):
     return {"kind": "interval", "step": step, "epochs": step / 10, "images_seen": step * 2, **values}
 
 
+def interval(step, **metrics):
+    return IntervalEnded(step, step / 10, step * 2, metrics, 100.0, step * 0.5)
+
+
 def write(path, steps, after_step=0):
-    with MetricsLog(path, after_step) as log:
+    with closing(MetricsLog(path, after_step)) as log:
         for step in steps:
-            log.append(row(step))
+            log.log(interval(step))
 
 
 def test_rows_come_back(tmp_path):
@@ -23,8 +33,8 @@ def test_rows_come_back(tmp_path):
 
 
 def test_every_row_is_on_the_disk_as_soon_as_it_is_written(tmp_path):
-    with MetricsLog(tmp_path / "m.jsonl") as log:
-        log.append(row(1))
+    with closing(MetricsLog(tmp_path / "m.jsonl")) as log:
+        log.log(interval(1))
         assert len(read_rows(tmp_path / "m.jsonl")) == 1
 
 
@@ -56,9 +66,52 @@ def test_no_file_means_no_rows(tmp_path):
     assert read_rows(tmp_path / "none.jsonl") == []
 
 
+def test_an_event_is_a_row_that_does_not_depend_on_the_clock():
+    epoch = EpochEnded(9, 1.0, 18, {"d_loss": 1.0}, 123.0, 4.5, {"diversity": 0.5, "fd_x": 7.0}, 1, 3, "fd_x")
+    assert row_of(epoch) == {
+        "kind": "epoch", "step": 9, "epochs": 1.0, "images_seen": 18, "d_loss": 1.0, "diversity": 0.5, "fd_x": 7.0,
+    }  # fmt: skip
+    assert time_of(epoch) == {"step": 9, "elapsed_seconds": 4.5}
+    assert row_of(interval(3, cycle=2.0)) == row(3, cycle=2.0)
+    assert row_of(Alarm("collapse", 9, "Why.", 18, 1.0))["alarm"] == "collapse"
+
+
+@pytest.mark.parametrize("event", [Alarm("logger", 9, "Why."), Alarm("storage", 9, "Why."), CheckpointSaved(9, Path("a"))])
+def test_what_the_machine_does_is_no_row(event):
+    assert row_of(event) is None
+
+
 @pytest.mark.parametrize("count", [0, 1, 50])
-def test_the_plot_is_a_picture(tmp_path, count):
-    rows = [row(i, d_loss=1.4, g_loss=0.7, real_score=0.5, fake_score=0.5) for i in range(count)]
+@pytest.mark.parametrize("names", [("d_loss", "g_loss", "real_score", "fake_score"), ("cycle", "r1")])
+def test_the_plot_is_an_image_whatever_a_training_reports(tmp_path, count, names):
+    rows = [row(i, **dict.fromkeys(names, 0.5)) for i in range(count)]
+    rows += [{**row(i), "kind": "epoch", "fd_mnist": 100.0 - i} for i in range(0, count, 10)]
     plot_losses(rows, tmp_path / "losses.png")
     with Image.open(tmp_path / "losses.png") as picture:
-        assert picture.size == (800, 450)
+        assert picture.size == (800, 600)
+
+
+HOSTILE = """
+import os, sys
+from pathlib import Path
+from gancli.training.metrics import plot_losses
+plot_losses([], Path(sys.argv[1]))
+assert os.environ["MPLBACKEND"] == "module://no_such_notebook.backend"
+assert "matplotlib.pyplot" not in sys.modules
+"""
+
+
+def test_the_plot_ignores_a_notebooks_backend_and_the_users_settings(tmp_path):
+    """In a process of its own, where matplotlib is not imported yet."""
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nfigure.facecolor: red\n")
+    hostile = {"MPLBACKEND": "module://no_such_notebook.backend", "MATPLOTLIBRC": str(tmp_path / "matplotlibrc")}
+    done = subprocess.run(
+        [sys.executable, "-c", HOSTILE, str(tmp_path / "losses.png")],
+        env=os.environ | hostile,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    with Image.open(tmp_path / "losses.png") as picture:
+        assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)

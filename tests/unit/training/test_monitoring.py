@@ -2,47 +2,48 @@ import pytest
 import torch
 from PIL import Image
 
-from gancli.data.batches import normalise
-from gancli.training.alarms import spread
-from gancli.training.monitoring import Spectator
+from gancli.training.alarms import COLLAPSED
+from gancli.training.monitoring import Monitor
 from gancli.training.setup import set_up
 
 
 @pytest.fixture
 def sorted_classes(tmp_path):
-    """A folder of 80 black and 80 white pictures: in its order, the first half are all the same."""
-    for name in ("black", "white"):
+    """A folder of 80 dark and 80 light images: in its order, the first half are all dark."""
+    torch.manual_seed(0)
+    for name, lowest in (("dark", 0), ("light", 200)):
         (tmp_path / name).mkdir()
         for i in range(80):
-            Image.new("L", (8, 8), name).save(tmp_path / name / f"{i}.png")
+            pixels = torch.randint(lowest, lowest + 55, (8, 8), dtype=torch.uint8)
+            Image.fromarray(pixels.numpy()).save(tmp_path / name / f"{i}.png")
     return tmp_path
 
 
-class Drawn(torch.nn.Module):
-    """A generator that draws what it is told to."""
+class Fixed(torch.nn.Module):
+    """A generator that returns what it is given."""
 
-    def __init__(self, draw):
+    def __init__(self, images_of):
         super().__init__()
-        self.draw = draw
+        self.images_of = images_of
 
     def forward(self, z, *labels):
-        return self.draw(len(z), *labels)
+        return self.images_of(len(z), *labels)
 
 
-def diversity_of(game, draw):
-    """What the spectator of ``game`` says of ``draw(n, *labels)``."""
-    game.state.averages["generator"].network = Drawn(draw)
-    return Spectator(game).diversity()
+def diversity_of(game, images_of):
+    """Diversity of ``images_of(n, *labels)`` as the generator of a training."""
+    game.state.averages["generator"].network = Fixed(images_of)
+    return Monitor(game).diversity()
 
 
 @pytest.mark.parametrize("previews", [1, 64])
 def test_diversity_is_measured_against_the_whole_set_and_not_its_first_class(configure, sorted_classes, monkeypatch, previews):
     monkeypatch.setenv("GANCLI_CACHE", str(sorted_classes / "cache"))
     game = set_up(configure(f"data.dataset={sorted_classes}", f"log.previews={previews}"))
-    real = normalise(game.data.images.images)
-    alike = torch.zeros(64, 1, 8, 8)
-    alike[0] = 1
-    assert diversity_of(game, lambda n: alike[:n]) == pytest.approx(spread(alike) / spread(real), rel=0.1)
+    real = game.data.images.images.float() / 127.5 - 1
+    order = torch.randperm(160, generator=torch.Generator().manual_seed(1))
+    assert diversity_of(game, lambda n: real[order][:n]) > 0.9
+    assert diversity_of(game, lambda n: real[:1].expand(n, -1, -1, -1)) < COLLAPSED
 
 
 @pytest.mark.parametrize("kinds", [2, 30])
@@ -56,5 +57,23 @@ def test_a_conditional_model_is_watched_within_its_classes(configure, tmp_path, 
             Image.fromarray(torch.randint(256, (8, 8), dtype=torch.uint8).numpy()).save(folder / f"{k}.png")
     game = set_up(configure(f"data.dataset={tmp_path / 'pictures'}", "model.conditional=true", "log.previews=16"))
     one_each = torch.randn(kinds, 1, 8, 8)
-    assert diversity_of(game, lambda _, labels: one_each[labels]) == 0
-    assert diversity_of(game, lambda n, _: torch.rand(n, 1, 8, 8) * 2 - 1) == pytest.approx(1, rel=0.1)
+    assert diversity_of(game, lambda _, labels: one_each[labels]) < COLLAPSED
+    assert diversity_of(game, lambda n, _: torch.rand(n, 1, 8, 8) * 2 - 1) > 0.5
+
+
+def test_a_class_without_images_is_no_obstacle(configure):
+    game = set_up(configure("model.conditional=true"))
+    game.data.images.labels[game.data.images.labels == 1] = 0
+    assert 0 <= diversity_of(game, lambda n, _: torch.rand(n, 1, 8, 8) * 2 - 1) <= 1
+
+
+def test_a_constant_image_is_a_yardstick(configure):
+    game = set_up(configure())
+    monitor = Monitor(game)
+    constant = monitor.distance_of_a_constant()
+    mean = game.data.images.images.float().mean(0) / 127.5 - 1
+    game.state.averages["generator"].network = Fixed(lambda n: mean.expand(n, -1, -1, -1))
+    assert monitor.evaluate()[monitor.distance] == pytest.approx(constant, rel=0.01)
+    real = game.data.images.images.float() / 127.5 - 1
+    game.state.averages["generator"].network = Fixed(lambda n: real[:n])
+    assert monitor.evaluate()[monitor.distance] < constant / 10

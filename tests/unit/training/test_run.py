@@ -6,14 +6,23 @@ import pytest
 import torch
 from PIL import Image
 
+from gancli import events
 from gancli.checkpoint.store import CheckpointStore
-from gancli.errors import CheckpointError, ConfigError, DivergedError, PluginError, RunBusyError, RunError, StorageError
+from gancli.errors import (
+    CheckpointError,
+    ConfigError,
+    DatasetError,
+    DivergedError,
+    PluginError,
+    RunBusyError,
+    RunError,
+    StorageError,
+)
 from gancli.metrics.probe import Probe
 from gancli.plugin import Architecture, Networks
 from gancli.runs import RunDirectory, find_run
 from gancli.storage.disk import Storage
 from gancli.storage.lock import RunLock
-from gancli.training import events
 from gancli.training.metrics import read_rows
 from gancli.training.run import resume, stored_config, train
 
@@ -32,9 +41,10 @@ def start(config, tmp_path, name="a", **options):
 def test_a_run_leaves_what_it_promises(configure, tmp_path):
     run = start(configure(), tmp_path)
     assert {p.name for p in run.path.iterdir()} == {
-        "run.json", "run.lock", "config.json", "metrics.jsonl", "losses.png", "samples", "checkpoints", "log.txt",
+        "run.json", "run.lock", "config.json", "metrics.jsonl", "times.jsonl", "losses.png", "samples", "checkpoints",
+        "log.txt",
     }  # fmt: skip
-    assert [p.name for p in run.previews()] == ["000009.png", "000018.png", "000027.png"]
+    assert [p.name for p in run.previews()] == ["000000.png", "000009.png", "000018.png", "000027.png"]
     with Image.open(run.previews()[-1]) as picture:
         assert picture.size == (4 * 10 + 2, 4 * 10 + 2)
     info = run.info()
@@ -67,11 +77,11 @@ def test_whoever_waits_sees_every_step_go_by_and_metrics_stay_the_same(configure
     assert rows[0] == rows[1]
 
 
-def test_epochs_of_a_few_steps_are_said_once_in_100_steps_and_all_written_down(configure, tmp_path):
+def test_epochs_of_a_few_steps_are_one_row_in_100_steps(configure, tmp_path):
     seen = []
-    run = start(configure("train.epochs=13"), tmp_path, observe=seen.append)
+    run = start(configure("train.epochs=13", "log.quality_every_images=0"), tmp_path, observe=seen.append)
     assert [event.step for event in seen if isinstance(event, events.EpochEnded)] == [108, 117]  # 100 are passed; the end
-    assert sum(row["kind"] == "epoch" for row in read_rows(run.metrics_path)) == 13
+    assert [row["step"] for row in read_rows(run.metrics_path) if row["kind"] == "epoch"] == [108, 117]
 
 
 def test_saved_is_said_only_when_it_can_be_loaded(configure, tmp_path):
@@ -136,7 +146,7 @@ def test_F30_a_stop_saves_the_very_step(configure, tmp_path, stop_after):
     run = start(configure(), tmp_path, stop=stop_after(5))
     assert CheckpointStore(run.checkpoints).latest() == 5
     assert run.info()["status"] == "stopped"
-    assert [p.name for p in run.previews()] == ["000005.png"]
+    assert [p.name for p in run.previews()] == ["000000.png", "000005.png"]
 
 
 def test_rows_written_after_the_checkpoint_are_written_once(configure, tmp_path):
@@ -168,10 +178,30 @@ def test_a_run_that_is_made_longer_takes_up_its_steps_slowly_and_repeatably(conf
     assert plan == {"total_steps": 54, "extended_at": 27}
 
 
+def test_a_changed_run_says_so_and_what_is_left_of_it_is_as_long_in_images(configure, tmp_path, stop_after):
+    """27 steps of 32 images; from step 4 on in steps of 16, of which the remaining images make 46."""
+    changes = {"train.batch_size": 16, "train.learning_rate": 0.0001}
+    run = start(configure(), tmp_path, stop=stop_after(4))
+    resume(run, changes=changes, allow_changes=True, stop=stop_after(3))
+    assert [c["key"] for c in run.info()["changes"]] == list(changes)
+    ended = resume(run)
+    facts = CheckpointStore(run.checkpoints).load().manifest.facts
+    assert [(c["step"], c["images_seen"], c["key"], c["before"], c["now"]) for c in facts["changes"]] == [
+        (4, 128, "train.batch_size", 32, 16),
+        (4, 128, "train.learning_rate", 0.0014, 0.0001),
+    ]
+    assert ended.step == facts["plan"]["total_steps"] == 4 + 46
+    assert facts["plan"]["extended_at"] == 0
+    assert run.info()["changes"] == facts["changes"]
+    other = start(configure(), tmp_path, "other", stop=stop_after(4))
+    resume(other, changes=changes, allow_changes=True)
+    assert digest(other) == digest(run)
+
+
 def test_a_configuration_edited_by_hand_is_compared_with_the_checkpoint(configure, tmp_path, stop_after):
     run = start(configure(), tmp_path, stop=stop_after(4))
     run.config_path.write_text(run.config_path.read_text().replace('"learning_rate": 0.0014', '"learning_rate": 0.1'))
-    with pytest.raises(ConfigError, match=r"train\.learning_rate: stored 0\.0014, asked 0\.1"):
+    with pytest.raises(ConfigError, match=r"train\.learning_rate: stored 0\.0014, requested 0\.1"):
         resume(run)
 
 
@@ -188,9 +218,10 @@ def test_a_setting_that_an_older_version_did_not_have_was_at_its_default(configu
 def test_F15_a_checkpoint_that_does_not_say_enough_is_refused(configure, tmp_path, stop_after):
     run = start(configure(), tmp_path, stop=stop_after(4))
     store = CheckpointStore(run.checkpoints)
-    files = store.load().files
+    saved = store.load()
     store.discard([4])
-    store.save(4, files, images_seen=128, facts={"arch": {}, "dataset": {}, "environment": {}})
+    facts = {name: value for name, value in saved.manifest.facts.items() if name not in {"config", "plan"}}
+    store.save(4, saved.files, images_seen=128, facts=facts)
     with pytest.raises(CheckpointError, match="does not say its config and plan"):
         resume(run)
 
@@ -217,7 +248,8 @@ def test_a_running_run_says_how_far_it_is(configure, tmp_path):
 
 def test_the_last_epoch_gets_its_row_though_the_plan_cuts_it_short(configure, tmp_path):
     run = start(configure("train.images=480"), tmp_path)
-    assert [row["step"] for row in read_rows(run.metrics_path) if row["kind"] == "epoch"] == [9, 15]
+    assert read_rows(run.metrics_path)[-1]["step"] == 15
+    assert read_rows(run.metrics_path)[-1]["kind"] == "epoch"
 
 
 def test_F06_too_little_room_leaves_no_directory_behind(configure, tmp_path, monkeypatch):
@@ -239,6 +271,65 @@ def test_a_run_whose_previews_were_deleted_goes_on(configure, tmp_path, stop_aft
     assert run.previews()
 
 
+def test_previews_show_the_beginning(configure, tmp_path, monkeypatch):
+    plain = ("log.preview_every_epochs=null", "train.epochs=13")
+    run = start(configure(*plain), tmp_path)
+    assert [int(p.stem) for p in run.previews()] == [0, 10, 20, 50, 100, 108, 117]
+    monkeypatch.setattr("gancli.training.session.PREVIEW_SECONDS", 0.0)
+    monkeypatch.setattr("gancli.training.session.PREVIEW_FRACTION", 0.0)
+    slow = start(configure(*plain), tmp_path, "slow")
+    assert len(slow.previews()) == 118, "by the clock, however few steps were taken"
+    assert slow.metrics_path.read_bytes() == run.metrics_path.read_bytes()
+    assert digest(slow) == digest(run)
+
+
+def test_a_run_of_a_few_steps_says_that_it_is_too_short(configure, tmp_path):
+    seen = []
+    start(configure(), tmp_path, observe=seen.append)
+    assert seen[-1].warning.startswith("27 steps are too few.")
+
+
+def test_a_finished_run_is_known_to_be_finished(configure, tmp_path):
+    run = start(configure(), tmp_path)
+    ended = resume(run)
+    assert (ended.from_step, ended.step, ended.warning) == (27, 27, "")
+
+
+def test_loggers_get_every_event_and_one_that_fails_is_one_alarm(configure, tmp_path, monkeypatch):
+    from gancli.plugin import Logger
+
+    class Kept(Logger):
+        def __init__(self):
+            self.events, self.closed = [], False
+
+        def log(self, event):
+            self.events.append(event)
+
+        def close(self):
+            self.closed = True
+
+    class Broken(Kept):
+        def log(self, event):
+            super().log(event)
+            if isinstance(event, events.IntervalEnded):
+                raise SystemExit("no room")
+
+    kept, broken, seen = Kept(), Broken(), []
+    monkeypatch.setattr("gancli.training.session.load_loggers", lambda _: {"kept": kept, "broken": broken})
+    run = start(configure(), tmp_path, observe=seen.append)
+    assert run.info()["status"] == "done"
+    assert [type(event) for event in kept.events] == [
+        type(event) for event in seen if not isinstance(event, events.Progress | events.Preparing)
+    ]
+    assert kept.events[0].settings["train.batch_size"] == 32
+    assert [event.message for event in seen if isinstance(event, events.Alarm) and event.name == "logger"] == [
+        "The logger 'broken' gets nothing more: SystemExit: no room. Training goes on without it."
+    ]
+    assert kept.closed
+    assert broken.closed
+    assert all(row.get("alarm") != "logger" for row in read_rows(run.metrics_path))
+
+
 def test_resuming_a_finished_run_changes_nothing(configure, tmp_path):
     run = start(configure(), tmp_path)
     before = digest(run)
@@ -251,8 +342,8 @@ def test_what_would_change_the_model_is_refused_with_all_differences(configure, 
     changes = {"train.batch_size": 16, "arch.dropout": 0.0, "train.epochs": 9}
     with pytest.raises(ConfigError) as caught:
         resume(run, changes=changes)
-    assert "arch.dropout: stored 0.3, asked 0.0" in caught.value.problem
-    assert "train.batch_size: stored 32, asked 16" in caught.value.problem
+    assert "arch.dropout: stored 0.3, requested 0.0" in caught.value.problem
+    assert "train.batch_size: stored 32, requested 16" in caught.value.problem
     assert "epochs" not in caught.value.problem
 
 
@@ -267,6 +358,22 @@ def test_other_pictures_are_refused(configure, tmp_path, digits):
     (copy / "train-images-idx3-ubyte").write_bytes(pixels)
     with pytest.raises(ConfigError, match="is not the one that this run was trained on"):
         resume(run, changes={"train.epochs": 4})
+
+
+def test_images_that_were_moved_are_known_by_their_fingerprint(configure, tmp_path, digits, monkeypatch, stop_after):
+    shutil.copytree(digits, tmp_path / "here")
+    monkeypatch.chdir(tmp_path)
+    run = start(configure("data.dataset=./here"), tmp_path, stop=stop_after(3))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert resume(run, stop=stop_after(1)).step == 4
+    (tmp_path / "here").rename(tmp_path / "moved")
+    with pytest.raises(DatasetError, match=r"does not exist\..*name their new place with --dataset"):
+        resume(run, stop=stop_after(1))
+    assert resume(run, changes={"data.dataset": "../moved"}, stop=stop_after(1)).step == 5
+    assert resume(run, stop=stop_after(1)).step == 6
+    with pytest.raises(ConfigError, match="is not the one that this run was trained on"):
+        resume(run, changes={"data.dataset": "mnist"})
 
 
 def test_F58_a_changed_environment_is_noted(configure, tmp_path, stop_after):
@@ -512,3 +619,20 @@ def test_advice_is_given_where_a_newcomer_needs_it(configure):
     assert not advice(set_up(configure("train.images=300")))
     large = advice(set_up(configure("data.image_size=40x40", "data.channels=3")))
     assert "--arch dcgan" in large[0]
+
+
+def test_a_plot_or_preview_that_fails_is_an_alarm_and_never_ends_the_training(configure, tmp_path, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("latex was not able to process it\nand more")
+
+    monkeypatch.setattr("gancli.training.session.plot_losses", fail)
+    monkeypatch.setattr("gancli.images.save_png", fail)
+    seen = []
+    run = start(configure(), tmp_path, observe=seen.append)
+    assert run.info()["status"] == "done"
+    alarms = [(event.name, event.message) for event in seen if isinstance(event, events.Alarm)]
+    reason = "could not be made, and the training goes on: latex was not able to process it"
+    assert sorted(alarm for alarm in alarms if alarm[0] in {"plot", "preview"}) == [
+        ("plot", f"The plot {reason}"),
+        ("preview", f"The preview {reason}"),
+    ]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from gancli.checkpoint.provenance import Provenance
 from gancli.errors import ConfigError
 from gancli.evaluation.reference import data_of
 from gancli.gan.architectures.dense import Dense
@@ -26,12 +27,12 @@ def fives(monkeypatch):
 def test_a_size_that_the_architecture_can_make_is_chosen_and_said(configure):
     game = set_up(configure())
     assert game.image.shape == (1, 10, 10)
-    assert game.notes[0].startswith("The architecture 'dense' makes no pictures of 1x8x8, but of 10x10; --image-size")
+    assert game.notes[0].startswith("The architecture 'dense' cannot generate images of 1x8x8, only of 10x10; --image-size")
 
 
 @pytest.mark.usefixtures("fives")
 def test_a_size_that_was_asked_for_is_not_changed(configure):
-    with pytest.raises(ConfigError, match="cannot make pictures of 1x8x8"):
+    with pytest.raises(ConfigError, match="cannot generate images of 1x8x8"):
         set_up(configure("data.image_size=8"))
 
 
@@ -41,7 +42,7 @@ def test_a_size_that_can_be_made_is_kept(configure):
 
 def test_an_architecture_that_makes_nothing_says_why(configure, monkeypatch):
     monkeypatch.setattr(Dense, "supports", lambda *_: "Never.")
-    with pytest.raises(ConfigError, match=r"cannot make pictures of 1x8x8\. Never"):
+    with pytest.raises(ConfigError, match=r"cannot generate images of 1x8x8\. Never"):
         set_up(configure())
 
 
@@ -54,4 +55,26 @@ def test_the_size_belongs_to_the_run(configure, tmp_path, stop_after):
     from gancli.checkpoint.store import CheckpointStore
 
     facts = CheckpointStore(run.checkpoints).load().manifest.facts
-    assert data_of(facts).image_size == "10"
+    assert data_of(Provenance.parse(facts, run)).image_size == "10"
+
+
+def test_a_size_is_chosen_before_anything_is_decoded_and_the_architecture_is_asked_a_few_times(
+    configure, tmp_path, monkeypatch
+):
+    from PIL import Image
+
+    asked, done = [], []
+
+    def supports(_, __, image):
+        asked.append(image.height)
+        return "Sides are multiples of 5." if image.height % 5 else None
+
+    monkeypatch.setattr(Dense, "supports", supports)
+    monkeypatch.setenv("GANCLI_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "x").mkdir()
+    for i in range(6):
+        Image.new("L", (8, 8), 40 * i).save(tmp_path / "x" / f"{i}.png")
+    game = set_up(configure(f"data.dataset={tmp_path}/x"), watch=lambda what, *_: done.append(what))
+    assert game.image.shape == (1, 10, 10)
+    assert done.count("decoding images") == done.count("reading headers") == 6
+    assert len(asked) < 12

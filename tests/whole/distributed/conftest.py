@@ -18,7 +18,7 @@ from torch.distributed import TCPStore
 
 from gancli.checkpoint.store import CheckpointStore
 from gancli.cli.app import run
-from gancli.data.idx import header
+from gancli.data.arrays import header
 from gancli.runs import RunDirectory
 from gancli.storage.tensors import decode
 

@@ -2,11 +2,21 @@ from pathlib import Path
 
 import pytest
 
-from gancli.training.events import Alarm, CheckpointSaved, EpochEnded, Preparing, PreviewWritten, Progress, RunEnded, RunStarted
+from gancli.events import (
+    Alarm,
+    CheckpointSaved,
+    EpochEnded,
+    IntervalEnded,
+    Preparing,
+    PreviewWritten,
+    Progress,
+    RunEnded,
+    RunStarted,
+)
 
 RUN = Path("runs/a-run")
 METRICS = {"d_loss": 1.25, "g_loss": 0.5, "real_score": 0.61, "fake_score": 0.42}
-MEASURED = {**METRICS, "fd_mnist": 17.418}
+MEASURED = {"diversity": 0.71, "fd_mnist": 17.418}
 
 
 class Clock:
@@ -28,12 +38,12 @@ class Events:
         device="cpu",
         precision="fp32",
         step=0,
-        steps_per_epoch=10,
+        epochs=3,
         total_steps=30,
-        total_seconds=None,
         notes=("Note.",),
     )
     preparing = Preparing("decoding pictures", 1200, 5000)
+    interval = IntervalEnded(8, 0.8, 48, METRICS, 5000.0, 9.0)
     saved = CheckpointSaved(10, RUN / "checkpoints/step-000000010")
     preview = PreviewWritten(10, RUN / "samples/000010.png")
     alarm = Alarm("collapse", 10, "All pictures look alike. Try a larger batch.")
@@ -44,8 +54,9 @@ class Events:
         return Progress(step, epoch, step / 30, METRICS, 5123.4, eta_seconds)
 
     @staticmethod
-    def epoch(number=1, seconds=12.0, metrics=MEASURED):
-        return EpochEnded(number, 3, number * 10, metrics, 5100.0, seconds, "fd_mnist")
+    def epoch(number=1, seconds=12.0, metrics=METRICS, evaluation=MEASURED):
+        step = number * 10
+        return EpochEnded(step, number, step * 6, metrics, 5100.0, seconds, evaluation, number, 3, "fd_mnist")
 
 
 @pytest.fixture

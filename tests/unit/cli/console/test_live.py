@@ -57,10 +57,10 @@ def test_the_table(rich, clock, events):
     live = fed(rich(), clock, events.started, events.progress(), events.epoch(), events.preview, events.progress(15, 2))
     clock.seconds += 1
     assert shown(live).splitlines() == [
-        "  epoch     step   D loss   G loss   D(x)  D(G(z))      FD  images/s     time",
-        "    1/3       10    1.250    0.500   0.61     0.42   17.42     5,100    00:12",
-        "    2/3       15    1.250    0.500   0.61     0.42       -     5,123    00:16",
-        "━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━──────────────────────────────  50%  00:39 left",
+        "epoch    step  D loss  G loss  D(x)  D(G(z))      FD  diversity   img/s     time",
+        "  1/3      10   1.250   0.500  0.61     0.42   17.42       0.71   5,100    00:12",
+        "  2/3      15   1.250   0.500  0.61     0.42       -          -   5,123    00:16",
+        "━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━───────────────────────────────  50%  00:39 left",
         "preview runs/a-run/samples/000010.png",
     ]
 
@@ -142,7 +142,7 @@ def test_the_cursor_stays_visible_whatever_happens(rich):
 def test_leaving_erases_what_changes(rich, events):
     console = rich()
     with LiveConsole(console) as live:
-        for event in (events.started, events.progress(), events.saved, events.ended):
+        for event in (events.started, events.progress(), events.interval, events.saved, events.ended):
             live(event)
     assert console.file.getvalue().endswith("\x1b[2K")
 
@@ -167,8 +167,36 @@ def test_F52_any_width(rich, clock, width, events):
 
 def test_narrow_terminals_keep_the_losses():
     assert [column.title for column in table.fitting(25)] == ["epoch", "D loss", "G loss"]
-    assert [column.title for column in table.fitting(48)] == ["epoch", "D loss", "G loss", "FD", "time"]
-    assert table.fitting(table.WIDTH) == table.COLUMNS
+    assert [column.title for column in table.fitting(49)] == ["epoch", "D loss", "G loss", "FD", "diversity", "time"]
+    assert len(table.fitting(table.WIDTH)) == 10
+    assert table.WIDTH == 80
+
+
+def test_columns_are_those_of_the_training():
+    titles = [column.title for column in table.fitting(120, ["d_loss", "g_loss", "cycle", "path_length"])]
+    assert titles[:6] == ["epoch", "step", "D loss", "G loss", "cycle", "path length"]
+    assert "D(x)" not in titles
+    assert [column.title for column in table.fitting(60, ["cycle"])][:3] == ["epoch", "step", "cycle"]
+
+
+def test_scores_that_are_no_probabilities_are_not_shown(rich, clock, events):
+    live = fed(rich(), clock, replace(events.started, probabilities=False), events.epoch())
+    assert "D(x)" not in shown(live)
+    assert "0.61" not in shown(live)
+
+
+def test_a_resized_terminal_gets_a_new_heading_before_the_next_row(rich, clock, events):
+    console = rich(width=80)
+    live = fed(console, clock, events.started, events.epoch(1))
+    console.size = (49, 24)
+    live(events.progress(15, 2))
+    assert live._running_row()[0].plain.split() == ["epoch", "D", "loss", "G", "loss", "FD", "diversity", "time"]
+    live(events.epoch(2))
+    heading, row = printed(console).splitlines()[-2:]
+    assert heading.split() == ["epoch", "D", "loss", "G", "loss", "FD", "diversity", "time"]
+    assert row.split() == ["2/3", "1.250", "0.500", "17.42", "0.71", "00:12"]
+    live(events.epoch(3))
+    assert printed(console).count("D loss") == 2
 
 
 def test_F52_without_unicode(rich, clock, events):
@@ -207,7 +235,7 @@ def test_it_can_be_drawn(rich, clock, events):
     live = fed(rich(), clock, events.started, events.epoch(), events.progress(15, 2))
     canvas = Console(record=True, file=StringIO(), width=80)
     canvas.print(live)
-    assert "images/s" in canvas.export_svg(title="gancli train")
+    assert "img/s" in canvas.export_svg(title="gancli train")
 
 
 def test_refreshing_is_cheap(rich, clock, events):

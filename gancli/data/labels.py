@@ -1,0 +1,250 @@
+"""Which class each image belongs to: by a file beside the images, else by their folders.
+
+The first of these that is there is used; where it cannot be, a note says why:
+
+1. ``dataset.json`` of the StyleGAN tools: ``{"labels": [["a/0.png", 3], ...]}``;
+2. ``metadata.jsonl`` and ``metadata.csv`` of Hugging Face's image folders, with ``file_name``;
+3. a CSV file with a column of file names (or of names without suffix) and one of labels;
+4. ``KEY.cls`` beside ``KEY.jpg``, as in WebDataset's shards;
+5. the uppermost folders that tell images apart, if every image lies in one of at least two.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from gancli.data.catalogue import normalised
+from gancli.data.paths import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+__all__ = ["LABEL_COLUMNS", "MAX_CLASSES", "Labels", "labels_of", "natural", "numbered"]
+
+MAX_CLASSES = 65_536
+STYLEGAN = "dataset.json"
+FILE_COLUMNS = ("file_name", "filename", "file", "image", "image_id", "img", "id", "path", "name")
+LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "target", "category")
+THOUSANDS = re.compile(r"[0-9]{5}")
+"""How the StyleGAN tools name the folders among which they divide any images, a thousand in each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The names of the classes, and the number of the class of each image."""
+
+    names: tuple[str, ...]
+    numbers: tuple[int, ...]
+
+
+Table = dict[str, object]
+"""Labels by the name of a file."""
+
+
+class _UnusedError(ValueError):
+    """Why a file of labels is not used, as the end of a sentence that begins with its name."""
+
+
+def labels_of(
+    names: Sequence[str],
+    sidecars: Collection[str] = (),
+    read: Callable[[str], bytes] = lambda _: b"",
+    paths: Sequence[str] | None = None,
+) -> tuple[Labels | None, tuple[str, ...]]:
+    """The labels of images, if there are any, and notes about what looks like labels but is not used.
+
+    Args:
+        names: of the images.
+        sidecars: names of the files that may hold labels.
+        read: the content of one of them.
+        paths: the names without the folders of their split, from which classes are read.
+
+    >>> labels_of(["x/cat/1.png", "x/dog/1.png"])[0]
+    Labels(names=('cat', 'dog'), numbers=(0, 1))
+    """
+    notes: list[str] = []
+    undivided = False
+    for title, tables, decisive in _tables(names, sidecars, read):
+        try:
+            table = tables()
+            if table is None:  # it says that there are no labels
+                undivided = True
+                continue
+            return numbered(_looked_up(names, table)), tuple(notes)
+        except _UnusedError as reason:
+            notes.append(f"{title} {reason}, so it is not used.")
+            if decisive:
+                return None, tuple(notes)
+    found, note = _from_folders(names if paths is None else paths)
+    if undivided and found is not None and all(map(THOUSANDS.fullmatch, found.names)):
+        found = None
+        note = f"{STYLEGAN} says that there are no classes: the folders are its thousands of images."
+    return found, (*notes, *([note] if note else []))
+
+
+def natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    """A key that sorts ``2`` before ``10``.
+
+    >>> sorted(["10", "9", "cat"], key=natural)
+    ['9', '10', 'cat']
+    """
+    parts = re.findall(r"[0-9]{1,18}|[^0-9]+", name)
+    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)
+
+
+def numbered(values: Sequence[object], names: Sequence[str] = ()) -> Labels:
+    """Whole numbers from 0 on as they are, text as the names of classes in natural order.
+
+    Raises:
+        ValueError: they are neither.
+    """
+    numbers = [value for value in values if type(value) is int and 0 <= value < MAX_CLASSES]
+    if len(numbers) == len(values):
+        size = max(numbers) + 1
+        known = tuple(names) if len(names) >= size else tuple(map(str, range(size)))
+        return Labels(known, tuple(numbers))
+    texts = [normalised(value.strip()) for value in values if isinstance(value, str)]
+    if len(texts) < len(values) or not all(texts) or len(set(texts)) > MAX_CLASSES:
+        raise _UnusedError("has labels that are no class numbers (whole, from 0) and no names")
+    classes = sorted(set(texts), key=lambda text: (natural(text), text))
+    number = {text: i for i, text in enumerate(classes)}
+    return Labels(tuple(classes), tuple(number[text] for text in texts))
+
+
+def _tables(
+    names: Sequence[str], sidecars: Collection[str], read: Callable[[str], bytes]
+) -> Iterable[tuple[str, Callable[[], Table | None], bool]]:
+    """Title and content of each possible source of labels, and whether it is the last word."""
+    if not names or not sidecars:
+        return
+    folders = [name.split("/")[:-1] for name in names]
+    common = folders[0][: _common_depth(folders)]
+    tops = ["".join(f"{part}/" for part in common[:depth]) for depth in range(len(common) + 1)]
+    if found := [top + STYLEGAN for top in tops if top + STYLEGAN in sidecars][:1]:
+        yield STYLEGAN, partial(_stylegan, read, found[0]), True
+    below = {"".join(f"{p}/" for p in parts[:i]) for parts in folders for i in range(len(parts) + 1)}
+    for kind, parse in (("metadata.jsonl", _json_lines), ("metadata.csv", _csv)):
+        if parts := sorted(top + kind for top in below if top + kind in sidecars):
+            yield kind, partial(_joined, parts, read, parse), False
+    for name in sorted(name for name in sidecars if name.endswith(".csv")):
+        top, _, title = name.rpartition("/")
+        if title != "metadata.csv" and (not top or f"{top}/" in tops):
+            yield title, partial(_joined, [name], read, _csv), False
+    keys = {_key(name) for name in names}
+    if cls := [name for name in sidecars if name.endswith(".cls") and _key(name) in keys]:
+        yield ".cls", lambda: {_key(name): _text(read(name)).strip() for name in cls}, False
+
+
+def _looked_up(names: Sequence[str], table: Table) -> list[object]:
+    """The label of each image: by its whole name, its file's name, or that without its suffix."""
+    alone = Counter(name.rpartition("/")[2] for name in names)
+
+    def label(name: str) -> object:
+        file = name.rpartition("/")[2]
+        known = [name, _key(name), *([file, _key(file), file.rpartition(".")[0]] if alone[file] == 1 else [])]
+        return next((table[key] for key in known if table.get(key) is not None), None)
+
+    found = [label(name) for name in names]
+    if missing := sum(value is None for value in found):
+        raise _UnusedError(f"has no label for {missing:,} of {len(names):,} images")
+    return found
+
+
+def _stylegan(read: Callable[[str], bytes], file: str) -> Table | None:
+    try:
+        top, document = file.removesuffix(STYLEGAN), json.loads(_text(read(file)))
+        pairs = document["labels"]
+        table: Table = {} if pairs is None else {_slashed(top, name): label for name, label in pairs}
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise _UnusedError("holds no list of labels that can be read") from None
+    return table or None
+
+
+def _joined(
+    files: Sequence[str],
+    read: Callable[[str], bytes],
+    parse: Callable[[str], Iterable[dict[str, object]]],
+) -> Table:
+    """The labels in files of rows, each with names below its own folder."""
+    table: Table = {}
+    for file in files:
+        top = file[: file.rfind("/") + 1]
+        try:
+            rows = list(parse(_text(read(file))))
+        except (ValueError, RecursionError, csv.Error):
+            raise _UnusedError("cannot be read") from None
+        columns = list(rows[0]) if rows else []
+        by_word = {column.strip().lower(): column for column in columns}
+        name = next((by_word[word] for word in FILE_COLUMNS if word in by_word), None)
+        label = next((by_word[word] for word in LABEL_COLUMNS if word in by_word), None)
+        if label is None and name is not None and len(columns) == 2:  # noqa: PLR2004
+            label = next(column for column in columns if column != name)
+        if name is None or label is None:
+            missing = "file names" if name is None else "labels"
+            listed = ", ".join(visible(column)[:20] for column in columns[:6]) or "nothing"
+            raise _UnusedError(f"has no column of {missing} (it has {listed})")
+        for row in rows:
+            text = str(row.get(name))
+            table[_slashed(top, text)] = row.get(label)
+            table.setdefault(normalised(text), row.get(label))
+    return table
+
+
+def _json_lines(text: str) -> Iterable[dict[str, object]]:
+    rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+    if not all(isinstance(row, dict) for row in rows):
+        raise ValueError
+    return rows
+
+
+def _csv(text: str) -> Iterable[dict[str, object]]:
+    first = text.partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)
+    return csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True)
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8-sig")
+
+
+def _slashed(top: str, name: object) -> str:
+    return top + normalised(str(name).replace("\\", "/"))
+
+
+def _key(name: str) -> str:
+    """What the parts of one sample have in common: the name up to the first dot of the file's.
+
+    >>> _key("a.b/0001.seg.png")
+    'a.b/0001'
+    """
+    folder, slash, file = name.rpartition("/")
+    return folder + slash + file.partition(".")[0]
+
+
+def _from_folders(names: Sequence[str]) -> tuple[Labels | None, str]:
+    folders = [name.split("/")[:-1] for name in names]
+    depth = _common_depth(folders)
+    tops = [parts[depth] for parts in folders if len(parts) > depth]
+    if not tops:
+        return None, ""
+    if outside := len(names) - len(tops):
+        return None, (f"{outside:,} of {len(names):,} images lie in no sub-folder, so sub-folders are not taken as classes.")
+    if len(set(tops)) > MAX_CLASSES:
+        return None, f"{len(set(tops)):,} sub-folders are too many to be taken as classes."
+    return numbered(tops), ""
+
+
+def _common_depth(folders: Sequence[Sequence[str]]) -> int:
+    """How many folders all images have in common from the top."""
+    if not folders:
+        return 0
+    first, last = min(folders, key=tuple), max(folders, key=tuple)
+    pairs = enumerate(zip(first, last, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(first), len(last)))

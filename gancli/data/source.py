@@ -1,0 +1,298 @@
+"""Sources of images: one small class per kind, and the one place where it is decided what an address is.
+
+A registered name wins. Anything else that looks like a path is told by what lies there: a folder by
+the names in it, a file by its first bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from gancli.data.catalogue import is_image
+from gancli.data.paths import names_in, open_regular, quoted
+from gancli.errors import ConfigError, DatasetError, PluginError
+from gancli.plugins.registry import DATASETS, is_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gancli.config.schema import DataConfig, RunConfig
+    from gancli.data.catalogue import Part
+    from gancli.plugin import ImageSet, ImageSpec
+
+__all__ = ["Loaded", "Source", "Watch", "fingerprint", "located", "named", "open_source", "slug", "title", "unwatched"]
+
+HUB = "hf:"
+ZIPS = (b"PK\x03\x04", b"PK\x05\x06")
+"""How zip archives begin, empty ones too."""
+NUMPY, ARROW = b"\x93NUMPY", b"\xff\xff\xff\xff"
+ARRAYS = (b"\0\0", b"\x1f\x8b", b"\xfd7zXZ")
+"""How files of arrays in IDX begin: plain, gzip or xz."""
+SPLITS = ("train", "test")
+SAVED = "dataset_dict.json"
+"""Beside the folders of the splits that Hugging Face's library has saved."""
+SPLIT_WORD = re.compile(r"(?<![a-z])(train|t10k|test)(?![a-z])")
+
+
+class Watch(Protocol):
+    """Called often with what is being done, how much of it is done, and of how much (0: unknown)."""
+
+    def __call__(self, what: str, done: int, total: int, /) -> None:
+        """For instance ``watch("decoding images", 7, 100)``."""
+
+
+def unwatched(what: str, done: int, total: int, /) -> None:
+    """Nobody looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Images, and where they came from.
+
+    Attributes:
+        name: a short slug, for the names of run directories: ``mnist``.
+        source: for people: the resolved path, or the plugin's name and distribution.
+        images: the images.
+        fingerprint: of the images and labels, see :func:`fingerprint`.
+        licence: of the images, as far as it is known; else empty.
+        skipped: name and flaw of each encoded image that was left out.
+        unlabelled: why there are no labels, where something looked like labels; sentences.
+    """
+
+    name: str
+    source: str
+    images: ImageSet
+    fingerprint: str
+    licence: str = ""
+    skipped: tuple[tuple[str, str], ...] = ()
+    unlabelled: tuple[str, ...] = ()
+
+
+class Source(ABC):
+    """Images of one split, not yet read."""
+
+    def parts(self) -> tuple[Part, ...]:
+        """The parts of the whole data set, as far as a path has any: splits, and domains."""
+        return ()
+
+    @abstractmethod
+    def spec(self, config: DataConfig, watch: Watch = unwatched) -> ImageSpec:
+        """Shape of the images that :meth:`load` gives, and number of classes. Decodes as little as it can.
+
+        Raises:
+            DatasetError: they are missing or broken.
+        """
+
+    @abstractmethod
+    def load(self, config: DataConfig, watch: Watch = unwatched) -> Loaded:
+        """The images, as the configuration asks for them.
+
+        Raises:
+            DatasetError: they are missing or broken.
+            ConfigError: labels are given for a source that has its own.
+        """
+
+
+class _Arrays(Source):
+    """Images that are arrays already: of a plugin or a file. They are loaded once, and fitted if asked."""
+
+    def __init__(self, load: Callable[[DataConfig], Loaded]) -> None:
+        self._load = load
+        self._loaded: Loaded | None = None
+
+    def spec(self, config: DataConfig, watch: Watch = unwatched) -> ImageSpec:
+        """See :meth:`Source.spec`."""
+        images = self.load(config.model_copy(update={"image_size": None}), watch).images
+        if config.image_size is None:
+            return images.spec(conditional=True)
+        from gancli.data.fit import parse_size
+
+        height, width = parse_size(config.image_size)
+        return replace(images.spec(conditional=True), height=height, width=width)
+
+    def load(self, config: DataConfig, watch: Watch = unwatched) -> Loaded:
+        """See :meth:`Source.load`."""
+        loaded = self._loaded = self._loaded or self._load(config)
+        if config.image_size is not None or config.channels is not None:
+            from gancli.data.fit import refit
+
+            images = refit(loaded.images, config, watch)
+            if images is not loaded.images:
+                return replace(loaded, images=images, fingerprint=fingerprint(images))
+        return loaded
+
+
+def fingerprint(images: ImageSet) -> str:
+    """SHA-256, in hex, of shape, type, pixels and labels: equal for equal images, wherever they came from."""
+    from hashlib import sha256
+
+    state = sha256()
+    for tensor in (images.images, images.labels):
+        if tensor is not None:
+            state.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            state.update(tensor.contiguous().numpy().data)
+    return state.hexdigest()
+
+
+def located(config: RunConfig) -> RunConfig:
+    """The configuration with absolute paths of the images and labels: a run goes on from any working directory."""
+
+    def absolute(path: str) -> str:
+        return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111  (links stay; no error for an unknown user)
+
+    data = config.data
+    if is_path(data.dataset) and not data.dataset.startswith(HUB):
+        data = data.model_copy(update={"dataset": absolute(data.dataset)})
+    if data.labels is not None:
+        data = data.model_copy(update={"labels": absolute(data.labels)})
+    return config.model_copy(update={"data": data})
+
+
+def open_source(address: str, split: str = "train", domain: str = "") -> Source:
+    """The source of images at an address: a registered name, a path, or ``hf:OWNER/NAME``.
+
+    Args:
+        address: ``data.dataset``.
+        split: ``train`` or ``test``.
+        domain: ``A`` or ``B`` of a translation data set (``trainA trainB testA testB``); by default
+            both, as two classes.
+
+    Raises:
+        DatasetError: nothing that can be read is there, or it has no such split or domain.
+        PluginError: there is no data set of that name, or it is broken.
+    """
+    if split not in SPLITS:
+        raise DatasetError(f"There is no split '{split}'.", f"Choose one of {', '.join(SPLITS)}.")
+    if not is_path(address):
+        return _Arrays(lambda config: _from_plugin(config, address, split))
+    if address.startswith(HUB):
+        from gancli.data.tables import TableSource, fetched
+
+        files = fetched(address.removeprefix(HUB), split)
+        return TableSource(files, domain=domain, name=slug(address))  # of this split alone
+    path = Path(os.path.expanduser(address))  # noqa: PTH111  (Path.expanduser raises for an unknown user)
+    if path.is_dir():
+        return _folder(path, split, domain)
+    return _file(path, split, domain)
+
+
+def _folder(path: Path, split: str, domain: str) -> Source:
+    from gancli.data.folder import FolderSource
+    from gancli.data.tables import TableSource, is_table
+
+    names = names_in(path)
+    if not any(map(is_image, names)):  # beside which anything else is none of the data
+        if (arrays := _arrays_in(path, names, split)) is not None:
+            return arrays
+        below = [name for folder in names for name in names_in(path / folder, strict=False)]
+        tables = any(map(is_table, below)) and not any(map(is_image, below))
+        if tables or SAVED in names or any(map(is_table, names)):
+            return TableSource(path, split, domain)
+    return FolderSource(path, split, domain)
+
+
+def _arrays_in(path: Path, names: list[str], split: str) -> Source | None:
+    """The source of a folder of IDX files, or of CIFAR's; None if it is neither."""
+    from gancli.data import arrays
+
+    if any(map(arrays.has_idx_name, names)):
+        return _Arrays(lambda config: named(*arrays.load_idx(path, split, config.labels)))
+    if arrays.is_cifar(names):
+        return _Arrays(lambda _: named(arrays.load_cifar(path, split), path))
+    return None
+
+
+def _file(path: Path, split: str, domain: str) -> Source:
+    from gancli.data import arrays
+    from gancli.data.tables import ARROW_FILE, PARQUET, TableSource, is_table
+    from gancli.data.tars import TarSource, is_cifar_tar, is_tar
+    from gancli.data.zips import ZipSource
+
+    with open_regular(path) as file:
+        start = file.peek(8)[:8]
+    if start.startswith((PARQUET, ARROW_FILE)) or (is_table(path.name) and start.startswith(ARROW)):
+        return TableSource(path, split, domain)
+    if start.startswith(NUMPY) or (start.startswith(ZIPS) and path.suffix.lower() == ".npz"):
+        return _Arrays(lambda _: named(arrays.load_numpy(path, split), path))
+    if start.startswith(ZIPS):
+        return ZipSource(path, split, domain)
+    if is_tar(path):
+        if is_cifar_tar(path):
+            return _Arrays(lambda _: named(arrays.load_cifar(path, split), path))
+        return TarSource(path, split, domain)
+    if is_image(path.name) and not start.startswith(b"\0\0\x08"):
+        raise DatasetError(f"{quoted(path)} is one image.", "Give the folder that it lies in, or an archive.")
+    if not start.startswith(ARRAYS):
+        raise DatasetError(
+            f"{quoted(path)} is not a supported data set: it starts with the bytes {start[:4].hex(' ')}.",
+            "Give a folder, zip or tar of images, or a file of them in IDX, .npy, .npz or Parquet.",
+        )
+    return _Arrays(lambda config: named(*arrays.load_idx(path, split, config.labels)))
+
+
+def _from_plugin(config: DataConfig, address: str, split: str) -> Loaded:
+    entry = DATASETS.find(address)
+    if config.labels is not None:
+        raise ConfigError(
+            f"data.labels is '{config.labels}', but the data set '{entry.name}' has labels of its own.",
+            "Leave data.labels out.",
+        )
+    plugin = DATASETS.load_entry(entry)
+    images = plugin().load(split)
+    if (broken := _broken_promise(images)) is not None:
+        raise PluginError(f"The data set '{entry.name}' returned {broken}.", f"Report it to the authors of {entry.qualified}.")
+    if os.path.lexists(address):
+        note = f"This is the data set {entry.name}; for the file or folder of that name, write ./{entry.name}."
+        images = replace(images, notes=(*images.notes, note))
+    source = f"{entry.name} ({f'{entry.distribution} {entry.version}'.strip()})"
+    return Loaded(entry.name, source, images, fingerprint(images), plugin.licence)
+
+
+def _broken_promise(images: ImageSet) -> str | None:
+    """What is wrong with the images from a plugin, if anything: see :class:`gancli.plugin.ImageSet`."""
+    import torch
+
+    pixels, labels = images.images, images.labels
+    parts: tuple[object, ...] = (pixels, labels)
+    if foreign := {type(part).__name__ for part in parts if not isinstance(part, torch.Tensor | None)}:
+        return f"{foreign.pop()}, not torch.Tensor"
+    if pixels.dtype != torch.uint8 or pixels.ndim != 4 or not pixels.numel():  # noqa: PLR2004
+        return f"images of type {pixels.dtype} and shape {tuple(pixels.shape)}, not uint8 (n, c, h, w)"
+    if labels is None:
+        return None
+    if labels.dtype != torch.int64 or labels.shape != pixels.shape[:1]:
+        return f"labels of type {labels.dtype} and shape {tuple(labels.shape)}, not int64 ({len(pixels)},)"
+    if labels.min() < 0 or labels.max() >= len(images.class_names):
+        return f"labels from {labels.min()} to {labels.max()}, with {len(images.class_names)} names of classes"
+    return None
+
+
+def named(images: ImageSet, path: Path) -> Loaded:
+    """Images that were read from a file or folder."""
+    return Loaded(title(path), str(path.resolve()), images, fingerprint(images))
+
+
+def title(path: Path) -> str:
+    """What to call the images at a path: by its own name if it says something, else by its folder's.
+
+    >>> from pathlib import Path
+    >>> title(Path("/data/Fashion MNIST/train-images-idx3-ubyte.gz")), title(Path("a/cats.tar.gz"))
+    ('fashion-mnist', 'cats')
+    """
+    stem = re.sub(r"images[-.]idx[34]-ubyte.*", "", path.name, flags=re.DOTALL)
+    own = slug(SPLIT_WORD.sub("", stem if stem != path.name else stem.split(".")[0]))
+    return own or slug(path.absolute().parent.name) or "images"
+
+
+def slug(text: str) -> str:
+    """A short name for run directories.
+
+    >>> slug("My Photos (2024)")
+    'my-photos-2024'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40]

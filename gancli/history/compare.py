@@ -1,0 +1,126 @@
+"""Several runs beside each other: the settings that differ, how good each became and when, and their curves."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from gancli.text import distance, duration
+from gancli.training.metrics import matplotlib_defaults
+from gancli.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gancli.history.read import History
+
+__all__ = ["compared", "differing", "page_of", "plot", "table_of"]
+
+FEW_POINTS = 20
+"""A curve of fewer points shows each."""
+
+TITLES = ("run", "distance", "best", "images to it", "time to it", "last", "images", "time")
+
+
+def differing(histories: Sequence[History]) -> dict[str, list[object]]:
+    """The settings that are not the same in all runs, by key: one value per run, None where a run does not have it."""
+    keys = dict.fromkeys(key for history in histories for key in history.settings)
+    values = {key: [history.settings.get(key) for history in histories] for key in keys}
+    return {key: found for key, found in values.items() if any(value != found[0] for value in found)}
+
+
+def compared(histories: Sequence[History]) -> list[dict[str, Any]]:
+    """Of each run the best and the last distance, and the images and seconds up to it; None where none was measured."""
+    found = []
+    for history in histories:
+        curve = history.curve(history.distance) if history.distance else []
+        best = min(curve, key=lambda point: point.value, default=None)
+        found.append(
+            {
+                "name": history.run.name,
+                "distance": history.distance or None,
+                "best": best and best.value,
+                "best_step": best and best.step,
+                "best_images": best and best.images,
+                "best_seconds": best and round(best.seconds, 3),
+                "last": curve[-1].value if curve else None,
+                "images": history.info.get("images_seen"),
+                "seconds": history.info.get("elapsed_seconds"),
+            }
+        )
+    return found
+
+
+def table_of(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """:func:`compared` as text, under :data:`TITLES`."""
+    return [
+        (
+            row["name"],
+            row["distance"] or "-",
+            distance(row["best"]),
+            *_when(row["best_images"], row["best_seconds"]),
+            distance(row["last"]),
+            *_when(row["images"], row["seconds"]),
+        )
+        for row in rows
+    ]
+
+
+def _when(images: int | None, seconds: float | None) -> tuple[str, str]:
+    return ("-" if images is None else f"{images:,}"), ("-" if seconds is None else duration(seconds))
+
+
+def plot(histories: Sequence[History]) -> bytes:
+    """The curves of all runs as PNG: distance and losses, over real images and over time.
+
+    Distances that have different names are measured in different features: each is drawn dashed in its own way, and the
+    legend names it.
+    """
+    buffer = BytesIO()
+    with matplotlib_defaults():
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(11, 7), dpi=100, layout="constrained")
+        panels = figure.subplots(2, 2, sharex="col", sharey="row")
+        names = list(dict.fromkeys(history.distance for history in histories if history.distance))
+        for number, history in enumerate(histories):
+            label, name = history.run.name, history.distance
+            style = ("-", "--", ":", "-.")[names.index(name) % 4] if name else "-"
+            curves = [(0, name, style, f"{label}, {name}" if len(names) > 1 else label)] if name else []
+            curves += [(1, "d_loss", "-", f"{label}, D"), (1, "g_loss", "--", f"{label}, G")]
+            for row, metric, line, text in curves:
+                points = history.curve(metric)
+                marker = "o" if row == 0 or len(points) < FEW_POINTS else None
+                for column, xs in enumerate(([p.images for p in points], [p.seconds / 60 for p in points])):
+                    ys = [point.value for point in points]
+                    panels[row][column].plot(
+                        xs, ys, line, marker=marker, markersize=3, linewidth=1, color=f"C{number}", label=text
+                    )
+        if names:
+            panels[0][0].set_yscale("log")
+        panels[0][0].set_ylabel(names[0] if len(names) == 1 else "distance to the data")
+        panels[1][0].set(ylabel="loss", xlabel="real images")
+        panels[1][1].set_xlabel("minutes of training")
+        for axes in panels.flat:
+            axes.grid(alpha=0.3)
+        for row in panels:
+            if row[1].lines:
+                row[1].legend(loc="upper right", fontsize="small")
+        figure.savefig(buffer, format="png", metadata={"gancli": f'{{"gancli": "{__version__}"}}'})
+    return buffer.getvalue()
+
+
+def page_of(histories: Sequence[History]) -> bytes:
+    """All of it as one HTML page."""
+    from gancli.history.page import image, page, paragraph, table
+
+    names = [history.run.name for history in histories]
+    settings = [(key, *values) for key, values in differing(histories).items()]
+    return page(
+        f"Comparison of {', '.join(names)}",
+        [
+            ("Results", table(TITLES, table_of(compared(histories)))),
+            ("Settings that differ", table(("setting", *names), settings) or paragraph("None.")),
+            ("Curves", image(plot(histories))),
+        ],
+    )

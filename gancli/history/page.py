@@ -1,0 +1,66 @@
+"""One self-contained HTML page: text, tables and images, no script and nothing from elsewhere."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from html import escape
+from typing import TYPE_CHECKING
+
+from gancli.text import printable
+from gancli.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["image", "page", "paragraph", "preformatted", "table"]
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
+table { border-collapse: collapse; font-size: .9rem; display: block; overflow-x: auto; }
+th, td { text-align: left; padding: .2rem 1rem .2rem 0; border-bottom: 1px solid #8884; vertical-align: top; }
+td { overflow-wrap: anywhere; } pre { overflow-x: auto; padding: .7rem; background: #8882; }
+figure { display: inline-block; margin: 0 1rem 1rem 0; } figcaption { font-size: .85rem; }
+img { max-width: 100%; height: auto; } img.pixels { image-rendering: pixelated; width: 17rem; background: #fff; }
+"""
+
+
+def page(title: str, sections: Iterable[tuple[str, str]]) -> bytes:
+    """A page of (heading, HTML) sections; empty ones are left out."""
+    body = "".join(f"<h2>{escape(heading)}</h2>\n{content}\n" for heading, content in sections if content)
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        f'<meta name="generator" content="gancli {__version__}">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{_text(title)}</title><style>{_STYLE}</style></head>\n<body><h1>{_text(title)}</h1>\n{body}</body></html>\n"
+    ).encode()
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table; empty if there are no rows."""
+    lines = ["".join(f"<td>{_text(cell)}</td>" for cell in row) for row in rows]
+    head = "".join(f"<th>{_text(title)}</th>" for title in titles)
+    return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>" if lines else ""
+
+
+def image(png: bytes, caption: str = "", *, pixels: bool = False) -> str:
+    """An image, inside the page; ``pixels`` are enlarged without blur."""
+    kind = ' class="pixels"' if pixels else ""
+    source = f"data:image/png;base64,{b64encode(png).decode()}"
+    text = _text(caption)
+    return f'<figure><img{kind} alt="{text}" src="{source}"><figcaption>{text}</figcaption></figure>'
+
+
+def paragraph(text: str) -> str:
+    """A paragraph."""
+    return f"<p>{_text(text)}</p>"
+
+
+def preformatted(text: str) -> str:
+    """Lines as they are."""
+    return f"<pre>{escape(chr(10).join(map(printable, text.splitlines())))}</pre>"
+
+
+def _text(value: object) -> str:
+    return escape(printable(value))

@@ -1,0 +1,123 @@
+"""All differences between operating systems: the only module that asks which one this is.
+
+What Windows lacks is asked for by name, once, here; the rest of gancli uses what every system has. What a system cannot
+promise:
+
+- *Durable names.* Windows has no call that makes a directory's entries durable, and some network file systems refuse it.
+  There :func:`sync_directory` returns at once: the contents of files are safe from a power cut, their newest names as safe
+  as the file system's journal makes them. (On macOS ``fsync`` leaves data in the drive's own cache.)
+- *Replacing what is in use.* Windows refuses to rename or remove a file that somebody has open or mapped.
+  :func:`replace` waits a moment for a reader to finish; after that it is an error that says so.
+- *Swapping two names at once* exists on Linux only.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import stat
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STOP_SIGNALS = tuple(
+    signal.Signals(getattr(signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
+)
+"""What asks a program to end: Ctrl-C, `kill`, a closed terminal, and on Windows Ctrl-Break."""
+
+HANG_UP = getattr(signal, "SIGHUP", signal.SIGTERM)
+"""What a process receives whose terminal or parent is gone."""
+
+IN_USE = 32
+"""Windows' own number (``winerror``) for a file that another program has open."""
+
+_BINARY = getattr(os, "O_BINARY", 0)  # or Windows translates line ends
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # a FIFO without a writer must not make anybody wait
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_DIRECTORY = getattr(os, "O_DIRECTORY", None)
+_CANNOT_SYNC = frozenset((errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF))
+_REPLACE_SECONDS = 2.0
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of renameat2(2)
+
+
+def create(path: Path) -> int:
+    """A descriptor to write bytes to a file that was not there before."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+
+
+def open_to_append(path: Path) -> int:
+    """A descriptor to write bytes to a file, made if it is not there, and not emptied if it is."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | _BINARY, 0o666)
+
+
+def open_to_read(path: Path, *, follow: bool = True) -> int:
+    """A descriptor to read bytes from whatever ``path`` is, at once, also from a FIFO without a writer.
+
+    Raises:
+        OSError: ``ELOOP`` for a symbolic link that is not to be followed.
+    """
+    if not follow and not _NO_LINK and stat.S_ISLNK(path.lstat().st_mode):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return os.open(path, os.O_RDONLY | _BINARY | _AT_ONCE | (0 if follow else _NO_LINK))
+
+
+def sync_directory(path: Path) -> None:
+    """Return when the names in a directory are durable; at once where there is no such call."""
+    if _DIRECTORY is None:
+        return
+    descriptor = os.open(path, os.O_RDONLY | _DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def replace(source: Path, target: Path) -> None:
+    """Give a file or directory another name, atomically; a file that had the name is replaced."""
+    deadline = time.monotonic() + _REPLACE_SECONDS
+    while True:
+        try:
+            source.replace(target)
+        except PermissionError as error:
+            if getattr(error, "winerror", None) is None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def is_in_use(error: BaseException | None) -> bool:
+    """Whether a name could not be removed or changed because somebody still has it, or something in it, open."""
+    if not isinstance(error, OSError):
+        return False
+    return getattr(error, "winerror", None) in {5, IN_USE} or error.errno in {errno.EBUSY, errno.ENOTEMPTY}
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Let two names change places, atomically; False where that is not possible."""
+    import ctypes
+
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2  # missing from Python
+    except (AttributeError, OSError, TypeError):
+        return False
+    here = ctypes.c_int(_AT_FDCWD)
+    if not renameat2(here, os.fsencode(one), here, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)):
+        return True
+    number = ctypes.get_errno()
+    if number not in {errno.EINVAL, errno.ENOSYS}:  # which say that this file system or kernel cannot
+        raise OSError(number, os.strerror(number))
+    return False
+
+
+def usable_cores() -> int:
+    """How many processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

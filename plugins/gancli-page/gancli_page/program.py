@@ -1,0 +1,143 @@
+"""A generator as a list of steps that any language can follow: what the page of :mod:`gancli_page` carries.
+
+A program computes one image from one latent (and one label). Every step makes one value; an argument that is not negative
+is the number of a value, and -1 - k is constant k. Values 0 and 1 are the inputs. Shapes are those of one image: a value of
+n images has one more dimension in front, and no step mixes along it.
+
+    value 0     z, (latent_dim,)
+    value 1     the label, (), for conditional models
+    value 2...  what the steps make, in their order
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["FULL", "LABEL", "LATENT", "NOTHING", "Program", "Step"]
+
+FULL = 32
+"""Bits per number of constants that are not rounded."""
+
+LATENT, LABEL, _FIRST = 0, 1, 2
+NOTHING = None
+"""An argument that is left out, such as a bias."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation.
+
+    Attributes:
+        op: its name, see :mod:`gancli_page.replay`.
+        args: values, constants (negative) or nothing.
+        shape: what it makes, of one image.
+        options: numbers and lists of numbers that the operation needs besides.
+    """
+
+    op: str
+    args: tuple[int | None, ...]
+    shape: tuple[int, ...]
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Steps and constants.
+
+    Attributes:
+        latent_dim: dimensions of z.
+        classes: 0 for an unconditional model.
+        steps: in order; the last one makes the image, ``(c, h, w)``.
+        constants: float32 arrays.
+    """
+
+    latent_dim: int
+    classes: int
+    steps: tuple[Step, ...]
+    constants: tuple[NDArray[np.float32], ...]
+
+    def constant(self, argument: int) -> NDArray[np.float32]:
+        """The array that a negative argument means."""
+        return self.constants[-1 - argument]
+
+    @staticmethod
+    def value(step: int) -> int:
+        """The number of the value that the step at this position makes."""
+        return step + _FIRST
+
+    def to_json(self, bits: int) -> str:
+        """Everything but the numbers of the constants, which are :meth:`packed` with the same bits."""
+        return json.dumps(
+            {
+                "latent_dim": self.latent_dim,
+                "classes": self.classes,
+                "bits": bits,
+                "constants": [list(constant.shape) for constant in self.constants],
+                "steps": [
+                    {"op": step.op, "args": list(step.args), "shape": list(step.shape), **step.options} for step in self.steps
+                ],
+            },
+            separators=(",", ":"),
+        )
+
+    def packed(self, bits: int) -> bytes:
+        """The numbers of all constants with ``bits`` per weight, 2 to 16, or 32 for float32 as they are.
+
+        A weight of at least two dimensions is rounded to whole multiples of one step per row, max |w| / (2^(bits - 1) - 1):
+        for the largest weights, which count, five bits more precise than float16 of the same size. First come the
+        float32 numbers, little-endian, one constant behind the other: the steps of a rounded constant, the values of
+        another. Then come the multiples, each plus 2^(bits - 1), as one stream of bits, the highest first.
+        """
+        floats, multiples = [], [np.zeros(0, np.uint16)]
+        for constant in self.constants:
+            if bits == FULL or constant.ndim < 2:  # noqa: PLR2004  (a bias)
+                floats.append(constant.ravel())
+                continue
+            rows = constant.reshape(len(constant), -1)
+            steps = np.abs(rows).max(1) / np.float32(2 ** (bits - 1) - 1)
+            with np.errstate(all="ignore"):  # a row of zeros, or what is not finite, which shows in the comparison
+                rounded = np.nan_to_num(np.round(rows / steps[:, None]), nan=0.0)
+            floats.append(steps)
+            multiples.append((rounded + 2 ** (bits - 1)).astype(np.uint16).ravel())
+        stream = np.concatenate(multiples).astype(">u2").view(np.uint8).reshape(-1, 16 // 8)
+        packed = np.packbits(np.unpackbits(stream, axis=1)[:, 16 - bits :]) if len(stream) else stream
+        return np.concatenate(floats or [np.zeros(0, np.float32)]).astype("<f4").tobytes() + packed.tobytes()
+
+    @classmethod
+    def parse(cls, text: str, numbers: bytes) -> Program:
+        """The inverse of :meth:`to_json` and :meth:`packed`.
+
+        Raises:
+            ValueError: there are fewer numbers than the constants have.
+        """
+        stored = json.loads(text)
+        bits, shapes = stored["bits"], [tuple(shape) for shape in stored["constants"]]
+        rounded = [bits != FULL and len(shape) > 1 for shape in shapes]
+        lengths = [shape[0] if small else prod(shape) for shape, small in zip(shapes, rounded, strict=True)]
+        floats = np.frombuffer(numbers, "<f4", sum(lengths)).astype(np.float32)
+        stream = np.unpackbits(np.frombuffer(numbers, np.uint8, offset=4 * sum(lengths)))
+        constants, used = [], 0
+        for shape, small, part in zip(
+            shapes, rounded, np.split(floats, np.cumsum(lengths)[:-1]) if shapes else [], strict=True
+        ):
+            if not small:
+                constants.append(part.reshape(shape))
+                continue
+            codes = np.zeros((prod(shape), 16), np.uint8)
+            codes[:, 16 - bits :] = stream[used : (used := used + bits * prod(shape))].reshape(-1, bits)
+            multiples = np.packbits(codes, axis=1).view(">u2").astype(np.float32) - np.float32(2 ** (bits - 1))
+            constants.append((multiples.reshape(shape[0], -1) * part[:, None]).reshape(shape))
+        return cls(stored["latent_dim"], stored["classes"], tuple(map(_step, stored["steps"])), tuple(constants))
+
+
+def _step(stored: dict[str, Any]) -> Step:
+    options = {name: value for name, value in stored.items() if name not in {"op", "args", "shape"}}
+    return Step(stored["op"], tuple(stored["args"]), tuple(stored["shape"]), options)

@@ -1,0 +1,211 @@
+"""A :class:`~gancli_page.program.Program` in NumPy: what its operations mean, and what judges a page's kernels.
+
+Arrays have one row per image, ``(n, *shape)``.
+"""
+
+from __future__ import annotations
+
+from math import erf
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from gancli_page.program import LABEL, LATENT, Program, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.floating[Any]]
+
+__all__ = ["BINARY", "OPERATIONS", "UNARY", "replay"]
+
+
+def replay(program: Program, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+    """Run a program: latents ``(n, latent_dim)`` [, labels ``(n,)``] -> images ``(n, c, h, w)``."""
+    values: dict[int, Any] = {LATENT: z.astype(np.float32), LABEL: labels}
+    with np.errstate(all="ignore"):  # what overflows does so in torch as well, and shows in the comparison
+        for position, step in enumerate(program.steps):
+            args = [_argument(program, values, argument) for argument in step.args]
+            made = OPERATIONS[step.op](step, *args)
+            values[Program.value(position)] = made.astype(np.float32, copy=False).reshape(len(z), *step.shape)
+    images: NDArray[np.float32] = values[Program.value(len(program.steps) - 1)]
+    return images
+
+
+def _argument(program: Program, values: dict[int, Any], argument: int | None) -> Any:  # noqa: ANN401  (labels or floats)
+    if argument is None:
+        return None
+    return values[argument] if argument >= 0 else program.constant(argument)
+
+
+def _linear(_step: Step, x: Array, weight: Array, bias: Array | None) -> Array:
+    """The product x W^T + b over the last dimension; W is ``(out, in)``."""
+    product: Array = x @ weight.T
+    return product if bias is None else product + bias
+
+
+def _conv2d(step: Step, x: Array, weight: Array, bias: Array | None) -> Array:
+    """Cross-correlation; the weight is ``(out, in / groups, kh, kw)``."""
+    (ph, pw), (sh, sw), (dh, dw) = (step.options[name] for name in ("padding", "stride", "dilation"))
+    groups = step.options["groups"]
+    kh, kw = weight.shape[2:]
+    padded = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
+    windows = sliding_window_view(padded, (dh * (kh - 1) + 1, dw * (kw - 1) + 1), axis=(2, 3))
+    patches = windows[:, :, ::sh, ::sw, ::dh, ::dw]
+    made = [
+        np.einsum("nchwij,ocij->nohw", part, kernel, optimize=True)
+        for part, kernel in zip(np.split(patches, groups, 1), np.split(weight, groups), strict=True)
+    ]
+    return _with_bias(np.concatenate(made, 1), bias)
+
+
+def _conv_transpose2d(step: Step, x: Array, weight: Array, bias: Array | None) -> Array:
+    """The transpose of a convolution: every pixel adds its kernel; the weight is ``(in, out / groups, kh, kw)``."""
+    (ph, pw), (sh, sw), (dh, dw) = (step.options[name] for name in ("padding", "stride", "dilation"))
+    groups = step.options["groups"]
+    n, _, height, width = x.shape
+    kh, kw = weight.shape[2:]
+    channels, tall, wide = step.shape
+    canvas = np.zeros((n, channels, max(tall + 2 * ph, (height - 1) * sh + dh * (kh - 1) + 1),
+                       max(wide + 2 * pw, (width - 1) * sw + dw * (kw - 1) + 1)), np.float32)  # fmt: skip
+    parts = zip(np.split(x, groups, 1), np.split(weight, groups), np.split(canvas, groups, 1), strict=True)
+    for pixels, kernel, target in parts:
+        for i in range(kh):
+            for j in range(kw):
+                rows = slice(i * dh, i * dh + (height - 1) * sh + 1, sh)
+                columns = slice(j * dw, j * dw + (width - 1) * sw + 1, sw)
+                target[:, :, rows, columns] += np.einsum("nchw,co->nohw", pixels, kernel[:, :, i, j], optimize=True)
+    return _with_bias(canvas[:, :, ph : ph + tall, pw : pw + wide], bias)
+
+
+def _with_bias(x: Array, bias: Array | None) -> Array:
+    return x if bias is None else x + bias[:, None, None]
+
+
+def _normalise(step: Step, x: Array) -> Array:
+    """(x - mean) / sqrt(variance + eps) within every run of ``chunk`` numbers."""
+    chunks = x.reshape(len(x), -1, step.options["chunk"]).astype(np.float64)
+    centred = chunks - chunks.mean(2, keepdims=True)
+    made: Array = centred / np.sqrt(np.square(centred).mean(2, keepdims=True) + step.options["eps"])
+    return made
+
+
+def _gather(step: Step, x: Array) -> Array:
+    """Number ``sum of axes[d][i_d]`` of the input, or 0 where one of them is -1."""
+    position, inside = np.zeros((), np.int64), np.ones((), np.bool_)
+    for axis in step.options["axes"]:
+        position = position[..., None] + np.asarray(axis)
+        inside = inside[..., None] & (np.asarray(axis) >= 0)
+    return np.where(inside, x.reshape(len(x), -1)[:, np.where(inside, position, 0)], 0)
+
+
+def _resample(_step: Step, x: Array, rows: Array, columns: Array) -> Array:
+    """The product rows x columns^T for every channel: any separable, linear change of size."""
+    made: Array = rows @ x @ columns.T
+    return made
+
+
+def _reduce(step: Step, x: Array) -> Array:
+    """``scale`` times the sum over ``axes`` (of one image's shape)."""
+    total: Array = x.sum(tuple(axis + 1 for axis in step.options["axes"]), dtype=np.float64) * step.options["scale"]
+    return total
+
+
+def _cat(step: Step, *parts: Array) -> Array:
+    """Parts one behind the other along ``axis`` (of one image's shape); a constant is the same for all images."""
+    n = next(len(part) for part in parts if part.ndim > len(step.shape))
+    alike = [part if part.ndim > len(step.shape) else np.broadcast_to(part, (n, *part.shape)) for part in parts]
+    return np.concatenate(alike, step.options["axis"] + 1)
+
+
+def _reshape(_step: Step, x: Array) -> Array:
+    """The same numbers in the same order, as one image's ``shape``."""
+    return x
+
+
+def _embedding(_step: Step, labels: NDArray[np.int64], table: Array) -> Array:
+    made: Array = table[labels]
+    return made
+
+
+def _matmul(_step: Step, a: Array, b: Array) -> Array:
+    made: Array = a @ b
+    return made
+
+
+def _softmax(_step: Step, x: Array) -> Array:
+    """Over the last dimension."""
+    raised = np.exp(x - x.max(-1, keepdims=True))
+    made: Array = raised / raised.sum(-1, keepdims=True)
+    return made
+
+
+def _unary(step: Step, x: Array) -> Array:
+    return UNARY[step.op](x.astype(np.float64), step.options)
+
+
+def _binary(step: Step, a: Array, b: Array) -> Array:
+    made: Array = BINARY[step.op](_aligned(step, a), _aligned(step, b))
+    return made
+
+
+def _aligned(step: Step, operand: Array) -> Array:
+    """A constant may have fewer dimensions than the images; a value has one in front, and they are aligned at the end."""
+    missing = len(step.shape) + 1 - operand.ndim
+    return operand.reshape((1,) * missing + operand.shape)
+
+
+def _elu(x: Array, options: dict[str, Any]) -> Array:
+    below: Array = options["alpha"] * np.expm1(np.minimum(x, 0) * options["input_scale"])
+    return np.where(x > 0, x, below) * np.float64(options["scale"])
+
+
+UNARY: dict[str, Callable[[Array, dict[str, Any]], Array]] = {
+    "abs": lambda x, _: np.abs(x),
+    "clamp": lambda x, o: np.clip(x, o["low"], o["high"]),
+    "cos": lambda x, _: np.cos(x),
+    "elu": _elu,
+    "exp": lambda x, _: np.exp(x),
+    "gelu": lambda x, _: x * 0.5 * (1 + np.vectorize(erf, otypes=[float])(x * 0.5**0.5)),
+    "gelu_tanh": lambda x, _: x * 0.5 * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))),
+    "leaky_relu": lambda x, o: np.where(x > 0, x, o["slope"] * x),
+    "log": lambda x, _: np.log(x),
+    "neg": lambda x, _: -x,
+    "power": lambda x, o: x ** o["exponent"],
+    "relu": lambda x, _: np.maximum(x, 0),
+    "sigmoid": lambda x, _: 1 / (1 + np.exp(-x)),
+    "silu": lambda x, _: x / (1 + np.exp(-x)),
+    "sin": lambda x, _: np.sin(x),
+    "softplus": lambda x, o: np.logaddexp(0, x * o["beta"]) / o["beta"],
+    "tanh": lambda x, _: np.tanh(x),
+}
+
+BINARY: dict[str, Callable[[Array, Array], Array]] = {
+    "add": np.add,
+    "div": np.divide,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+    "mul": np.multiply,
+    "sub": np.subtract,
+}
+
+OPERATIONS: dict[str, Callable[..., Array]] = {
+    "cat": _cat,
+    "conv2d": _conv2d,
+    "conv_transpose2d": _conv_transpose2d,
+    "embedding": _embedding,
+    "gather": _gather,
+    "linear": _linear,
+    "matmul": _matmul,
+    "normalise": _normalise,
+    "reduce": _reduce,
+    "resample": _resample,
+    "reshape": _reshape,
+    "softmax": _softmax,
+    **dict.fromkeys(UNARY, _unary),
+    **dict.fromkeys(BINARY, _binary),
+}
+"""Every operation that a step can name. The page's ``kernels.js`` has the same ones."""

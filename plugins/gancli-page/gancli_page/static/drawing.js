@@ -1,0 +1,109 @@
+// From latents to pixels: the engine in a worker (or here, where a browser allows no worker), canvases, and files.
+"use strict";
+
+const Drawing = (() => {
+  const text = (id) => document.getElementById(id).textContent;
+  const facts = JSON.parse(text("model-facts")), program = JSON.parse(text("model-program"));
+  const { channels, height, width } = facts.image;
+  const pictureSize = channels * height * width;
+
+  // draw(z of n pictures, labels) -> promise of their numbers.
+  function engine() {
+    const waiting = new Map();
+    let next = 0, worker;
+    try {
+      const source = URL.createObjectURL(new Blob([text("engine"), text("worker")], { type: "text/javascript" }));
+      worker = new Worker(source);
+    } catch {
+      return here();
+    }
+    const ask = (message) => new Promise((resolve, reject) => {
+      waiting.set(++next, { resolve, reject });
+      worker.postMessage({ id: next, ...message });
+    });
+    worker.onmessage = ({ data: { id, images, failure } }) => {
+      const { resolve, reject } = waiting.get(id);
+      waiting.delete(id);
+      if (failure) reject(new Error(failure));
+      else resolve(images);
+    };
+    const ready = ask({ program, numbers: text("model-numbers") });
+    let inner = async (z, labels) => {
+      await ready;
+      return ask({ z, labels });
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      inner = here();
+      for (const { reject } of waiting.values()) reject(new Error("the worker did not start"));
+      waiting.clear();
+    };
+    return async (z, labels) => {
+      const first = inner;
+      try {
+        return await first(z, labels);
+      } catch (error) {
+        if (inner === first) throw error;
+        return inner(z, labels);  // the worker could not be used, and now the page draws by itself
+      }
+    };
+  }
+
+  function here() {
+    const run = Kernels.compile(program, Kernels.decode(text("model-numbers"), program));
+    return async (z, labels) => {
+      await new Promise((resolve) => setTimeout(resolve));
+      return run(z, labels);
+    };
+  }
+
+  // One picture of [-1, 1] as RGBA: a clamped array rounds as `gancli sample` does, half to even.
+  function pixels(numbers, picture) {
+    const area = height * width, first = picture * pictureSize, image = new ImageData(width, height);
+    const byte = (channel, i) => 127.5 * numbers[first + channel * area + i] + 127.5;
+    const colours = channels < 3 ? [0, 0, 0] : [0, 1, 2], alpha = channels % 2 ? -1 : channels - 1;
+    for (let i = 0; i < area; i++) {
+      for (let k = 0; k < 3; k++) image.data[4 * i + k] = byte(colours[k], i);
+      image.data[4 * i + 3] = alpha < 0 ? 255 : byte(alpha, i);
+    }
+    return image;
+  }
+
+  function canvas(element = document.createElement("canvas")) {
+    element.width = width;
+    element.height = height;
+    element.classList.toggle("pixels", Math.max(width, height) <= 96);
+    return element;
+  }
+
+  const paint = (element, image) => element.getContext("2d").putImageData(image, 0, 0);
+
+  // The columns that make n pictures about square, as `gancli sample` lays them out.
+  const columns = (n) => Math.max(1, Math.min(n, Math.ceil(Math.sqrt((n * height) / width))));
+
+  // All pictures in one, with the gaps of `gancli sample`: two pixels, grey, or transparent where there is transparency.
+  function sheet(images) {
+    const across = columns(images.length), down = Math.ceil(images.length / across), gap = 2;
+    const all = document.createElement("canvas"), context = all.getContext("2d");
+    all.width = across * (width + gap) + gap;
+    all.height = down * (height + gap) + gap;
+    context.fillStyle = channels % 2 ? "rgb(128 128 128)" : "transparent";
+    context.fillRect(0, 0, all.width, all.height);
+    images.forEach((image, i) => {
+      context.putImageData(image, gap + (i % across) * (width + gap), gap + Math.floor(i / across) * (height + gap));
+    });
+    return all;
+  }
+
+  function save(element, name) {
+    element.toBlob((blob) => {
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(blob);
+      link.download = `${name.replace(/[^\w.-]+/g, "-").replace(/^[-.]+|-+$/g, "") || "picture"}.png`;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    });
+  }
+
+  return { facts, draw: engine(), pixels, canvas, paint, columns, sheet, save, pictureSize };
+})();

@@ -1,0 +1,18 @@
+// What runs beside the page, after latents.js and kernels.js: it keeps the program and draws what it is sent.
+"use strict";
+
+let draw = null;
+
+onmessage = ({ data: { id, program, numbers, z, labels } }) => {
+  try {
+    if (program) {
+      draw = Kernels.compile(program, Kernels.decode(numbers, program));
+      postMessage({ id });
+    } else {
+      const images = draw(z, labels);
+      postMessage({ id, images }, [images.buffer]);
+    }
+  } catch (error) {
+    postMessage({ id, failure: String(error) });
+  }
+};

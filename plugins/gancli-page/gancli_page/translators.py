@@ -1,0 +1,358 @@
+"""Operations of PyTorch that compute, as steps of a :class:`~gancli_page.program.Program`: one function per family."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from gancli_page.program import LABEL, Program, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Translator = Callable[["Builder", str, "Arguments", Tensor], "Varying"]
+
+__all__ = ["IMAGES", "TRANSLATORS", "Arguments", "Builder", "Untranslatable", "Varying"]
+
+IMAGES = 13
+"""Images that the network is traced with: a number that no layer is likely to have by itself."""
+
+
+class Untranslatable(Exception):  # noqa: N818  (a reason that becomes an ExportError with the operation's name)
+    """Why an operation cannot be a step, as the end of a sentence that begins with its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Varying:
+    """A value that depends on the latent or the label: its number in the program, and what it was when traced."""
+
+    number: int
+    traced: Tensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one image's share."""
+        return tuple(self.traced.shape[1:])
+
+
+class Builder:
+    """The program so far."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.constants: list[NDArray[np.float32]] = []
+        self._numbers: dict[int, tuple[int, Tensor]] = {}
+
+    def step(self, op: str, args: Sequence[Any], traced: Tensor, **options: Any) -> Varying:  # noqa: ANN401  (JSON)
+        """Append a step. Arguments are varying values, tensors (which become constants) or None."""
+        shape = tuple(traced.shape[1:])
+        self.steps.append(Step(op, tuple(map(self._argument, args)), shape, options))
+        return Varying(Program.value(len(self.steps) - 1), traced)
+
+    def _argument(self, argument: Varying | Tensor | None) -> int | None:
+        if argument is None:
+            return None
+        return argument.number if isinstance(argument, Varying) else self._constant(argument)
+
+    def _constant(self, tensor: Tensor) -> int:
+        """The number of a constant; a tensor that is used twice is stored once."""
+        if id(tensor) not in self._numbers:
+            self.constants.append(tensor.detach().to(torch.float32).contiguous().numpy())
+            self._numbers[id(tensor)] = -len(self.constants), tensor  # which keeps the tensor, and so its id
+        return self._numbers[id(tensor)][0]
+
+
+Arguments = dict[str, Any]
+"""An operation's arguments by the names of its schema; varying ones are :class:`Varying`."""
+
+
+def _constants(arguments: Arguments, *names: str) -> list[Tensor | None]:
+    """Weights that the operation takes."""
+    found = [arguments[name] for name in names]
+    if any(isinstance(one, Varying) for one in found):
+        raise Untranslatable("its weights depend on the latent")
+    return found
+
+
+def _input(arguments: Arguments) -> Varying:
+    """The first argument, which operations call by one of two names."""
+    x: Varying = arguments["input"] if "input" in arguments else arguments["self"]
+    return x
+
+
+def _linear(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
+    return builder.step("linear", [a["input"], *_constants(a, "weight", "bias")], made)
+
+
+def _addmm(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
+    bias, weight = _constants(a, "self", "mat2")
+    if bias is None or weight is None or bias.ndim != 1 or (a["alpha"], a["beta"]) != (1, 1):
+        raise Untranslatable("only x W + b is known")
+    return builder.step("linear", [a["mat1"], weight.T.contiguous(), bias], made)
+
+
+def _matmul(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
+    x, y = a["self"], a.get("other", a.get("mat2"))
+    if isinstance(x, Varying) and isinstance(y, Tensor) and y.ndim == 2:  # noqa: PLR2004  (a matrix)
+        return builder.step("linear", [x, y.T.contiguous(), None], made)
+    if not (isinstance(x, Varying) and isinstance(y, Varying) and len(x.shape) == len(y.shape) == 2):  # noqa: PLR2004
+        raise Untranslatable("only one matrix per image is known")
+    return builder.step("matmul", [x, y], made)
+
+
+def _conv(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varying:
+    weight, bias = _constants(a, "weight", "bias")
+    if weight is None or weight.ndim != 4:  # noqa: PLR2004  (two spatial dimensions)
+        raise Untranslatable("only two spatial dimensions are known")
+    padding = a["padding"]
+    if isinstance(padding, str):
+        padding = _named_padding(padding, weight.shape[2:], _pair(a["dilation"]))
+    options = {"stride": _pair(a["stride"]), "padding": _pair(padding), "dilation": _pair(a["dilation"]), "groups": a["groups"]}
+    return builder.step(name, [a["input"], weight, bias], made, **options)
+
+
+def _named_padding(name: str, kernel: Sequence[int], dilation: Sequence[int]) -> list[int]:
+    reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    if name == "same" and any(length % 2 for length in reach):
+        raise Untranslatable("'same' padding of an even kernel is not known")
+    return [length // 2 if name == "same" else 0 for length in reach]
+
+
+def _pair(sizes: Sequence[int]) -> list[int]:
+    return [*sizes] * 2 if len(sizes) == 1 else [*sizes]
+
+
+def _embedding(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
+    (table,) = _constants(a, "weight")
+    return builder.step("embedding", [_label(a["indices"]), table], made)
+
+
+def _one_hot(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
+    label = _label(a["self"])
+    return builder.step("embedding", [label, torch.eye(made.shape[-1])], made.float())
+
+
+def _label(value: Any) -> Varying:  # noqa: ANN401
+    if not isinstance(value, Varying) or value.number != LABEL:
+        raise Untranslatable("only the labels themselves can be looked up")
+    return value
+
+
+_STATISTICS = "running_mean", "running_var", "weight", "bias"
+
+
+def _batch_norm(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
+    """With the stored statistics it is a scale and a shift per channel, computed here once."""
+    mean, variance, weight, bias = (None if one is None else one.double() for one in _constants(a, *_STATISTICS))
+    if mean is None or variance is None or a.get("training", a.get("use_input_stats")):
+        raise Untranslatable("it normalises over the batch")
+    scale = (variance + a["eps"]).rsqrt() * (1 if weight is None else weight)
+    shift = (0 if bias is None else bias) - mean * scale
+    scaled = builder.step("mul", [a["input"], _per_channel(scale, made)], made)
+    return builder.step("add", [scaled, _per_channel(shift, made)], made)
+
+
+def _per_channel(values: Tensor, like: Tensor) -> Tensor:
+    return values.reshape(-1, *[1] * (like.ndim - 2))
+
+
+def _normalised(
+    builder: Builder, x: Varying, chunk: int, eps: float, affine: tuple[Tensor | None, Tensor | None], made: Tensor
+) -> Varying:
+    value = builder.step("normalise", [x], made, chunk=chunk, eps=eps)
+    for op, constant in zip(("mul", "add"), affine, strict=True):
+        value = value if constant is None else builder.step(op, [value, constant], made)
+    return value
+
+
+def _group_norm(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
+    affine = [None if one is None else _per_channel(one, made) for one in _constants(a, "weight", "bias")]
+    chunk = math.prod(made.shape[1:]) // a["num_groups"]
+    return _normalised(builder, a["input"], chunk, a["eps"], (affine[0], affine[1]), made)
+
+
+def _instance_norm(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varying:
+    if not a["use_input_stats"]:
+        return _batch_norm(builder, name, a, made)
+    return _group_norm(builder, name, a | {"num_groups": made.shape[1]}, made)
+
+
+def _layer_norm(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
+    weight, bias = _constants(a, "weight", "bias")
+    return _normalised(builder, a["input"], math.prod(a["normalized_shape"]), a["eps"], (weight, bias), made)
+
+
+def _reduce(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varying:
+    x = a["self"]
+    dims = range(x.traced.ndim) if a.get("dim") is None else a["dim"]
+    axes = sorted(dim % x.traced.ndim - 1 for dim in ([dims] if isinstance(dims, int) else dims))
+    if axes[0] < 0:
+        raise Untranslatable("it mixes the images of a batch")
+    scale = 1 / math.prod(x.shape[axis] for axis in axes) if name == "mean" else 1.0
+    return builder.step("reduce", [x], made, axes=axes, scale=scale)
+
+
+def _softmax(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
+    if a["dim"] % made.ndim != made.ndim - 1 or made.ndim == 1:
+        raise Untranslatable("only the last dimension is known")
+    return builder.step("softmax", [a["self"]], made)
+
+
+def _cat(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
+    axis = a["dim"] % made.ndim - 1
+    if axis < 0:
+        raise Untranslatable("it mixes the images of a batch")
+    parts = [part if isinstance(part, Varying) else _same_for_all(part) for part in a["tensors"]]
+    return builder.step("cat", parts, made, axis=axis)
+
+
+def _resample(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varying:
+    """A separable change of size: rows of ones show what it does to columns, and the other way round."""
+    x = _input(a)
+    rest = {key: value for key, value in a.items() if key not in {"input", "self"}}
+    function = getattr(torch.ops.aten, name)
+    overload = function.vec if "scale_factors" in rest else function.default
+    height, width = x.shape[-2:]
+    rows = overload(torch.eye(height).reshape(height, 1, height, 1).repeat(1, 1, 1, width), **rest)[:, 0, :, 0].T
+    columns = overload(torch.eye(width).reshape(width, 1, 1, width).repeat(1, 1, height, 1), **rest)[:, 0, 0, :].T
+    if not torch.allclose(rows @ x.traced @ columns.T, made, atol=1e-4 * float(x.traced.abs().max())):
+        raise Untranslatable("it does not act on rows and columns separately")
+    return builder.step("resample", [x, rows.contiguous(), columns.contiguous()], made)
+
+
+def _alias(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
+    """The same numbers in the same order, perhaps in another shape."""
+    x = _input(a)
+    if made.is_floating_point() != x.traced.is_floating_point():
+        raise Untranslatable("numbers and labels are not converted into each other")
+    if x.number == LABEL:
+        return Varying(LABEL, made)
+    return x if made.shape == x.traced.shape else builder.step("reshape", [x], made)
+
+
+def _unary(op: str, **options: str | float) -> Translator:
+    """One number to one number. An option is a number, or the name of the operation's argument."""
+
+    def translator(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
+        values = {key: a[value] if isinstance(value, str) else value for key, value in options.items()}
+        return builder.step(op, [a["self"]], made, **values)
+
+    return translator
+
+
+def _gelu(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
+    return builder.step("gelu_tanh" if a["approximate"] == "tanh" else "gelu", [a["self"]], made)
+
+
+def _prelu(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
+    """max(x, 0) + slope min(x, 0), with one slope per channel or one for all."""
+    (slope,) = _constants(a, "weight")
+    assert slope is not None  # noqa: S101  (it is not optional; for the type checker)
+    below = builder.step("minimum", [a["self"], torch.tensor(0.0)], made)
+    scaled = builder.step("mul", [below, _per_channel(slope, made)], made)
+    return builder.step("add", [builder.step("relu", [a["self"]], made), scaled], made)
+
+
+def _power(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
+    if not isinstance(a["exponent"], int | float) or not isinstance(a["self"], Varying):
+        raise Untranslatable("only a fixed exponent is known")
+    return builder.step("power", [a["self"]], made, exponent=a["exponent"])
+
+
+def _clamp(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
+    low, high = a.get("min", a.get("min_val")), a.get("max", a.get("max_val"))
+    if isinstance(low, Tensor | Varying) or isinstance(high, Tensor | Varying):
+        raise Untranslatable("only fixed bounds are known")
+    limits = {"low": _LOWEST if low is None else low, "high": -_LOWEST if high is None else high}
+    return builder.step("clamp", [a["self"]], made, **limits)
+
+
+_LOWEST = -3.4e38
+"""A bound that is none: JSON has no infinity."""
+
+
+def _binary(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varying:
+    if a.get("rounding_mode") is not None:
+        raise Untranslatable("it rounds")
+    first, second = (_operand(a[key], made) for key in ("self", "other"))
+    if a.get("alpha", 1) != 1:
+        factor = torch.tensor(float(a["alpha"]))
+        second = second * factor if isinstance(second, Tensor) else builder.step("mul", [second, factor], second.traced)
+    if name == "rsub":
+        first, second = second, first
+    return builder.step({"rsub": "sub"}.get(name, name), [first, second], made)
+
+
+def _operand(value: Any, made: Tensor) -> Any:  # noqa: ANN401
+    if isinstance(value, int | float):
+        return torch.tensor(float(value))
+    if isinstance(value, Varying):
+        if not value.traced.is_floating_point():
+            raise Untranslatable("labels can be looked up, not computed with")
+        if value.traced.ndim != made.ndim:
+            raise Untranslatable("it mixes the images of a batch")
+        return value
+    return _same_for_all(value) if value.ndim == made.ndim else value
+
+
+def _same_for_all(constant: Tensor) -> Tensor:
+    """A constant that was expanded to one row per image, without them."""
+    if len(constant) > 1 and not (constant == constant[:1]).all():
+        raise Untranslatable("it treats the images of a batch differently")
+    return constant[0]
+
+
+_ALIASES = (
+    "_to_copy _unsafe_view alias clone contiguous detach dropout feature_dropout flatten float lift_fresh reshape squeeze to "
+    "unflatten unsqueeze view view_as"
+)
+_RESAMPLES = "adaptive_avg_pool2d avg_pool2d upsample_bicubic2d upsample_bilinear2d"
+
+TRANSLATORS: dict[str, Translator] = {
+    **dict.fromkeys(_ALIASES.split(), _alias),
+    **dict.fromkeys(("add", "sub", "rsub", "mul", "div", "maximum", "minimum"), _binary),
+    **dict.fromkeys(_RESAMPLES.split(), _resample),
+    **dict.fromkeys(("matmul", "mm", "bmm"), _matmul),
+    **dict.fromkeys(("conv2d", "conv_transpose2d"), _conv),
+    **dict.fromkeys(("mean", "sum"), _reduce),
+    **dict.fromkeys(("clamp", "clamp_min", "clamp_max", "hardtanh"), _clamp),
+    "abs": _unary("abs"),
+    "addmm": _addmm,
+    "batch_norm": _batch_norm,
+    "cat": _cat,
+    "cos": _unary("cos"),
+    "elu": _unary("elu", alpha="alpha", scale="scale", input_scale="input_scale"),
+    "embedding": _embedding,
+    "exp": _unary("exp"),
+    "gelu": _gelu,
+    "group_norm": _group_norm,
+    "instance_norm": _instance_norm,
+    "layer_norm": _layer_norm,
+    "leaky_relu": _unary("leaky_relu", slope="negative_slope"),
+    "linear": _linear,
+    "log": _unary("log"),
+    "neg": _unary("neg"),
+    "one_hot": _one_hot,
+    "pow": _power,
+    "prelu": _prelu,
+    "reciprocal": _unary("power", exponent=-1.0),
+    "relu": _unary("relu"),
+    "relu6": _unary("clamp", low=0.0, high=6.0),
+    "rsqrt": _unary("power", exponent=-0.5),
+    "selu": _unary("elu", alpha=1.6732632423543772, scale=1.0507009873554805, input_scale=1.0),
+    "sigmoid": _unary("sigmoid"),
+    "silu": _unary("silu"),
+    "sin": _unary("sin"),
+    "softmax": _softmax,
+    "softplus": _unary("softplus", beta="beta"),
+    "sqrt": _unary("power", exponent=0.5),
+    "square": _unary("power", exponent=2.0),
+    "tanh": _unary("tanh"),
+}

@@ -1,0 +1,104 @@
+"""DCGAN as a plugin of gancli: strided convolutions in both networks (Radford et al., 2015).
+
+Sizes: a base of 4 to 7 pixels is doubled until it is as large as the picture (7 -> 14 -> 28), so that every layer works
+at a resolution of its own and no pixel is cropped. This module is light; torch is imported by ``gancli_dcgan.networks``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from gancli.plugin import ArchConfig, Architecture, Networks
+
+if TYPE_CHECKING:
+    from gancli.plugin import Defaults, ImageSpec
+
+__all__ = ["DCGAN", "DCGANConfig", "halvings"]
+
+SMALLEST, LARGEST = 16, 256
+"""Shortest and longest side, in pixels."""
+
+
+class DCGANConfig(ArchConfig):
+    """Options of the DCGAN architecture."""
+
+    channels: int = Field(32, ge=4, le=1024, description="channels of the narrowest layer; doubled whenever the size is halved")
+    max_channels: int = Field(512, ge=4, le=4096, description="no layer has more channels than this")
+    generator_norm: Literal["batch", "instance", "layer", "none"] = Field(
+        "batch", description="normalisation in the generator, after all layers but the last"
+    )
+    discriminator_norm: Literal["none", "instance", "layer", "spectral", "batch"] = Field(
+        "none",
+        description="normalisation in the discriminator; batch, the paper's, mixes the samples of a batch: "
+        "switch R1, R2 and the gradient penalty off, and set train.real_fake_batch=separate",
+    )
+    negative_slope: float = Field(0.2, ge=0, le=1, description="slope of the discriminator's LeakyReLU for negative inputs")
+    class_dim: int = Field(32, ge=1, le=4096, description="dimensions of the generator's class embedding (conditional models)")
+
+
+class DCGAN(Architecture[DCGANConfig]):
+    """Transposed convolutions with ReLU against strided convolutions with LeakyReLU; tanh at the end of the generator."""
+
+    api = 1
+    summary = "Strided convolutions (DCGAN, Radford et al., 2015)"
+    Config = DCGANConfig
+    defaults: ClassVar[Defaults] = {
+        "objective.name": "relativistic",
+        "objective.penalty_interval_steps": 4,  # the paper's 1 doubles the cost of a step
+        "train.batch_size": 64,
+        "train.learning_rate": 2e-3,
+        "train.images": 300_000,
+    }
+
+    def supports(self, config: DCGANConfig, image: ImageSpec) -> str | None:  # noqa: ARG002  (the size alone decides)
+        """None if both sides can be halved until the shorter one is 4 to 7 pixels, else the reason and the nearest sizes."""
+        if _reachable(image):
+            return None
+        nearest = " and ".join(map(str, _nearest(image)))
+        return (
+            f"DCGAN doubles a base whose shorter side is 4 to 7 pixels, up to sides of {SMALLEST} to {LARGEST}, which never "
+            f"gives {image}; nearest: {nearest}."
+        )
+
+    def build(self, config: DCGANConfig, image: ImageSpec, latent_dim: int) -> Networks:
+        """Both networks, freshly initialised.
+
+        Raises:
+            ValueError: the size is not supported.
+        """
+        if reason := self.supports(config, image):
+            raise ValueError(reason)
+        from torch import channels_last
+
+        from gancli_dcgan.networks import DCGANDiscriminator, DCGANGenerator
+
+        networks = Networks(DCGANGenerator(config, image, latent_dim), DCGANDiscriminator(config, image))
+        for network in (networks.generator, networks.discriminator):
+            network.to(memory_format=channels_last)  # type: ignore[call-overload]  # torch's stubs do not know the argument
+        return networks
+
+
+def halvings(height: int, width: int) -> int:
+    """How often both sides are halved: until the shorter one is 4 to 7 pixels.
+
+    >>> [halvings(side, side) for side in (16, 28, 32, 64, 96, 256)]
+    [2, 2, 3, 4, 4, 6]
+    """
+    return min(height, width).bit_length() - 3
+
+
+def _reachable(image: ImageSpec) -> bool:
+    sides = image.height, image.width
+    return all(SMALLEST <= side <= LARGEST and side % 2 ** halvings(*sides) == 0 for side in sides)
+
+
+def _nearest(image: ImageSpec) -> list[ImageSpec]:
+    """The next smaller and the next larger reachable size, where there is one."""
+    height, width = (min(max(side, SMALLEST), LARGEST) for side in (image.height, image.width))
+    step = 2 ** halvings(height, width)
+    smaller = replace(image, height=height // step * step, width=width // step * step)
+    larger = replace(image, height=-(-height // step) * step, width=-(-width // step) * step)
+    return [spec for spec in dict.fromkeys((smaller, larger)) if _reachable(spec)]

@@ -1,0 +1,102 @@
+"""Sampling with and without a mapping network: points, truncation."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from gancli.checkpoint.provenance import Origin
+from gancli.errors import UsageError
+from gancli.models.model import Model
+from gancli.plugin import ImageSpec
+
+IMAGE = ImageSpec(1, 4, 4)
+
+
+class TwoStage(nn.Module):
+    """A mapping of no linear kind, and a linear synthesis."""
+
+    def __init__(self, layers=0):
+        super().__init__()
+        self.layers = layers
+        self.first, self.second = nn.Linear(3, 5), nn.Linear(5, 16)
+        self.register_buffer("mean_w", torch.arange(5.0))
+
+    def mapping(self, z, *_):
+        w = self.first(z).exp()
+        return w[:, None].repeat(1, self.layers, 1) if self.layers else w
+
+    def synthesis(self, w):
+        return self.second(w.mean(1) if w.ndim == 3 else w).unflatten(1, (1, 4, 4))
+
+    def forward(self, z, *conditions):
+        return self.synthesis(self.mapping(z, *conditions))
+
+
+class OneStage(nn.Module):
+    """Every pixel is the first component of z."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, z):
+        return (self.scale * z[:, :1]).expand(-1, 16).unflatten(1, (1, 4, 4))
+
+
+class Mean(nn.Module):
+    """A discriminator that finds bright images real."""
+
+    def forward(self, images):
+        return images.mean((1, 2, 3))
+
+
+def model_of(generator, **more):
+    torch.manual_seed(0)
+    provenance = {"arch": {"name": "x"}, "dataset": {"name": "none"}}
+    return Model(generator, 3, IMAGE, (), Origin("run", Path("run"), 1, "0" * 64, "ema", provenance), **more)
+
+
+@pytest.mark.parametrize("layers", [0, 3])
+def test_points_are_w_where_there_is_a_mapping_network(layers):
+    model = model_of(TwoStage(layers))
+    points = model.points(range(4))
+    assert points.shape == (4, 5 * max(1, layers))
+    torch.testing.assert_close(model.render(points), model.sample(4))
+
+
+def test_truncation_moves_w_toward_its_mean():
+    model = model_of(TwoStage())
+    whole, half, centre = (model.points(range(6), truncation=psi) for psi in (1, 0.5, 0.05))
+    mean = model.generator.mean_w
+    torch.testing.assert_close(half - mean, (whole - mean) / 2)
+    torch.testing.assert_close(centre - mean, (whole - mean) / 20)
+    torch.testing.assert_close(model.sample(6, truncation=0.5), model.render(half))
+
+
+def test_without_a_mapping_network_the_discriminator_chooses_among_candidates():
+    model = model_of(OneStage(), load_discriminator=Mean)
+    levels = [float(model.sample(200, truncation=psi).mean()) for psi in (1, 0.5, 0.1)]
+    assert levels[0] == pytest.approx(0, abs=0.2)
+    assert levels[0] < levels[1] < levels[2]
+    alone = model.sample(seeds=[7], truncation=0.25)
+    assert torch.equal(alone[0], model.sample(seeds=[3, 7, 9], truncation=0.25)[1])
+
+
+def test_without_either_truncation_is_refused_with_the_reason():
+    with pytest.raises(UsageError, match="no mapping network, and the file no discriminator"):
+        model_of(OneStage()).sample(2, truncation=0.5)
+
+
+@pytest.mark.parametrize("truncation", [0, 0.04, 1.01, -1, float("nan")])
+def test_F40_a_truncation_out_of_range_is_refused(truncation):
+    with pytest.raises(UsageError, match="out of range"):
+        model_of(TwoStage()).sample(2, truncation=truncation)
+
+
+def test_interpolation_is_straight_in_w():
+    model = model_of(TwoStage())
+    frames = torch.cat(list(model.interpolate(5, keyframes=[0, 1], loop=False)))
+    ends = model.sample(seeds=[0, 1])
+    torch.testing.assert_close(frames[2], ends.mean(0))  # synthesis is linear here

@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from gancli.checkpoint.provenance import Origin
+from gancli.errors import UsageError
+from gancli.models import directions, projection
+from gancli.models.directions import find_directions
+from gancli.models.model import Model
+from gancli.models.projection import project
+from gancli.plugin import ImageSpec
+
+
+class Smooth(nn.Module):
+    """``tanh(W z + V y)``."""
+
+    def __init__(self, image, latent_dim=6):
+        super().__init__()
+        self.image = image
+        torch.manual_seed(3)
+        self.linear = nn.Linear(latent_dim, image.channels * image.height * image.width)
+        self.embedding = nn.Embedding(image.classes, self.linear.out_features) if image.classes else None
+
+    def forward(self, z, labels=None):
+        x = self.linear(z)
+        return (x if labels is None else x + self.embedding(labels)).tanh().unflatten(1, self.image.shape)
+
+
+@pytest.fixture(params=[0, 3])
+def model(request, monkeypatch):
+    monkeypatch.setattr(projection, "CANDIDATES", 128)
+    image = ImageSpec(1, 8, 8, request.param)
+    provenance = {"arch": {"name": "x"}, "dataset": {"name": "none"}}
+    origin = Origin("run", Path("run"), 1, "0" * 64, "ema", provenance)
+    return Model(Smooth(image), 6, image, tuple(map(str, range(request.param))), origin)
+
+
+def test_generated_images_are_found_again(model):
+    targets = model.sample(seeds=[5000, 5001, 5002, 5003])
+    told = []
+    found = project(model, targets, steps=200, progress=lambda done, total: told.append((done, total)))
+    assert float(found.error.max()) < 2e-3
+    torch.testing.assert_close(found.images, model.render(found.points, found.labels))
+    assert told[-1] == (200, 200)
+
+
+def test_the_same_search_ends_the_same(model):
+    targets = model.sample(2, seed=900)
+    assert torch.equal(project(model, targets, steps=5).points, project(model, targets, steps=5).points)
+
+
+def test_images_of_another_shape_are_refused(model):
+    with pytest.raises(UsageError, match="Give at least one image of 1x8x8"):
+        project(model, torch.zeros(1, 3, 8, 8))
+
+
+def test_directions_are_the_principal_components_of_a_linear_generator(monkeypatch):
+    """Of G(z) = A z they are the right singular vectors of A, with its singular values / sqrt(pixels) as strengths."""
+    monkeypatch.setattr(directions, "SEEDS", 16)
+    image = ImageSpec(1, 4, 4)
+
+    class Linear(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(1)
+            self.weight = nn.Parameter(torch.randn(16, 5))
+
+        def forward(self, z):
+            return (z @ self.weight.T).unflatten(1, image.shape)
+
+    provenance = {"arch": {"name": "x"}, "dataset": {"name": "none"}}
+    model = Model(Linear(), 5, image, (), Origin("run", Path("run"), 1, "0" * 64, "ema", provenance))
+    found = find_directions(model, 3)
+    _, values, vectors = torch.linalg.svd(model.generator.weight.detach())
+    torch.testing.assert_close(found.strengths, values[:3] / 4, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close((found.vectors * vectors[:3]).sum(1).abs(), torch.ones(3), rtol=1e-4, atol=1e-4)
+    assert found.space == "z"
+
+
+def test_too_many_directions_are_refused(model):
+    with pytest.raises(UsageError, match="has 6 dimensions"):
+        find_directions(model, 7)

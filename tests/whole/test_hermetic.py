@@ -1,0 +1,118 @@
+"""Every command in a hostile environment: an empty HOME, somebody's notebook and LaTeX settings, and no network.
+
+All run in one process, since what a dependency does (writes, looks up, prints, raises) it does on its first use.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+from gancli.cli.app import command
+
+SMALL = ["-s", "arch.generator_widths=[16]", "-s", "arch.discriminator_widths=[16]", "-s", "log.quality_every_images=256"]
+COMMANDS = [
+    ["train", "--dataset", "mnist", "--images", "256", "--name", "a", *SMALL],
+    ["train", "--resume", "a", "-s", "train.images=384"],
+    ["sample", "-n", "4", "-o", "grid.png"],
+    ["sample", "--like", "grid.png", "-o", "again.png"],
+    ["interpolate", "--frames", "3", "--keyframes", "2", "-o", "walk.gif"],
+    ["interpolate", "--frames", "3", "--keyframes", "2", "-o", "walk.mp4"],
+    ["export", "-o", "g.onnx"],
+    ["export", "-o", "g.pt2"],
+    ["export", "-o", "g.safetensors"],
+    ["export", "-o", "g.html"],
+    ["export", "-o", "model/"],
+    ["sample", "--checkpoint", "g.onnx", "-n", "2", "-o", "onnx.png"],
+    ["sample", "--checkpoint", "model", "-n", "2", "-o", "model.png"],
+    ["evaluate", "-n", "300"],
+    ["runs", "list"],
+    ["runs", "show", "a"],
+    ["arch", "list"],
+    ["arch", "show", "dense", "--build"],
+    ["dataset", "list"],
+    ["dataset", "show", "mnist"],
+    ["dataset", "clear"],
+    ["plugin", "list", "--verify"],
+    ["plugin", "new", "wobbly"],
+    ["plugin", "check", "hinge"],
+    ["config", "show"],
+    ["config", "schema"],
+    ["env"],
+    ["runs", "rm", "a", "-y"],
+]
+SLOW = {"selfcheck"}  # trains in other processes and kills them: the same code as `train`
+
+DRIVER = """
+import json, sys
+
+def watch(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"):
+        print("LOOKED UP", event, arguments[1:], file=sys.stderr, flush=True)
+
+sys.addaudithook(watch)
+from gancli.cli.app import run
+
+for words in json.loads(sys.argv[1]):
+    print("$", *words, file=sys.stderr, flush=True)
+    code = run(words)
+    sys.stdout.flush()
+    print("exit", code, file=sys.stderr, flush=True)
+"""
+
+LITTER = {".cache/matplotlib"}
+"""Below HOME: the list of fonts, which matplotlib cannot do without. gancli's own cache is set by GANCLI_CACHE here."""
+
+NOISE = re.compile(r"warning|traceback|deprecat|\[[EW]:onnxruntime|LOOKED UP|Errno", re.IGNORECASE)
+
+
+def leaves(group, words=()):
+    """Every command of the program, as its words."""
+    for name, child in group.commands.items():
+        if hasattr(child, "commands"):
+            yield from leaves(child, (*words, name))
+        else:
+            yield " ".join((*words, name))
+
+
+def test_every_command_is_run_here():
+    run = {" ".join(words[:2]) for words in COMMANDS} | {words[0] for words in COMMANDS}
+    assert set(leaves(command())) - run - SLOW == set()
+
+
+def test_nothing_is_left_at_home_looked_up_or_printed_by_a_dependency(tmp_path):
+    home, work, temporary = (tmp_path / name for name in ("home", "work", "tmp"))
+    for folder in (home, work, temporary):
+        folder.mkdir()
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nbackend: qtagg\nfont.family: no such font\n")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "TMPDIR": str(temporary),
+        "GANCLI_CACHE": str(tmp_path / "cache"),
+        "LANG": "C",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONWARNINGS": "default",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "MATPLOTLIBRC": str(tmp_path / "matplotlibrc"),
+    }
+    program = [sys.executable, "-c", DRIVER, json.dumps(COMMANDS)]
+    trace = tmp_path / "network.txt"
+    if shutil.which("strace"):  # which also sees what a library does without Python
+        program = ["strace", "-f", "--seccomp-bpf", "-o", str(trace), "-e", "trace=socket,connect,sendto", *program]
+    done = subprocess.run(program, cwd=work, env=environment, capture_output=True, text=True, timeout=1200, check=False)
+    codes = [line for line in done.stderr.splitlines() if line.startswith("exit ")]
+    assert codes == ["exit 0"] * len(COMMANDS), done.stderr[-3000:]
+
+    left = {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()}
+    assert [name for name in left if not name.startswith(tuple(LITTER))] == []
+    assert [path for path in temporary.rglob("*") if path.is_file()] == [], "torch makes an empty folder there"
+    assert {path.name for path in work.iterdir()} == {
+        "runs", "grid.png", "again.png", "walk.gif", "walk.mp4", "g.onnx", "g.pt2", "g.safetensors", "g.html", "model",
+        "onnx.png", "model.png", "gancli-wobbly",
+    }  # fmt: skip
+    traced = trace.read_text() if trace.exists() else ""
+    assert [line for line in traced.splitlines() if "AF_INET" in line] == []
+    assert [line for line in (done.stderr + done.stdout).splitlines() if NOISE.search(line)] == []
