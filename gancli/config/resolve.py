@@ -111,6 +111,7 @@ def resolve(
     assignments: Sequence[str] = (),
     flags: Mapping[str, object] | None = None,
     environment: Mapping[str, str] | None = None,
+    preferences: bool = True,
 ) -> Resolved:
     """Merge and validate.
 
@@ -119,6 +120,8 @@ def resolve(
         assignments: ``section.key=value`` (``-s``), the value parsed as JSON, else taken as text.
         flags: dotted keys that were given as flags of their own; the flag is named in messages, such as ``--batch-size``.
         environment: defaults to the process's; ``GANCLI_SECTION__KEY`` sets ``section.key``.
+        preferences: whether what the plugins prefer today fills in. Not for a stored run: it was
+            complete when it was written, and behaves as the plain default of a younger setting says.
 
     Raises:
         ConfigError: a key is unknown or a value is not allowed.
@@ -147,7 +150,8 @@ def resolve(
     layers = [_fitting(layer, "objective", entry.spelled(wanted)) for layer in layers]
     layers.append(Layer.of(dict(objective.defaults), f"objective {entry.spelled(wanted)}"))
 
-    merged = _merge([Layer.of(core_defaults(), "default"), *layers, *user])
+    preferred = layers if preferences else []
+    merged = _merge([Layer.of(core_defaults(), "default"), *preferred, *user])
     names = {"data.dataset": dataset, "arch.name": arch.spelled(typed), "objective.name": entry.spelled(wanted)}
     merged.values.update(names)
     _refuse_unknown_keys(merged, [*_keys_of("arch", architecture.Config), *_keys_of("objective", objective)])

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from gancli.config.schema import RunConfig
     from gancli.data import Loaded
-    from gancli.data.watch import Watch
+    from gancli.data.source import Watch
     from gancli.training.setup import Game
 
 HERE = Path(__file__).parent

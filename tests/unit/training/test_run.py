@@ -18,6 +18,7 @@ from gancli.errors import (
     RunError,
     StorageError,
 )
+from gancli.gan.architectures.dense import Dense
 from gancli.metrics.probe import Probe
 from gancli.plugin import Architecture, Networks
 from gancli.runs import RunDirectory, find_run
@@ -203,6 +204,16 @@ def test_a_configuration_edited_by_hand_is_compared_with_the_checkpoint(configur
     run.config_path.write_text(run.config_path.read_text().replace('"learning_rate": 0.0014', '"learning_rate": 0.1'))
     with pytest.raises(ConfigError, match=r"train\.learning_rate: stored 0\.0014, requested 0\.1"):
         resume(run)
+
+
+def test_what_a_plugin_prefers_today_does_not_reach_into_a_stored_run(configure, tmp_path, monkeypatch):
+    run = start(configure(), tmp_path)
+    stored = json.loads(run.config_path.read_text())
+    del stored["arch"]["patch_size"]
+    run.config_path.write_text(json.dumps(stored))
+    monkeypatch.setattr(Dense, "defaults", {"arch.patch_size": 7})
+    assert stored_config(run).arch.options["patch_size"] == 0
+    assert resume(run, changes={"train.epochs": 4}).step == 36
 
 
 def test_a_setting_that_an_older_version_did_not_have_was_at_its_default(configure, tmp_path, stop_after):
@@ -562,7 +573,6 @@ def test_a_run_in_minutes_ends_on_time(configure, tmp_path):
 def test_F38_networks_that_break_the_contract_are_refused_before_anything_is_written(
     configure, tmp_path, monkeypatch, shape, words
 ):
-    from gancli.gan.architectures.dense import Dense
 
     honest = Dense.build
 
