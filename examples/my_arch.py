@@ -21,7 +21,7 @@ class TinyConfig(ArchConfig):
 class Tiny(Architecture[TinyConfig]):
     """One hidden layer each."""
 
-    api = 1
+    api = 2
     summary = "One hidden layer each"
     Config = TinyConfig
     defaults: ClassVar[Defaults] = {"train.learning_rate": 1e-3}

@@ -13,7 +13,7 @@ SIDE, NUMBER = 16, 3_000
 class Rings(Dataset):
     """Rings round the middle, in three sizes, drawn when they are asked for."""
 
-    api = 1
+    api = 2
     summary = "Rings in grey, 16x16: 3,000 to train, 3,000 to test, in three sizes"
     licence = "CC0-1.0"
     defaults: ClassVar[Defaults] = {"train.batch_size": 64}

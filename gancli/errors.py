@@ -217,6 +217,7 @@ _ALIKE = 0.75
 """Least share of common letters of a slip of the pen: `trian` has .8, `generate` and `interpolate` .63."""
 
 _LONGEST_LIST = 20
+_LONGEST_NAME = 300  # likeness takes the square of the length
 _SECTIONS = frozenset(("data", "arch", "objective", "model", "train", "augment", "runtime", "checkpoint", "log"))
 """Of the configuration: what stands before the dot of a key. The dot of a file's name is its own."""
 
@@ -236,7 +237,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     names = {full: _bare(full) for full in sorted(known)}
     keys = all("." in full and full.partition(".")[0] in _SECTIONS for full in names)
     typed = _bare(name.rpartition(".")[2] if keys else name)
-    if not typed:
+    if not typed or len(name) > _LONGEST_NAME:
         return None
     section = name.rpartition(".")[0]
     ordered = sorted(names, key=lambda full: (full.rpartition(".")[0] != section, len(full)))

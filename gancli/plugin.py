@@ -96,6 +96,7 @@ __all__ = [
     "RunEnded",
     "RunStarted",
     "StepContext",
+    "StyledGenerator",
     "TrainedGenerator",
     "TwoStageGenerator",
     "Update",
@@ -209,6 +210,17 @@ class TwoStageGenerator(Protocol):
     def synthesis(self, w: Tensor) -> Tensor:
         """``(n, w_dim)`` or ``(n, layers, w_dim)`` -> images ``(n, c, h, w)``."""
         ...
+
+
+@runtime_checkable
+class StyledGenerator(TwoStageGenerator, Protocol):
+    """A two-stage generator that can be given one w for each of its layers: its styles can be mixed.
+
+    Attributes:
+        layers: how many w ``synthesis`` takes, coarse ones first.
+    """
+
+    layers: int
 
 
 class StepContext(Protocol):

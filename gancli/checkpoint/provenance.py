@@ -30,6 +30,7 @@ __all__ = [
     "Length",
     "MadeBy",
     "Origin",
+    "Parent",
     "Provenance",
     "TrainedOn",
     "Weights",
@@ -121,6 +122,24 @@ class Change(_Section):
     now: JsonValue
 
 
+class Parent(_Section):
+    """The model whose weights a training started from.
+
+    Attributes:
+        run: its name.
+        step: of its training.
+        digest: SHA-256 of its weights' file.
+        dataset: what it was trained on.
+        networks: those whose weights were copied: ``generator``, ``discriminator``, ``ema``.
+    """
+
+    run: str
+    step: int
+    digest: str
+    dataset: str
+    networks: Annotated[tuple[str, ...], Field(strict=False)]
+
+
 class Provenance(_Section):
     """What a checkpoint or an exported file says about its model. The file may be anybody's.
 
@@ -139,6 +158,7 @@ class Provenance(_Section):
         best: the best checkpoint so far, and its distance.
         elapsed_seconds: of training.
         gancli: the version that wrote it.
+        parent: the model that the training started from, if any.
         run: name of the run; ``weights`` and ``digest``: those of the file that a model was exported from.
     """
 
@@ -157,6 +177,7 @@ class Provenance(_Section):
     divided_anew: Annotated[tuple[str, ...], Field(strict=False)] = ()
     changes: Annotated[tuple[Change, ...], Field(strict=False)] = ()
     best: dict[str, JsonValue] | None = None
+    parent: Parent | None = None
     elapsed_seconds: float = 0.0
     gancli: str = ""
     step: Annotated[int, Field(ge=0)] = 0

@@ -14,11 +14,13 @@ from gancli.cli import (
     arch,
     config,
     dataset,
+    directions,
     env,
     evaluate,
     export,
     interpolate,
     plugin,
+    project,
     quick,
     runs,
     sample,
@@ -44,7 +46,7 @@ Examples:
 
 SUBJECTS = {
     "Make": ("train", "sample", "interpolate", "export"),
-    "Look": ("evaluate", "runs", "arch", "dataset"),
+    "Look": ("evaluate", "project", "directions", "runs", "arch", "dataset"),
     "Set up": ("plugin", "config", "env", "selfcheck", "help"),
 }
 LONGEST_SUMMARY = 100
@@ -144,6 +146,8 @@ def _assemble() -> typer.Typer:
     app.command("interpolate", epilog=EVERYWHERE)(interpolate.interpolate)
     app.command("export", cls=export.ExportCommand, epilog=EVERYWHERE)(export.export)
     app.command("evaluate", epilog=EVERYWHERE)(evaluate.evaluate)
+    app.command("project", epilog=EVERYWHERE)(project.project)
+    app.command("directions", epilog=EVERYWHERE)(directions.directions)
     app.add_typer(runs.group, name="runs")
     app.add_typer(arch.group, name="arch")
     app.add_typer(dataset.group, name="dataset")

@@ -63,9 +63,9 @@ def _networks(name: str, image: str, assignments: "Sequence[str]") -> dict[str, 
 
 
 def _show_layers(output: Output, described: dict[str, Any]) -> None:
-    for player, parameters in described["parameters"].items():
+    for network, parameters in described["parameters"].items():
         output.line()
-        output.line(f"{player}: {parameters:,} parameters")
-        own = [layer for layer in described["layers"] if layer["player"] == player]
-        rows = [(x["name"], x["type"], "x".join(map(str, x["shape"])), f"{x['parameters']:,}") for x in own]
+        output.line(f"{network}: {parameters:,} parameters")
+        own = [layer for layer in described["layers"] if layer["network"] == network]
+        rows = [(x["name"] or "(itself)", x["type"], "x".join(map(str, x["shape"])), f"{x['parameters']:,}") for x in own]
         output.table(("layer", "type", "output", "parameters"), rows)

@@ -34,6 +34,7 @@ LONGEST_LIST = 1000
 _SEEDS = typer.Option(
     "--seeds", metavar="LIST", help="The seeds of the keyframes, such as 0-5,99; with a grid, one per cell and keyframe."
 )
+_LATENTS = typer.Option("--latents", metavar="FILE.npz", help="The keyframes: the latents in this file; see `gancli project`.")
 _METHOD = typer.Option("--method", help="Spherical (slerp) or linear (lerp) interpolation.")
 _LOOP = typer.Option("--loop/--no-loop", help="Return to the first keyframe and repeat, or stop at the last.")
 _GRID = typer.Option("--grid", metavar="ROWSxCOLUMNS", help="Several interpolations side by side, each with its own seeds.")
@@ -74,6 +75,11 @@ class Route:
     grid: Annotated[str, _GRID] = "1x1"
     class_: Annotated[str | None, _CLASS] = None
     truncation: Truncation = None
+    latents: Annotated[Path | None, _LATENTS] = None
+    direction: Annotated[
+        int | None,
+        whole("--direction", text="To and fro along direction N of `gancli directions`; 1 has the largest effect."),
+    ] = None
 
     @property
     def columns(self) -> int:
@@ -86,7 +92,18 @@ class Route:
         Raises:
             UsageError: the options exclude each other or ask for something impossible.
         """
-        self._walk([0, 1] if self.class_ else None)
+        if self.latents is not None and self.seeds is not None:
+            raise UsageError(f"--latents {self.latents} excludes --seeds.", "The file says which keyframes.")
+        if self.latents is None:
+            self._walk([0, 1] if self.class_ and self.direction is None else None)
+
+    def model_at(self, model: "Model") -> "Model":
+        """The model, at the latents of a file if one is given."""
+        if self.latents is None:
+            return model
+        from gancli.models.latents import ModelAtLatents, read_latents
+
+        return ModelAtLatents(model, read_latents(self.latents, model))
 
     def walk(self, model: "Model") -> "Walk":
         """The interpolation, once the model's classes are known.
@@ -94,15 +111,28 @@ class Route:
         Raises:
             UsageError: it does not have these classes.
         """
-        return self._walk(None if self.class_ is None else _classes(self.class_, model))
+        from gancli.models.latents import ModelAtLatents
 
-    def _walk(self, labels: list[int] | None) -> "Walk":
+        labels = None if self.class_ is None else _classes(self.class_, model)
+        if not isinstance(model, ModelAtLatents):
+            return self._walk(labels)
+        latents, (rows, columns) = model.latents, self._shape()
+        if self.direction is not None:  # from the first latents on, as many as there are cells
+            return self._walk(labels, range(rows * columns))
+        if labels is None and latents.labels is not None and model.two_stage is None and rows * columns == 1:
+            labels = latents.labels if len(set(latents.labels)) > 1 else latents.labels[:1]
+        return self._walk(labels, range(len(latents.points)))
+
+    def _walk(self, labels: list[int] | None, given: Sequence[int] | None = None) -> "Walk":
         from gancli.models.interpolation import Walk
 
         rows, columns = self._shape()
         cells = rows * columns
-        seeds = self._seeds(cells, passes=len(labels or ()) > 1)
-        return Walk(seeds, self.frames, cells, labels, self.method, self.loop, self.truncation)
+        seeds = self._seeds(cells, passes=len(labels or ()) > 1) if given is None else given
+        even = given is not None and len(labels or ()) > 1  # an image is shown whole with its own class
+        return Walk(
+            seeds, self.frames, cells, labels, self.method, self.loop, self.truncation, direction=self.direction, even=even
+        )
 
     def _seeds(self, cells: int, *, passes: bool) -> Sequence[int]:
         from gancli.models.interpolation import MAX_CELLS, MAX_KEYFRAMES
@@ -111,7 +141,8 @@ class Route:
         if cells > MAX_CELLS:
             raise UsageError(f"--grid {self.grid} has {cells:,} cells.", f"Choose at most {MAX_CELLS:,}.")
         if self.seeds is None:
-            keyframes = (1 if passes else DEFAULT_KEYFRAMES) if self.keyframes is None else self.keyframes
+            default = 1 if passes or self.direction is not None else DEFAULT_KEYFRAMES
+            keyframes = default if self.keyframes is None else self.keyframes
             if not 1 <= keyframes * cells <= MAX_KEYFRAMES:
                 raise UsageError(f"--keyframes {keyframes} is out of range.", f"Choose 1 to {MAX_KEYFRAMES // cells:,}.")
             return range(keyframes * cells)
@@ -190,7 +221,7 @@ def interpolate(context: typer.Context, *, route: Route, screen: Screen, source:
     route.check()
     request = screen.request(route.columns)
     with interrupting(), Counter(sys.stderr, quiet=output.quiet) as counter:
-        model = source.load()
+        model = route.model_at(source.load())
         from gancli.models.frames import Tour
         from gancli.sampling.animation import write
         from gancli.sampling.sample import format_seeds
@@ -202,7 +233,9 @@ def interpolate(context: typer.Context, *, route: Route, screen: Screen, source:
     seeds = format_seeds(walk.seeds)
     size = f"{written.width}x{written.height}"
     shown = f"of {size}, {seconds:.4g} s" if request.format else f"in {size}" if not request.is_folder else f"of {size}"
-    output.note(f"{written.frames:,} frames {shown}; keyframes: seeds {seeds}")
+    where = f"latents {seeds} of {route.latents}" if route.latents else f"seeds {seeds}"
+    along = "" if walk.direction is None else f" along direction {walk.direction}"
+    output.note(f"{written.frames:,} frames {shown}{along}; {'keyframes' if walk.direction is None else 'around'}: {where}")
     for note in (f"generated by {told(model)}", *model.origin.notes, *([CROSS_FADED] if tour.blend == "pixels" else [])):
         output.note(note)
     if not json:
@@ -219,7 +252,8 @@ def interpolate(context: typer.Context, *, route: Route, screen: Screen, source:
             "seconds": seconds,
             "loop": walk.loop,
             "method": walk.method,
-            "seeds": seeds,
+            "latents" if route.latents else "seeds": str(route.latents) if route.latents else seeds,
+            "direction": walk.direction,
             "classes": walk.labels,
             "between_classes": tour.blend,
             "truncation": walk.truncation,

@@ -23,7 +23,8 @@ _RUN = typer.Option("--run", metavar="NAME|PATH", help="The run; by default the 
 _CHECKPOINT = typer.Option(
     "--checkpoint",
     metavar="best|latest|PATH",
-    help="best (by default) or latest of the run; or, instead of a run, a checkpoint, .safetensors or .onnx file.",
+    help="best (by default) or latest of the run; or, instead of a run, a checkpoint, a .safetensors or .onnx file, "
+    "hf:USER/NAME[@revision], or mnist, a small model that gancli brings along.",
 )
 _WEIGHTS = typer.Option("--weights", help="The EMA of the generator (by default), or the raw weights.")
 _ARCH = typer.Option("--arch", metavar="FILE.py:CLASS", help="The architecture, if it was a file.")
@@ -45,8 +46,11 @@ class StoredModel:
         if self.run and self.checkpoint not in {None, "best", "latest"}:
             both = f"--run {self.run} and --checkpoint {self.checkpoint}"
             raise UsageError(f"{both} exclude each other.", "Leave one of them out.")
+        from gancli.models.stored import is_elsewhere
+
         path = Path(self.checkpoint or "latest")
-        if str(path) not in {"best", "latest"} and not os.path.lexists(os.path.expanduser(path)):  # noqa: PTH111  (no RuntimeError)
+        named = str(path) in {"best", "latest"} or is_elsewhere(str(self.checkpoint))
+        if not named and not os.path.lexists(os.path.expanduser(path)):  # noqa: PTH111  (no RuntimeError)
             raise CheckpointError(
                 f"There is no file or folder '{path}'.",
                 "Give --checkpoint best, latest, or the path of a checkpoint, .safetensors or .onnx file.",

@@ -168,6 +168,12 @@ _OBJECTIVE = typer.Option(
     help="The losses: non-saturating, hinge, wasserstein, ...",
     autocompletion=complete.objectives,
 )
+_FROM = typer.Option(
+    "--from",
+    metavar="RUN|FILE|hf:USER/NAME",
+    help="Fine-tune a trained model: a run, a checkpoint, a .safetensors file, or mnist.",
+    autocompletion=complete.runs,
+)
 _CONDITIONAL = typer.Option("--conditional", help="Train on the labels, for `sample --class K`.", show_default=False)
 _DETERMINISTIC = typer.Option("--deterministic", help="On a GPU: deterministic algorithms only.", show_default=False)
 _LOG = typer.Option(
@@ -194,6 +200,7 @@ class Settings:
         Any, Key("train.learning_rate"), _setting("--learning-rate", "X", "Learning rate of both networks.")
     ] = None
     latent_dim: Annotated[Any, Key("model.latent_dim"), _setting("--latent-dim", "N", "Dimensions of the latent space.")] = None
+    parent: Annotated[str | None, Key("model.parent"), _FROM] = None
     conditional: Annotated[bool | None, Key("model.conditional"), _CONDITIONAL] = None
     seed: Annotated[Any, Key("train.seed"), _setting("--seed", "N", "Seed of everything random.")] = None
     device: Annotated[
@@ -221,11 +228,13 @@ class Settings:
         keys = {name: part.name for name, hint in hints.items() for part in get_args(hint) if isinstance(part, Key)}
         return {key: getattr(self, name) for name, key in keys.items() if getattr(self, name) is not None}
 
-    def resolve(self) -> "Resolved":
-        """The configuration of a new run."""
+    def resolve(self, runs_dir: Path = Path("runs")) -> "Resolved":
+        """The configuration of a new run; a parent is looked for in ``runs_dir`` first."""
         from gancli.config.resolve import resolve
+        from gancli.models.parent import inherit
 
-        return resolve(files=self.files or (), assignments=self.assignments or (), flags=self.flags)
+        files, assignments = self.files or (), self.assignments or ()
+        return resolve(files=files, assignments=assignments, flags=self.flags, inherit=inherit(runs_dir))
 
     def resolve_upon(self, run: "RunDirectory") -> "Resolved":
         """The configuration of ``run`` with what was given on top."""

@@ -21,13 +21,20 @@ if TYPE_CHECKING:
     from gancli.models.sampler import Sampler
     from gancli.sampling.sample import Recipe
 
-__all__ = ["Pictures", "Target", "Truncation", "class_number", "sample"]
+__all__ = ["FOREIGN", "Pictures", "Target", "Truncation", "class_number", "sample"]
 
-DEFAULT_COUNT = 64
+DEFAULT_COUNT, STYLE_ROWS = 64, 4
+FOREIGN = "These latents were found with other weights than those of this model."
 
 _SEEDS = typer.Option("--seeds", metavar="LIST", help="The seed of each image, such as 0-63,99.")
 _CLASS = typer.Option("--class", metavar="K", help="The class of all images, by number or name (conditional models).")
 _LIKE = typer.Option("--like", metavar="IMAGE.png", help="Generate this image, made by gancli, again.")
+_LATENTS = typer.Option("--latents", metavar="FILE.npz", help="Images of the latents in this file; see `gancli project`.")
+_STYLE_SEEDS = typer.Option(
+    "--style-seeds",
+    metavar="LIST",
+    help="Mix styles: a row per seed, which gives the coarse layers, and a column per style seed, which gives the fine ones.",
+)
 _TARGET = typer.Option(
     "-o",
     "--output",
@@ -38,7 +45,7 @@ _TARGET = typer.Option(
 )
 Truncation = Annotated[
     float | None,
-    number("--truncation", text="Truncate latents at X: 2 is weak, 0.5 gives typical images only."),
+    number("--truncation", text="Truncation, 0.05 to 1: less gives more typical images, 1 changes nothing."),
 ]
 
 
@@ -52,6 +59,61 @@ class Pictures:
     class_: Annotated[str | None, _CLASS] = None
     truncation: Truncation = None
     like: Annotated[Path | None, _LIKE] = None
+    latents: Annotated[Path | None, _LATENTS] = None
+    style_seeds: Annotated[str | None, _STYLE_SEEDS] = None
+    style_from: Annotated[
+        int | None, whole("--style-from", text="With --style-seeds: the first of the fine layers; by default half of them are.")
+    ] = None
+
+    def check(self) -> None:
+        """Refuse what can be refused before torch is loaded.
+
+        Raises:
+            UsageError: two options exclude each other.
+        """
+        given = {
+            "--latents": self.latents,
+            "--like": self.like,
+            "--style-seeds": self.style_seeds,
+            "--seeds": self.seeds,
+            "--seed": self.seed,
+            "-n": self.count,
+        }
+        named = [flag for flag, value in given.items() if value is not None]
+        if self.latents is not None and len(named) > 1:
+            raise UsageError(f"--latents {self.latents} excludes {named[1]}.", "The file says how many images, and which.")
+        if self.style_seeds is not None and self.like is not None:
+            raise UsageError(f"--style-seeds {self.style_seeds} excludes --like.", "Leave one of them out.")
+        if self.style_from is not None and self.style_seeds is None:
+            raise UsageError(f"--style-from {self.style_from} needs styles to mix.", "Add --style-seeds, such as 100-103.")
+
+    def placed(self, model: "Sampler[Images]", recipe: "Recipe | None") -> "Placed":
+        """The model and the seeds of the images; where these are not made of seeds alone, what they are made of.
+
+        Raises:
+            UsageError: the model has no such latents or styles.
+        """
+        from gancli.sampling.sample import parse_seeds
+
+        if self.latents is None and self.style_seeds is None:
+            return Placed(model, self.seed_list(recipe))
+        from gancli.models.latents import ModelAtLatents, read_latents, style_mixing
+        from gancli.models.model import Model
+
+        if not isinstance(model, Model):
+            raise UsageError("An .onnx file takes seeds only.", "Give a run, a checkpoint or a .safetensors file.")
+        instead: dict[str, object]
+        if self.latents is not None:
+            latents, instead, columns = read_latents(self.latents, model), {"latents": self.latents.name}, None
+        else:
+            seeds = self.seed_list(recipe) if self.seeds or self.count or self.seed else range(STYLE_ROWS)
+            styles = parse_seeds(self.style_seeds or "")
+            labels = None if self.class_ is None else [class_number(self.class_, model)] * len(seeds)
+            latents = style_mixing(model, seeds, styles, self.style_from, labels=labels, truncation=self.threshold(recipe))
+            instead = {"coarse_seeds": list(seeds), "style_seeds": styles, "style_from": self.style_from}
+            columns = len(styles)
+        found = ModelAtLatents(model, latents)
+        return Placed(found, range(len(latents.points)), instead, columns, latents.digest not in {"", model.origin.digest})
 
     def recipe(self) -> "Recipe | None":
         """How the image that is to be generated again was made."""
@@ -104,6 +166,25 @@ class Pictures:
         return recipe.truncation if self.truncation is None and recipe is not None else self.truncation
 
 
+@dataclass(frozen=True)
+class Placed:
+    """A model, the seeds of its images, and what they are made of if not of seeds alone.
+
+    Attributes:
+        model: what generates.
+        seeds: one per image; rows of a file of latents.
+        instead: what the images say in place of the seeds.
+        columns: of the grid, if it has a meaning.
+        foreign: whether the latents were found for other weights.
+    """
+
+    model: "Sampler[Images]"
+    seeds: Sequence[int]
+    instead: dict[str, object] | None = None
+    columns: int | None = None
+    foreign: bool = False
+
+
 def class_number(text: str, model: "Sampler[Images]") -> int:
     """The number of a class that was given by name or by number.
 
@@ -154,24 +235,30 @@ def sample(context: typer.Context, *, pictures: Pictures, where: Target, source:
     """Generate new images with a trained generator. The same seed always gives the same image."""
     output = Output.of(context)
     source.check()
+    pictures.check()
     target = where.check(as_json=json)
     recipe = pictures.recipe()
-    seeds = pictures.seed_list(recipe)
     truncation = pictures.threshold(recipe)
+    if pictures.latents is None and pictures.style_seeds is None:
+        pictures.seed_list(recipe)
     with interrupting(), Counter(sys.stderr, quiet=output.quiet) as counter:
-        model = source.sampler(recipe)
+        placed = pictures.placed(source.sampler(recipe), recipe)
         from gancli.sampling.sample import Request, write
 
+        model, seeds = placed.model, placed.seeds
         labels = pictures.labels(model, len(seeds), recipe)
-        columns = where.columns or (recipe.columns if recipe else None)
-        request = Request(seeds, target, labels, columns, not where.no_metadata, truncation)
+        columns = where.columns or placed.columns or (recipe.columns if recipe else None)
+        if placed.instead and pictures.style_seeds is not None:
+            truncation = None  # the latents are truncated already
+        request = Request(seeds, target, labels, columns, not where.no_metadata, truncation, placed.instead)
         written = write(model, request, counter)
     drawn_by = f"generated by {told(model)}"
     if pictures.class_ is not None and labels:
         drawn_by += f", class {labels[0]} ({model.class_names[labels[0]]})"
-    for note in (drawn_by, *model.origin.notes):
+    for note in (drawn_by, *model.origin.notes, *([FOREIGN] if placed.foreign else [])):
         output.note(note)
     if json:
-        output.document({"path": written.path, "images": written.images, "seeds": written.seeds, "model": told(model)})
+        made_from = placed.instead or {"seeds": written.seeds}
+        output.document({"path": written.path, "images": written.images, **made_from, "model": told(model)})
     elif target != "-":
         output.result(written.path)

@@ -89,7 +89,7 @@ def train(
                 option = "--allow-changes" if from_step is None else f"--from-step {from_step}"
                 raise UsageError(f"{option} needs a run to resume.", "Add --resume RUN.")
             if run is None:
-                resolved = settings.resolve()
+                resolved = settings.resolve(runs_dir)
                 _refuse_early(resolved)
             else:
                 refuse_missing_architecture(run)

@@ -35,7 +35,7 @@ _MAX_CONFIG_BYTES = 1 << 20
 _FLAGS = {"arch.name": "arch", "objective.name": "objective"}
 """Flags that are not named like the last part of their key."""
 
-_YAML = re.compile(r"\s*(#[^\n]*\s*|---\s*)*[A-Za-z_][\w-]*:(\s|$)")
+_YAML = re.compile(r"\s*(#[^\n]*\n\s*|---\s*)*[A-Za-z_][\w-]*:(\s|$)")
 """How YAML begins, and TOML cannot."""
 
 Flat = dict[str, Any]

@@ -1,6 +1,6 @@
 """From all the places where a value can be set to one validated configuration, and where each value came from.
 
-    core default < data set < architecture < objective < GANCLI_* < -c file < -s key=value < command-line flag
+    core default < data set < architecture < objective < parent < GANCLI_* < -c file < -s key=value < command-line flag
 
 Every layer is a flat mapping of dotted keys (``train.seed``). Plugins' layers hold what they prefer; whatever the user sets
 wins, also over a preference that only fits another choice: an architecture's preferences for one objective are dropped
@@ -38,7 +38,7 @@ from gancli.plugins.registry import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from pydantic import BaseModel
@@ -112,6 +112,7 @@ def resolve(
     flags: Mapping[str, object] | None = None,
     environment: Mapping[str, str] | None = None,
     preferences: bool = True,
+    inherit: Callable[[str], Flat] | None = None,
 ) -> Resolved:
     """Merge and validate.
 
@@ -122,6 +123,8 @@ def resolve(
         environment: defaults to the process's; ``GANCLI_SECTION__KEY`` sets ``section.key``.
         preferences: whether what the plugins prefer today fills in. Not for a stored run: it was
             complete when it was written, and behaves as the plain default of a younger setting says.
+        inherit: what a new run takes over from ``model.parent``, see :func:`gancli.models.parent.inherit`; what plugins
+            prefer is below it.
 
     Raises:
         ConfigError: a key is unknown or a value is not allowed.
@@ -137,22 +140,28 @@ def resolve(
     typed = _text(_chosen(user, "data.dataset", RunConfig().data.dataset), "data.dataset")
     dataset = typed if is_path(typed) else DATASETS.spelled(typed)
     data = Layer.of(dict(dataset_defaults(dataset)), f"data set {dataset}")
-    typed = _text(_chosen([data, *user], "arch.name", RunConfig().arch.name), "arch.name")
+    parent = _chosen(user, "model.parent", None)
+    inherited = {} if parent is None or inherit is None else dict(inherit(_text(parent, "model.parent")))
+    located = {"model.parent": inherited.pop("model.parent")} if inherited else {}
+    base = Layer.of(inherited, f"parent {parent}")
+    typed = _text(_chosen([data, base, *user], "arch.name", RunConfig().arch.name), "arch.name")
     arch = ARCHITECTURES.find(typed)
     architecture = ARCHITECTURES.load_entry(arch)
     layers = [
         _fitting(data, "arch", arch.spelled(typed)),
         Layer.of(dict(architecture.defaults), f"architecture {arch.spelled(typed)}"),
+        _fitting(base, "arch", arch.spelled(typed)),
     ]
     wanted = _text(_chosen([*layers, *user], "objective.name", RunConfig().objective.name), "objective.name")
     entry = OBJECTIVES.find(wanted)
     objective = OBJECTIVES.load_entry(entry)
     layers = [_fitting(layer, "objective", entry.spelled(wanted)) for layer in layers]
-    layers.append(Layer.of(dict(objective.defaults), f"objective {entry.spelled(wanted)}"))
+    layers.insert(-1, Layer.of(dict(objective.defaults), f"objective {entry.spelled(wanted)}"))
 
     preferred = layers if preferences else []
     merged = _merge([Layer.of(core_defaults(), "default"), *preferred, *user])
     names = {"data.dataset": dataset, "arch.name": arch.spelled(typed), "objective.name": entry.spelled(wanted)}
+    names |= located
     merged.values.update(names)
     _refuse_unknown_keys(merged, [*_keys_of("arch", architecture.Config), *_keys_of("objective", objective)])
     nested: dict[str, dict[str, object]] = {}

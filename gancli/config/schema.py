@@ -65,8 +65,14 @@ class ObjectiveChoice(Choice):
 class OptimizerChoice(Choice):
     """Which optimiser: a name, or ``{"name": "rmsprop", "alpha": 0.9}`` with its options."""
 
+    name: str = Field("adam", min_length=1, max_length=500, description="optimiser: its name")
 
-Optimizer = Annotated[OptimizerChoice, BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value)]
+
+def _optimizer(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+Optimizer = Annotated[OptimizerChoice, BeforeValidator(_optimizer, json_schema_input_type=str | OptimizerChoice)]
 
 
 class DataConfig(Section):
@@ -102,6 +108,12 @@ class ModelConfig(Section):
 
     latent_dim: int = Field(100, ge=1, le=65536, description="dimensions of the latent z ~ N(0, I)")
     conditional: bool = Field(False, description="train on the labels, so that a class can be sampled")
+    parent: str | None = Field(
+        None,
+        min_length=1,
+        max_length=4096,
+        description="run, checkpoint, file or hf:USER/NAME that training starts from",
+    )
 
 
 class TrainConfig(Section):
@@ -144,6 +156,9 @@ class TrainConfig(Section):
     )
     ema_rampup: float = Field(
         0.05, ge=0, le=1, description="the half-life is at most this fraction of the images seen so far; 0: no limit"
+    )
+    freeze_discriminator: int = Field(
+        0, ge=0, le=1000, description="first layers of the discriminator that keep the weights of model.parent (FreezeD)"
     )
     real_fake_batch: Literal["joint", "separate"] = Field(
         "joint", description="D sees real and fake images in one batch, or in two"

@@ -17,7 +17,7 @@ from gancli.metrics import manifolds
 from gancli.metrics.classes import histogram
 from gancli.metrics.copying import copying
 from gancli.metrics.digits import SIZE, DigitExtractor
-from gancli.metrics.distances import frechet_estimate, kernel_distance
+from gancli.metrics.distances import frechet_distance, frechet_estimate, kernel_distance
 from gancli.metrics.estimate import Estimate, proportion
 from gancli.metrics.extractor import Reading, batches, read, some_of
 from gancli.metrics.moments import Moments
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FEWEST", "evaluate"]
 
-FEWEST = 10
-"""Pictures on either side, below which nothing can be said."""
+FEWEST, FEW = 10, 1000
+"""Images on either side, below which nothing can be said; and generated ones, below which the distance is biased by few."""
 
 COMPARED_BY_PIXELS = 1000
 """Generated and fresh pictures whose nearest training picture is looked for pixel by pixel."""
@@ -72,7 +72,18 @@ def evaluate(
     figures, png = ({}, None) if modes_only else _figures(subject, reference, fake)
     if (asked := _asked_digits(subject, _class_names(reference))) is not None and fake.classes is not None:
         figures["agreement"] = proportion(int((asked == fake.classes).sum()), subject.count)
-    return _report(subject, reference, fake, figures), png
+    notes = () if modes_only else _bias_of_few(reference, len(fake))
+    return _report(subject, reference, fake, figures, notes), png
+
+
+def _bias_of_few(reference: Reference, n: int) -> tuple[str, ...]:
+    """How far as many real images are from all of them, where the Frechet distance of few images says little else."""
+    real = reference.reading(reference.real).features
+    if n >= FEW or len(real) < 2 * n:
+        return ()
+    floor = frechet_distance(Moments.of([some_of(real, n)]), Moments.of([real]))
+    name = reference.extractor.distances[0]
+    return (f"{name} of only {count(n, 'image')} is biased upward: {n} real images score {floor:.3g}. Evaluate more.",)
 
 
 def _counted(subject: Subject, device: torch.device, progress: Callable[[int, int], None]) -> Iterator[Tensor]:
@@ -140,7 +151,9 @@ def _first(subject: Subject, n: int) -> Iterator[Tensor]:
             return
 
 
-def _report(subject: Subject, reference: Reference, fake: Reading, figures: dict[str, Estimate]) -> Report:
+def _report(
+    subject: Subject, reference: Reference, fake: Reading, figures: dict[str, Estimate], notes: tuple[str, ...]
+) -> Report:
     extractor = reference.extractor
     return Report(
         subject=subject.title,
@@ -153,7 +166,7 @@ def _report(subject: Subject, reference: Reference, fake: Reading, figures: dict
         figures=figures,
         class_names=_class_names(reference),
         histogram=None if fake.classes is None else histogram(fake.classes, reference.class_shares()),
-        notes=(*reference.notes, *subject.notes),
+        notes=(*reference.notes, *subject.notes, *notes),
     )
 
 

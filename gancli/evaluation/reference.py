@@ -122,7 +122,7 @@ def load_reference(
         if against == "test":
             raise
         if against is None:
-            notes = (f"Measured against the training pictures: {error.problem}",)
+            notes = (f"Measured against the training images: {error.problem}",)
     chosen = against or ("test" if held_out is not None else "train")
     return Reference(training, held_out, chosen, _extractor(extractor, training, tell).to(device), notes)
 

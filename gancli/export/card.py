@@ -57,6 +57,7 @@ def card(
     )
     options = training or {f"arch.{key}": value for key, value in arch["options"].items()}
     sections += [
+        *([f"## Fine-tuned\n\n{_parent(metadata['parent'])}"] if metadata.get("parent") else []),
         f"## Data\n\nTrained on {_plain(dataset.get('name', ''))}. Licence of the data: {licence}.",
         "What licence the weights have is for the person who shares them to say: set `license` above.",
         f"## Recipe\n\nArchitecture: {_plain(origin)}.",
@@ -124,6 +125,13 @@ def _metrics(evaluation: Mapping[str, Any]) -> list[tuple[str, float, str, int]]
             interval = "" if low is None or high is None else f" ({low:.4g} to {high:.4g})"
             rows.append((name, float(value), interval, int(metric["count"])))
     return rows
+
+
+def _parent(parent: Mapping[str, Any]) -> str:
+    return (
+        f"The training started from the weights ({', '.join(map(_plain, parent['networks']))}) of {_plain(parent['run'])}, step "
+        f"{parent['step']:,}, SHA-256 `{parent['digest']}`, which had been trained on {_plain(parent['dataset'])}."
+    )
 
 
 def _table(titles: tuple[str, str], rows: list[tuple[str, str]]) -> str:

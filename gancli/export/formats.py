@@ -208,7 +208,9 @@ def _make_durable(path: Path) -> None:
 def trained_generator(model: Model, arch_file: str | None = None) -> TrainedGenerator:
     """What an exporter gets; its metadata tell nothing about the machine and the run that the model was made on."""
     origin, known = model.origin, model.origin.provenance
+    parent = {} if known.parent is None else {"parent": known.parent}
     shared = Provenance(
+        **parent,  # a document holds what was set, and nothing else
         arch=known.arch,
         image=known.image,
         classes=known.classes,

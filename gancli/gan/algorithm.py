@@ -3,8 +3,7 @@
     for k updates:    theta_D <- theta_D - lr grad mean L_D(D(x), D(G(z))) + penalties
     once:             theta_G <- theta_G - lr grad mean L_G(D(G(z))),  on fresh z
 
-L_D and L_G are the objective's formulas. D(x) is a logit, x a real image, G(z) a generated one. How
-this is minimised (micro-batches, precision, optimisers) is in :mod:`gancli.gan.trainer`.
+L_D and L_G are the objective's formulas, D(x) is a logit. How it is minimised is in :mod:`.trainer`.
 """
 
 from __future__ import annotations
@@ -36,10 +35,9 @@ def goodfellow_2014(objective: Objective, discriminator_updates: int = 1) -> tup
         real_logits = s.real_logits if objective.generator_sees_real else torch.zeros_like(fake_logits)
         return objective.generator_loss(fake_logits, real_logits)
 
-    @torch.no_grad()
     def clip_weights(networks: Mapping[str, nn.Module]) -> None:
         for weight in networks["discriminator"].parameters():
-            weight.clamp_(-objective.weight_clip, objective.weight_clip)
+            weight.data.clamp_(-objective.weight_clip, objective.weight_clip)
 
     return (
         Update(

@@ -1,15 +1,15 @@
 """Differentiable augmentation, for data sets so small that the discriminator would learn them by heart.
 
-Real and generated pictures go through the same random changes before D sees them, in both turns of the game, and gradients
+Real and generated images go through the same random changes before D sees them, in every update, and gradients
 flow through the changes into G (Zhao et al., 2020, "Differentiable augmentation for data-efficient GAN training"). Each kind
-of change is applied to each picture with the probability p; as long as p stays below 1, G can tell the changes from the data
-and does not learn to draw them. p follows how sure D is of the real pictures (Karras et al., 2020, "Training generative
+of change is applied to each image with the probability p; as long as p stays below 1, G can tell the changes from the data
+and does not learn to generate them. p follows how sure D is of the real images (Karras et al., 2020, "Training generative
 adversarial networks with limited data"): every 4 steps
 
     p <- p + sign(r - target) 4 batch / adapt_images,   r = E[sign(D(x))]
 
-All random numbers of a turn come from the address (seed, turn, step), for all pictures of the batch; a share takes those of its
-own pictures.
+All random numbers of an update come from the address (seed, update, number), for the whole batch; a micro-batch takes those
+of its own images.
 """
 
 from __future__ import annotations
@@ -35,31 +35,31 @@ __all__ = ["CHANGES", "Augmentation", "Augments", "NoAugmentation", "augmentatio
 
 INTERVAL_STEPS = 4
 MOST = 0.8
-"""Largest p: above it the changes begin to leak into what G draws (Karras et al., 2020, appendix)."""
+"""Largest p: above it the changes begin to leak into generated images (Karras et al., 2020, appendix)."""
 
 _SIGN = "real_sign"
 
 SHIFT = 0.125
-"""Largest translation, as a share of the side."""
+"""Largest translation, as a fraction of the side."""
 
 
 class Augments(Protocol):
-    """What the trainer asks of an augmentation."""
+    """What the trainer needs of an augmentation."""
 
-    def before(self, network: Network, turn: str, step: int, share: MicroBatch) -> Network:
-        """``network`` behind the changes of this share of this turn of this step."""
+    def before(self, network: Network, update: str, step: int, part: MicroBatch) -> Network:
+        """``network`` behind the augmentation of this micro-batch of this update."""
 
     def observe(self, real_logits: Tensor) -> dict[str, Tensor]:
-        """What is to be averaged over the shares of how D judges the real pictures, logits ``(n,)``."""
+        """What the strength adapts to, from D's logits of real images; averaged over micro-batches."""
 
     def adapt(self, report: dict[str, Tensor], batch_size: int, step: int) -> dict[str, Tensor]:
-        """Take in the means of what was observed; returns the report, with what is to be told instead of them."""
+        """Adapt to the means of what was observed; returns the report with the strength in their place."""
 
 
 class NoAugmentation:
-    """The pictures as they are."""
+    """No augmentation."""
 
-    def before(self, network: Network, turn: str, step: int, share: MicroBatch) -> Network:  # noqa: ARG002  (the null object)
+    def before(self, network: Network, update: str, step: int, part: MicroBatch) -> Network:  # noqa: ARG002  (the null object)
         """The network itself."""
         return network
 
@@ -73,13 +73,13 @@ class NoAugmentation:
 
 
 class Augmentation:
-    """Changes pictures on their way to D.
+    """Changes images on their way to D.
 
     Args:
         config: which changes, and how strong.
         seed: of the run.
         state: where p and the mean of the signs are kept; changed in place, so that a checkpoint holds them.
-        device: of the pictures.
+        device: of the images.
     """
 
     def __init__(self, config: AugmentConfig, seed: int, state: dict[str, Tensor], device: torch.device) -> None:
@@ -91,20 +91,20 @@ class Augmentation:
         state["strength"] = torch.tensor(config.strength or 0.0, device=device)
         state["signs"] = torch.tensor(0.0, device=device)
 
-    def before(self, network: Network, turn: str, step: int, share: MicroBatch) -> Network:
-        """``network`` behind the changes of this share of this turn of this step."""
-        generator = generator_at(self._seed, f"augmentation of the {turn}'s turn", step)
-        return lambda images, *labels: network(self.change(images, generator, share), *labels)
+    def before(self, network: Network, update: str, step: int, part: MicroBatch) -> Network:
+        """``network`` behind the augmentation of this micro-batch of this update."""
+        generator = generator_at(self._seed, f"augmentation of the {update}'s turn", step)
+        return lambda images, *labels: network(self.change(images, generator, part), *labels)
 
-    def change(self, images: Tensor, generator: Generator, share: MicroBatch) -> Tensor:
-        """Change float images ``(n, c, h, w)`` in [-1, 1], each picture on its own; in float32, differentiable.
+    def change(self, images: Tensor, generator: Generator, part: MicroBatch) -> Tensor:
+        """Change float images ``(n, c, h, w)`` in [-1, 1], each image on its own; in float32, differentiable.
 
-        They are the pictures of a share, or several such sets in one batch (real and generated ones).
+        They are the images of a micro-batch, or several such sets (real and generated ones).
         """
         strength = self._state["strength"]
-        sets = len(images) // (share.rows.stop - share.rows.start)
+        sets = len(images) // (part.rows.stop - part.rows.start)
         for change in self._changes:
-            chance = torch.rand(sets, share.batch_size, 4, generator=generator)[:, share.rows].reshape(-1, 4).to(images.device)
+            chance = torch.rand(sets, part.batch_size, 4, generator=generator)[:, part.rows].reshape(-1, 4).to(images.device)
             images = change(images, chance[:, 0] < strength, chance[:, 1:])
         return images
 
@@ -113,7 +113,7 @@ class Augmentation:
         return {_SIGN: real_logits.detach().sign().mean()}
 
     def adapt(self, report: dict[str, Tensor], batch_size: int, step: int) -> dict[str, Tensor]:
-        """Move p if it is time to; nothing waits for the device."""
+        """Move p every few updates; nothing waits for the device."""
         sign = report.pop(_SIGN, None)
         if sign is not None and self._adapts:
             signs, strength = self._state["signs"], self._state["strength"]
@@ -128,7 +128,7 @@ class Augmentation:
 def augmentation_for(
     config: AugmentConfig, count: int, *, seed: int, state: dict[str, Tensor], device: torch.device
 ) -> Augments:
-    """What the configuration asks for on a data set of ``count`` pictures."""
+    """What the configuration asks for on a data set of ``count`` images."""
     if config.mode == "off" or (config.mode == "auto" and count >= config.below_images):
         return NoAugmentation()
     return Augmentation(config, seed, state, device)
@@ -153,7 +153,7 @@ def _translation(images: Tensor, chosen: Tensor, chance: Tensor) -> Tensor:
 
 
 def _cutout(images: Tensor, chosen: Tensor, chance: Tensor) -> Tensor:
-    """A square of half the side, or what of it lies within the picture, is made mid-grey in the chosen."""
+    """A square of half the side, or what of it lies within the image, is made mid-grey in the chosen."""
     inside = chosen.view(-1, 1, 1)
     for axis in (2, 3):
         size = images.shape[axis]

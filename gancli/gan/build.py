@@ -9,6 +9,7 @@ from hashlib import file_digest
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn.utils.parametrize import is_parametrized
 
 from gancli.config.resolve import load_arch, load_objective, load_optimizer
 from gancli.errors import ConfigError, PluginError
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gancli.config.schema import RunConfig, TrainConfig
-    from gancli.plugin import ArchConfig, Architecture, ImageSpec, Objective, Update
+    from gancli.plugin import ArchConfig, Architecture, Asset, ImageSpec, Objective, Update
 
-__all__ = ["assemble", "build_networks", "build_training", "kinds_of_steps"]
+__all__ = ["assemble", "build_networks", "build_training", "check_asset", "kinds_of_steps"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _RESERVED = frozenset({"generator", "discriminator", "ema", "optim", "meters", "state", "manifest", "rng"})
@@ -53,7 +54,7 @@ def build_training(
         remedy = f"{reason} --image-size makes all images of one size." if is_size else reason
         raise ConfigError(f"The architecture '{config.arch.name}' cannot generate images of {image}.", remedy)
     for asset in arch.assets(options):
-        _check_asset(asset.name, asset.path, asset.sha256, asset.origin)
+        check_asset(asset)
     torch.manual_seed(address(config.train.seed, "weights"))
     networks = build_networks(arch, options, image, config.model.latent_dim, device)
     arch.calibrate(networks, mean)
@@ -87,6 +88,7 @@ def assemble(
     updates = tuple(arch.updates(options, objective, *goodfellow_2014(objective, train.discriminator_updates)))
     named = {"generator": networks.generator, "discriminator": networks.discriminator, **networks.others}
     _check_updates(updates, networks, named)
+    _freeze_first_layers(networks.discriminator, train.freeze_discriminator)
     trained: dict[str, Trained] = {}
     frozen: dict[str, torch.nn.Module] = {}
     for name, network in named.items():
@@ -98,6 +100,27 @@ def assemble(
             frozen[name] = network.eval().requires_grad_(False)
     averages = {name: Average(named[name]) for name in ("generator", *networks.ema)}
     return TrainingState(trained, averages, frozen), updates
+
+
+def _freeze_first_layers(discriminator: torch.nn.Module, number: int) -> None:
+    """FreezeD (Mo et al., 2020, "Freeze the Discriminator"): the first layers with weights of their own are not trained.
+
+    Raises:
+        ConfigError: there are not more layers than that.
+    """
+    layers = [
+        module
+        for name, module in discriminator.named_modules()
+        if "parametrizations" not in name.split(".") and (list(module.parameters(recurse=False)) or is_parametrized(module))
+    ]
+    if number >= len(layers):
+        raise ConfigError(
+            f"train.freeze_discriminator is {number}, and the discriminator has {len(layers)} layers.",
+            f"Give at most {len(layers) - 1}: one has to be trained.",
+        )
+    for layer in layers[:number]:
+        for weight in layer.parameters(recurse=is_parametrized(layer)):
+            weight.requires_grad_(False)
 
 
 def kinds_of_steps(updates: Sequence[Update]) -> list[int]:
@@ -120,14 +143,24 @@ def kinds_of_steps(updates: Sequence[Update]) -> list[int]:
     return sorted(first.values())
 
 
-def _check_asset(name: str, path: Any, sha256: str, origin: str) -> None:  # noqa: ANN401  (a plugin's)
+def check_asset(asset: Asset) -> None:
+    """Refuse a file of pretrained weights that is missing or another one.
+
+    Raises:
+        PluginError: it is.
+    """
     try:
-        with path.open("rb") as file:
+        with asset.path.open("rb") as file:
             found = file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise PluginError(f"The pretrained weights '{name}' are missing: '{path}' cannot be read.", origin) from error
-    if found != sha256:
-        raise PluginError(f"'{path}' is not the file '{name}': its SHA-256 is {found}, not {sha256}.", origin)
+        raise PluginError(
+            f"The pretrained weights '{asset.name}' are missing: '{asset.path}' cannot be read.", asset.origin
+        ) from error
+    if found != asset.sha256:
+        raise PluginError(
+            f"'{asset.path}' is not the file '{asset.name}': its SHA-256 is {found}, not {asset.sha256}.",
+            asset.origin,
+        )
 
 
 @torch.no_grad()

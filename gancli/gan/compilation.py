@@ -1,7 +1,7 @@
 """Networks in compiled form (``torch.compile``), where that works; where it does not, the same networks as they are.
 
 Compilers fail in many ways, some of them only in the backward pass of the second step. So the first steps are rehearsed, and
-undone, before the game begins. A pass that is differentiated twice is never compiled: the compiler has no second derivatives.
+undone, before the training begins. What is differentiated twice is never compiled: the compiler has no second derivatives.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def compile_networks(state: TrainingState, rehearse: Callable[[], None]) -> str:
 
     Args:
         state: the networks; afterwards every tensor and counter is as it was.
-        rehearse: takes a few steps on that state, of every kind that there will be.
+        rehearse: takes one step of every kind on that state.
 
     Returns:
         why they cannot, in which case they compute as before; empty if they can.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gancli.errors import ConfigError, UsageError
+from gancli.gan.inputs import example_conditions, example_inputs
 from gancli.plugin import ImageSpec
 
 if TYPE_CHECKING:
@@ -19,17 +20,17 @@ __all__ = ["Layer", "networks", "parse_image"]
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One module that has parameters of its own, or no children, in the order in which they were called.
+    """One module that has parameters of its own, or no children.
 
     Attributes:
-        player: ``generator`` or ``discriminator``.
+        network: ``generator``, ``discriminator`` or the name of another one.
         name: dotted name within the network.
         type: name of the class.
-        shape: of its result for one image; empty if it was not called, or returns no tensor.
-        parameters: how many of its own. Those of all layers add up to those of the network.
+        shape: of its result for one image; empty if it was not called.
+        parameters: how many of its own. Those that two modules share count for the first.
     """
 
-    player: str
+    network: str
     name: str
     type: str
     shape: tuple[int, ...]
@@ -40,26 +41,28 @@ def parse_image(text: str, classes: int = 0) -> ImageSpec:
     """``CHANNELSxHEIGHTxWIDTH``.
 
     >>> parse_image("1x28x28")
-    ImageSpec(channels=1, height=28, width=28, classes=0)
+    ImageSpec(channels=1, height=28, width=28, classes=0, source=None)
 
     Raises:
         UsageError: it is something else.
     """
     match = re.fullmatch(r"([1-4])x([1-9]\d{0,3})x([1-9]\d{0,3})", text)
     if match is None:
-        raise UsageError(f"'{text}' is no shape of a picture.", "Write CHANNELSxHEIGHTxWIDTH, for instance 1x28x28.")
+        raise UsageError(f"'{text}' is not the shape of an image.", "Write CHANNELSxHEIGHTxWIDTH, for instance 1x28x28.")
     channels, height, width = map(int, match.groups())
     return ImageSpec(channels, height, width, classes)
 
 
 def networks(config: RunConfig, image: ImageSpec) -> dict[str, Any]:
-    """Build both networks and run them on two pictures.
+    """Build all networks, and run generator and discriminator on two images.
+
+    An architecture that only translates images is built for source images of the same shape.
 
     Returns:
-        ``parameters``: how many, by player; ``layers``: one dictionary per :class:`Layer`.
+        ``parameters``: how many, by network; ``layers``: one dictionary per :class:`Layer`.
 
     Raises:
-        ConfigError: the architecture cannot make such pictures.
+        ConfigError: the architecture cannot generate such images.
     """
     import torch
 
@@ -67,51 +70,52 @@ def networks(config: RunConfig, image: ImageSpec) -> dict[str, Any]:
 
     architecture, options = load_arch(config)
     if reason := architecture.supports(options, image):
-        raise ConfigError(f"The architecture '{config.arch.name}' cannot make pictures of {image}.", reason)
-    built = architecture.build(options, image, config.model.latent_dim)
-    labels = [torch.zeros(2, dtype=torch.int64)] if image.classes else []
-    with torch.no_grad():
-        made = _record("generator", built.generator, torch.zeros(2, config.model.latent_dim), *labels)
-        judged = _record("discriminator", built.discriminator, torch.zeros(2, *image.shape), *labels)
+        image = replace(image, source=image.shape)
+        if architecture.supports(options, image):
+            raise ConfigError(f"The architecture '{config.arch.name}' cannot generate images of {image}.", reason)
+    latent_dim = config.model.latent_dim
+    built = architecture.build(options, image, latent_dim)
+    given = {
+        "generator": (built.generator, example_inputs(image, latent_dim, 2)),
+        "discriminator": (built.discriminator, (torch.zeros(2, *image.shape), *example_conditions(image, 2))),
+        **{name: (network, None) for name, network in built.others.items()},
+    }
     return {
-        "parameters": {"generator": _count(built.generator), "discriminator": _count(built.discriminator)},
-        "layers": [asdict(layer) for layer in (*made, *judged)],
+        "parameters": {name: sum(x.numel() for x in network.parameters()) for name, (network, _) in given.items()},
+        "layers": [asdict(layer) for name, pair in given.items() for layer in _layers(name, *pair)],
     }
 
 
-def _count(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+def _layers(network_name: str, network: nn.Module, inputs: tuple[Tensor, ...] | None) -> list[Layer]:
+    """In the order in which they are first called, if there are inputs to call the network with; then all others."""
+    import torch
 
-
-def _record(player: str, network: nn.Module, *inputs: Tensor) -> list[Layer]:
-    from torch.nn.utils.parametrize import is_parametrized
-
-    chosen: dict[str, nn.Module] = {}
-    inside: tuple[str, ...] = ()  # of a parametrized layer, whose weights are kept below it
-    for name, module in network.named_modules():
-        if not (inside and name.startswith(inside)):
-            if is_parametrized(module) or not list(module.children()) or list(module.parameters(recurse=False)):
-                chosen[name] = module
-            if is_parametrized(module):
-                inside += (f"{name}.",)
     shapes: dict[str, tuple[int, ...]] = {}
 
     def note(name: str, result: object) -> None:
-        shapes[name] = tuple(result.shape[1:]) if hasattr(result, "shape") else ()
+        shape = tuple(result.shape[1:]) if isinstance(result, torch.Tensor) else ()
+        shapes.setdefault(name, shape)
 
-    hooks = [
-        module.register_forward_hook(lambda _module, _inputs, result, name=name: note(name, result))
-        for name, module in chosen.items()
-    ]
-    network(*inputs)
-    for hook in hooks:
-        hook.remove()
-    counted: set[nn.Parameter] = set()  # a shared one belongs to the first that has it
+    modules = {name: x for name, x in network.named_modules() if "parametrizations" not in name.split(".")}
+    if inputs is not None:
+        hooks = [
+            module.register_forward_hook(lambda _module, _inputs, result, name=name: note(name, result))
+            for name, module in modules.items()
+        ]
+        with torch.no_grad():
+            network.eval()(*inputs)
+        for hook in hooks:
+            hook.remove()
 
-    def own(module: nn.Module) -> int:
-        fresh = set(module.parameters(recurse=is_parametrized(module))) - counted
-        counted.update(fresh)
-        return sum(parameter.numel() for parameter in fresh)
-
-    names = [*shapes, *(name for name in chosen if name not in shapes)]
-    return [Layer(player, name, type(chosen[name]).__name__, shapes.get(name, ()), own(chosen[name])) for name in names]
+    layers, counted = [], set[int]()
+    for name in (*shapes, *(name for name in modules if name not in shapes)):
+        module = modules[name]
+        own = list(module.parameters(recurse=False))
+        if isinstance(parametrized := getattr(module, "parametrizations", None), torch.nn.ModuleDict):
+            own += parametrized.parameters()
+        elif not own and next(module.children(), None) is not None:
+            continue
+        found = {id(x): x.numel() for x in own if id(x) not in counted}
+        counted |= found.keys()
+        layers.append(Layer(network_name, name, type(module).__name__, shapes.get(name, ()), sum(found.values())))
+    return layers

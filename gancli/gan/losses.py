@@ -28,7 +28,7 @@ def softplus(x: Tensor) -> Tensor:
 
 
 class NonSaturating(Objective):
-    """The non-saturating game with one-sided label smoothing a (1: none).
+    """The non-saturating losses with one-sided label smoothing a (1: none).
 
         L_D = -a log s(D(x)) - (1 - a) log(1 - s(D(x))) - log(1 - s(D(G(z))))
         L_G = -log s(D(G(z)))
@@ -44,7 +44,7 @@ class NonSaturating(Objective):
     penalty_interval_steps: int = Field(
         8, ge=1, le=1000, description="apply the penalties at every n-th step, n times as strong"
     )
-    real_label: float = Field(1.0, gt=0.5, le=1, description="what D is told about real images; 0.9 is one-sided smoothing")
+    real_label: float = Field(1.0, gt=0.5, le=1, description="target of real images; 0.9 is one-sided label smoothing")
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """-a log s(D(x)) - (1 - a) log(1 - s(D(x))) - log(1 - s(D(G(z))))."""
@@ -140,7 +140,7 @@ class Wasserstein(Objective):
 
 
 class Relativistic(Objective):
-    """Relativistic pairing: D judges differences between a real and a fake image, with R1 and R2 at every step.
+    """Relativistic pairing: D compares a real with a generated image, with R1 and R2 at every step.
 
         L_D = -log s(D(x) - D(G(z))) + gamma/2 |grad D(x)|^2 + gamma/2 |grad D(G(z))|^2
         L_G = -log s(D(G(z)) - D(x))
@@ -156,7 +156,7 @@ class Relativistic(Objective):
 
     @property
     def generator_sees_real(self) -> bool:
-        """True: the generator is compared with the real images of the step."""
+        """True: generated images are compared with the real ones of the step."""
         return True
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

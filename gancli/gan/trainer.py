@@ -15,6 +15,8 @@ from itertools import chain
 from operator import add
 from typing import TYPE_CHECKING
 
+import torch
+
 from gancli.gan.augmentation import NoAugmentation
 from gancli.gan.context import Context
 from gancli.gan.schedules import ema_decay, rates_at
@@ -149,7 +151,8 @@ class Trainer:
         for network in trained:
             network.optimizer.step()
         if update.after is not None:
-            update.after(self.state.networks)
+            with torch.no_grad():
+                update.after(self.state.networks)
         if "discriminator" in update.networks:
             report = self.augmentation.adapt(report, self.rules.batch_size, number)
         return report

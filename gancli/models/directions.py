@@ -57,8 +57,9 @@ def find_directions(
     """The ``count`` directions of the largest effect, at the images of :data:`SEEDS` seeds.
 
     Raises:
-        UsageError: there are not so many.
+        UsageError: there are not so many; or the model translates images.
     """
+    model.refuse_source()
     labels = model.classes(SEEDS)
     points = model.points(range(seed, seed + SEEDS), labels)
     own = None if labels is None else torch.tensor(list(labels))

@@ -9,15 +9,16 @@ import torch
 
 from gancli.errors import UsageError
 from gancli.models.blending import Blender
-from gancli.models.interpolation import between, progress
+from gancli.models.directions import find_directions
+from gancli.models.interpolation import Sway, between, progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from gancli.models.interpolation import Walk
+    from gancli.models.interpolation import Path, Walk
     from gancli.models.model import Model
 
 __all__ = ["Tour"]
@@ -49,8 +50,12 @@ class Tour:
         self._blender = self._make_blender()
         one_class = model.classes(walk.cells) if self._labels is None else self._labels[:1] * walk.cells
         labels = None if one_class is None else list(one_class) * walk.keyframes
-        if model.two_stage and self._blender is None:  # in w straight lines are the convention (Karras et al., 2019)
-            self._render: Callable[..., Tensor] = model.render
+        self._render: Callable[..., Tensor] = model.render
+        self._paths: Sequence[Path | Sway]
+        if walk.direction is not None:
+            points, vectors = model.points(walk.seeds, labels, walk.truncation), find_directions(model, walk.direction).vectors
+            self._paths = [Sway(point.numpy(), vectors[-1].numpy(), loop=walk.loop) for point in points]
+        elif model.two_stage and self._blender is None:  # in w straight lines are the convention (Karras et al., 2019)
             self._paths = walk.paths(model.points(walk.seeds, labels, walk.truncation).numpy(), "lerp")
         else:
             self._render = model.draw

@@ -34,6 +34,7 @@ __all__ = [
     "Method",
     "Path",
     "Spiral",
+    "Sway",
     "Walk",
     "between",
     "progress",
@@ -47,6 +48,9 @@ MAX_FRAMES = 1_000_000
 
 MAX_KEYFRAMES, MAX_CELLS = 100_000, 10_000
 """Keyframes of all cells together, which are kept in memory, and cells."""
+
+REACH = 3.0
+"""How far an interpolation along a direction goes to both sides, in standard deviations of the latent."""
 
 _NO_DIRECTION = 1e-9
 """A unit vector's part off another one below which it is rounding, and says nothing about a plane."""
@@ -140,13 +144,17 @@ class Path:
         keyframes: where it leads through, ``(k, d)``.
         method: ``slerp`` or ``lerp``.
         loop: whether it ends where it began.
+        even: take equally long from each keyframe to the next, instead of one speed all the way.
     """
 
-    def __init__(self, keyframes: NDArray[np.floating], method: Method = "slerp", *, loop: bool = True) -> None:
+    def __init__(
+        self, keyframes: NDArray[np.floating], method: Method = "slerp", *, loop: bool = True, even: bool = False
+    ) -> None:
         points = np.asarray(keyframes, dtype=np.float64)
         stops = [*points, points[0]] if loop or len(points) == 1 else list(points)
         self._arcs = [METHODS[method](a, b) for a, b in pairwise(stops)]
-        self._ends = np.cumsum([arc.length for arc in self._arcs])
+        self._lengths = [1.0 if even else arc.length for arc in self._arcs]
+        self._ends = np.cumsum(self._lengths)
         self._dimensions = points.shape[1]
 
     @property
@@ -160,10 +168,28 @@ class Path:
         which = np.minimum(np.searchsorted(self._ends, distances, side="right"), len(self._arcs) - 1)
         points = np.empty((len(distances), self._dimensions), dtype=np.float32)
         for i in np.unique(which):
-            here, arc = which == i, self._arcs[i]
-            gone = distances[here] - (self._ends[i] - arc.length)
-            points[here] = arc.at(np.clip(gone / (arc.length or 1.0), 0, 1))
+            here, length = which == i, self._lengths[i]
+            gone = distances[here] - (self._ends[i] - length)
+            points[here] = self._arcs[i].at(np.clip(gone / (length or 1.0), 0, 1))
         return points
+
+
+class Sway:
+    """To and fro along a direction: ``p + 3 sin(2 pi s) v``. Without a loop it leads once from -3 v to 3 v.
+
+    Args:
+        point: p, the middle, ``(d,)``.
+        direction: v, ``(d,)``, as long as one standard deviation of the latent.
+        loop: whether it ends where it began.
+    """
+
+    def __init__(self, point: NDArray[np.floating], direction: NDArray[np.floating], *, loop: bool = True) -> None:
+        self._point, self._direction, self._loop = point, direction, loop
+
+    def at(self, shares: Vector) -> NDArray[np.float32]:
+        """The points at these shares ``(m,)`` of the whole way, each in [0, 1]: float32 ``(m, d)``."""
+        amounts = REACH * (np.sin(2 * np.pi * shares) if self._loop else 2 * shares - 1)
+        return np.asarray(self._point + amounts[:, None] * self._direction, dtype=np.float32)
 
 
 def progress(frames: int, *, loop: bool) -> Vector:
@@ -202,6 +228,9 @@ class Walk:
         method: how to go from one keyframe to the next.
         loop: whether the last frame leads back to the first.
         truncation: of the keyframes, see :meth:`gancli.Model.sample`.
+        direction: go to and fro along the direction of this number, 1 the one with the largest effect, instead of from
+            keyframe to keyframe; see :mod:`gancli.models.directions`.
+        even: take equally long from each keyframe to the next, instead of one speed all the way.
 
     Raises:
         UsageError: there is no such walk.
@@ -214,6 +243,8 @@ class Walk:
     method: Method = "slerp"
     loop: bool = True
     truncation: float | None = None
+    direction: int | None = None
+    even: bool = False
 
     def __post_init__(self) -> None:
         if not 2 <= self.frames <= MAX_FRAMES:  # noqa: PLR2004  (one frame is a picture)
@@ -227,7 +258,13 @@ class Walk:
                 f"{len(self.seeds):,} seeds cannot be the keyframes of {self.cells:,} walks in step.",
                 f"Give as many for each of them, at most {MAX_KEYFRAMES:,} in all.",
             )
-        if self._stands_still():
+        if self.direction is not None and (self.direction < 1 or self.keyframes > 1 or len(self.labels or ()) > 1):
+            several = f"{self.keyframes} keyframes and {len(self.labels or ())} classes"
+            raise UsageError(
+                f"Direction {self.direction} with {several} is not possible.",
+                "Give a number from 1, one keyframe per image and at most one class.",
+            )
+        if self.direction is None and self._stands_still():
             raise UsageError("A walk from one seed to itself stands still.", "Give at least 2 keyframes, or 2 classes.")
         if min(self.seeds) < 0 or max(self.seeds) > MAX_SEED:
             out = f"The seeds {min(self.seeds)} to {max(self.seeds)} are out of range."
@@ -252,4 +289,5 @@ class Walk:
             method: instead of this one's.
         """
         keyframes = points.reshape(self.keyframes, self.cells, -1)
-        return [Path(keyframes[:, cell], method or self.method, loop=self.loop) for cell in range(self.cells)]
+        method = method or self.method
+        return [Path(keyframes[:, cell], method, loop=self.loop, even=self.even) for cell in range(self.cells)]

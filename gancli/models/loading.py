@@ -16,13 +16,13 @@ from packaging.utils import canonicalize_name
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from gancli.checkpoint.loading import read_checkpoint
-from gancli.checkpoint.manifest import MANIFEST
-from gancli.checkpoint.provenance import KEY, SHARED, MadeBy, Origin, Provenance, Weights, read_file, stored_provenance
+from gancli.checkpoint.provenance import KEY, MadeBy, Origin, Provenance, Weights, read_file, stored_provenance
 from gancli.checkpoint.store import CheckpointStore
 from gancli.config.resolve import validate_options
 from gancli.errors import CheckpointError, ConfigError, PluginError
 from gancli.gan.state import load_strictly
 from gancli.models.model import Model
+from gancli.models.stored import HUB, weights_path
 from gancli.plugin import ImageSpec
 from gancli.plugins.registry import ARCHITECTURES, Entry
 from gancli.runs import find_run
@@ -30,13 +30,14 @@ from gancli.runtime.device import pick_device
 from gancli.storage.tensors import decode, read_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from torch import Tensor, nn
 
     from gancli.checkpoint.loading import Checkpoint
+    from gancli.plugin import ArchConfig, Architecture
 
-__all__ = ["from_bytes", "load"]
+__all__ = ["from_bytes", "load", "widened"]
 
 _MEMBER = {"ema": "ema", "raw": "generator"}
 _OF_A_RUN = ("best", "latest")
@@ -70,10 +71,11 @@ def load(
     """Load a generator.
 
     Args:
-        source: name or path of a run; by default ``$GANCLI_RUN``, else the run that saved last.
+        source: name or path of a run, or ``hf:USER/NAME[@revision]``; by default ``$GANCLI_RUN``, else the run that
+            saved last.
         checkpoint: ``best`` or ``latest`` of the run; or, instead of a run, the path of a checkpoint directory, of a
-            ``.safetensors`` file, or of a folder that ``gancli export --to-folder`` wrote. By default the best, by the
-            quality figure of the training.
+            ``.safetensors`` file, or of a folder that ``gancli export -o DIR/`` wrote; ``hf:USER/NAME[@revision]``; or
+            ``mnist``, a small model that gancli brings along. By default the best, by the metric of the training.
         step: which checkpoint of the run, instead of the best.
         weights: ``ema``, the averaged generator, or ``raw``, the one that was trained; by default ``ema``, or what a file
             holds.
@@ -87,7 +89,9 @@ def load(
         PluginError: the architecture that made it is not here.
     """
     where = pick_device(device)
-    path = None if checkpoint is None or checkpoint in _OF_A_RUN else _weights_of(Path(checkpoint))
+    if source is not None and str(source).startswith(HUB) and checkpoint is None:
+        source, checkpoint = None, source
+    path = None if checkpoint is None or checkpoint in _OF_A_RUN else weights_path(checkpoint)
     if path and path.suffix.lower() == ".safetensors":
         stored = _parse_file(read_file(path), path, weights)
     elif path:
@@ -96,26 +100,6 @@ def load(
         which = checkpoint or "best" if step is None else step
         stored = _read_run(source, which, weights or "ema", Path(runs_dir))
     return _interpret(stored, where, arch)
-
-
-def _weights_of(path: Path) -> Path:
-    """The path itself, or, of a folder that was made to be shared, the file with the weights.
-
-    Raises:
-        CheckpointError: it is a file of a kind that PyTorch does not draw from.
-    """
-    if (path / SHARED).is_file() and not (path / MANIFEST).exists():
-        return path / SHARED
-    if path.suffix.lower() == ".onnx":
-        raise CheckpointError(
-            f"'{path}' is an export, which PyTorch does not run.", "Draw from it with `gancli sample`, or give a run."
-        )
-    if path.is_file() and path.suffix.lower() != ".safetensors":
-        raise CheckpointError(
-            f"'{path}' is no file that a model is loaded from.",
-            "Give a .safetensors or .onnx file, a folder that `gancli export --to-folder` wrote, a checkpoint, or a run.",
-        )
-    return path
 
 
 def _read_run(source: str | Path | None, which: int | str | Path, weights: Weights, runs_dir: Path) -> _Stored:
@@ -170,8 +154,14 @@ def _parse_file(data: bytes, path: Path, weights: Weights | None) -> _Stored:
         digest=said.digest or sha256(data).hexdigest(),
         weights=said.weights or weights or "ema",
         provenance=said,
-        tensors=decode(data, f"'{path}'"),
+        tensors=widened(decode(data, f"'{path}'")),
     )
+
+
+def widened(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same in float32 where they are of 16 bits: a file may be half as large as the network that it becomes."""
+    halves = {torch.float16, torch.bfloat16}
+    return {name: tensor.float() if tensor.dtype in halves else tensor for name, tensor in tensors.items()}
 
 
 def _interpret(stored: _Stored, device: torch.device, arch: str | None) -> Model:
@@ -179,18 +169,28 @@ def _interpret(stored: _Stored, device: torch.device, arch: str | None) -> Model
     size = facts.image.channels, facts.image.height, facts.image.width
     image = ImageSpec(*size, len(facts.classes), facts.source, facts.paired)
     entry = _find_architecture(facts.arch, arch)
-    generator = _build(entry, facts, image, stored)
+    plugin, options = _configured(entry, facts, image, stored)
+    generator = _built(lambda: plugin.build_generator(options, image, facts.latent_dim), stored)
     load_strictly(generator, stored.tensors, f"generator of '{stored.path}'")
     notes: tuple[str, ...] = ()
     if facts.arch.version != entry.version:
         notes = (f"Made by {facts.arch.distribution} {facts.arch.version}; {entry.version} is installed.",)
     origin = Origin(stored.run, stored.path, stored.step, stored.digest, stored.weights, facts, notes)
-    return Model(generator.to(device), facts.latent_dim, image, tuple(facts.classes), origin)
+
+    return Model(
+        generator.to(device),
+        facts.latent_dim,
+        image,
+        tuple(facts.classes),
+        origin,
+    )
 
 
-def _build(entry: Entry, facts: Provenance, image: ImageSpec, stored: _Stored) -> nn.Module:
-    """The generator that the facts describe, with any weights."""
-    plugin = ARCHITECTURES.load_entry(entry)()
+def _configured(
+    entry: Entry, facts: Provenance, image: ImageSpec, stored: _Stored
+) -> tuple[Architecture[ArchConfig], ArchConfig]:
+    """The architecture that the facts describe, and its options."""
+    plugin: Architecture[ArchConfig] = ARCHITECTURES.load_entry(entry)()
     try:
         migrated = plugin.migrate(dict(facts.arch.options), facts.arch.version)
         options = validate_options("arch", plugin.Config, migrated)
@@ -202,8 +202,13 @@ def _build(entry: Entry, facts: Provenance, image: ImageSpec, stored: _Stored) -
             f"'{stored.path}' does not fit {entry.qualified} {entry.version}: {reason.rstrip('.')}.",
             f"It was made by version {facts.arch.version}; install that one.",
         )
-    with torch.random.fork_rng(devices=[]), _growth_bounded(stored):  # the caller's random numbers are the caller's
-        return plugin.build_generator(options, image, facts.latent_dim)
+    return plugin, options
+
+
+def _built(build: Callable[[], nn.Module], stored: _Stored) -> nn.Module:
+    """A network with any weights. The caller's random numbers stay the caller's."""
+    with torch.random.fork_rng(devices=[]), _growth_bounded(stored):
+        return build()
 
 
 @contextmanager

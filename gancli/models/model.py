@@ -16,19 +16,23 @@ import torch
 from gancli.errors import UsageError
 from gancli.gan.inputs import conditions
 from gancli.models.sampler import BATCH_SIZE, Sampler
-from gancli.plugin import TwoStageGenerator
+from gancli.plugin import StyledGenerator, TwoStageGenerator
 from gancli.randomness.latents import latents
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from torch import Tensor, nn
 
     from gancli.checkpoint.provenance import Origin
+    from gancli.metrics.random_ import RandomExtractor
     from gancli.models.interpolation import Method
+    from gancli.models.projection import Projection
     from gancli.plugin import ImageSpec
 
 __all__ = ["BATCH_SIZE", "Model"]
+
+TYPICAL_SEED, TYPICAL_IMAGES, NEIGHBOURS = 2**40, 1024, 3
 
 
 class Model(Sampler["Tensor"]):
@@ -36,6 +40,8 @@ class Model(Sampler["Tensor"]):
 
     Attributes:
         generator: the network, ``(n, latent_dim)`` [, labels] -> ``(n, c, h, w)`` in [-1, 1].
+        two_stage: the same network if it has a mapping network, else None.
+        styled: the same network if its styles can be mixed, else None.
         device: where it runs.
 
     The others are those of :class:`gancli.models.sampler.Sampler`.
@@ -48,12 +54,10 @@ class Model(Sampler["Tensor"]):
         image: ImageSpec,
         class_names: tuple[str, ...],
         origin: Origin,
-        *,
-        load_discriminator: Callable[[], nn.Module] | None = None,
     ) -> None:
         self.generator = generator.eval().requires_grad_(False)
         self.two_stage = generator if isinstance(generator, TwoStageGenerator) else None
-        self._load_discriminator = load_discriminator
+        self.styled = generator if isinstance(generator, StyledGenerator) else None
         self.latent_dim = latent_dim
         self.image = image
         self.class_names = class_names
@@ -79,8 +83,9 @@ class Model(Sampler["Tensor"]):
             seed: seed of the first picture.
             seeds: the seed of every picture, instead of ``n`` and ``seed``.
             labels: the class of every picture, or one for all (conditional models); by default 0, 1, 2, ... in turn.
-            truncation: latents' components of larger size are drawn again, which gives less variety and more typical
-                pictures (the truncation trick); see
+            truncation: 0.05 to 1; less gives more typical images and less variety. With a mapping network it is the
+                psi of w <- mean_w + psi (w - mean_w) (Karras et al., 2019); else the discriminator chooses the best of
+                round(1 / truncation) latents of each seed (Azadi et al., 2019).
             batch_size: pictures drawn at a time.
 
         Raises:
@@ -98,10 +103,8 @@ class Model(Sampler["Tensor"]):
         return torch.cat(list(self.batches(seeds, labels, batch_size, truncation)))
 
     def cannot_truncate(self) -> str:
-        """Empty for a model with a mapping network, or of a run, whose discriminator is at hand."""
-        if self.two_stage or self._load_discriminator:
-            return ""
-        return "it has no mapping network, and the file no discriminator that could choose among candidates"
+        """Empty: every generator can."""
+        return ""
 
     def _drawn(
         self, seeds: Sequence[int], classes: Sequence[int] | None, batch_size: int, truncation: float | None
@@ -135,24 +138,34 @@ class Model(Sampler["Tensor"]):
     def chosen_latents(
         self, seeds: Sequence[int], labels: Sequence[int] | None = None, truncation: float | None = None
     ) -> Tensor:
-        """Z of these seeds, ``(n, latent_dim)``: of several candidates the one that D finds most real, if truncated in z."""
-        first = torch.from_numpy(latents(seeds, self.latent_dim))
-        if truncation is None or self.two_stage or self._load_discriminator is None:
-            return first
+        """Z of these seeds, ``(n, latent_dim)``; if truncated in z, of several candidates the most typical one.
+
+        A candidate is typical if its image is near to others of the model, by the mean distance to the three nearest of
+        1,024 in the features of random convolutions: what a generator often makes is what it makes well.
+        """
+        best = torch.from_numpy(latents(seeds, self.latent_dim))
+        if truncation is None or self.two_stage:
+            return best
+        extractor, others = self._typical
         conditions = self._conditions(labels)
-        best, best_score = first, torch.full((len(first),), -torch.inf)
+        nearest = torch.full((len(best),), torch.inf)
         for attempt in range(round(1 / truncation)):
             z = torch.from_numpy(latents(seeds, self.latent_dim, attempt))
-            images = self.generator(z.to(self.device), *conditions)
-            score = self._discriminator(images, *conditions).float().reshape(len(z), -1).mean(1).cpu()
-            better = score > best_score
-            best, best_score = torch.where(better[:, None], z, best), torch.where(better, score, best_score)
+            features = extractor.see(self.generator(z.to(self.device), *conditions)).features
+            distance = torch.cdist(features, others).topk(NEIGHBOURS, largest=False).values.mean(1)
+            closer = distance < nearest
+            best, nearest = torch.where(closer[:, None], z, best), torch.where(closer, distance, nearest)
         return best
 
     @cached_property
-    def _discriminator(self) -> nn.Module:
-        assert self._load_discriminator is not None  # noqa: S101  (whoever calls it has asked)
-        return self._load_discriminator().to(self.device).eval().requires_grad_(False)
+    def _typical(self) -> tuple[RandomExtractor, Tensor]:
+        """What images are compared by, and the features of those of 1,024 seeds that nobody is likely to look at."""
+        from gancli.metrics.random_ import RandomExtractor
+
+        images = torch.cat(list(self.batches(range(TYPICAL_SEED, TYPICAL_SEED + TYPICAL_IMAGES)))).clamp(-1, 1).cpu()
+        extractor = RandomExtractor(((images + 1) * 127.5).round().to(torch.uint8)).to(self.device)
+        parts = [extractor.see(part.to(self.device)).features for part in images.split(BATCH_SIZE)]
+        return extractor, torch.cat(parts)
 
     def _conditions(self, labels: Sequence[int] | None) -> tuple[Tensor, ...]:
         return conditions(None if labels is None else torch.tensor(labels, device=self.device))
@@ -192,6 +205,12 @@ class Model(Sampler["Tensor"]):
         seeds = _listed(keyframes) if np.ndim(keyframes) else range(_listed(keyframes)[0] * max(1, cells))
         passed = labels if labels is None else _listed(labels)
         return iter(Tour(self, Walk(seeds, frames, cells, passed, method, loop, truncation)))
+
+    def project(self, images: Tensor, *, steps: int = 200, seed: int = 0) -> Projection:
+        """Find images ``(n, c, h, w)`` in [-1, 1] in this model; see :func:`gancli.models.projection.project`."""
+        from gancli.models.projection import project
+
+        return project(self, images, steps=steps, seed=seed)
 
     @torch.no_grad()  # not inference mode, whose tensors nobody could train a classifier on
     def draw(self, z: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -72,8 +72,8 @@ class OnnxModel(Sampler["NDArray[np.float32]"]):
         return np.asarray(images, dtype=np.float32)
 
     def cannot_truncate(self) -> str:
-        """An exported generator has neither a mapping network nor a discriminator."""
-        return "an .onnx file holds neither a mapping network nor a discriminator"
+        """Truncation needs PyTorch, and an .onnx file is run without it."""
+        return "an .onnx file is run without PyTorch, which truncation needs"
 
     def _drawn(
         self,

@@ -70,8 +70,9 @@ def project(
         progress: called with (steps done, steps in all).
 
     Raises:
-        UsageError: the images are not of the model's shape, or there are none.
+        UsageError: the images are not of the model's shape, or there are none; or the model translates images.
     """
+    model.refuse_source()
     if not len(targets) or targets.shape[1:] != model.image.shape or steps < 1:
         raise UsageError(
             f"Images of shape {tuple(targets.shape)} cannot be projected in {steps} steps.",
@@ -83,10 +84,10 @@ def project(
         before, total = len(found) * steps, len(parts) * steps
         points, nearest = _nearest_candidates(model, part, seed)
 
-        def told(done: int, before: int = before, total: int = total) -> None:
+        def advance(done: int, before: int = before, total: int = total) -> None:
             progress(before + done, total)
 
-        found.append(_search(model, part, points, nearest, steps, told))
+        found.append(_search(model, part, points, nearest, steps, advance))
     labels = [each.labels for each in found if each.labels is not None]
     return Projection(
         torch.cat([each.points for each in found]),

@@ -65,6 +65,6 @@ def _provided_by(dist: Distribution) -> list[Provided]:
         return []
     about = dist.metadata
     for key in ("Name", "Version"):
-        if not about[key]:
+        if key not in about or not about[key]:
             raise ValueError(f"METADATA has no {key}")
     return [Provided(point, canonicalize_name(about["Name"]), about["Version"], about["Summary"] or "") for point in points]

@@ -94,7 +94,7 @@ class Runtime:
     """One process on one device, alone or among others.
 
     Attributes:
-        device: where networks and pictures live.
+        device: where networks and images live.
         bf16: whether matrix products run in bfloat16.
         processes: who takes part in the training.
     """

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["SeveralProcesses"]
 
 START_SECONDS = 600
-"""How long the processes wait for each other until all have loaded their pictures."""
+"""How long the processes wait for each other until all have loaded their images."""
 
 STORE_SECONDS = 5
 """How long the launcher may take to store a sentence, or to tell one."""

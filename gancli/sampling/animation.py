@@ -15,6 +15,7 @@ import numpy as np
 
 from gancli import images
 from gancli.errors import UsageError
+from gancli.models.latents import ModelAtLatents
 from gancli.sampling.encoders import gif, mp4, pillow
 from gancli.sampling.encoders.film import Film
 from gancli.sampling.sample import about, format_seeds
@@ -217,13 +218,14 @@ def _metadata(tour: Tour, request: Request) -> dict[str, Any]:
     return {
         **about(tour.model.origin),
         "walk": {
-            "seeds": format_seeds(walk.seeds),
+            "rows" if isinstance(tour.model, ModelAtLatents) else "seeds": format_seeds(walk.seeds),
             "frames": walk.frames,
             "cells": walk.cells,
             "labels": None if walk.labels is None else list(walk.labels),
             "method": walk.method,
             "loop": walk.loop,
             "truncation": walk.truncation,
+            "direction": walk.direction,
         },
     }
 

@@ -23,7 +23,7 @@ from gancli.storage.disk import explained, refuse_missing_parent, replacing, wri
 from gancli.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -50,6 +50,7 @@ class Request:
         columns: pictures per row of a grid; None makes it about square.
         metadata: whether pictures carry text chunks that say how they were made.
         truncation: see :meth:`gancli.Model.sample`.
+        instead: what the images were made from, if not from seeds alone; it is stored in the place of ``seeds``.
     """
 
     seeds: Sequence[int]
@@ -58,6 +59,7 @@ class Request:
     columns: int | None = None
     metadata: bool = True
     truncation: float | None = None
+    instead: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +124,8 @@ def like(picture: Path) -> Recipe:
         DatasetError: it carries no such metadata.
     """
     stored = images.read_metadata(picture)
-    if "walk" in stored:
-        raise DatasetError(
-            f"'{picture}' is of a walk, and is not drawn from seeds alone.", "Give a picture that `gancli sample` made."
-        )
+    if "run" in stored and "seeds" not in stored:
+        raise DatasetError(f"'{picture}' was not made from seeds alone.", "Give an image that `gancli sample` made of seeds.")
     try:
         recipe = Recipe(
             run=str(stored["run"]),
@@ -212,7 +212,7 @@ def _metadata(model: Sampler[Images], request: Request, seeds: Sequence[int], la
         return {}
     return {
         **about(model.origin),
-        "seeds": format_seeds(seeds),
+        **({"seeds": format_seeds(seeds)} if request.instead is None else request.instead),
         "labels": None if labels is None else list(labels),
         "columns": request.columns,
         "truncation": request.truncation,
@@ -242,7 +242,7 @@ def _write_stdout(model: Sampler[Images], request: Request, batches: Iterator[ND
 
 
 def _write_folder(model: Sampler[Images], request: Request, batches: Iterator[NDArray[np.uint8]]) -> str:
-    """One file per picture, encoded on all cores: ``seed0007.png``, or ``seed0007-class3.png``."""
+    """One file per picture, encoded on all cores: ``seed0007.png``, ``seed0007-class3.png``, ``latent0007.png``."""
     folder = Path(request.target)
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -252,7 +252,8 @@ def _write_folder(model: Sampler[Images], request: Request, batches: Iterator[ND
         buffer = BytesIO()
         images.save_png(pixels, buffer, _metadata(model, request, [seed], None if label is None else [label]))
         suffix = "" if label is None else f"-class{label}"
-        write_atomically(folder / f"seed{seed:04d}{suffix}.png", buffer.getvalue())
+        prefix = "seed" if request.instead is None else "latent"
+        write_atomically(folder / f"{prefix}{seed:04d}{suffix}.png", buffer.getvalue())
 
     done = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:

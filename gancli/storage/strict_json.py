@@ -61,7 +61,7 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice[:100]!a} is there twice")
+        raise ValueError(f"the key {twice[:100]!a} occurs twice")
     return found
 
 

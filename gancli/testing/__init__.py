@@ -7,13 +7,20 @@ For plugin authors. Three lines make a test of every rule, for pytest::
     class TestWobbly(ArchitectureContract):
         architecture = "wobbly"
 
-The same checks, with why they matter and how to mend what fails, are printed by ``gancli plugin check wobbly``.
+The same checks, with why they matter and how to fix what fails, are printed by ``gancli plugin check wobbly``.
 """
 
 from __future__ import annotations
 
 from gancli.testing.checks import Check, Checklist, ContractWarning, Result
-from gancli.testing.contract import ArchitectureContract, DatasetContract, ExporterContract, ObjectiveContract, checklist
+from gancli.testing.contract import (
+    ArchitectureContract,
+    DatasetContract,
+    ExporterContract,
+    ObjectiveContract,
+    OptimizerContract,
+    checklist,
+)
 
 __all__ = [
     "ArchitectureContract",
@@ -23,6 +30,7 @@ __all__ = [
     "DatasetContract",
     "ExporterContract",
     "ObjectiveContract",
+    "OptimizerContract",
     "Result",
     "checklist",
 ]

@@ -1,4 +1,4 @@
-"""Checks of where chance comes from: torch's default generator and nothing else."""
+"""Checks of where randomness comes from: torch's default generator and nothing else."""
 
 from __future__ import annotations
 
@@ -12,45 +12,66 @@ from unittest import mock
 import numpy as np
 import torch
 
-from gancli.testing.checks import Check, fail
-from gancli.testing.subject import equal, state_of
+from gancli.testing.checks import Rules, fail
+from gancli.testing.subject import ArchitectureSubject, all_of, differing, states
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torch import Tensor
 
-    from gancli.testing.subject import ArchitectureSubject, Case
+    from gancli.testing.subject import Case
 
 __all__ = ["CHANCE", "surroundings"]
 
+CHANCE = Rules[ArchitectureSubject]()
 _CLOCKS = ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns")
 
 
+@CHANCE.add(
+    "seed",
+    "The same torch.manual_seed gives the same networks, and another seed others",
+    why="A run is repeated by its seed, and three seeds are quoted to show how far results vary.",
+    fix="Initialise with torch.nn.init and torch's default generator; make no Generator of your own, and seed nothing.",
+    needs=("images", "logits"),
+)
 def _same_seed_same_weights(subject: ArchitectureSubject) -> None:
     for case in subject.smallest:
-        with surroundings(0):
-            first = _traces(case, 1)
-        with surroundings(0):
-            again = _traces(case, 1)
-        with surroundings(0):
-            other = _traces(case, 2)
-        if name := equal(first, again):
+        traces = []
+        for seed in (1, 1, 2):
+            with surroundings(0):
+                traces.append(_traces(case, seed))
+        first, again, other = traces
+        if name := differing(first, again):
             raise fail(f"For {case}, two builds after the same torch.manual_seed differ: {name}.")
-        if equal(first, other) is None:
+        if differing(first, other) is None:
             raise fail(f"For {case}, all seeds give the same weights.")
 
 
+@CHANCE.add(
+    "no-other-chance",
+    "Python's and NumPy's random numbers and the clock change nothing",
+    why="They are neither seeded nor stored: a resumed run would not end in the same bits.",
+    fix="Use torch's random functions, in build() and in forward().",
+    needs=("seed",),
+)
 def _no_other_chance(subject: ArchitectureSubject) -> None:
     for case in subject.smallest:
         with surroundings(0):
             first = _traces(case, 1)
         with surroundings(1):
             other = _traces(case, 1)
-        if name := equal(first, other):
+        if name := differing(first, other):
             raise fail(f"For {case}, {name} depends on Python's or NumPy's random numbers, or on the clock.")
 
 
+@CHANCE.add(
+    "no-side-effects",
+    "build() and forward() leave seeds, default dtype, threads and modes as they are",
+    why="They belong to the whole process: to the trainer, to other plugins, and to the user's notebook.",
+    fix="Seed nothing and set no global option; build with explicit dtype and device arguments if you need them.",
+    needs=("seed",),
+)
 def _leaves_the_rest_alone(subject: ArchitectureSubject) -> None:
     for case in subject.smallest:
         with surroundings(0):
@@ -63,23 +84,22 @@ def _leaves_the_rest_alone(subject: ArchitectureSubject) -> None:
         if changed:
             raise fail(f"For {case}, build() or forward() changes {' and '.join(changed)}.")
         with torch.random.fork_rng(devices=[]):
-            ends = [_end_of_chance(case, seed) for seed in (1, 2)]
+            ends = []
+            for seed in (1, 2):
+                _traces(case, seed)
+                ends.append(torch.get_rng_state())
         if torch.equal(*ends):
             raise fail(f"For {case}, build() or forward() seeds torch's default generator.")
 
 
 def _traces(case: Case, seed: int) -> dict[str, Tensor]:
-    """Weights as built, and what both networks answer in training, all after one seed."""
+    """Weights as built, and what generator and discriminator give in training, all after one seed."""
     networks = case.build(seed)
-    traces = state_of(networks.generator, networks.discriminator)
-    pictures = networks.generator(*case.latents(4)).detach()
-    logits = networks.discriminator(pictures, *case.labels(4)).detach()
-    return {**traces, "a picture": pictures, "a logit": logits}
-
-
-def _end_of_chance(case: Case, seed: int) -> Tensor:
-    _traces(case, seed)
-    return torch.get_rng_state()
+    traces = states(all_of(networks))
+    inputs = case.inputs(4)
+    images = networks.generator(*inputs).detach()
+    logits = networks.discriminator(images, *inputs[1:]).detach()
+    return {**traces, "an image": images, "a logit": logits}
 
 
 def _globals() -> dict[str, object]:
@@ -98,7 +118,7 @@ def _globals() -> dict[str, object]:
 
 @contextmanager
 def surroundings(number: int) -> Iterator[None]:
-    """A world with random numbers and clocks of its own, given back as it was."""
+    """A world with random numbers and clocks of its own; those of the caller are restored."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     random.seed(number)
     np.random.seed(number)  # noqa: NPY002
@@ -111,31 +131,3 @@ def surroundings(number: int) -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
-
-
-CHANCE: tuple[Check[ArchitectureSubject], ...] = (
-    Check(
-        "seed",
-        "The same torch.manual_seed gives the same networks, and another seed others",
-        "A run is repeated by its seed, and three seeds are quoted to show how far results vary.",
-        "Initialise with torch.nn.init and torch's default generator; make no Generator of your own, and seed nothing.",
-        _same_seed_same_weights,
-        ("pictures", "logits"),
-    ),
-    Check(
-        "no-other-chance",
-        "Python's and NumPy's random numbers and the clock change nothing",
-        "They are neither seeded nor stored: a resumed run would not end in the same bits.",
-        "Use torch's random functions, in build() and in forward().",
-        _no_other_chance,
-        ("seed",),
-    ),
-    Check(
-        "no-side-effects",
-        "build() and forward() leave seeds, default dtype, threads and modes as they are",
-        "They belong to the whole process: to the trainer, to other plugins, and to the user's notebook.",
-        "Seed nothing and set no global option; build with explicit dtype and device arguments if you need them.",
-        _leaves_the_rest_alone,
-        ("seed",),
-    ),
-)

@@ -1,7 +1,7 @@
 """What a check of the conformance kit is, and how a list of them is run.
 
-A check is data: what it is called, why it matters, how to mend it, and a probe that looks. The pytest class and the command
-``gancli plugin check`` run the same lists.
+A check is a function that looks at a plugin and raises :func:`fail`, :func:`flag` or :func:`skip`, together with its title,
+why it matters and how to fix what fails. The pytest classes and ``gancli plugin check`` run the same lists.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gancli.errors import GancliError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["Check", "Checklist", "ContractWarning", "Outcome", "Result", "fail", "flag", "skip"]
+__all__ = ["Check", "Checklist", "ContractWarning", "Result", "Rules", "fail", "flag", "skip"]
 
 Outcome = Literal["passed", "failed", "flagged", "skipped"]
 _LONGEST_DETAIL = 300
@@ -77,8 +77,8 @@ class Check(Generic[Looked_contra]):
         id: a short slug.
         title: what is true when it passes.
         why: what goes wrong for users otherwise.
-        fix: what its author has to do.
-        probe: looks, and raises :func:`fail`, :func:`flag` or :func:`skip`, or nothing. Any other exception is a failure too.
+        fix: what the plugin's author has to do.
+        probe: raises :func:`fail`, :func:`flag`, :func:`skip` or nothing. Any other exception is a failure too.
         needs: checks without which this one says nothing; if one of them has failed, it is skipped.
     """
 
@@ -90,14 +90,14 @@ class Check(Generic[Looked_contra]):
     needs: tuple[str, ...] = ()
 
     def run(self, subject: Looked_contra) -> Result:
-        """Look, once: always with the same random numbers, and without a trace in those of the caller."""
+        """Run it once: with the same random numbers every time, and without a trace in those of the caller."""
         import torch
 
         start = time.perf_counter()
         outcome: Outcome = "passed"
         detail = ""
         try:
-            with warnings.catch_warnings(), redirect_stdout(sys.stderr), torch.random.fork_rng(devices=[]):
+            with warnings.catch_warnings(), redirect_stdout(sys.stderr), torch.random.fork_rng([]):
                 warnings.simplefilter("ignore")  # those of the code under test are its own business
                 torch.manual_seed(0)
                 self.probe(subject)
@@ -109,6 +109,21 @@ class Check(Generic[Looked_contra]):
             text = shorten(str(error), _LONGEST_DETAIL, placeholder=" ...")
             outcome, detail = "failed", f"{type(error).__name__}: {text}".rstrip(": ")
         return Result(self.id, outcome, detail, time.perf_counter() - start)
+
+
+class Rules(list[Check[SubjectT]]):
+    """Checks in the order in which they are written down, each beside its code."""
+
+    def add(
+        self, id_: str, title: str, *, why: str, fix: str, needs: tuple[str, ...] = ()
+    ) -> Callable[[Callable[[SubjectT], None]], Callable[[SubjectT], None]]:
+        """Decorate a probe with its rule; see :class:`Check`."""
+
+        def add(probe: Callable[[SubjectT], None]) -> Callable[[SubjectT], None]:
+            self.append(Check(id_, title, why, fix, probe, needs))
+            return probe
+
+        return add
 
 
 @dataclass
@@ -130,17 +145,14 @@ class Checklist(Generic[SubjectT]):
             yield check, self.result(check.id)
 
     def result(self, check_id: str) -> Result:
-        """That of one check."""
+        """The result of one check."""
         if check_id not in self._results:
             check = next(check for check in self.checks if check.id == check_id)
-            self._results[check_id] = self._after_those_it_needs(check)
+            needed = [self.result(each) for each in check.needs]
+            found = next((each for each in needed if each.outcome in {"failed", "skipped"}), None)
+            if found is None:
+                self._results[check_id] = check.run(self.subject)
+            else:
+                reason = found.detail if found.outcome == "skipped" else f"'{found.id}' has to pass first."
+                self._results[check_id] = Result(check_id, "skipped", reason)
         return self._results[check_id]
-
-    def _after_those_it_needs(self, check: Check[SubjectT]) -> Result:
-        for needed in check.needs:
-            before = self.result(needed)
-            if before.outcome == "failed":
-                return Result(check.id, "skipped", f"'{needed}' has to pass first.")
-            if before.outcome == "skipped":
-                return Result(check.id, "skipped", before.detail)
-        return check.run(self.subject)

@@ -5,18 +5,24 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from gancli.plugin import Logger
+from gancli.plugins.registry import LOGGERS
 from gancli.testing.chance import CHANCE
-from gancli.testing.checks import Check, Checklist, ContractWarning
+from gancli.testing.checks import Checklist, ContractWarning
 from gancli.testing.datasets import DATASET_CHECKS, DatasetSubject
 from gancli.testing.description import ANSWERS, IDENTITY, OPTIONS, PREFERENCES
 from gancli.testing.exporters import EXPORTER_CHECKS, ExporterSubject
+from gancli.testing.exports import EXPORTS
 from gancli.testing.networks import NETWORKS
 from gancli.testing.objectives import OBJECTIVE_CHECKS, ObjectiveSubject
-from gancli.testing.play import PLAY
-from gancli.testing.subject import IMAGES, ArchitectureSubject
+from gancli.testing.optimizers import OPTIMIZER_CHECKS, OptimizerSubject
+from gancli.testing.subject import IMAGES, ArchitectureSubject, Subject
+from gancli.testing.training import TRAINING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from gancli.testing.checks import Check
 
 __all__ = [
     "ARCHITECTURE_CHECKS",
@@ -24,6 +30,7 @@ __all__ = [
     "DatasetContract",
     "ExporterContract",
     "ObjectiveContract",
+    "OptimizerContract",
     "checklist",
 ]
 
@@ -34,9 +41,27 @@ ARCHITECTURE_CHECKS: tuple[Check[ArchitectureSubject], ...] = (
     *ANSWERS,
     *NETWORKS,
     *CHANCE,
-    *PLAY,
+    *TRAINING,
+    *EXPORTS,
 )
 """Every check of an architecture; each comes after those that it needs."""
+
+
+class LoggerSubject(Subject[Logger]):
+    """A logger, of which only what it says about itself is checked."""
+
+    registry = LOGGERS
+    section = "log"
+
+
+_KINDS: tuple[tuple[type[Subject[Any]], Sequence[Check[Any]]], ...] = (
+    (ArchitectureSubject, ARCHITECTURE_CHECKS),
+    (ObjectiveSubject, OBJECTIVE_CHECKS),
+    (OptimizerSubject, OPTIMIZER_CHECKS),
+    (DatasetSubject, DATASET_CHECKS),
+    (ExporterSubject, EXPORTER_CHECKS),
+    (LoggerSubject, IDENTITY),
+)
 
 
 def checklist(
@@ -48,27 +73,30 @@ def checklist(
         group: its entry-point group, which says of which kind it is.
         name: what users type.
         options: its options; the others have their defaults.
-        images: the pictures that an architecture is tried with, ``CHANNELSxHEIGHTxWIDTH`` each.
+        images: the images that an architecture is tried with, ``CHANNELSxHEIGHTxWIDTH`` each.
     """
-    if group == DatasetSubject.registry.group:
-        return Checklist(DATASET_CHECKS, DatasetSubject(name))
-    if group == ObjectiveSubject.registry.group:
-        return Checklist(OBJECTIVE_CHECKS, ObjectiveSubject(name, dict(options or {})))
-    if group == ExporterSubject.registry.group:
-        return Checklist(EXPORTER_CHECKS, ExporterSubject(name, dict(options or {})))
-    return Checklist(ARCHITECTURE_CHECKS, ArchitectureSubject(name, dict(options or {}), images or IMAGES))
+    kind, checks = next(pair for pair in _KINDS if pair[0].registry.group == group)
+    subject = kind(name, dict(options or {}))
+    if isinstance(subject, ArchitectureSubject):
+        subject.images = images or IMAGES
+    return Checklist(checks, subject)
 
 
 class _Contract:
     """A pytest class with one test per check; a flag is a :class:`gancli.testing.ContractWarning`."""
 
+    options: ClassVar[dict[str, Any]] = {}
+    images: ClassVar[Sequence[str]] = IMAGES
     _checklist: ClassVar[Checklist[Any]]
+    _named_by: ClassVar[str] = ""
+    _group: ClassVar[str] = ""
 
-    @classmethod
-    def _take(cls, found: Checklist[Any]) -> None:
-        cls._checklist = found
-        for check in found.checks:
-            setattr(cls, f"test_{check.id.replace('-', '_')}", _test_of(check))
+    def __init_subclass__(cls, **arguments: Any) -> None:  # noqa: ANN401  (passed on)
+        super().__init_subclass__(**arguments)
+        if name := getattr(cls, cls._named_by, ""):
+            cls._checklist = checklist(cls._group, name, cls.options, cls.images)
+            for check in cls._checklist.checks:
+                setattr(cls, f"test_{check.id.replace('-', '_')}", _test_of(check))
 
 
 class ArchitectureContract(_Contract):
@@ -83,62 +111,44 @@ class ArchitectureContract(_Contract):
     Attributes:
         architecture: what users type: the name of the entry point, ``dist/name`` or ``FILE.py:CLASS``.
         options: options to test with, for instance a smaller width where the default takes long.
-        images: the pictures to try, ``CHANNELSxHEIGHTxWIDTH`` each; each is tried without and with classes.
+        images: the images to try, ``CHANNELSxHEIGHTxWIDTH`` each, without and with classes and source images.
     """
 
     architecture: ClassVar[str] = ""
     options: ClassVar[dict[str, Any]] = {}
     images: ClassVar[Sequence[str]] = IMAGES
-
-    def __init_subclass__(cls, **arguments: Any) -> None:  # noqa: ANN401  (passed on)
-        super().__init_subclass__(**arguments)
-        cls._take(checklist(ArchitectureSubject.registry.group, cls.architecture, cls.options, cls.images))
+    _named_by, _group = "architecture", ArchitectureSubject.registry.group
 
 
 class ObjectiveContract(_Contract):
-    """Likewise for an objective.
-
-    Attributes:
-        objective: what users type: the name of the entry point, or ``dist/name``.
-        options: options to test with.
-    """
+    """The same for an objective, which is named by ``objective``; ``options`` as above."""
 
     objective: ClassVar[str] = ""
     options: ClassVar[dict[str, Any]] = {}
+    _named_by, _group = "objective", ObjectiveSubject.registry.group
 
-    def __init_subclass__(cls, **arguments: Any) -> None:  # noqa: ANN401  (passed on)
-        super().__init_subclass__(**arguments)
-        cls._take(checklist(ObjectiveSubject.registry.group, cls.objective, cls.options))
+
+class OptimizerContract(_Contract):
+    """The same for an optimiser, which is named by ``optimizer``; ``options`` as above."""
+
+    optimizer: ClassVar[str] = ""
+    options: ClassVar[dict[str, Any]] = {}
+    _named_by, _group = "optimizer", OptimizerSubject.registry.group
 
 
 class DatasetContract(_Contract):
-    """Likewise for a data set.
-
-    Attributes:
-        dataset: what users type: the name of the entry point, or ``dist/name``.
-    """
+    """The same for a data set, which is named by ``dataset``."""
 
     dataset: ClassVar[str] = ""
-
-    def __init_subclass__(cls, **arguments: Any) -> None:  # noqa: ANN401  (passed on)
-        super().__init_subclass__(**arguments)
-        cls._take(checklist(DatasetSubject.registry.group, cls.dataset))
+    _named_by, _group = "dataset", DatasetSubject.registry.group
 
 
 class ExporterContract(_Contract):
-    """Likewise for an exporter.
-
-    Attributes:
-        exporter: what users type: the name of the entry point, or ``dist/name``.
-        options: options to test with.
-    """
+    """The same for an exporter, which is named by ``exporter``; ``options`` as above."""
 
     exporter: ClassVar[str] = ""
     options: ClassVar[dict[str, Any]] = {}
-
-    def __init_subclass__(cls, **arguments: Any) -> None:  # noqa: ANN401  (passed on)
-        super().__init_subclass__(**arguments)
-        cls._take(checklist(ExporterSubject.registry.group, cls.exporter, cls.options))
+    _named_by, _group = "exporter", ExporterSubject.registry.group
 
 
 def _test_of(check: Check[Any]) -> Callable[[_Contract], None]:
@@ -151,7 +161,7 @@ def _test_of(check: Check[Any]) -> Callable[[_Contract], None]:
         if result.outcome == "flagged":
             warnings.warn(f"{result.detail} {check.why} {check.fix}", ContractWarning, stacklevel=2)
         if result.outcome == "failed":
-            raise AssertionError(f"{result.detail}\n\nWhy it matters: {check.why}\nHow to mend it: {check.fix}")
+            raise AssertionError(f"{result.detail}\n\nWhy it matters: {check.why}\nHow to fix it: {check.fix}")
 
     test.__doc__ = check.title
     return test

@@ -1,31 +1,50 @@
-"""Checks of what an architecture says about itself, before anything is built."""
+"""Checks of what a plugin says about itself, before anything is built."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from gancli.config.resolve import validate_options
 from gancli.errors import ConfigError
-from gancli.plugin import API, ArchConfig, ImageSpec
+from gancli.gan.build import check_asset
+from gancli.plugin import API, Asset, ImageSpec
 from gancli.plugins.registry import understood
-from gancli.testing.checks import Check, fail
+from gancli.testing.checks import Rules, fail, skip
+from gancli.testing.subject import ArchitectureSubject, Subject
 
 if TYPE_CHECKING:
-    from gancli.testing.subject import ArchitectureSubject, Subject
+    from gancli.plugin import ArchConfig
 
-    AnySubject = Subject[Any]
+AnySubject = Subject[Any]
 
 __all__ = ["ANSWERS", "IDENTITY", "OPTIONS", "PREFERENCES"]
 
+IDENTITY = Rules[AnySubject]()
+"""Of every plugin."""
+OPTIONS = Rules[AnySubject]()
+"""Of every plugin that has options."""
+PREFERENCES = Rules[AnySubject]()
+"""Of every plugin that has defaults."""
+ANSWERS = Rules[ArchitectureSubject]()
+"""Of architectures."""
+
 _LONGEST_SUMMARY = 140
 _LIGHT_SECONDS = 120
-_ODD = (ImageSpec(1, 1, 1), ImageSpec(1, 28, 28), ImageSpec(3, 17, 31), ImageSpec(3, 64, 64, 10), ImageSpec(4, 1024, 8))
-"""Pictures about which every architecture has to have an opinion."""
+_ODD = (
+    ImageSpec(1, 1, 1),
+    ImageSpec(1, 28, 28),
+    ImageSpec(3, 17, 31),
+    ImageSpec(3, 64, 64, 10),
+    ImageSpec(4, 1024, 8),
+)
+"""Images about which every architecture has to have an answer."""
 
 _PROBE = """
 import sys, traceback
@@ -46,10 +65,51 @@ if registry is ARCHITECTURES:
 """
 
 
+@IDENTITY.add(
+    "resolves",
+    "It is found, imported, and a plugin of its kind",
+    why="Nobody can use what cannot be imported; a broken import is all that users ever see of a plugin.",
+    fix="Let the entry point name the class itself (`module:Class`), derive it from its base in gancli.plugin, and import "
+    "nothing that your distribution does not depend on.",
+)
 def _resolves(subject: AnySubject) -> None:
     _ = subject.imported
 
 
+@IDENTITY.add(
+    "api",
+    "It was written for a version of the contract that this gancli supports",
+    why="The version tells users which of the two to update when the contract changes, instead of a traceback.",
+    fix=f"State `api = {API}` in the class.",
+    needs=("resolves",),
+)
+def _has_a_known_api(subject: AnySubject) -> None:
+    api = getattr(subject.imported, "api", None)
+    if not understood(api):
+        raise fail(f"api = {api!r}; this gancli speaks api {API}.")
+
+
+@IDENTITY.add(
+    "complete",
+    "It has a summary of one line, and all that its kind must have",
+    why="Listings and every training read them.",
+    fix='Give the class `summary = "..."` and what is abstract in its base (an architecture: `Config` and `build`); '
+    "`defaults`, if any, is a dict.",
+    needs=("api",),
+)
+def _is_complete(subject: AnySubject) -> None:
+    summary = subject.plugin.summary
+    if not summary.strip() or summary != " ".join(summary.split()) or len(summary) > _LONGEST_SUMMARY:
+        raise fail(f"The summary is {summary!r:.120}, not one line of 1 to {_LONGEST_SUMMARY} characters.")
+
+
+@IDENTITY.add(
+    "light",
+    "Loading and describing it imports no torch",
+    why="Listings, help and completion would take seconds instead of a fraction of one, for every user who has it.",
+    fix="Import torch, and the modules that import it, inside the method that needs them, such as build().",
+    needs=("complete",),
+)
 def _is_light(subject: AnySubject) -> None:
     """In a process of its own, where nothing is imported yet."""
     command = [sys.executable, "-c", _PROBE, subject.name, subject.registry.group]
@@ -62,32 +122,35 @@ def _is_light(subject: AnySubject) -> None:
         _, file, line = found[0]
         raise fail(f"torch is imported by {file}, line {line}.")
     if done.returncode:
-        raise fail(f"In a fresh process it fails: {(done.stderr.strip() or 'no message').splitlines()[-1]}")
+        problem = (done.stderr.strip() or "no message").splitlines()[-1]
+        raise fail(f"In a fresh process it fails: {problem}")
 
 
-def _speaks_the_api(subject: AnySubject) -> None:
-    api = getattr(subject.imported, "api", None)
-    if not understood(api):
-        raise fail(f"api = {api!r}; this gancli speaks api {API}.")
-
-
-def _is_complete(subject: AnySubject) -> None:
-    summary = subject.plugin.summary
-    if not summary.strip() or summary != " ".join(summary.split()) or len(summary) > _LONGEST_SUMMARY:
-        raise fail(f"The summary is {summary!r:.120}, not one line of 1 to {_LONGEST_SUMMARY} characters.")
-
-
+@OPTIONS.add(
+    "options-described",
+    "Every option has a default and a description",
+    why="They are the help text, the JSON Schema and the error messages; and the plugin's name alone has to work.",
+    fix='Write each option as `name: type = Field(default, ge=..., le=..., description="...")`.',
+    needs=("complete",),
+)
 def _describes_its_options(subject: AnySubject) -> None:
     for name, field in subject.options_model.model_fields.items():
         if name == "name":
-            raise fail("An option is called 'name', which is taken by the architecture's own name.")
+            raise fail("An option is called 'name', which is taken by the plugin's own name.")
         if field.is_required():
             raise fail(f"The option '{name}' has no default.")
         if not (field.description or "").strip():
             raise fail(f"The option '{name}' has no description.")
 
 
-def _options_go_round(subject: AnySubject) -> None:
+@OPTIONS.add(
+    "options-round-trip",
+    "Options survive being stored as JSON",
+    why="config.json and every checkpoint hold them as JSON; a run could not be resumed or sampled.",
+    fix="Use types that JSON has: int, float, bool, str, Literal, tuples of these.",
+    needs=("options-described",),
+)
+def _options_survive_json(subject: AnySubject) -> None:
     config = subject.options_model
     first = config()
     if validate_options(subject.section, config, first.model_dump(mode="json")) != first:
@@ -95,6 +158,13 @@ def _options_go_round(subject: AnySubject) -> None:
     config.model_json_schema()
 
 
+@OPTIONS.add(
+    "options-strict",
+    "Unknown options are refused, and options do not change",
+    why="A typo would silently train something else.",
+    fix="Leave `model_config` as ArchConfig has it (frozen, extra='forbid').",
+    needs=("options-described",),
+)
 def _options_are_strict(subject: AnySubject) -> None:
     config: type[ArchConfig] = subject.options_model
     try:
@@ -111,11 +181,25 @@ def _options_are_strict(subject: AnySubject) -> None:
         raise fail(f"The option '{name}' can be changed after it was validated.")
 
 
+@PREFERENCES.add(
+    "defaults",
+    "Its training defaults are known keys with allowed values",
+    why="Every training with it would end in an error message about a setting that the user never made.",
+    fix="Use keys that `gancli config show` lists, as in {'train.learning_rate': 2e-4}.",
+    needs=("complete",),
+)
 def _defaults_are_valid(subject: AnySubject) -> None:
     subject.resolve()
 
 
-def _migrates_today(subject: ArchitectureSubject) -> None:
+@ANSWERS.add(
+    "migrate",
+    "migrate() leaves today's options as they are",
+    why="It is called for every checkpoint that is loaded, today's included.",
+    fix="Change only what an older version wrote, and return a dict.",
+    needs=("options-round-trip",),
+)
+def _leaves_todays_options(subject: ArchitectureSubject) -> None:
     stored = subject.plugin.Config().model_dump(mode="json")
     migrated = subject.plugin().migrate(dict(stored), subject.entry.version)
     try:
@@ -126,6 +210,13 @@ def _migrates_today(subject: ArchitectureSubject) -> None:
         raise fail(f"Today's own options {stored} come out as {migrated!r:.200}.")
 
 
+@ANSWERS.add(
+    "reasons",
+    "supports() answers None or a sentence, for any size",
+    why="The answer is the error message that a user gets.",
+    fix="Return None, or a full sentence with the value and what would work: 'The sides are 30x30; 28 or 32 work.'",
+    needs=("options-round-trip",),
+)
 def _gives_reasons(subject: ArchitectureSubject) -> None:
     plugin = subject.plugin()
     for image in (*subject.specs(), *_ODD):
@@ -138,99 +229,21 @@ def _is_sentence(reason: object) -> bool:
     return isinstance(reason, str) and " " in reason.strip() and reason.rstrip().endswith((".", "!", "?"))
 
 
-IDENTITY: tuple[Check[AnySubject], ...] = (
-    Check(
-        "resolves",
-        "It is found, imported, and a plugin of its kind",
-        "Nobody can use what cannot be imported; a broken import is all that users ever see of a plugin.",
-        "Let the entry point name the class itself (`module:Class`), derive it from its base in gancli.plugin, and import "
-        "nothing that your distribution does not depend on.",
-        _resolves,
-    ),
-    Check(
-        "api",
-        "It was written for a version of the contract that is spoken here",
-        "The version tells users which of the two to update when the contract changes, instead of a traceback.",
-        f"State `api = {API}` in the class.",
-        _speaks_the_api,
-        ("resolves",),
-    ),
-    Check(
-        "complete",
-        "It has a summary of one line, and all that its kind must have",
-        "Listings and every training read them.",
-        'Give the class `summary = "..."` and what is abstract in its base (an architecture: `Config` '
-        "and `build`); `defaults`, if any, is a dict.",
-        _is_complete,
-        ("api",),
-    ),
-    Check(
-        "light",
-        "Loading and describing it imports no torch",
-        "Listings, help and completion would take seconds instead of a fraction of one, for every user who has it installed.",
-        "Import torch, and the modules that import it, inside the method that needs them, such as build().",
-        _is_light,
-        ("complete",),
-    ),
+@ANSWERS.add(
+    "assets",
+    "Pretrained weights are described, and the files here are the right ones",
+    why="A user who lacks the file is told how to get it, and no other file is ever read in its place.",
+    fix="Return Asset(name, Path, sha256 of 64 hex digits, origin) each, with the origin as a sentence.",
+    needs=("options-round-trip",),
 )
-"""Of every plugin."""
-
-OPTIONS: tuple[Check[AnySubject], ...] = (
-    Check(
-        "options-described",
-        "Every option has a default and a description",
-        "They are the help text, the JSON Schema and the error messages; and `--arch NAME` alone has to work.",
-        'Write each option as `name: type = Field(default, ge=..., le=..., description="...")`.',
-        _describes_its_options,
-        ("complete",),
-    ),
-    Check(
-        "options-round-trip",
-        "Options survive being stored as JSON",
-        "config.json and every checkpoint hold them as JSON; a run could not be resumed or sampled.",
-        "Use types that JSON has: int, float, bool, str, Literal, tuples of these.",
-        _options_go_round,
-        ("options-described",),
-    ),
-    Check(
-        "options-strict",
-        "Unknown options are refused, and options do not change",
-        "A typo would silently train something else.",
-        "Leave `model_config` as ArchConfig has it (frozen, extra='forbid').",
-        _options_are_strict,
-        ("options-described",),
-    ),
-)
-"""Of every plugin that has options."""
-
-PREFERENCES: tuple[Check[AnySubject], ...] = (
-    Check(
-        "defaults",
-        "Its training defaults are known keys with allowed values",
-        "Every training with it would end in an error message about a setting that the user never made.",
-        "Use keys that `gancli config show` lists, as in {'train.learning_rate': 2e-4}.",
-        _defaults_are_valid,
-        ("complete",),
-    ),
-)
-"""Of every plugin."""
-
-ANSWERS: tuple[Check[ArchitectureSubject], ...] = (
-    Check(
-        "migrate",
-        "migrate() leaves today's options as they are",
-        "It is called for every checkpoint that is loaded, today's included.",
-        "Change only what an older version wrote, and return a dict.",
-        _migrates_today,
-        ("options-round-trip",),
-    ),
-    Check(
-        "reasons",
-        "supports() answers None or a sentence, for any size",
-        "The answer is the error message that a user gets.",
-        "Return None, or a full sentence with the value and what would be possible: 'The sides are 30x30; 28 or 32 work.'",
-        _gives_reasons,
-        ("options-round-trip",),
-    ),
-)
-"""Of architectures."""
+def _assets_are_described(subject: ArchitectureSubject) -> None:
+    for asset in subject.plugin().assets(subject.config):
+        if not isinstance(asset, Asset) or not isinstance(asset.path, Path):
+            raise fail(f"assets() holds {asset!r:.200}, not a gancli.plugin.Asset with a pathlib.Path.")
+        if not re.fullmatch(r"[0-9a-f]{64}", asset.sha256):
+            raise fail(f"The SHA-256 of '{asset.name}' is {asset.sha256!r:.80}, not 64 hex digits.")
+        if not _is_sentence(asset.origin):
+            raise fail(f"The origin of '{asset.name}' is {asset.origin!r:.200}, not a sentence.")
+        if not asset.path.is_file():
+            raise skip(f"The file of '{asset.name}' is not here: '{asset.path}'. {asset.origin}")
+        check_asset(asset)

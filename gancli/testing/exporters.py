@@ -18,7 +18,7 @@ from gancli.plugin import Exporter, ImageSpec, TrainedGenerator
 from gancli.plugins.extras import require
 from gancli.plugins.registry import ARCHITECTURES, EXPORTERS
 from gancli.randomness.latents import latents
-from gancli.testing.checks import Check, fail
+from gancli.testing.checks import Check, Rules, fail
 from gancli.testing.description import IDENTITY, OPTIONS
 from gancli.testing.subject import CLASSES, LATENT_DIM, Subject
 
@@ -68,7 +68,17 @@ def _generator(classes: int) -> TrainedGenerator:
     return TrainedGenerator(network, LATENT_DIM, image, names, metadata)
 
 
-def _draws_the_same(subject: ExporterSubject) -> None:
+RULES = Rules[ExporterSubject]()
+
+
+@RULES.add(
+    "same-images",
+    "What is exported is loaded again and generates what the generator generates, for any number of images and every class",
+    why="An export that differs is refused when users make it.",
+    fix="Take labels where the image has classes, any batch size, and float32; state a `tolerance` if weights are rounded.",
+    needs=("complete",),
+)
+def _generates_the_same(subject: ExporterSubject) -> None:
     for form, generator in subject.formats():
         with TemporaryDirectory() as folder:
             try:
@@ -77,6 +87,13 @@ def _draws_the_same(subject: ExporterSubject) -> None:
                 raise fail(f"With {generator.image.classes} classes: {error.problem}") from error
 
 
+@RULES.add(
+    "reads-the-file",
+    "What is loaded comes from the file, not from the generator",
+    why="Else nothing is compared, and a broken file would not be noticed.",
+    fix="Use of the generator in load() what a file does not say, such as its image and classes, and never its weights.",
+    needs=("same-images",),
+)
 def _reads_its_file(subject: ExporterSubject) -> None:
     for form, generator in subject.formats():
         with TemporaryDirectory() as folder:
@@ -88,27 +105,8 @@ def _reads_its_file(subject: ExporterSubject) -> None:
             z = latents(range(5), LATENT_DIM)
             labels = np.arange(5) % CLASSES if generator.image.classes else None
             if not np.abs(draw(z, labels) - generator.draw(z, labels)).max() <= form.tolerance:
-                raise fail("load() draws with the weights of the generator that it is given.")
+                raise fail("load() generates with the weights of the generator that it is given.")
 
 
-EXPORTER_CHECKS: tuple[Check[ExporterSubject], ...] = (
-    *IDENTITY,
-    *OPTIONS,
-    Check(
-        "same-images",
-        "What is exported is loaded again and draws what the generator draws, for any number of images and every class",
-        "An export that differs is refused when users make it.",
-        "Take labels where the image has classes, any batch size, and float32; state a `tolerance` if weights are rounded.",
-        _draws_the_same,
-        ("complete",),
-    ),
-    Check(
-        "reads-the-file",
-        "What is loaded comes from the file, not from the generator",
-        "Else nothing is compared, and a broken file would not be noticed.",
-        "Use of the generator in load() what a file does not say, such as its image and classes, and never its weights.",
-        _reads_its_file,
-        ("same-images",),
-    ),
-)
+EXPORTER_CHECKS: tuple[Check[ExporterSubject], ...] = (*IDENTITY, *OPTIONS, *RULES)
 """Every check of an exporter; each comes after those that it needs."""

@@ -1,4 +1,4 @@
-"""Checks of an objective: two formulas per sample, finite, that pull the right way."""
+"""Checks of an objective: two formulas per logit, finite, that pull the right way."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from gancli.gan.algorithm import gradient_penalties
 from gancli.gan.context import Context
-from gancli.plugin import ArchConfig, Objective, Penalty
+from gancli.plugin import Objective, Penalty
 from gancli.plugins.registry import OBJECTIVES
-from gancli.testing.checks import Check, fail
+from gancli.testing.checks import Check, Rules, fail
 from gancli.testing.description import IDENTITY, OPTIONS, PREFERENCES
 from gancli.testing.subject import Subject
 
@@ -26,15 +26,10 @@ _NEAR, _FAR = 0.1, 1e4
 
 
 class ObjectiveSubject(Subject[Objective]):
-    """An objective."""
+    """An objective, which is its own options model."""
 
     registry = OBJECTIVES
     section = "objective"
-
-    @property
-    def options_model(self) -> type[ArchConfig]:
-        """The objective itself: its fields are its options."""
-        return self.plugin
 
     @property
     def losses(self) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
@@ -46,56 +41,99 @@ class ObjectiveSubject(Subject[Objective]):
         }
 
 
+RULES = Rules[ObjectiveSubject]()
+
+
 def _logits(scale: float) -> tuple[Tensor, Tensor]:
     real, fake = (scale * torch.randn(_N) for _ in range(2))
     return real.requires_grad_(), fake.requires_grad_()
 
 
+@RULES.add(
+    "per-sample",
+    "Both losses have the shape of the logits, (n,) or (n, k), and each belongs to its own logit",
+    why="The mean over a batch is the trainer's; a formula that mixes samples changes with the batch and with processes.",
+    fix="Return the formula itself, without mean() or sum().",
+    needs=("options-round-trip",),
+)
 def _are_per_sample(subject: ObjectiveSubject) -> None:
     for name, formula in subject.losses.items():
-        real, fake = _logits(_NEAR)
-        loss = formula(real, fake)
-        if not isinstance(loss, Tensor) or loss.shape != (_N,):
-            shown = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
-            raise fail(f"{name} turns {_N} logits into {shown}, not ({_N},).")
-        for logits in (real, fake):
-            (gradient,) = torch.autograd.grad(loss[0], logits, retain_graph=True, allow_unused=True)
-            if gradient is not None and gradient[1:].any():
-                raise fail(f"In {name} the loss of one sample depends on the logits of others.")
+        for shape in ((_N,), (_N, 2)):
+            real, fake = (logits.expand(2, -1).T if shape[1:] else logits for logits in _logits(_NEAR))
+            loss = formula(real, fake)
+            if not isinstance(loss, Tensor) or loss.shape != shape:
+                shown = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+                raise fail(f"{name} turns logits {shape} into {shown}.")
+            for logits in (real, fake):
+                first = loss[0].sum()
+                (gradient,) = torch.autograd.grad(first, logits, retain_graph=True, allow_unused=True)
+                if gradient is not None and gradient[1:].any():
+                    raise fail(f"In {name} the loss of one sample depends on the logits of others.")
 
 
+@RULES.add(
+    "finite",
+    "Losses and gradients are finite, however sure the discriminator is",
+    why="A single infinity ends the training with exit code 7.",
+    fix="Write softplus(-x) for -log(sigmoid(x)).",
+    needs=("per-sample",),
+)
 def _are_finite(subject: ObjectiveSubject) -> None:
     for name, formula in subject.losses.items():
         for scale in (_NEAR, 1.0, _FAR):
             real, fake = _logits(scale)
             loss = formula(real, fake).sum()
             gradients = torch.autograd.grad(loss, [real, fake], allow_unused=True)
-            if not all(value.isfinite().all() for value in (loss, *(g for g in gradients if g is not None))):
+            if not all(value.isfinite().all() for value in (loss, *gradients) if value is not None):
                 raise fail(f"{name} or its gradient is not finite for logits of about {scale:g}.")
 
 
+@RULES.add(
+    "signs",
+    "The discriminator tells real from fake, and the generator's loss falls as its images look real",
+    why="With a wrong sign both networks train against the game, and training looks as if it worked.",
+    fix="Both methods return what is minimised.",
+    needs=("finite",),
+)
 def _pull_the_right_way(subject: ObjectiveSubject) -> None:
-    """L_D falls with real logits and rises with fake ones, and L_G falls with fake ones, where D cannot tell them apart.
+    """L_D falls with real logits and rises with fake ones, L_G falls with fake ones, where D cannot tell them apart.
 
     Looked at around 1/2, which lies between the targets of every loss in use (0 and 1, -1 and 1, or none at all).
     """
     expected = {("discriminator_loss", 0): -1, ("discriminator_loss", 1): 1, ("generator_loss", 1): -1}
     for (name, index), sign in expected.items():
         logits = tuple((0.5 + _NEAR * torch.rand(_N)).requires_grad_() for _ in range(2))
-        (gradient,) = torch.autograd.grad(subject.losses[name](*logits).sum(), logits[index], allow_unused=True)
+        loss = subject.losses[name](*logits).sum()
+        (gradient,) = torch.autograd.grad(loss, logits[index], allow_unused=True)
         if gradient is None or not (sign * gradient > 0).all():
             kind, verb = ("real", "fake")[index], "rise" if sign > 0 else "fall"
             raise fail(f"{name} does not {verb} when {kind} logits rise.")
 
 
+@RULES.add(
+    "sees-real",
+    "generator_sees_real says whether generator_loss reads the real logits",
+    why="Unless it says so the real logits are zeros; and if it says so for nothing, each step has a pass too many.",
+    fix="Define the property generator_sees_real, returning True, if the formula contains real_logits.",
+    needs=("per-sample",),
+)
 def _says_whether_it_sees_real(subject: ObjectiveSubject) -> None:
     real, fake = _logits(1.0)
-    (gradient,) = torch.autograd.grad(subject.losses["generator_loss"](real, fake).sum(), real, allow_unused=True)
+    loss = subject.losses["generator_loss"](real, fake).sum()
+    (gradient,) = torch.autograd.grad(loss, real, allow_unused=True)
     sees, says = gradient is not None and bool(gradient.any()), subject.config.generator_sees_real
     if sees != says:
-        raise fail(f"generator_sees_real is {says}, and generator_loss {'reads' if sees else 'does not read'} the real logits.")
+        reads = "reads" if sees else "does not read"
+        raise fail(f"generator_sees_real is {says}, and generator_loss {reads} the real logits.")
 
 
+@RULES.add(
+    "deterministic",
+    "The same logits give the same losses",
+    why="A resumed run would not end in the same bits.",
+    fix="Use no random numbers in a loss.",
+    needs=("per-sample",),
+)
 def _is_deterministic(subject: ObjectiveSubject) -> None:
     for name, formula in subject.losses.items():
         logits = _logits(1.0)
@@ -103,20 +141,27 @@ def _is_deterministic(subject: ObjectiveSubject) -> None:
             raise fail(f"{name} of the same logits is another number the second time.")
 
 
+@RULES.add(
+    "penalties",
+    "Each penalty is (n,), finite, and has a gradient in the discriminator",
+    why="A penalty of the wrong shape is averaged wrongly; one without a gradient does nothing.",
+    fix="Take gradients with create_graph=True, and norms per sample with torch.linalg.vector_norm.",
+    needs=("options-round-trip",),
+)
 def _penalties_fit(subject: ObjectiveSubject) -> None:
     if strange := [each for each in subject.config.penalties() if not isinstance(each, Penalty)]:
         raise fail(f"penalties() holds {type(strange[0]).__name__}, not gancli.plugin.Penalty.")
-    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.Softplus(), nn.Linear(8, 1), nn.Flatten(0))
+    layers = nn.Flatten(), nn.Linear(12, 8), nn.Softplus(), nn.Linear(8, 1), nn.Flatten(0)
+    network = nn.Sequential(*layers)
     for term in gradient_penalties(subject.config):
-        real, fake = (torch.rand(_N, 3, 2, 2).requires_grad_() for _ in range(2))
         context = Context(
-            {"discriminator": network},
-            lambda _z, fake=fake: fake.detach(),
-            network,
-            ("discriminator",),
-            real,
-            real,
-            (),
+            networks={"discriminator": network},
+            generate=lambda _: torch.rand(_N, 3, 2, 2),
+            judge=network,
+            trained=("discriminator",),
+            real=torch.rand(_N, 3, 2, 2).requires_grad_(),
+            z=torch.randn(_N, 1),
+            conditions=(),
             second_order=True,
             joint=False,
         )
@@ -128,57 +173,5 @@ def _penalties_fit(subject: ObjectiveSubject) -> None:
             raise fail(f"The penalty '{term.name}' has no gradient in the discriminator.")
 
 
-OBJECTIVE_CHECKS: tuple[Check[ObjectiveSubject], ...] = (
-    *IDENTITY,
-    *OPTIONS,
-    *PREFERENCES,
-    Check(
-        "per-sample",
-        "Both losses are (n,), each of its own sample's logits",
-        "The mean over a batch is the trainer's; a formula that mixes samples changes with the batch and with processes.",
-        "Return the formula itself, without mean() or sum().",
-        _are_per_sample,
-        ("options-round-trip",),
-    ),
-    Check(
-        "finite",
-        "Losses and gradients are finite, however sure the discriminator is",
-        "A single infinity ends the training with exit code 7.",
-        "Write softplus(-x) for -log(sigmoid(x)).",
-        _are_finite,
-        ("per-sample",),
-    ),
-    Check(
-        "signs",
-        "The discriminator is pulled apart from real and fake, the generator towards real",
-        "With a sign turned round both players lose, and training looks as if it worked.",
-        "Both methods return what is minimised.",
-        _pull_the_right_way,
-        ("finite",),
-    ),
-    Check(
-        "sees-real",
-        "generator_sees_real says whether generator_loss reads the real logits",
-        "Unless it says so the real logits are zeros; and if it says so for nothing, each step has a pass too many.",
-        "Define the property generator_sees_real, returning True, if the formula contains real_logits.",
-        _says_whether_it_sees_real,
-        ("per-sample",),
-    ),
-    Check(
-        "deterministic",
-        "The same logits give the same losses",
-        "A resumed run would not end in the same bits.",
-        "Draw nothing at random in a loss.",
-        _is_deterministic,
-        ("per-sample",),
-    ),
-    Check(
-        "penalties",
-        "Each penalty is (n,), finite, and has a gradient in the discriminator",
-        "A penalty of the wrong shape is averaged wrongly; one without a gradient does nothing.",
-        "Take gradients with create_graph=True, and norms per sample with torch.linalg.vector_norm.",
-        _penalties_fit,
-        ("options-round-trip",),
-    ),
-)
+OBJECTIVE_CHECKS: tuple[Check[ObjectiveSubject], ...] = (*IDENTITY, *OPTIONS, *PREFERENCES, *RULES)
 """Every check of an objective; each comes after those that it needs."""

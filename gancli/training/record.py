@@ -94,6 +94,7 @@ class Record:
             "arch": facts.arch.model_dump(mode="json"),
             "objective": game.config.objective.name,
             "dataset": facts.dataset.model_dump(mode="json"),
+            "parent": None if facts.parent is None else facts.parent.model_dump(mode="json"),
             "changes": [change.model_dump(mode="json") for change in facts.changes],
             "parameters": game.parameters(),
             "device": str(game.runtime.device),

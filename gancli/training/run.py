@@ -22,6 +22,8 @@ from gancli.data.paths import count
 from gancli.data.source import located
 from gancli.errors import CheckpointError, ConfigError, DatasetError, RunError, StorageError
 from gancli.events import Preparing
+from gancli.models.parent import start_from
+from gancli.models.stored import absolute
 from gancli.runs import RunDirectory, create_run, refuse_missing_architecture, refuse_name
 from gancli.runtime.processes import ALONE
 from gancli.storage.disk import write_atomically
@@ -86,12 +88,27 @@ def train(
     """
     if name is not None:
         refuse_name(runs_dir, name)
-    game = set_up_together(located(config), processes, _told(observe))
+    config, frozen = located(config), config.train.freeze_discriminator
+    if config.model.parent is not None:
+        model = config.model.model_copy(update={"parent": absolute(config.model.parent, runs_dir)})
+        config = config.model_copy(update={"model": model})
+    elif frozen:
+        raise ConfigError(f"train.freeze_discriminator is {frozen}, without a parent.", "Name a trained model with --from.")
+    game = set_up_together(config, processes, _told(observe))
+    notes = advice(game)
+    if config.model.parent is not None:
+        parent, started = start_from(config.model.parent, game.state, game.arch.name, game.image.classes)
+        if frozen and "discriminator" not in parent.networks:
+            raise ConfigError(
+                f"train.freeze_discriminator is {frozen}, and '{parent.run}' holds no discriminator.",
+                "Start from a run or a checkpoint, or leave it out.",
+            )
+        game, notes = replace(game, parent=parent), (*started, *notes)
     run = create_run(runs_dir, name, game.data.name, game.arch.name.rpartition(":")[2])
     prepared = False
     try:
         with RunLock(run.lock_path):
-            session = Session(game, run, observe, stop, notes=advice(game))
+            session = Session(game, run, observe, stop, notes=notes)
             session.prepare()
             write_atomically(run.config_path, _document(game.config))
             prepared = True
@@ -147,7 +164,7 @@ def resume(
             remedy = f"{error.remedy} If the images were moved, name their new place with --dataset."
             raise DatasetError(error.problem, remedy) from error
         plan = _continued(game.plan, facts, config, changed, checkpoint.step)
-        game = replace(game, plan=plan, divided_anew=divided_anew, changes=changed)
+        game = replace(game, plan=plan, divided_anew=divided_anew, changes=changed, parent=facts.parent)
         _refuse_other_data(facts, game)
         _refuse_other_frozen(facts, game)
         unpack(checkpoint, game.state)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gancli.checkpoint.provenance import Change, ImageSize, Length, MadeBy, Provenance, TrainedOn
+from gancli.checkpoint.provenance import Change, ImageSize, Length, MadeBy, Parent, Provenance, TrainedOn
 from gancli.config.resolve import flatten, load_objective
 from gancli.data import Watch, unwatched
 from gancli.data.batches import Batches
@@ -50,6 +50,7 @@ class Game:
         uncompiled: why the networks are not compiled; empty if they are.
         divided_anew: where the run went on in another number of processes, one clause each.
         changes: settings that were changed when the run was resumed.
+        parent: the model that the training started from, if any.
     """
 
     config: RunConfig
@@ -62,6 +63,7 @@ class Game:
     uncompiled: str = NOT_ASKED_FOR
     divided_anew: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
+    parent: Parent | None = None
 
     @property
     def state(self) -> TrainingState:
@@ -131,7 +133,13 @@ class Game:
             divided_anew=self.divided_anew,
             best=self.state.counters()["best"],
         )
-        optional = {"source": image.source, "paired": image.paired, "frozen": frozen, "changes": self.changes}
+        optional = {
+            "source": image.source,
+            "paired": image.paired,
+            "frozen": frozen,
+            "changes": self.changes,
+            "parent": self.parent,
+        }
         return made.model_copy(update={name: value for name, value in optional.items() if value})
 
     def _inexactness(self) -> str:
@@ -200,15 +208,17 @@ def advice(game: Game) -> tuple[str, ...]:
     notes = []
     if game.arch.name == "dense" and size > LARGEST_FOR_DENSE:
         notes.append(
-            f"Dense networks see no neighbourhoods, of which pictures of {game.image} are made: convolutions learn them better "
+            f"Dense networks do not know which pixels of {game.image} are neighbours: convolutions learn such images better "
             "and faster (--arch dcgan; `gancli arch list` shows what is installed), and a smaller --image-size is quicker."
         )
     number, steps = len(game.data.images.images), game.plan.total_steps
-    in_epochs = game.config.train.images is None  # who counts pictures knows how few they are
+    if number == 1:
+        notes.append("Only 1 image: the generator can do no more than repeat it. Add more: a few hundred are a beginning.")
+    in_epochs = game.config.train.images is None  # who counts images knows how few they are
     if in_epochs and number < FEW_PICTURES and steps is not None and steps < FEW_STEPS:
         notes.append(
             f"{count(steps, 'step')} {'is' if steps == 1 else 'are'} few, since there "
-            f"{'is' if number == 1 else 'are'} only {count(number, 'picture')}: --minutes 10 plays longer."
+            f"{'is' if number == 1 else 'are'} only {count(number, 'image')}: --minutes 10 trains longer."
         )
     return tuple(notes)
 

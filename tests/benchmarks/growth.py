@@ -101,7 +101,7 @@ def of_numbers(place: Path) -> dict[float, Callable[[], float]]:
         "dataset": {"name": "none"},
     }
     origin = Origin("fresh", Path(), 0, "", "ema", Provenance.parse(facts, Path()))
-    model = Model(game.state.networks()["ema"], game.config.model.latent_dim, game.image, (), origin)
+    model = Model(game.state.ema, game.config.model.latent_dim, game.image, (), origin)
     target = str(place / "images.npz")
     return {n: lambda n=n: processor_seconds(lambda: write(model, Request(range(n), target))) for n in NUMBERS}
 

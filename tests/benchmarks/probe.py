@@ -14,7 +14,7 @@ def main() -> list[Row]:
     game = default_game()
     probe = Probe.for_data(game.data.name, game.data.images.images)
     assert probe is not None
-    generator, latent_dim = game.state.players["generator"].network, game.config.model.latent_dim
+    generator, latent_dim = game.state.trained["generator"].network, game.config.model.latent_dim
     latents = torch.randn(probe.count, latent_dim, generator=torch.Generator().manual_seed(0))
 
     @torch.no_grad()

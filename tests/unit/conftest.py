@@ -53,58 +53,6 @@ def weights_of():
     return lambda network: {name: value.clone() for name, value in network.state_dict().items()}
 
 
-@pytest.fixture(scope="session")
-def digits(tmp_path_factory):
-    """A folder with 300 IDX pictures of 8x8 and their labels."""
-    import struct
-
-    folder = tmp_path_factory.mktemp("digits")
-    pictures = torch.randint(0, 256, (300, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(3))
-    labels = (torch.arange(300) % 3).to(torch.uint8)
-    (folder / "train-images-idx3-ubyte").write_bytes(struct.pack(">4BIII", 0, 0, 8, 3, 300, 8, 8) + pictures.numpy().tobytes())
-    (folder / "train-labels-idx1-ubyte").write_bytes(struct.pack(">4BI", 0, 0, 8, 1, 300) + labels.numpy().tobytes())
-    return folder
-
-
-@pytest.fixture
-def configure(digits):
-    """``(*assignments)`` -> the configuration of a run that takes a second: 3 epochs of 9 steps, with dropout."""
-    from gancli.config.resolve import resolve
-
-    torch.set_num_threads(1)
-    small = [
-        f"data.dataset={digits}",
-        "arch.generator_widths=[16]",
-        "arch.discriminator_widths=[16]",
-        "arch.dropout=0.3",
-        "train.batch_size=32",
-        "log.every_steps=4",
-        "log.preview_every_epochs=1",
-        "checkpoint.every_steps=9",
-        "log.previews=16",
-        "runtime.device=cpu",
-        "runtime.precision=fp32",
-    ]
-
-    def make(*assignments):
-        lengths = ("train.images", "train.epochs", "train.minutes")
-        length = [] if any(a.startswith(lengths) for a in assignments) else ["train.epochs=3"]
-        return resolve(assignments=[*small, *length, *assignments], environment={}).config
-
-    return make
-
-
-@pytest.fixture
-def stop_after():
-    """``(n)`` -> a stop function that asks for SIGTERM after n steps."""
-
-    def make(steps):
-        calls = iter(range(1, 10**9))
-        return lambda: 15 if next(calls) == steps else 0
-
-    return make
-
-
 class Smooth(nn.Module):
     """``tanh(W z)``, which may fail at its n-th batch."""
 

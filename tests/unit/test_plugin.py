@@ -4,7 +4,7 @@ import pytest
 import torch
 from pydantic import Field, ValidationError
 
-from gancli import plugin
+from gancli import events, plugin
 from gancli.plugin import API, ArchConfig, Architecture, Dataset, ImageSet, ImageSpec, Networks, Objective
 
 
@@ -38,7 +38,7 @@ def test_the_api_is_the_one_that_was_promised():
 
 def test_the_public_names_exist_and_are_all():
     classes = {name for name, value in vars(plugin).items() if isclass(value) and value.__module__ == plugin.__name__}
-    assert set(plugin.__all__) == classes | {"API", "Defaults"}
+    assert set(plugin.__all__) == classes | {"API", "Defaults", *events.__all__}
 
 
 @pytest.mark.parametrize("options", [{"width": 0}, {"width": 10}, {"widht": 4}, {"width": "4", "x": 1}])

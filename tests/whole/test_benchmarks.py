@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def test_the_peer_in_pytorch_plays_the_same_game(game, program, monkeypatch):
     peer = program("pytorch")
     theirs = peer.Training(torch.device("cpu"), dropout=0)
     for name in PARAMETERS:
-        own = list(game.state.players[name].network.parameters())
+        own = list(game.state.trained[name].network.parameters())
         for mine, source in zip(getattr(theirs, name).parameters(), own, strict=True):
             mine.data.copy_(source.data)
     turns = ("discriminator", "generator")
@@ -206,4 +207,21 @@ def test_one_command_runs_every_benchmark():
     listed = (BENCHMARKS / "__main__.py").read_text()
     programs = {path.stem for path in BENCHMARKS.glob("[!_]*.py") if "__main__" in path.read_text()}
     assert len(programs) > 10
-    assert {name for name in programs if f'"{name}"' not in listed} == set()
+    of_their_own = {"gpu", "collapse", "pack_mnist", "search"}  # a GPU's, a campaign, a tool, a search of hours
+    assert {name for name in programs if f'"{name}"' not in listed} <= of_their_own
+
+
+def test_the_script_for_gpus_runs_at_toy_size_on_a_cpu(program, capsys):
+    pytest.importorskip("gancli_dcgan")
+    assert program("gpu").main(["--toy", "--device", "cpu"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[-3:]] == ["dense", "dcgan", "dcgan"]
+    assert all("images/s" in line for line in lines[-3:])
+
+
+def test_the_program_ends_in_one_line():
+    done = subprocess.run([sys.executable, BENCHMARKS / "pack_mnist.py"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "Two folders are needed, not 0. Call it as: python tests/benchmarks/pack_mnist.py SOURCE TARGET\n",
+    )

@@ -10,6 +10,8 @@ import shutil
 import subprocess
 import sys
 
+from PIL import Image
+
 from gancli.cli.app import command
 
 SMALL = ["-s", "arch.generator_widths=[16]", "-s", "arch.discriminator_widths=[16]", "-s", "log.quality_every_images=256"]
@@ -116,3 +118,29 @@ def test_nothing_is_left_at_home_looked_up_or_printed_by_a_dependency(tmp_path):
     traced = trace.read_text() if trace.exists() else ""
     assert [line for line in traced.splitlines() if "AF_INET" in line] == []
     assert [line for line in (done.stderr + done.stdout).splitlines() if NOISE.search(line)] == []
+
+
+HOSTILE = """
+import os, sys
+from pathlib import Path
+from gancli.training.metrics import plot_losses
+plot_losses([], Path(sys.argv[1]))
+assert os.environ["MPLBACKEND"] == "module://no_such_notebook.backend"
+assert "matplotlib.pyplot" not in sys.modules
+"""
+
+
+def test_the_plot_ignores_a_notebooks_backend_and_the_users_settings(tmp_path):
+    """In a process of its own, where matplotlib is not imported yet."""
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nfigure.facecolor: red\n")
+    hostile = {"MPLBACKEND": "module://no_such_notebook.backend", "MATPLOTLIBRC": str(tmp_path / "matplotlibrc")}
+    done = subprocess.run(
+        [sys.executable, "-c", HOSTILE, str(tmp_path / "losses.png")],
+        env=os.environ | hostile,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    with Image.open(tmp_path / "losses.png") as picture:
+        assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)

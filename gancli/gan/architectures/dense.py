@@ -1,6 +1,6 @@
-"""The dense pair: multi-layer perceptrons, the architecture of the original experiments on digits.
+"""The dense networks: multi-layer perceptrons, the architecture of the original experiments on digits.
 
-With the default options and 1x28x28 pictures the generator is 64-256-512-1024-784 (1,477,136 parameters) and the
+With the default options and 1x28x28 images the generator is 64-256-512-1024-784 (1,477,136 parameters) and the
 discriminator 784-1024-512-256-1 (1,460,225 parameters). This module is light; the networks are in ``dense_networks``.
 """
 
@@ -35,13 +35,13 @@ class DenseConfig(ArchConfig):
     )
     patch_units: int = Field(64, ge=1, le=65536, description="units per patch, with patch_size")
     negative_slope: float = Field(0.2, ge=0, le=1, description="slope of LeakyReLU for negative inputs")
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of the discriminator's hidden units dropped at each step")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="probability that a hidden unit of the discriminator is dropped, in training"
+    )
     initialisation: Literal["he", "article"] = Field(
         "he", description="initial weights: He normal, or N(0, 0.02) in the first layers and Glorot uniform in the others"
     )
-    centre: bool = Field(
-        True, description="start the generator at the mean image, and show the discriminator differences from it"
-    )
+    centre: bool = Field(True, description="start the generator at the mean image, and subtract it in the discriminator")
     class_dim: int = Field(
         32, ge=1, le=4096, description="dimensions of a class embedding in the generator (conditional models)"
     )

@@ -1,7 +1,7 @@
 """The networks of :mod:`gancli.gan.architectures.dense`.
 
 Centring: a generator whose output bias is artanh(m), m the mean image, starts from the mean image instead of from grey; a
-discriminator that is shown x - m sees what varies. On pictures that are mostly black it halves the distance to the data
+discriminator that subtracts m sees what varies. On images that are mostly black it halves the distance to the data
 that is reached in the same time. The mean is a buffer of the discriminator, so that a checkpoint holds it.
 
 Patches: with ``patch_size`` P the image, padded with zeros to whole patches, is a grid of patches of P x P pixels.
@@ -124,7 +124,7 @@ class DenseGenerator(nn.Module):
         _initialise(self, config.initialisation, config.negative_slope)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Draw one picture per latent."""
+        """Generate one image per latent."""
         if self.embedding is not None:
             z = cat([z, self.embedding(labels)], dim=1)
         pixels: Tensor = self.output(self.hidden(z)).tanh()
@@ -162,7 +162,7 @@ class DenseDiscriminator(nn.Module):
         _initialise(self, config.initialisation, config.negative_slope)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Judge every picture: positive logits mean real."""
+        """The logit of every image: positive means real."""
         pixels = images.flatten(1)
         features = self.hidden(pixels if self.mean is None else pixels - self.mean)
         logits: Tensor = self.output(features).squeeze(1)
@@ -172,6 +172,6 @@ class DenseDiscriminator(nn.Module):
 
     @no_grad()
     def centre(self, mean: Tensor) -> None:
-        """Show the network differences from ``mean`` from now on."""
+        """Subtract ``mean`` from the images from now on."""
         if self.mean is not None:
             self.mean.copy_(mean.flatten())

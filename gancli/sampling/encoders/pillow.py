@@ -104,8 +104,10 @@ def write_apng(file: BinaryIO, frames: Iterator[Pixels], film: Film) -> None:
     )
 
 
-def _exif(film: Film) -> Image.Exif:
+def _exif(film: Film) -> Image.Exif | bytes:
+    told = film.told()
+    if not told:
+        return b""  # an empty Exif would be written all the same
     exif = Image.Exif()
-    if told := film.told():
-        exif[_IMAGE_DESCRIPTION] = told.decode()
+    exif[_IMAGE_DESCRIPTION] = told.decode()
     return exif

@@ -15,9 +15,9 @@ def main() -> None:
     turns = Turns()
     with joined(lambda _: None) as processes:
         game = set_up(resolve(assignments=options()["settings"], environment={}).config, processes)
-        networks = [player.network for player in game.state.players.values()]
+        networks = [player.network for player in game.state.trained.values()]
         buffers = sum(b.numel() for network in networks for b in network.buffers() if b.is_floating_point())
-        flat = [torch.zeros(game.parameters()[name] + buffers) for name in game.state.players]
+        flat = [torch.zeros(game.parameters()[name] + buffers) for name in game.state.trained]
         works = {"step": game.step, "sum": lambda: [processes.sum([tensor]) for tensor in flat]}
 
         def work() -> None:

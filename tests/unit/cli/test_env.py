@@ -12,7 +12,9 @@ def test_json(cli, monkeypatch):
     assert found["versions"]["gancli"] == gancli.__version__
     assert found["torch"]["threads"] >= 1
     assert found["variables"]["GANCLI_OFFLINE"] == "1"
-    assert {"architecture", "objective", "data set"} == {plugin["kind"] for plugin in found["plugins"]}
+    assert {"architecture", "objective", "optimiser", "data set", "exporter", "logger"} == {
+        plugin["kind"] for plugin in found["plugins"]
+    }
 
 
 def test_text(cli):

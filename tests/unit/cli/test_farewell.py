@@ -25,14 +25,6 @@ def test_the_next_grid_gets_a_free_name():
     assert free_name("grid.png") == "grid-3.png"
 
 
-def test_the_commands_at_the_end_work_when_pasted(cli, pictures, small):
-    result = cli("train", "--dataset", pictures, "--epochs", "1", *small)
-    assert result.code == 0
-    commands = [line.removeprefix("next    gancli ") for line in result.err.splitlines() if line.startswith("next")]
-    assert [cli(*shlex.split(command)).code for command in commands] == [0, 0]
-    assert Path("grid.png").is_file()
-
-
 def test_a_model_of_a_file_gets_the_file_again(capsys):
     run = Path("runs/a")
     ended = RunEnded(run, "done", 8, 2.0, 65.0, run / "checkpoints/step-000000008", arch="./my arch.py:Mine")

@@ -124,18 +124,6 @@ def test_a_closed_stream_can_be_settled(unread):
     settle(unread)
 
 
-@pytest.mark.usefixtures("at_trained")
-def test_a_file_that_gancli_made_is_replaced(cli, tmp_path):
-    for name in ("a.png", "a.npz"):
-        assert [cli("sample", "-n", "1", "-o", tmp_path / name).code for _ in range(2)] == [0, 0]
-    for name in ("a.gif", "a.webp", "a.apng", "strip.png", "frames/"):
-        line = ("interpolate", "--frames", "4", "-o", f"{tmp_path}/{name}")
-        assert [cli(*line).code for _ in range(2)] == [0, 0]
-    for name in ("g.safetensors", "page.html"):
-        assert [cli("export", "-o", tmp_path / name).code for _ in range(2)] == [0, 0]
-    assert [cli("export", "--to-folder", tmp_path / "folder").code for _ in range(2)] == [0, 0]
-
-
 @pytest.mark.parametrize("name", ["a.png", "a.gif", "a.npz", "a.html", "a.safetensors", "a.txt"])
 def test_any_other_file_is_kept(tmp_path, name):
     target = tmp_path / name

@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-SOUND = Path(__file__).parents[1] / "testing" / "sound.py"
 
 
 def rows(cli, *options):
@@ -51,15 +50,6 @@ def check(cli, *argv):
     return cli("plugin", "check", *argv)
 
 
-def test_check_prints_every_check(cli):
-    result = check(cli, "hinge")
-    assert result.code == 0
-    assert [line.split()[0] for line in result.out.splitlines()[:-1]] == ["ok"] * (len(result.out.splitlines()) - 1)
-    assert result.out.splitlines()[-1].startswith("keeps the contract: ")
-    assert "why:" not in result.out
-    assert "why:" in check(cli, "hinge", "--explain").out
-
-
 def test_F36_check_says_what_to_mend_and_exits_with_8(cli, install):
     install("broken", "broken_module", "raise SystemExit(0)")
     result = check(cli, "good")
@@ -90,32 +80,17 @@ def test_F36_a_name_that_two_claim(cli, install):
     assert "is claimed by one and two" in result.out
 
 
-@pytest.mark.slow
-def test_a_file_is_checked_with_the_options_and_pictures_that_are_given(cli, tmp_path):
-    path = tmp_path / "mine.py"
-    path.write_text(SOUND.read_text())
-    found = check(cli, f"{path}:Sound", "-s", "arch.width=3", "--image", "2x28x9", "--json")
-    outcomes = {each["id"]: each["outcome"] for each in found.json["checks"]}
-    assert (found.code, found.json["ok"]) == (0, True), found.out
-    assert outcomes["builds"] == "passed"
-    unsupported = check(cli, f"{path}:Sound", "--image", "1x7x7", "--json")
-    assert unsupported.code == 8, "what was never built keeps no contract"
-    failed = {each["id"]: each["detail"] for each in unsupported.json["checks"] if each["outcome"] == "failed"}
-    assert list(failed) == ["builds"]
-    assert failed["builds"].startswith("It supports none of 1x7x7 (")
-
-
 @pytest.mark.parametrize(
     ("argv", "code", "message"),
     [
         (["hingee"], 8, "There is no plugin 'hingee'. Did you mean 'hinge'? See `gancli plugin list`"),
         (["hinge", "--kind", "dataset"], 8, "There is no data set 'hinge'."),
         (["hinge", "--kind", "objectiv"], 2, "There is no kind of plugin 'objectiv'. Did you mean 'objective'?"),
-        (["./none.py:X"], 8, "fails 1 of "),
-        (["hinge", "-s", "train.epochs=3"], 2, "'train.epochs' is no option of a plugin."),
+        (["./none.py:X"], 8, "There is no file 'none.py'"),
+        (["hinge", "-s", "train.epochs=3"], 2, "'train.epochs' is not an option of a plugin."),
         (["hinge", "-s", "objective.gama=3"], 2, "Unknown key 'objective.gama'."),
         (["dense", "-s", "arch.dropout=two"], 2, 'arch.dropout = "two" is not allowed'),
-        (["dense", "--image", "big"], 2, "'big' is no shape of a picture."),
+        (["dense", "--image", "big"], 2, "'big' is not the shape of an image."),
         ([""], 8, "There is no plugin ''."),
     ],
 )
@@ -137,7 +112,7 @@ def test_new_writes_the_path_and_what_to_do_next(cli):
     result = cli("plugin", "new", "wobbly")
     assert (result.code, result.out) == (0, "gancli-wobbly\n")
     assert "  gancli plugin check wobbly\n" in result.err
-    assert " -e './gancli-wobbly[test]'\n" in result.err
+    assert ' -e "./gancli-wobbly[test]"\n' in result.err
 
 
 def test_new_json(cli, tmp_path):
@@ -200,8 +175,8 @@ GOOD = (Path(__file__).parents[2] / "good_plugin.py").read_text()
         ("import no_such_module", "cannot be loaded: ModuleNotFoundError: No module named 'no_such_module'."),
         ("raise SystemExit(0)", "cannot be loaded: SystemExit: 0."),
         ("Good = 5", "is 5, not a subclass of gancli.plugin.Architecture."),
-        (GOOD.replace("api = 1", "api = 0"), "has api = 0; this gancli speaks api 1. Update mine 1.2."),
-        (GOOD.replace("api = 1", "api = 2"), "has api = 2; this gancli speaks api 1. Update gancli."),
+        (GOOD.replace("api = 1", "api = 0"), "has api = 0; this gancli speaks api 2. Update mine 1.2."),
+        (GOOD.replace("api = 1", "api = 3"), "has api = 3; this gancli speaks api 2. Update gancli."),
     ],
 )
 @pytest.mark.parametrize(

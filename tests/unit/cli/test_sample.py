@@ -139,8 +139,8 @@ def test_standard_output(cli, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "code", "words_of_error"),
     [
-        (["-n", "0"], 2, "-n 0 pictures"),
-        (["-n", "-5"], 2, "-n -5 pictures"),
+        (["-n", "0"], 2, "-n 0 is out of range"),
+        (["-n", "-5"], 2, "-n -5 is out of range"),
         (["-n", "10000000"], 2, "1 to 1,000,000"),
         (["-n", "1e3"], 2, "'1e3' is not a whole number"),
         (["--seed", "-1"], 2, "--seed -1"),
@@ -155,7 +155,7 @@ def test_standard_output(cli, monkeypatch):
         (["--run", "nowhere"], 4, "no run 'nowhere'"),
         (["--checkpoint", "nowhere"], 4, "nowhere"),
         (["--like", "nowhere.png"], 3, "nowhere.png"),
-        (["-o", "-", "--json"], 2, "both want stdout"),
+        (["-o", "-", "--json"], 2, "both write to stdout"),
         (["-o", "picture.bmp"], 2, "picture.bmp"),
         (["-o", "no/such/place/x.png"], 6, "no/such/place"),
         (["--device", "abacus"], 2, "abacus"),

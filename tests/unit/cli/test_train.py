@@ -32,7 +32,7 @@ class Engine:
 
     def _play(self, what, *, observe, stop, **options):
         self.calls.append({"what": what, **options})
-        observe(RunStarted(self.run, "64 images 1x8x8, tiny", "dense", {"generator": 10}, "cpu", "fp32", 0, 4, 8, None))
+        observe(RunStarted(self.run, "64 images 1x8x8, tiny", "dense", {"generator": 10}, "cpu", "fp32", 0, 2, 8))
         observe(Progress(4, 1, 0.5, {"d_loss": 1.25, "g_loss": 0.5}, 100.0, 3.0))
         self.during()
         observe(CheckpointSaved(4, self.run / "checkpoints/step-000000004"))
@@ -100,6 +100,8 @@ def test_json_is_one_document(cli):
         "arch": "",
         "best": "",
         "signal": 0,
+        "from_step": 0,
+        "warning": "",
     }
 
 

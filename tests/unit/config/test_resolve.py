@@ -19,7 +19,7 @@ from gancli.config.resolve import (
     validate_options,
 )
 from gancli.config.schema import LENGTHS, RunConfig
-from gancli.errors import ConfigError, DatasetError, PluginError
+from gancli.errors import ConfigError, DatasetError, GancliError, PluginError
 from gancli.plugin import Dataset
 from gancli.plugins.registry import DATASETS, OBJECTIVES
 
@@ -326,8 +326,8 @@ def test_F40_an_unknown_plugin_is_named_with_the_nearest(key, near):
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("a.json", '{"train": {"seed": 1, "seed": 2}}', 'not valid JSON: the key "seed" occurs twice'),
-        ("a.json", '{"train": {"seed": 1}, "train": {}}', 'not valid JSON: the key "train" occurs twice'),
+        ("a.json", '{"train": {"seed": 1, "seed": 2}}', "not valid JSON: the key 'seed' occurs twice"),
+        ("a.json", '{"train": {"seed": 1}, "train": {}}', "not valid JSON: the key 'train' occurs twice"),
         ("a.toml", "[train]\nseed = 1\nseed = 2", "not valid TOML"),
         ("a.toml", "[train]\nseed = 1\n[train]\nepochs = 2", "not valid TOML"),
         ("a.toml", "[train\nseed = 1", "not valid TOML"),
@@ -563,3 +563,36 @@ def test_every_key_is_described_in_the_schema():
 def test_a_byte_order_mark_before_a_file_is_passed_over(write):
     for name, content in (("a.toml", b"[train]\r\nseed = 3\r\n"), ("a.json", b'{"train": {"seed": 3}}')):
         assert quiet(files=[write(name, b"\xef\xbb\xbf" + content)]).config.train.seed == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ('"rmsprop"', {"name": "rmsprop", "alpha": 0.99, "eps": 1e-8, "momentum": 0.0}),
+        ('{"name": "sgd", "momentum": 0.9}', {"name": "sgd", "momentum": 0.9, "nesterov": False, "weight_decay": 0.0}),
+        ("null", None),
+    ],
+)
+def test_an_optimiser_is_a_name_or_a_name_with_options(given, stored):
+    config = resolve(assignments=[f"train.optimizer={given}"], environment={}).config
+    assert flatten(config)["train.optimizer"] == stored
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("adan", "There is no optimiser 'adan'"),
+        ('{"name": "sgd", "momentum": 2}', "train.optimizer.momentum = 2"),
+        ('{"name": "sgd", "beta": 0.9}', "Unknown key 'train.optimizer.beta'"),
+        ("3", "train.optimizer = 3"),
+    ],
+)
+def test_F40_an_optimiser_that_is_not_one_is_refused(given, words):
+    with pytest.raises(GancliError, match=words):
+        resolve(assignments=[f"train.optimizer={given}"], environment={})
+
+
+def test_the_recipes_in_the_examples_are_read():
+    root = Path(__file__).parents[3]
+    for path in sorted((root / "examples").glob("*.toml")):
+        assert resolve(files=[path], environment={}).config.data.dataset == "mnist"

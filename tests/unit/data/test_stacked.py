@@ -11,16 +11,6 @@ def test():
     return StackedMnist().load("test")
 
 
-def test_there_are_a_thousand_modes_all_about_equally_frequent():
-    train = StackedMnist().load()
-    assert train.images.shape == (60_000, 3, 28, 28)
-    assert train.images.dtype == torch.uint8
-    assert train.images.is_contiguous()
-    counts = train.labels.bincount(minlength=1000)
-    assert len(counts) == 1000 == len(train.class_names)
-    assert 25 <= counts.min() <= counts.max() <= 110
-
-
 def test_every_channel_is_a_digit_of_its_split_with_the_label_that_the_class_says(test):
     digits = Mnist().load("test")
     known = {picture.numpy().tobytes(): int(label) for picture, label in zip(digits.images[:, 0], digits.labels, strict=True)}

@@ -81,7 +81,7 @@ def test_offline_weights_that_are_here_are_used(fidelity, weights, told, monkeyp
 
 def test_without_torch_fidelity_one_line_says_how_to_install_it(monkeypatch, told):
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
-    with pytest.raises(PluginError, match=r"torch_fidelity is not installed.*pip install 'gancli\[fid\]'"):
+    with pytest.raises(PluginError, match=r'torch_fidelity is not installed.*pip install "gancli\[fid\]"'):
         InceptionExtractor(told.append)
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gancli.errors import UsageError
-from gancli.models.interpolation import Line, Path, Walk, between, progress, turning
+from gancli.models.interpolation import Line, Path, Sway, Walk, between, progress, turning
 from gancli.randomness.latents import MAX_SEED, latents
 
 METHODS = ["slerp", "lerp"]
@@ -205,3 +205,21 @@ def test_the_cells_of_a_keyframe_have_neighbouring_seeds():
     assert walk.keyframes == 3
     firsts = np.concatenate([path.at(np.zeros(1)) for path in walk.paths(latents(range(12), 9))])
     np.testing.assert_allclose(firsts, latents(range(4), 9), atol=1e-6)
+
+
+def test_along_a_direction_it_goes_to_both_sides_and_back():
+    point, direction = np.array([1.0, 2.0]), np.array([0.0, 1.0])
+    shares = np.array([0, 0.25, 0.5, 0.75])
+    np.testing.assert_allclose(Sway(point, direction).at(shares)[:, 1], [2, 5, 2, -1], atol=1e-6)
+    np.testing.assert_allclose(Sway(point, direction, loop=False).at(np.array([0, 0.5, 1]))[:, 1], [-1, 2, 5], atol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [{"direction": 0}, {"direction": 1, "seeds": (0, 1)}, {"direction": 1, "labels": (0, 1)}])
+def test_a_direction_needs_one_keyframe_and_one_class(wrong):
+    with pytest.raises(UsageError, match="Give a number from 1, one keyframe per image"):
+        Walk(**{"seeds": (0,), **wrong})
+
+
+def test_even_paths_take_equally_long_between_keyframes():
+    path = Path(np.array([[0.0, 0], [1, 0], [1, 9]]), "lerp", loop=False, even=True)
+    np.testing.assert_allclose(path.at(np.array([0.5, 0.75])), [[1, 0], [1, 4.5]], atol=1e-6)

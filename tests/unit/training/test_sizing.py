@@ -1,15 +1,9 @@
 """Nobody has to know which sizes an architecture can make: without --image-size one is chosen that it can."""
 
-import json
-
 import pytest
 
-from gancli.checkpoint.provenance import Provenance
 from gancli.errors import ConfigError
-from gancli.evaluation.reference import data_of
 from gancli.gan.architectures.dense import Dense
-from gancli.runs import RunDirectory
-from gancli.training.run import resume, stored_config, train
 from gancli.training.setup import set_up
 
 
@@ -44,18 +38,6 @@ def test_an_architecture_that_makes_nothing_says_why(configure, monkeypatch):
     monkeypatch.setattr(Dense, "supports", lambda *_: "Never.")
     with pytest.raises(ConfigError, match=r"cannot generate images of 1x8x8\. Never"):
         set_up(configure())
-
-
-@pytest.mark.usefixtures("fives")
-def test_the_size_belongs_to_the_run(configure, tmp_path, stop_after):
-    run = RunDirectory(train(configure(), runs_dir=tmp_path, name="a", stop=stop_after(5)).run)
-    assert json.loads(run.config_path.read_text())["data"]["image_size"] == "10"
-    assert resume(run).status == "done"
-    assert set_up(stored_config(run)).image.shape == (1, 10, 10)
-    from gancli.checkpoint.store import CheckpointStore
-
-    facts = CheckpointStore(run.checkpoints).load().manifest.facts
-    assert data_of(Provenance.parse(facts, run)).image_size == "10"
 
 
 def test_a_size_is_chosen_before_anything_is_decoded_and_the_architecture_is_asked_a_few_times(

@@ -1,6 +1,6 @@
 """H3, real processes: train, `kill -9` at random times, resume, until the end; then compare with a run that never stopped.
 
-    python tests/faults/killer.py --kills 300        the soak; 40 kills are part of every test run
+    python tests/whole/faults/killer.py --kills 300        the soak; 20 kills are part of every full test run
 
 One process imports torch and forks a child per training, so that a kill costs a fraction of a second instead of two. The
 times are drawn from a seeded generator; where they fall in the program is left to the machine, which is the point.

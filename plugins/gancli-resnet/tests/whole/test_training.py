@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from itertools import count
 from typing import TYPE_CHECKING
@@ -94,3 +96,11 @@ def test_a_short_training_learns_which_class_is_which(configure: Configure, tmp_
     dark, bright = brightness[::2], brightness[1::2]
     assert dark.max() < -0.4
     assert bright.min() > 0.4
+
+
+def test_describing_the_architecture_imports_no_torch() -> None:
+    script = (
+        "import sys; from gancli_resnet import ResNet, ResNetConfig; from gancli.plugin import ImageSpec; "
+        "ResNet().supports(ResNetConfig(), ImageSpec(1, 28, 28)); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0  # noqa: S603  (our own interpreter)

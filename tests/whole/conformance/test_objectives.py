@@ -1,4 +1,4 @@
-"""Every check of an objective and of a data set can fail."""
+"""Every check of an objective, of an optimiser and of a data set can fail."""
 
 import pytest
 
@@ -52,6 +52,56 @@ def test_torch_at_import_is_found(install, judge):
     assert found["light"].detail.endswith("odd_objective.py, line 3.")
 
 
+OPTIMIZER = """
+from gancli.plugin import Optimizer
+from pydantic import Field
+
+class Good(Optimizer):
+    api = 2
+    summary = "sign of the momentum (Chen et al., 2023)"
+    decay: float = Field(0.1, ge=0, le=1, description="decay of the weights, times the learning rate")
+
+    def build(self, parameters, learning_rate, betas):
+        import torch
+
+        class Lion(torch.optim.Optimizer):
+            @torch.no_grad()
+            def step(self):
+                for group in self.param_groups:
+                    for p in group["params"]:
+                        state = self.state[p]
+                        m = state.setdefault("moment", torch.zeros_like(p))
+                        state["steps"] = state.get("steps", 0) + 1
+                        p.mul_(1 - group["lr"] * group["decay"])
+                        p.sub_(group["lr"] * m.lerp(p.grad, 0.1).sign())
+                        m.lerp_(p.grad, 0.01)
+
+        return Lion(parameters, {"lr": learning_rate, "decay": self.decay})
+"""
+SPOILED_OPTIMIZER = {
+    "builds-optimiser": ("return Lion(parameters,", "return Lion([p for p in parameters if not isinstance(p, dict)][:1],"),
+    "learning-rate": ('1 - group["lr"] * group["decay"]', '1 - 0.01 * group["decay"]'),
+    "exact-state": (
+        'm = state.setdefault("moment", torch.zeros_like(p))',
+        "m = p.__dict__.setdefault('m', torch.zeros_like(p))",
+    ),
+}
+
+
+@pytest.mark.parametrize("check", [None, *SPOILED_OPTIMIZER])
+def test_each_optimiser_fails_exactly_its_check(install, judge, check):
+    old, new = SPOILED_OPTIMIZER.get(check, ("", ""))
+    assert OPTIMIZER.count(old) == 1 or not old
+    install("odd", "odd_optimizer", OPTIMIZER.replace(old, new), group="gancli.optimizers")
+    told = [name for name, result in judge("good", "gancli.optimizers").items() if result.outcome != "skipped"]
+    assert told == [check] * bool(check)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "rmsprop", "sgd"])
+def test_the_built_in_optimisers_keep_the_contract(judge, name):
+    assert judge(name, "gancli.optimizers") == {}
+
+
 DATASET = """
 from gancli.errors import DatasetError
 from gancli.plugin import Dataset, ImageSet
@@ -72,6 +122,7 @@ SPOILED_DATA = {
     "loads": [("return ImageSet(images, labels, (", "return (images, labels, (")],
     "bytes": [(".to(torch.uint8)", ".float()")],
     "classes": [('("even", "odd")', '("even",)')],
+    "sources": [('("even", "odd"))', '("even", "odd"), sources=images[:3], paired=True)')],
     "same-again": [("torch.arange(8 * 16)", "torch.randint(0, 256, (8 * 16,))")],
     "splits": [
         (

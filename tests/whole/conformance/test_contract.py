@@ -6,11 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from gancli.testing import ArchitectureContract, ContractWarning, DatasetContract, ObjectiveContract
+from gancli.testing import (
+    ArchitectureContract,
+    ContractWarning,
+    DatasetContract,
+    ExporterContract,
+    ObjectiveContract,
+    OptimizerContract,
+)
 from gancli.testing.checks import Check, Checklist, fail, flag, skip
 from gancli.testing.contract import ARCHITECTURE_CHECKS
 from gancli.testing.datasets import DATASET_CHECKS
 from gancli.testing.objectives import OBJECTIVE_CHECKS
+from gancli.testing.optimizers import OPTIMIZER_CHECKS
 
 ROOT = Path(__file__).parents[3]
 
@@ -31,6 +39,15 @@ class TestHinge(ObjectiveContract):
     objective = "hinge"
 
 
+class TestRMSprop(OptimizerContract):
+    optimizer = "rmsprop"
+    options = {"momentum": 0.5}  # noqa: RUF012
+
+
+class TestRounded(ExporterContract):
+    exporter = str(ROOT / "examples" / "my_exporter.py") + ":Rounded"
+
+
 class TestRings(DatasetContract):
     dataset = str(ROOT / "examples" / "my_data.py") + ":Rings"
 
@@ -39,13 +56,14 @@ def test_there_is_one_test_per_check():
     for kind, checks in (
         (TestDense, ARCHITECTURE_CHECKS),
         (TestHinge, OBJECTIVE_CHECKS),
+        (TestRMSprop, OPTIMIZER_CHECKS),
         (type("TestData", (DatasetContract,), {"dataset": "mnist"}), DATASET_CHECKS),
     ):
         tests = [name for name in dir(kind) if name.startswith("test_")]
         assert sorted(tests) == sorted(f"test_{check.id.replace('-', '_')}" for check in checks)
 
 
-@pytest.mark.parametrize("checks", [ARCHITECTURE_CHECKS, OBJECTIVE_CHECKS, DATASET_CHECKS])
+@pytest.mark.parametrize("checks", [ARCHITECTURE_CHECKS, OBJECTIVE_CHECKS, OPTIMIZER_CHECKS, DATASET_CHECKS])
 def test_a_check_is_told_in_full_and_comes_after_what_it_needs(checks):
     seen = set()
     for check in checks:
@@ -120,7 +138,7 @@ def test_a_check_is_run_once_and_leaves_random_numbers_and_stdout_alone(capsys):
 
 def test_a_failure_of_the_class_says_why_and_how_to_mend_it(spoil):
     broken = type("TestBroken", (ArchitectureContract,), {"architecture": spoil(("api = 1", "api = 7"))})
-    with pytest.raises(AssertionError, match=r"api = 7; this gancli speaks api 2\.\n\nWhy it matters: .*\nHow to mend it: "):
+    with pytest.raises(AssertionError, match=r"api = 7; this gancli speaks api 2\.\n\nWhy it matters: .*\nHow to fix it: "):
         broken().test_api()
     with pytest.raises(pytest.skip.Exception, match="'api' has to pass first"):
         broken().test_builds()
@@ -130,7 +148,7 @@ def test_a_failure_of_the_class_says_why_and_how_to_mend_it(spoil):
 def test_a_flag_of_the_class_is_a_warning(spoil):
     source = spoil(("# FEATURES", "features = features + features.mean(0)"))
     mixing = type("TestMixing", (ArchitectureContract,), {"architecture": source})
-    with pytest.warns(ContractWarning, match="a logit depends on the other pictures"):
+    with pytest.warns(ContractWarning, match="a logit depends on the other images"):
         mixing().test_one_by_one()
 
 

@@ -30,11 +30,16 @@ def spoil(tmp_path):
 
 @pytest.fixture
 def judge():
-    """``(name, group)`` -> what each check of the kit says, by its id; ``passed`` is left out."""
+    """``(name, group)`` -> what each check of the kit says, by its id, that has not passed or had nothing to look at."""
 
     def judge(name, group="gancli.architectures", without=(), **arguments):
         checks = checklist(group, name, **arguments)
         results = [checks.result(check.id) for check in checks.checks if check.id not in without]
-        return {result.id: result for result in results if result.outcome != "passed"}
+        idle = ("It supports no", "It has no source", "Its generator", "All of its networks", "onnx")
+        return {
+            result.id: result
+            for result in results
+            if result.outcome != "passed" and not (result.outcome == "skipped" and result.detail.startswith(idle))
+        }
 
     return judge

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from gancli import events
+from gancli.checkpoint.provenance import Provenance
 from gancli.checkpoint.store import CheckpointStore
 from gancli.errors import (
     CheckpointError,
@@ -18,6 +19,7 @@ from gancli.errors import (
     RunError,
     StorageError,
 )
+from gancli.evaluation.reference import data_of
 from gancli.gan.architectures.dense import Dense
 from gancli.metrics.probe import Probe
 from gancli.plugin import Architecture, Networks
@@ -26,6 +28,7 @@ from gancli.storage.disk import Storage
 from gancli.storage.lock import RunLock
 from gancli.training.metrics import read_rows
 from gancli.training.run import resume, stored_config, train
+from gancli.training.setup import set_up
 
 BIG_STEP = "train.learning_rate=1"
 
@@ -625,7 +628,7 @@ def test_advice_is_given_where_a_newcomer_needs_it(configure):
     from gancli.training.setup import advice, set_up
 
     few = advice(set_up(configure()))
-    assert few == ("27 steps are few, since there are only 300 pictures: --minutes 10 plays longer.",)
+    assert few == ("27 steps are few, since there are only 300 images: --minutes 10 trains longer.",)
     assert not advice(set_up(configure("train.images=300")))
     large = advice(set_up(configure("data.image_size=40x40", "data.channels=3")))
     assert "--arch dcgan" in large[0]
@@ -646,3 +649,25 @@ def test_a_plot_or_preview_that_fails_is_an_alarm_and_never_ends_the_training(co
         ("plot", f"The plot {reason}"),
         ("preview", f"The preview {reason}"),
     ]
+
+
+@pytest.fixture
+def fives(monkeypatch):
+    """Dense networks that make sides of 5, 10, 15, ... only; the pictures are of 8x8."""
+
+    def supports(_, __, image):
+        return "Sides are multiples of 5." if image.height % 5 or image.width % 5 else None
+
+    monkeypatch.setattr(Dense, "supports", supports)
+
+
+@pytest.mark.usefixtures("fives")
+def test_the_size_belongs_to_the_run(configure, tmp_path, stop_after):
+    run = RunDirectory(train(configure(), runs_dir=tmp_path, name="a", stop=stop_after(5)).run)
+    assert json.loads(run.config_path.read_text())["data"]["image_size"] == "10"
+    assert resume(run).status == "done"
+    assert set_up(stored_config(run)).image.shape == (1, 10, 10)
+    from gancli.checkpoint.store import CheckpointStore
+
+    facts = CheckpointStore(run.checkpoints).load().manifest.facts
+    assert data_of(Provenance.parse(facts, run)).image_size == "10"

@@ -1,0 +1,78 @@
+"""``gancli project``: images found in a generator's latent space."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gancli.cli.console.counter import Counter
+from gancli.cli.model_options import Source, told
+from gancli.cli.options import Force, Json, expand, named, whole
+from gancli.cli.output import Output, refuse_existing
+from gancli.cli.signals import interrupting
+from gancli.errors import UsageError
+from gancli.text import shell
+
+__all__ = ["project"]
+
+MOST_IMAGES, MOST_STEPS = 1_000, 100_000
+
+_IMAGES = typer.Argument(metavar="IMAGE...", help="The images to find, in any format that `train` reads.", show_default=False)
+_TARGET = typer.Option(
+    "-o",
+    "--output",
+    metavar="FILE.npz",
+    help="The latents. Beside them a sheet (.png) shows original, reconstruction and difference.",
+    parser=named,
+)
+
+
+@expand
+def project(
+    context: typer.Context,
+    images: Annotated[list[Path], _IMAGES],
+    *,
+    target: Annotated[str, _TARGET] = "latents.npz",
+    steps: Annotated[int, whole("--steps", text="Optimisation steps per image.")] = 200,
+    seed: Annotated[int, whole("--seed", text="First seed of the candidates that the search starts from.")] = 0,
+    force: Force = False,
+    source: Source,
+    json: Json = False,
+) -> None:
+    """Find images in a generator's latent space: the latents whose images are closest to them."""
+    output = Output.of(context)
+    source.check()
+    path = Path(target)
+    if path.suffix.lower() != ".npz":
+        raise UsageError(f"'{target}' is not an .npz file.", "Give for instance -o latents.npz.")
+    if not 1 <= steps <= MOST_STEPS or not 1 <= len(images) <= MOST_IMAGES:
+        raise UsageError(
+            f"{len(images)} images in {steps} steps are out of range.", f"Give 1 to {MOST_IMAGES:,} and 1 to {MOST_STEPS:,}."
+        )
+    for written in (path, path.with_suffix(".png")):
+        refuse_existing(written, force=force)
+    with interrupting(), Counter(sys.stderr, quiet=output.quiet) as counter:
+        model = source.load()
+        from gancli.data.files import load_files
+        from gancli.models.projection import project as find
+        from gancli.sampling.sheets import write_projection
+
+        model.refuse_source()
+        originals = load_files(images, model.image, model.origin.provenance.config)
+        found = find(model, originals, steps=steps, seed=seed, progress=counter)
+        sheet = write_projection(model, originals, found, path)
+    errors = [round(error, 6) for error in found.error.tolist()]
+    labels = None if found.labels is None else found.labels.tolist()
+    for number, (image, error) in enumerate(zip(images, errors, strict=True)):
+        as_class = "" if labels is None else f", as class {labels[number]} ({model.class_names[labels[number]]})"
+        output.note(f"{image}: mean squared error {error:.4f}{as_class}")
+    for note in (f"found with {told(model)}", *model.origin.notes, f"look    {sheet}"):
+        output.note(note)
+    if len(images) > 1:
+        output.note(f"next    {shell('gancli', 'interpolate', '--latents', path)}")
+    if json:
+        found_in = {"images": [str(image) for image in images], "errors": errors, "classes": labels, "steps": steps}
+        output.document({"path": str(path), "sheet": str(sheet), **found_in, "model": told(model)})
+    else:
+        output.result(str(path))

@@ -1,0 +1,137 @@
+"""Where a stored model lies: a path, a model that gancli brings along, or ``hf:USER/NAME[@revision]``. No torch.
+
+From the hub come safetensors and JSON and nothing else, so that nothing in them can run. They are kept in gancli's cache,
+``downloads/models``; with ``GANCLI_OFFLINE=1``, or without a connection, what is there is taken.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from gancli.checkpoint.manifest import MANIFEST
+from gancli.checkpoint.provenance import SHARED
+from gancli.checkpoint.store import CheckpointStore
+from gancli.data import cache
+from gancli.data.fetching import refuse_offline
+from gancli.data.paths import visible
+from gancli.errors import CheckpointError, DownloadError, RunError
+from gancli.plugins.extras import require
+from gancli.runs import find_run
+
+__all__ = ["BUNDLED", "HUB", "absolute", "is_elsewhere", "weights_path"]
+
+HUB = "hf:"
+BUNDLED = {"mnist": Path(__file__).with_name("files") / "mnist.safetensors"}
+"""Models that gancli brings along, by name; for a file of that name, write ./mnist."""
+
+_LOG = logging.getLogger(__name__)
+_ADDRESS = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w-][\w./-]*))?")
+
+
+def is_elsewhere(address: str) -> bool:
+    """Whether it is the name of a model, not a path."""
+    return address.startswith(HUB) or address in BUNDLED
+
+
+def weights_path(address: str | Path) -> Path:
+    """The checkpoint's directory or the file that is meant; it is downloaded if need be.
+
+    Raises:
+        CheckpointError: the file is of a kind that PyTorch does not load, or there is no model on the hub.
+        PluginError: huggingface_hub is not installed.
+        DownloadError: the network is forbidden or fails.
+    """
+    if is_elsewhere(str(address)):
+        path = BUNDLED.get(str(address)) or _fetched(str(address))
+    else:
+        path = Path(os.path.expanduser(address))  # noqa: PTH111  (Path.expanduser raises RuntimeError)
+    if (path / SHARED).is_file() and not (path / MANIFEST).exists():
+        return path / SHARED
+    if path.suffix.lower() == ".onnx":
+        raise CheckpointError(
+            f"'{path}' is an export, which PyTorch does not run.", "Sample it with `gancli sample`, or give a run."
+        )
+    if path.is_file() and path.suffix.lower() != ".safetensors":
+        raise CheckpointError(
+            f"'{path}' is not a file that a model is loaded from.",
+            "Give a .safetensors or .onnx file, a folder that `gancli export -o DIR/` wrote, a checkpoint, or a run.",
+        )
+    return path
+
+
+def absolute(address: str, runs_dir: Path) -> str:
+    """The address of the same model from any working directory; of a run that of its best checkpoint.
+
+    Raises:
+        RunError: there is nothing of that name.
+    """
+    if is_elsewhere(address):
+        return address
+    try:
+        store = CheckpointStore(find_run(address, runs_dir).checkpoints.absolute())
+    except RunError:
+        path = Path(os.path.abspath(os.path.expanduser(address)))  # noqa: PTH100, PTH111  (links stay; no RuntimeError)
+        if not os.path.lexists(path):
+            raise RunError(
+                f"There is no run, checkpoint or file '{address}'.", "Give one; `gancli runs list` shows the runs."
+            ) from None
+        return str(path)
+    steps = store.steps()
+    if not steps:
+        raise RunError(f"The run '{address}' has no checkpoint.", "The training did not get as far as its first save.")
+    return str(store.path(store.best() or steps[-1]))
+
+
+def _fetched(address: str) -> Path:
+    """The folder with the files of a model on the hub."""
+    parts = _ADDRESS.fullmatch(address.removeprefix(HUB))
+    if parts is None or ".." in address:
+        raise CheckpointError(
+            f"'{visible(address)}' is not the address of a model.", "Write hf:USER/NAME or hf:USER/NAME@REVISION."
+        )
+    name, revision = parts[1], parts[2] or "main"
+    folder = cache.downloads("models") / name.replace("/", "--") / revision.replace("/", "--")
+    there = (folder / MANIFEST).is_file() or (folder / SHARED).is_file()
+    try:
+        refuse_offline(visible(address), f"Download its files elsewhere and put them into '{folder}'.")
+        _download(address, name, revision, folder)
+    except DownloadError as error:
+        if not there:
+            raise
+        _LOG.warning("%s: taken from '%s'. %s", visible(address), folder, error.problem)
+    return folder
+
+
+def _download(address: str, name: str, revision: str, folder: Path) -> None:
+    hub = _hub()
+    where = f"https://huggingface.co/{visible(name)}"
+    try:
+        names = set(hub.HfApi().list_repo_files(name, revision=revision))
+        wanted = [SHARED, "config.json"]
+        if MANIFEST in names:
+            wanted = [file for file in names if "/" not in file and file.endswith((".safetensors", ".json"))]
+        _LOG.warning("downloading %s to '%s'", where, folder)
+        for file in sorted(names.intersection(wanted)):
+            hub.hf_hub_download(name, file, revision=revision, local_dir=folder)
+    except (hub.errors.RepositoryNotFoundError, hub.errors.RevisionNotFoundError, hub.errors.HFValidationError) as error:
+        raise CheckpointError(
+            f"There is no model '{visible(name)}', revision '{visible(revision)}', on the hub.",
+            "Write hf:USER/NAME[@REVISION].",
+        ) from error
+    except Exception as error:  # the hub's HTTP library has changed before, and its errors have no common base
+        first = visible(str(error).strip().split("\n", 1)[0])[:200].rstrip(".")
+        raise DownloadError(f"{visible(address)} could not be downloaded: {first}.", "Check the network.") from error
+    if not {MANIFEST, SHARED} & names:
+        raise CheckpointError(f"{visible(address)} holds no model of gancli.", f"It needs a {SHARED}; see {where}")
+
+
+def _hub() -> Any:  # noqa: ANN401  (the module)
+    require("hf", "huggingface_hub")
+    import huggingface_hub
+    import huggingface_hub.errors
+
+    return huggingface_hub

@@ -1,0 +1,143 @@
+"""Sheets: images in rows and columns with captions, of projections and of directions."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from gancli.errors import UsageError
+from gancli.images import MAX_PIXELS, save_png, to_bytes, to_picture
+from gancli.models.latents import write_arrays
+from gancli.sampling.sample import about
+from gancli.storage.disk import refuse_missing_parent, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from gancli.models.directions import Directions
+    from gancli.models.model import Model
+    from gancli.models.projection import Projection
+
+__all__ = ["AMOUNTS", "sheet", "write_directions", "write_projection"]
+
+AMOUNTS = (-3, -2, -1, 0, 1, 2, 3)
+"""Columns of a sheet of directions: standard deviations of the latent."""
+
+SMALLEST_CELL = 64
+"""Images are enlarged by whole numbers until their shorter side has this many pixels."""
+
+FONT, GAP = 14, 6
+
+
+def sheet(images: NDArray[np.uint8], columns: Sequence[str], rows: Sequence[str]) -> NDArray[np.uint8]:
+    """Images with a title over each column and a caption behind each row, on white.
+
+    Args:
+        images: uint8 ``(len(rows) * len(columns), h, w, c)``, row by row.
+        columns: titles.
+        rows: captions.
+
+    Returns:
+        uint8 ``(H, W, 3)``.
+
+    Raises:
+        UsageError: it would have more than 64 megapixels.
+    """
+    _, height, width, _ = images.shape
+    scale = max(1, -(-SMALLEST_CELL // min(height, width)))
+    wide, tall = width * scale, height * scale
+    font = ImageFont.load_default(FONT)
+    behind = max((round(font.getlength(text)) for text in rows), default=0)
+    left, top = GAP, FONT + 2 * GAP
+    size = left + len(columns) * (wide + GAP) + behind + GAP, top + len(rows) * (tall + GAP)
+    if size[0] * size[1] > MAX_PIXELS:
+        raise UsageError(f"The sheet would have {size[0]:,}x{size[1]:,} pixels.", "Ask for fewer rows.")
+    canvas = Image.new("RGB", size, "white")
+    pen = ImageDraw.Draw(canvas)
+    for column, title in enumerate(columns):
+        pen.text((left + column * (wide + GAP) + wide / 2, GAP), title, fill="black", font=font, anchor="ma")
+    for number, pixels in enumerate(images):
+        row, column = divmod(number, len(columns))
+        cell = to_picture(pixels).convert("RGBA").resize((wide, tall), Image.Resampling.NEAREST)
+        canvas.paste(cell, (left + column * (wide + GAP), top + row * (tall + GAP)), cell)
+    for row, caption in enumerate(rows):
+        place = left + len(columns) * (wide + GAP), top + row * (tall + GAP) + tall / 2
+        pen.text(place, caption, fill="black", font=font, anchor="lm")
+    return np.asarray(canvas)
+
+
+def write_projection(model: Model, originals: Tensor, found: Projection, target: Path) -> Path:
+    """Write the latents of projected images to an ``.npz``, and beside it a sheet that shows how close they are.
+
+    Returns:
+        the path of the sheet: original, reconstruction, |difference| and mean squared error of each image.
+    """
+    space = "w" if model.two_stage else "z"
+    arrays: dict[str, Any] = {space: found.points.numpy(), "error": found.error.numpy(), "model": model.origin.digest}
+    if found.labels is not None:
+        arrays["labels"] = found.labels.numpy()
+    difference = (originals - found.images).abs() - 1  # black: none
+    if model.image.channels in {2, 4}:
+        difference[:, -1] = 1  # of the opacity none is shown
+    cells = torch.stack([originals, found.images, difference], 1).flatten(0, 1)
+    captions = [f"error {error:.4f}" for error in found.error.tolist()]
+    path = target.with_suffix(".png")
+    _write_sheet(
+        path, sheet(to_bytes(cells), ["original", "found", "difference"], captions), model, {"projection": len(captions)}
+    )
+    write_arrays(target, arrays)
+    return path
+
+
+def write_directions(
+    model: Model,
+    found: Directions,
+    target: Path,
+    *,
+    seed: int = 0,
+    labels: Sequence[int] | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> None:
+    """Write directions: an ``.npz`` of ``vectors (k, d)`` and ``strengths (k,)``, or a sheet of them.
+
+    Args:
+        model: whose they are.
+        found: the directions.
+        target: ``.npz`` or ``.png``. A sheet has a row for each direction, -3 to 3 times along it.
+        seed: of the image in the middle.
+        labels: its class, for conditional models.
+        progress: called with (rows done, rows in all).
+    """
+    if target.suffix.lower() == ".npz":
+        space, digest = found.space, model.origin.digest
+        write_arrays(
+            target,
+            {"vectors": found.vectors.numpy(), "strengths": found.strengths.numpy(), "space": space, "model": digest},
+        )
+        return
+    classes = model.classes(1, labels)
+    middle = model.points([seed], classes)
+    amounts = torch.tensor(AMOUNTS, dtype=torch.float32)[:, None]
+    own = None if classes is None else torch.tensor(list(classes) * len(AMOUNTS))
+    rows = []
+    for number, vector in enumerate(found.vectors, 1):
+        rows.append(to_bytes(model.render(middle + amounts * vector, own)))
+        progress(number, len(found.vectors))
+    captions = [f"{number}: {strength:.3f}" for number, strength in enumerate(found.strengths.tolist(), 1)]
+    titles = [f"{amount:+d}" if amount else "0" for amount in AMOUNTS]
+    _write_sheet(target, sheet(np.concatenate(rows), titles, captions), model, {"directions": len(rows), "seed": seed})
+
+
+def _write_sheet(target: Path, pixels: NDArray[np.uint8], model: Model, what: dict[str, Any]) -> None:
+    refuse_missing_parent(target)
+    buffer = BytesIO()
+    save_png(pixels, buffer, {**about(model.origin), **what})
+    write_atomically(target, buffer.getvalue())

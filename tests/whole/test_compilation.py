@@ -1,0 +1,97 @@
+"""Compiled networks play the same game. Compiling takes seconds, so that everything about it is asked of few games."""
+
+import json
+import logging
+import shutil
+
+import pytest
+import torch
+
+from gancli.checkpoint.store import CheckpointStore
+from gancli.gan.compilation import compile_networks
+from gancli.runs import RunDirectory
+from gancli.training.metrics import read_rows
+from gancli.training.run import resume, train
+from gancli.training.setup import set_up
+
+COMPILER = pytest.mark.skipif(shutil.which("g++") is None and shutil.which("clang++") is None, reason="no C++ compiler")
+
+
+@COMPILER
+def test_a_resumed_run_has_the_bits_of_one_that_never_stopped_and_the_losses_of_one_that_is_not_compiled(
+    configure, tmp_path, stop_after
+):
+    penalised = "objective.r1_gamma=1", "objective.penalty_interval_steps=2"
+    length = "train.epochs=2", "checkpoint.every_steps=3", "log.every_steps=1"
+    config = configure("runtime.compile=true", *penalised, *length)
+    train(config, runs_dir=tmp_path, name="whole")
+    train(config, runs_dir=tmp_path, name="halves", stop=stop_after(7))
+    halves = RunDirectory(tmp_path / "halves")
+    said = []
+    resume(halves, observe=said.append)
+    whole, halved = (CheckpointStore(tmp_path / name / "checkpoints").load() for name in ("whole", "halves"))
+    assert [name for name in whole.files if whole.files[name] != halved.files[name]] == []
+    assert halved.manifest.facts["environment"]["compiled"] is True
+    assert json.loads(halves.info_path.read_text())["compiled"] is True
+    assert not [note for event in said for note in getattr(event, "notes", ()) if "bits" in note]
+
+    train(configure(*penalised, *length), runs_dir=tmp_path, name="plain")
+    found, expected = (
+        [row for row in read_rows(tmp_path / name / "metrics.jsonl") if row["kind"] == "interval"]
+        for name in ("whole", "plain")
+    )
+    assert len(found) == 18
+    for one, other in zip(found, expected, strict=True):
+        assert one == pytest.approx(other, rel=2e-2), "dropout is that of the networks as they are"
+
+
+def test_without_a_compiler_the_networks_are_as_they_are_and_the_run_says_why(configure, tmp_path, monkeypatch):
+    def broken(*_, **__):
+        def fail(*_, **__):
+            raise RuntimeError("No working C++ compiler found\nin any of these places")
+
+        return fail
+
+    monkeypatch.setattr(torch, "compile", broken)
+    said = []
+    train(configure("runtime.compile=true"), runs_dir=tmp_path, name="run", observe=said.append)
+    info = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert info["compiled"] is False
+    assert info["uncompiled"] == "RuntimeError: No working C++ compiler found"
+    assert "The networks are not compiled: RuntimeError: No working C++ compiler found." in said_notes(said)
+    monkeypatch.undo()
+    train(configure(), runs_dir=tmp_path, name="plain")
+    pair = [CheckpointStore(tmp_path / name / "checkpoints").load() for name in ("run", "plain")]
+    assert pair[0].files["optim.safetensors"] == pair[1].files["optim.safetensors"]
+
+
+@COMPILER
+def test_what_the_compiler_leaves_uncompiled_fills_no_terminal(configure, monkeypatch):
+    monkeypatch.delenv("TORCH_LOGS", raising=False)
+    said = []
+    monkeypatch.setattr(logging.getLogger("torch._dynamo"), "handlers", [handler := logging.Handler()])
+    handler.emit = said.append
+    state = set_up(configure()).state
+    generator = state.trained["generator"]
+    forward = generator.network.forward
+    generator.network.forward = lambda z: forward(z) * (1 + 0 * int(z.sum().item()))  # breaks the graph
+    assert not compile_networks(
+        state,
+        lambda: [
+            generator.compiled(torch.randn(n + 2, state.trained["generator"].network.hidden[0][0].in_features))
+            for n in range(9)
+        ],
+    )
+    assert [record.getMessage() for record in said if record.levelno >= logging.WARNING] == []
+
+
+def test_a_run_that_is_compiled_from_now_on_says_that_bits_may_differ(configure, tmp_path, stop_after, monkeypatch):
+    train(configure(), runs_dir=tmp_path, name="run", stop=stop_after(3))
+    monkeypatch.setattr(torch, "compile", lambda network, **_: network)
+    said = []
+    resume(RunDirectory(tmp_path / "run"), changes={"runtime.compile": True}, observe=said.append)
+    assert any("compiled was False, is True" in note for note in said_notes(said))
+
+
+def said_notes(said):
+    return [note for event in said for note in getattr(event, "notes", ())]
