@@ -251,7 +251,8 @@ class Settings:
         from gancli.config.resolve import resolve
 
         files = [run.config_path, *(self.files or ())]
-        return resolve(files=files, assignments=self.assignments or (), flags=self.flags, environment={})
+        assignments, flags = self.assignments or (), self.flags
+        return resolve(files=files, assignments=assignments, flags=flags, environment={}, preferences=False)
 
     def changes(self, run: "RunDirectory", *, allowed: bool = False) -> dict[str, object]:
         """The keys by which :meth:`resolve_upon` differs from what is stored.

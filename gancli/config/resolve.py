@@ -112,6 +112,7 @@ def resolve(
     assignments: Sequence[str] = (),
     flags: Mapping[str, object] | None = None,
     environment: Mapping[str, str] | None = None,
+    preferences: bool = True,
     inherit: Callable[[str], Flat] | None = None,
     has_domains: Callable[[str], bool] | None = None,
 ) -> Resolved:
@@ -122,6 +123,8 @@ def resolve(
         assignments: ``section.key=value`` (``-s``), the value parsed as JSON, else taken as text.
         flags: dotted keys that were given as flags of their own; the flag is named in messages, such as ``--batch-size``.
         environment: defaults to the process's; ``GANCLI_SECTION__KEY`` sets ``section.key``.
+        preferences: whether what the plugins prefer today fills in. Not for a stored run: it was
+            complete when it was written, and behaves as the plain default of a younger setting says.
         inherit: what a new run takes over from ``model.parent``, see :func:`gancli.models.parent.inherit`; what plugins
             prefer is below it.
         has_domains: whether the data set at a path has two domains, A and B; it is then to be translated,
@@ -168,7 +171,8 @@ def resolve(
     layers = [_fitting(layer, "objective", entry.spelled(wanted)) for layer in layers]
     layers.insert(-1, Layer.of(dict(objective.defaults), f"objective {entry.spelled(wanted)}"))
 
-    merged = _merge([Layer.of(core_defaults(), "default"), *layers, *user])
+    preferred = layers if preferences else []
+    merged = _merge([Layer.of(core_defaults(), "default"), *preferred, *user])
     names = {"data.dataset": dataset, "data.to": to, "arch.name": arch.spelled(typed), "objective.name": entry.spelled(wanted)}
     names |= located
     merged.values.update(names)

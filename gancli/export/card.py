@@ -128,9 +128,10 @@ def _metrics(evaluation: Mapping[str, Any]) -> list[tuple[str, float, str, int]]
 
 
 def _parent(parent: Mapping[str, Any]) -> str:
+    networks = ", ".join(map(_plain, parent["networks"]))
     return (
-        f"The training started from the weights ({', '.join(map(_plain, parent['networks']))}) of {_plain(parent['run'])}, "
-        f"step {parent['step']:,}, SHA-256 `{parent['digest']}`, which had been trained on {_plain(parent['dataset'])}."
+        f"The training started from the weights ({networks}) of {_plain(parent['run'])}, step "
+        f"{parent['step']:,}, SHA-256 `{parent['digest']}`, which had been trained on {_plain(parent['dataset'])}."
     )
 
 

@@ -88,8 +88,8 @@ class Model(Sampler["Tensor"]):
             seeds: the seed of every picture, instead of ``n`` and ``seed``.
             labels: the class of every picture, or one for all (conditional models); by default 0, 1, 2, ... in turn.
             truncation: 0.05 to 1; less gives more typical images and less variety. With a mapping network it is the
-                psi of w <- mean_w + psi (w - mean_w) (Karras et al., 2019); else the discriminator chooses the best of
-                round(1 / truncation) latents of each seed (Azadi et al., 2019).
+                psi of w <- mean_w + psi (w - mean_w) (Karras et al., 2019); else each seed gets the most typical of
+                its round(1 / truncation) latents, see :meth:`chosen_latents`.
             batch_size: pictures drawn at a time.
 
         Raises:

@@ -4,6 +4,7 @@ from PIL import Image
 
 from gancli.models import projection
 
+MADE_OF_SEEDS = "Give an image that `gancli sample` made of seeds."
 pytestmark = pytest.mark.usefixtures("at_trained")
 
 
@@ -30,12 +31,15 @@ def test_images_are_found_and_sampled_again(cli, found, tmp_path):
     like = cli("sample", "--like", tmp_path / "again/latent0000.png", "-o", tmp_path / "x.png")
     assert (like.code, like.err) == (
         3,
-        f"error: '{tmp_path}/again/latent0000.png' was not made from seeds alone. "
-        "Give an image that `gancli sample` made of seeds.\n",
+        (
+            f"error: '{tmp_path}/again/latent0000.png' was not made from seeds alone. "
+            "Give an image that `gancli sample` made of seeds.\n"
+        ),
     )
 
 
-def test_an_interpolation_between_ones_own_images(cli, found, tmp_path):
+@pytest.mark.usefixtures("found")
+def test_an_interpolation_between_ones_own_images(cli, tmp_path):
     result = cli("interpolate", "--latents", tmp_path / "found.npz", "-o", tmp_path / "w.gif", "--frames", "4", "--json")
     assert result.json["latents"] == f"{tmp_path}/found.npz"
     assert "keyframes: latents 0-1 of" in result.err
