@@ -128,15 +128,6 @@ class Sampler(ABC, Generic[Images]):
         if truncation is not None and (reason := self.cannot_truncate()):
             raise UsageError(f"This model cannot truncate: {reason}.", "Leave --truncation out.")
 
-    def refuse_source(self) -> None:
-        """Raise for a model that translates images.
-
-        Raises:
-            UsageError: likewise.
-        """
-        if self.image.source is not None:
-            raise UsageError("This model translates images and has no latents of its own.", "Give a model of latents.")
-
     @abstractmethod
     def cannot_truncate(self) -> str:
         """Why truncation is not possible, as the end of a sentence; empty if it is."""

@@ -133,8 +133,16 @@ def test_one_way_is_no_way_back(cli, translators, photo, colouring_file):
 
 
 @pytest.mark.parametrize(
-    "words", [["sample", "-n", "1", "-o", "x.png"], ["sample", "--seed", "3"], ["interpolate", "-o", "x.gif", "--frames", "4"]]
+    "words",
+    [
+        ["sample", "-n", "1", "-o", "x.png"],
+        ["sample", "--seed", "3"],
+        ["interpolate", "-o", "x.gif", "--frames", "4"],
+        ["directions"],
+        ["project", "photo.jpg"],
+    ],
 )
+@pytest.mark.usefixtures("photo")
 def test_a_translator_refuses_seeds_and_names_translate(cli, translators, words):
     result = cli(*words, "--run", "cyclegan", "--runs-dir", translators)
     assert (result.code, result.out) == (2, "")
