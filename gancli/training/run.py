@@ -187,7 +187,7 @@ def stored_config(run: RunDirectory) -> RunConfig:
     if not run.config_path.is_file():
         raise RunError(f"'{run.path}' has no config.json.", "Choose another run; see `gancli runs list`.")
     refuse_missing_architecture(run)
-    return resolve(files=[run.config_path], environment={}).config
+    return resolve(files=[run.config_path], environment={}, preferences=False).config
 
 
 def _told(observe: Callable[[Event], None]) -> Watch:
@@ -215,7 +215,8 @@ def _load_or_explain(store: CheckpointStore, run: RunDirectory, step: int | None
 def _changed(stored: RunConfig, changes: Mapping[str, object], *, allowed: bool) -> RunConfig:
     """The stored configuration with the changes, if they leave it the same model."""
     old = flatten(stored)
-    asked = located(resolve(flags={**_set_keys(old, changes), **changes}, environment={}).config)
+    flags = {**_set_keys(old, changes), **changes}
+    asked = located(resolve(flags=flags, environment={}, preferences=False).config)
     refuse_changes(old, flatten(asked), allowed=allowed)
     return asked
 

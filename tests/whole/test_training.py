@@ -209,6 +209,16 @@ def test_a_configuration_edited_by_hand_is_compared_with_the_checkpoint(configur
         resume(run)
 
 
+def test_what_a_plugin_prefers_today_does_not_reach_into_a_stored_run(configure, tmp_path, monkeypatch):
+    run = start(configure(), tmp_path)
+    stored = json.loads(run.config_path.read_text())
+    del stored["arch"]["patch_size"]
+    run.config_path.write_text(json.dumps(stored))
+    monkeypatch.setattr(Dense, "defaults", {"arch.patch_size": 7})
+    assert stored_config(run).arch.options["patch_size"] == 0
+    assert resume(run, changes={"train.epochs": 4}).step == 36
+
+
 def test_a_setting_that_an_older_version_did_not_have_was_at_its_default(configure, tmp_path, stop_after):
     run = start(configure(), tmp_path, stop=stop_after(5))
     store = CheckpointStore(run.checkpoints)
@@ -566,7 +576,6 @@ def test_a_run_in_minutes_ends_on_time(configure, tmp_path):
 def test_F38_networks_that_break_the_contract_are_refused_before_anything_is_written(
     configure, tmp_path, monkeypatch, shape, words
 ):
-    from gancli.gan.architectures.dense import Dense
 
     honest = Dense.build
 

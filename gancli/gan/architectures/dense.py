@@ -30,6 +30,10 @@ class DenseConfig(ArchConfig):
     discriminator_widths: Widths = Field(
         (1024, 512, 256), description="units of the discriminator's hidden layers, image side first"
     )
+    patch_size: int = Field(
+        0, ge=0, le=1024, description="side of the patches that share D's first and G's last layer, in pixels; 0: none"
+    )
+    patch_units: int = Field(64, ge=1, le=65536, description="units per patch, with patch_size")
     negative_slope: float = Field(0.2, ge=0, le=1, description="slope of LeakyReLU for negative inputs")
     dropout: float = Field(
         0.0, ge=0, lt=1, description="probability that a hidden unit of the discriminator is dropped, in training"

@@ -4,6 +4,11 @@ Centring: a generator whose output bias is artanh(m), m the mean image, starts f
 discriminator that subtracts m sees what varies. On images that are mostly black it halves the distance to the data
 that is reached in the same time. The mean is a buffer of the discriminator, so that a checkpoint holds it.
 
+Patches: with ``patch_size`` P the image, padded with zeros to whole patches, is a grid of patches of P x P pixels.
+The discriminator's first layer and the generator's last one are a linear layer each, with the same weights at every patch
+(Dosovitskiy et al., 2020, "An image is worth 16x16 words", section 3.1); all layers between see the whole image.
+Strokes look alike wherever they are, so that these layers learn from every patch of every image, and cost less.
+
 Conditional models append an embedding of the class to the latent (generator) and add its projection onto the last hidden
 layer to the logit (discriminator; Miyato & Koyama, 2018).
 """
@@ -14,6 +19,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from torch import Tensor, cat, nn, no_grad, zeros
+from torch.nn.functional import pad
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,7 +50,59 @@ def _initialise(network: nn.Module, scheme: str, negative_slope: float) -> None:
             nn.init.normal_(layer.weight, std=0.02)
         else:
             nn.init.xavier_uniform_(layer.weight)
-        nn.init.zeros_(layer.bias)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+class _Grid:
+    """The patches of ``size`` x ``size`` pixels that an image is cut into; the first begin ``shift`` pixels before it."""
+
+    def __init__(self, image: ImageSpec, size: int, shift: int = 0) -> None:
+        self.image, self.size, self.shift = image, size, shift
+        self.rows, self.columns = (-(-(side + shift) // size) for side in (image.height, image.width))
+        self.count, self.pixels = self.rows * self.columns, image.channels * size**2
+
+    def cut(self, images: Tensor) -> Tensor:
+        """Images ``(n, c, h, w)`` -> patches ``(n, count, pixels)``; zeros are beyond the border."""
+        image, size, near = self.image, self.size, self.shift
+        far = (self.columns * size - near - image.width, self.rows * size - near - image.height)
+        images = pad(images, (near, far[0], near, far[1]))
+        patches = images.reshape(-1, image.channels, self.rows, size, self.columns, size).permute(0, 2, 4, 1, 3, 5)
+        return patches.reshape(-1, self.count, self.pixels)
+
+    def join(self, patches: Tensor) -> Tensor:
+        """Patches ``(n, count, pixels)`` -> images ``(n, c, h, w)``."""
+        image, size, near = self.image, self.size, self.shift
+        patches = patches.reshape(-1, self.rows, self.columns, image.channels, size, size).permute(0, 3, 1, 4, 2, 5)
+        images = patches.reshape(-1, image.channels, self.rows * size, self.columns * size)
+        return images[:, :, near : near + image.height, near : near + image.width]
+
+
+class _FromPixels(nn.Module):
+    """Pixels ``(n, c h w)`` -> ``units`` numbers per patch, ``(n, count units)``; the same weights at every patch."""
+
+    def __init__(self, grid: _Grid, units: int) -> None:
+        super().__init__()
+        self.grid = grid
+        self.shared = nn.Linear(grid.pixels, units)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        units: Tensor = self.shared(self.grid.cut(pixels.reshape(-1, *self.grid.image.shape)))
+        return units.flatten(1)
+
+
+class _ToPixels(nn.Module):
+    """``(n, count units)`` -> pixels ``(n, c h w)``; the same weights at every patch, and a bias per pixel."""
+
+    def __init__(self, grid: _Grid, units: int) -> None:
+        super().__init__()
+        self.grid, self.units = grid, units
+        self.shared = nn.Linear(units, grid.pixels, bias=False)
+        self.bias = nn.Parameter(zeros(grid.image.channels * grid.image.height * grid.image.width))
+
+    def forward(self, units: Tensor) -> Tensor:
+        patches = self.shared(units.reshape(-1, self.grid.count, self.units))
+        return self.grid.join(patches).flatten(1) + self.bias
 
 
 class DenseGenerator(nn.Module):
@@ -55,9 +113,13 @@ class DenseGenerator(nn.Module):
         self.shape = image.shape
         self.embedding = nn.Embedding(image.classes, config.class_dim) if image.classes else None
         inputs = latent_dim + (config.class_dim if image.classes else 0)
-        widths = (inputs, *config.generator_widths)
+        widths = [inputs, *config.generator_widths]
+        grid = _Grid(image, config.patch_size) if config.patch_size else None
+        if grid is not None:
+            widths.append(grid.count * config.patch_units)
         self.hidden = _hidden(widths, lambda: [nn.LeakyReLU(config.negative_slope)])
-        self.output = nn.Linear(widths[-1], image.channels * image.height * image.width)
+        pixels = image.channels * image.height * image.width
+        self.output = nn.Linear(widths[-1], pixels) if grid is None else _ToPixels(grid, config.patch_units)
         self._centred = config.centre
         _initialise(self, config.initialisation, config.negative_slope)
 
@@ -82,15 +144,21 @@ class DenseDiscriminator(nn.Module):
 
     def __init__(self, config: DenseConfig, image: ImageSpec) -> None:
         super().__init__()
-        widths = (image.channels * image.height * image.width, *config.discriminator_widths)
+        pixels = image.channels * image.height * image.width
 
         def after() -> Sequence[nn.Module]:
             return [nn.LeakyReLU(config.negative_slope), *([nn.Dropout(config.dropout)] if config.dropout else [])]
 
-        self.hidden = _hidden(widths, after)
+        if config.patch_size:
+            grid = _Grid(image, config.patch_size + 1, (config.patch_size + 1) // 2)
+            widths = (grid.count * config.patch_units, *config.discriminator_widths)
+            self.hidden = nn.Sequential(_FromPixels(grid, config.patch_units), *after(), *_hidden(widths, after))
+        else:
+            widths = (pixels, *config.discriminator_widths)
+            self.hidden = _hidden(widths, after)
         self.output = nn.Linear(widths[-1], 1)
         self.embedding = nn.Embedding(image.classes, widths[-1]) if image.classes else None
-        self.register_buffer("mean", zeros(widths[0]) if config.centre else None)
+        self.register_buffer("mean", zeros(pixels) if config.centre else None)
         _initialise(self, config.initialisation, config.negative_slope)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -39,12 +39,12 @@ def model_of(generator, latent_dim, image, *, run="digits", classes=(), dataset=
     return Model(generator, latent_dim, image, classes, origin)
 
 
-def dense(classes=0):
+def dense(classes=0, **options):
     from gancli.gan.architectures.dense import Dense, DenseConfig
 
     torch.manual_seed(0)
     image = ImageSpec(1, 28, 28, classes)
-    return model_of(Dense().build(DenseConfig(), image, 100).generator, 100, image, classes=map(str, range(classes)))
+    return model_of(Dense().build(DenseConfig(**options), image, 100).generator, 100, image, classes=map(str, range(classes)))
 
 
 def dcgan():
@@ -62,7 +62,8 @@ def dcgan():
 @pytest.fixture(scope="session")
 def models():
     """The generators of the built-in architecture and of the plugin, with the default sizes where it matters."""
-    return {"dense": dense(), "classes": dense(10), "dcgan": dcgan()}
+    patches = dense(patch_size=8, generator_widths=(64,))
+    return {"dense": dense(), "patches": patches, "classes": dense(10), "dcgan": dcgan()}
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,7 @@ def images(drawn, n):
     return z, labels, drawn.draw(z, labels)
 
 
-@pytest.mark.parametrize("name", ["dense", "classes", "dcgan"])
+@pytest.mark.parametrize("name", ["dense", "patches", "classes", "dcgan"])
 def test_what_is_read_back_draws_what_the_generator_draws(name, models):
     trained = trained_generator(models[name])
     draw = reload(encode(trained))

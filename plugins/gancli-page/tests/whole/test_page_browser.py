@@ -78,7 +78,7 @@ def expected(model, **request):
     return images.to_bytes(model.sample(**request))
 
 
-@pytest.mark.parametrize(("name", "channels"), [("dense", 1), ("classes", 1), ("dcgan", 3)])
+@pytest.mark.parametrize(("name", "channels"), [("dense", 1), ("patches", 1), ("classes", 1), ("dcgan", 3)])
 def test_the_grid_is_that_of_sample(name, channels, browser, pages, models):
     browser.open(pages[name])
     assert_alike(shown(browser, channels), expected(models[name], n=64, seed=0))

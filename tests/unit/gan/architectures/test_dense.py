@@ -151,6 +151,46 @@ def test_centring_starts_at_the_mean_image_and_shows_differences_from_it():
     torch.testing.assert_close(networks.discriminator(images), uncentred(images - mean))
 
 
+PATCHES = {"patch_size": 3, "patch_units": 5, "generator_widths": (16,), "discriminator_widths": (12,)}
+
+
+@pytest.mark.parametrize("image", SHAPES, ids=str)
+def test_patches_make_and_judge_images_of_any_size(image):
+    networks = build(image, 7, **PATCHES)
+    mean = torch.linspace(-1, 1, math.prod(image.shape)).view(image.shape)
+    Dense().calibrate(networks, mean)
+    fake = networks.generator(torch.randn(5, 7), *labels(image, 5))
+    assert fake.shape == (5, *image.shape)
+    networks.discriminator(fake, *labels(image, 5)).sum().backward()
+    for network in (networks.generator, networks.discriminator):
+        for key, parameter in network.named_parameters():
+            assert parameter.grad.any(), key
+
+
+def test_every_pixel_is_seen_once_and_the_weights_of_all_patches_are_the_same():
+    networks = build(ImageSpec(2, 7, 10), 7, **PATCHES)
+    first = networks.discriminator.hidden[0]
+    torch.nn.init.ones_(first.shared.weight)
+    images = torch.rand(4, 2, 7, 10)
+    torch.testing.assert_close(first(images.flatten(1)).view(4, -1, 5).sum(1)[:, 0], images.sum((1, 2, 3)))
+    last = networks.generator.output
+    patch = torch.randn(5)
+    images = last(patch.repeat(last.grid.count)[None]).view(2, 7, 10)
+    for row, column in ((0, 3), (3, 0), (3, 6)):
+        torch.testing.assert_close(images[:, row : row + 3, column : column + 3], images[:, :3, :3])
+
+
+def test_the_borders_of_the_two_networks_patches_are_not_the_same():
+    """A generated image may be torn only between the generator's patches: there the discriminator has to look."""
+    networks = build(MNIST, 7, **PATCHES | {"patch_size": 7})
+    borders = [
+        {row * grid.size - grid.shift for row in range(grid.rows + 1)} & set(range(1, 28))
+        for grid in (networks.generator.output.grid, networks.discriminator.hidden[0].grid)
+    ]
+    assert borders[0] == {7, 14, 21}
+    assert not borders[0] & borders[1]
+
+
 def test_without_centring_nothing_changes():
     networks = small(ImageSpec(1, 6, 6), centre=False)
     before = {key: value.clone() for key, value in networks.generator.state_dict().items()}
@@ -168,6 +208,8 @@ def test_without_centring_nothing_changes():
         {"discriminator_widths": (8,) * 33},
         {"dropout": 1.0},
         {"negative_slope": -0.1},
+        {"patch_size": -1},
+        {"patch_units": 0},
         {"class_dim": 0},
         {"initialisation": "zero"},
         {"width": 5},
