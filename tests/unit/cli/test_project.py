@@ -9,10 +9,10 @@ pytestmark = pytest.mark.usefixtures("at_trained")
 
 
 @pytest.fixture
-def found(cli, tmp_path, monkeypatch):
+def found(cli, at_trained, tmp_path, monkeypatch):
     """Two images of the last run, found again."""
     monkeypatch.setattr(projection, "CANDIDATES", 64)
-    assert cli("sample", "--seeds", "3,9", "-o", f"{tmp_path}/images/").code == 0
+    assert cli("sample", "--runs-dir", at_trained, "--seeds", "3,9", "-o", f"{tmp_path}/images/").code == 0
     images = sorted((tmp_path / "images").iterdir())
     return cli("project", *images, "-o", tmp_path / "found.npz", "--steps", "3", "--json")
 
