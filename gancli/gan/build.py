@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.utils.parametrize import is_parametrized
 
-from gancli.config.resolve import load_arch, load_objective, load_optimizer
+from gancli.config.resolve import choose_arch, load_objective, load_optimizer
 from gancli.errors import ConfigError, PluginError
 from gancli.gan.algorithm import goodfellow_2014
 from gancli.gan.inputs import example_conditions, example_inputs
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from gancli.config.schema import RunConfig, TrainConfig
     from gancli.plugin import ArchConfig, Architecture, Asset, ImageSpec, Objective, Update
+    from gancli.plugins.registry import Chosen
 
 __all__ = ["assemble", "build_networks", "build_training", "check_asset", "kinds_of_steps"]
 
@@ -32,7 +33,11 @@ _RESERVED = frozenset({"generator", "discriminator", "ema", "optim", "meters", "
 
 
 def build_training(
-    config: RunConfig, image: ImageSpec, device: torch.device, mean: torch.Tensor
+    config: RunConfig,
+    image: ImageSpec,
+    device: torch.device,
+    mean: torch.Tensor,
+    chosen: Chosen[Architecture[ArchConfig]] | None = None,
 ) -> tuple[TrainingState, tuple[Update, ...]]:
     """Everything that a run of this configuration trains, and how.
 
@@ -41,12 +46,14 @@ def build_training(
         image: what the data look like.
         device: of the networks.
         mean: the mean training image, float32 ``(c, h, w)`` in [-1, 1], on the device.
+        chosen: the architecture of the configuration, if it is loaded already.
 
     Raises:
         ConfigError: the architecture cannot generate such images.
         PluginError: networks or updates do not keep the contract, or pretrained weights are missing.
     """
-    arch, options = load_arch(config)
+    chosen = chosen or choose_arch(config)
+    arch, options = chosen.plugin, chosen.options
     objective: Objective = load_objective(config)
     if reason := arch.supports(options, image):
         sides, source = (8, 16, 28, 32, 64, 128, 256), image.source

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gancli.checkpoint.provenance import Change, ImageSize, Length, MadeBy, Parent, Provenance, TrainedOn
-from gancli.config.resolve import flatten, load_arch, load_objective, refuse_other_kind
+from gancli.config.resolve import choose_arch, flatten, load_objective, refuse_other_kind
 from gancli.data import Watch, unwatched
 from gancli.data.batches import Batches
 from gancli.data.paths import count
@@ -18,7 +18,6 @@ from gancli.gan.build import build_training, kinds_of_steps
 from gancli.gan.compilation import compile_networks
 from gancli.gan.state import weights_digest
 from gancli.gan.trainer import Trainer
-from gancli.plugins.registry import ARCHITECTURES, Entry
 from gancli.runtime.device import Runtime, memory_errors_explained
 from gancli.runtime.micro_batches import MicroBatches
 from gancli.runtime.processes import ALONE
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from gancli.data import Loaded
     from gancli.gan.state import TrainingState
     from gancli.plugin import ImageSpec, Objective
+    from gancli.plugins.registry import Entry
     from gancli.runtime.processes import Processes
 
 __all__ = ["Game", "advice", "mean_image", "set_up"]
@@ -148,22 +148,22 @@ class Game:
 
 
 def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwatched) -> Game:
-    """Load the pictures, build the networks, and put them opposite each other.
+    """Load the images, build the networks and everything that trains them.
 
     Args:
         config: the whole configuration.
-        processes: in which the game is played; each sets up the same one.
-        watch: is told how far work on the pictures is.
+        processes: all that take part; each sets up the same training.
+        watch: is told how far work on the images is.
 
     Raises:
         GancliError: whatever is wrong with data set, architecture, objective or device.
     """
     runtime = Runtime.select(config.runtime, processes)
     micro_batches = MicroBatches(config.train.batch_size, config.train.accumulate, processes)
-    entry = ARCHITECTURES.find(config.arch.name)
-    config, data = load_suited(config, watch)
+    arch = choose_arch(config)
+    config, data = load_suited(config, watch, arch)
     image = _image_spec(config, data)
-    refuse_other_kind(config, load_arch(config)[0], translating=image.source is not None)
+    refuse_other_kind(config, arch.plugin, translating=image.source is not None)
     images = _near(data.images.images, runtime.device)
     labels = data.images.labels if image.classes else None
     batches = Batches(
@@ -176,7 +176,7 @@ def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwat
         sources=None if data.images.sources is None else _near(data.images.sources, runtime.device),
         paired=data.images.paired,
     )
-    state, updates = build_training(config, image, runtime.device, mean_image(images).to(runtime.device))
+    state, updates = build_training(config, image, runtime.device, mean_image(images).to(runtime.device), arch)
     augmentation = augmentation_for(
         config.augment, len(images), seed=config.train.seed, state=state.augmentation, device=runtime.device
     )
@@ -185,7 +185,7 @@ def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwat
     )
     uncompiled = _compile(trainer, watch) if config.runtime.compile else NOT_ASKED_FOR
     plan = Plan.of(config.train, -(-batches.steps_per_epoch // trainer.batches_per_step), trainer.batches_per_step)
-    return Game(config, runtime, data, image, entry, trainer, plan, uncompiled)
+    return Game(config, runtime, data, image, arch.entry, trainer, plan, uncompiled)
 
 
 def _compile(trainer: Trainer, watch: Watch) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gancli.config.resolve import load_arch, refuse_other_kind
+from gancli.config.resolve import choose_arch, refuse_other_kind
 from gancli.config.schema import LONGEST_SIDE, SHORTEST_SIDE
 from gancli.data import open_data
 from gancli.plugins.registry import is_path
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from gancli.config.schema import RunConfig
     from gancli.data import Loaded, Watch
-    from gancli.plugin import ImageSpec
+    from gancli.plugin import ArchConfig, Architecture, ImageSpec
+    from gancli.plugins.registry import Chosen
 
 __all__ = ["load_suited", "nearest_side"]
 
@@ -23,7 +24,9 @@ SHRINKS_TO = 0.75
 """Rather than shrink images to less than this fraction of their size, they are enlarged."""
 
 
-def load_suited(config: RunConfig, watch: Watch) -> tuple[RunConfig, Loaded]:
+def load_suited(
+    config: RunConfig, watch: Watch, chosen: Chosen[Architecture[ArchConfig]] | None = None
+) -> tuple[RunConfig, Loaded]:
     """The images, resized to a square if the architecture cannot make their own size and none was asked for.
 
     The size is chosen by the headers: nothing is decoded before.
@@ -35,7 +38,8 @@ def load_suited(config: RunConfig, watch: Watch) -> tuple[RunConfig, Loaded]:
         GancliError: whatever is wrong with data set or architecture.
     """
     source = open_data(config.data)
-    arch, options = load_arch(config)
+    chosen = chosen or choose_arch(config)
+    arch, options = chosen.plugin, chosen.options
     if is_path(config.data.dataset) or config.data.to is not None:  # else a plugin's images tell
         refuse_other_kind(config, arch, translating=config.data.to is not None)
     if config.data.image_size is not None:
