@@ -198,6 +198,7 @@ class RunEnded:
         signal: number of the signal that asked to stop, in whichever process it came; 0 if the run is done.
         from_step: the step at which this session began: the last one, if the run was finished before.
         warning: why the images are of no use yet; empty if there is no such reason.
+        translates: the images that were translated, as ``data.dataset`` names them; empty for other models.
     """
 
     run: Path
@@ -212,6 +213,7 @@ class RunEnded:
     signal: int = 0
     from_step: int = 0
     warning: str = ""
+    translates: str = ""
 
 
 Event = Preparing | RunStarted | Progress | IntervalEnded | EpochEnded | PreviewWritten | CheckpointSaved | Alarm | RunEnded

@@ -555,7 +555,10 @@ class Dataset(ABC):
 
 
 class Draw(Protocol):
-    """A function that draws: latents ``(n, latent_dim)`` and, for a conditional model, labels ``(n,)`` -> images."""
+    """A function that draws: latents ``(n, latent_dim)`` and, for a conditional model, labels ``(n,)`` -> images.
+
+    Of a model that translates images it takes source images ``(n, c, h, w)`` instead of latents.
+    """
 
     def __call__(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None, /) -> NDArray[np.float32]:
         """Images, float32 ``(n, c, h, w)`` in [-1, 1]."""
@@ -566,7 +569,8 @@ class TrainedGenerator:
     """A trained generator, as an :class:`Exporter` gets it.
 
     Attributes:
-        network: ``(n, latent_dim)`` [, labels ``(n,)``] -> images ``(n, c, h, w)``; in evaluation mode, on the CPU.
+        network: ``(n, latent_dim)`` [, labels ``(n,)``] [, source images] -> images ``(n, c, h, w)``; in evaluation
+            mode, on the CPU. A translator is given latents of zeros.
         latent_dim: dimensions of z.
         image: channels, height, width and number of classes of the images.
         class_names: one name per class; empty for an unconditional model.
@@ -583,9 +587,15 @@ class TrainedGenerator:
     arch_file: str | None = None
 
     def draw(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
-        """Images of given latents, as :class:`Draw` has it."""
+        """Images of given latents, or translations of given images, as :class:`Draw` has it."""
         import torch
 
+        if self.image.source is not None:
+            with torch.no_grad():
+                translated: NDArray[np.float32] = self.network(
+                    torch.zeros(len(z), self.latent_dim), torch.from_numpy(z)
+                ).numpy()
+            return translated
         inputs = [torch.from_numpy(given) for given in (z, labels) if given is not None]
         with torch.no_grad():
             images: NDArray[np.float32] = self.network(*inputs).float().numpy()
@@ -611,6 +621,8 @@ class Exporter(ABC, Generic[ConfigT]):
     """The extra of gancli that installs ``packages``, for gancli's own exporters."""
     packages: ClassVar[tuple[str, ...]] = ()
     """Top-level modules that are imported and may be missing."""
+    translates: ClassVar[bool] = False
+    """Whether the format can express a model that translates images (``generator.image.source``)."""
 
     @abstractmethod
     def export(self, generator: TrainedGenerator, path: Path, options: ConfigT) -> None:

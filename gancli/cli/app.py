@@ -26,6 +26,7 @@ from gancli.cli import (
     sample,
     selfcheck,
     train,
+    translate,
 )
 from gancli.cli.console.table import EXPLAINED
 from gancli.cli.failures import GLOBAL, report
@@ -45,7 +46,7 @@ Examples:
 """
 
 SUBJECTS = {
-    "Make": ("train", "sample", "interpolate", "export"),
+    "Make": ("train", "sample", "interpolate", "translate", "export"),
     "Look": ("evaluate", "project", "directions", "runs", "arch", "dataset"),
     "Set up": ("plugin", "config", "env", "selfcheck", "help"),
 }
@@ -144,6 +145,7 @@ def _assemble() -> typer.Typer:
     app.command("train", epilog=f"{EXPLAINED}\n\n{EVERYWHERE}")(train.train)
     app.command("sample", epilog=EVERYWHERE)(sample.sample)
     app.command("interpolate", epilog=EVERYWHERE)(interpolate.interpolate)
+    app.command("translate", epilog=EVERYWHERE)(translate.translate)
     app.command("export", cls=export.ExportCommand, epilog=EVERYWHERE)(export.export)
     app.command("evaluate", epilog=EVERYWHERE)(evaluate.evaluate)
     app.command("project", epilog=EVERYWHERE)(project.project)

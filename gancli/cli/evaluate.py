@@ -113,11 +113,18 @@ def evaluate(
 def _both(pictures: Path | None, asked: Asked, source: Source, output: Output) -> "tuple[Subject, Reference]":
     """What is measured and what it is measured against."""
     from gancli.config.schema import DataConfig
+    from gancli.evaluation import translation
     from gancli.evaluation.reference import data_of, load_reference, of_size, with_note
     from gancli.evaluation.subject import of_model, of_pictures, size_at
     from gancli.runtime.device import pick_device
 
     model = source.sampler() if pictures is None else None
+    if model and model.image.source:
+        translation.refuse_options(model, asked.dataset, asked.seed)
+        data, device = translation.data_of_translator(model), pick_device(source.device)
+        reference = load_reference(data, against=asked.against, extractor=asked.extractor, device=device, tell=output.note)
+        reference = with_note(reference, model.origin.provenance.dataset.fingerprint)
+        return translation.of_translator(model, reference, asked.count), reference
     provenance = model.origin.provenance if model else None
     data = data_of(provenance) if provenance else DataConfig()
     if asked.dataset is not None:  # read as the model's own images were

@@ -27,7 +27,7 @@ def farewell(output: Output, ended: "RunEnded") -> None:
     output.note(f"{status} {epochs}, {ended.step:,} steps in {duration(ended.elapsed_seconds)}")
     output.note(f"run     {ended.run}")
     if ended.best:
-        output.note(f"best    {ended.best}: what `sample` uses")
+        output.note(f"best    {ended.best}: what `{'translate' if ended.translates else 'sample'}` uses")
     if ended.preview is not None:
         output.note(f"look    {ended.preview}")
     if ended.warning:
@@ -41,7 +41,16 @@ def _next(ended: "RunEnded", *, again: bool) -> list[list[str]]:
     run = ended.run.name if at_home else str(ended.run)
     gancli = program()
     file = ["--arch", ended.arch] if ".py:" in ended.arch else []  # a file is never imported by itself
-    sample = [gancli, "sample", "-n", "64", "-o", free_name("grid.png"), *([] if at_home else ["--run", run]), *file]
+    which = [*([] if at_home else ["--run", run]), *file]
+    sample = [gancli, "sample", "-n", "64", "-o", free_name("grid.png"), *which]
+    if ended.translates:
+        folders = (Path(ended.translates) / name for name in ("testA", "test", "trainA", ""))
+        photos = next((str(folder) for folder in folders if folder.is_dir()), None)
+        sample = (
+            [gancli, "translate", photos, "-o", f"{free_name('translated')}/", *which]
+            if photos
+            else [gancli, "evaluate", *which]
+        )
     resume = [*launched(os.environ), "train", "--resume", run]
     longer = [*resume, "--epochs", str(2 * max(1, round(ended.epochs)))]
     if ended.status == "stopped":

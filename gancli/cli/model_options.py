@@ -64,7 +64,7 @@ class StoredModel:
         """
         return self._load(recipe, "cpu")
 
-    def _load(self, recipe: "Recipe | None", device: str) -> "Model":
+    def _load(self, recipe: "Recipe | None", device: str, *, back: bool = False) -> "Model":
         from gancli.models.loading import load
 
         made_by = None if self.run or self.checkpoint else recipe
@@ -76,6 +76,7 @@ class StoredModel:
             device=device,
             runs_dir=self.runs_dir,
             arch=self.arch,
+            back=back,
         )
         if made_by and not self.weights and model.origin.digest != made_by.digest:
             raise CheckpointError(
@@ -111,14 +112,20 @@ class Source(StoredModel):
         """The model, on its device; see :meth:`StoredModel.load`."""
         return self._load(recipe, self.device)
 
-    def sampler(self, recipe: "Recipe | None" = None) -> "Sampler[Images]":
+    def sampler(self, recipe: "Recipe | None" = None, *, back: bool = False) -> "Sampler[Images]":
         """What generates the images: the model, or an exported one, for which torch is not imported.
+
+        Args:
+            recipe: as for :meth:`load`.
+            back: take the translation back, of a model that translates both ways.
 
         Raises:
             GancliError: as for :meth:`load`.
         """
         if self.checkpoint is None or not self._is_onnx:
-            return self.load(recipe)
+            return self._load(recipe, self.device, back=back)
+        if back:
+            raise UsageError(f"'{self.checkpoint}' holds one generator, without a way back.", "Give the run, by --run.")
         from gancli.models.onnx_model import load_onnx
 
         model = load_onnx(Path(self.checkpoint))

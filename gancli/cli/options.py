@@ -156,6 +156,13 @@ def _setting(flag: str, metavar: str, text: str) -> Any:  # noqa: ANN401  (a cla
 
 
 _DATASET = typer.Option("--dataset", metavar="NAME|PATH", help="The images to train on.", autocompletion=complete.datasets)
+_TO = typer.Option(
+    "--to",
+    metavar="NAME|PATH",
+    help="Learn to translate the images of --dataset into images like these.",
+    autocompletion=complete.datasets,
+)
+_PAIRED = typer.Option("--paired", help="With --to: files of the same name belong together.", show_default=False)
 _ARCH = typer.Option(
     "--arch",
     metavar="NAME",
@@ -187,6 +194,8 @@ class Settings:
     """What `train` and `config show` take to choose a configuration. A flag sets one key and decides nothing."""
 
     dataset: Annotated[str | None, Key("data.dataset"), _DATASET] = None
+    to: Annotated[str | None, Key("data.to"), _TO] = None
+    paired: Annotated[bool | None, Key("data.paired"), _PAIRED] = None
     image_size: Annotated[Any, Key("data.image_size"), _setting("--image-size", "N|HxW", "Resize all images to this size.")] = (
         None
     )
@@ -231,10 +240,11 @@ class Settings:
     def resolve(self, runs_dir: Path = Path("runs")) -> "Resolved":
         """The configuration of a new run; a parent is looked for in ``runs_dir`` first."""
         from gancli.config.resolve import resolve
+        from gancli.data.translation import has_domains
         from gancli.models.parent import inherit
 
-        files, assignments = self.files or (), self.assignments or ()
-        return resolve(files=files, assignments=assignments, flags=self.flags, inherit=inherit(runs_dir))
+        files, assignments, parent = self.files or (), self.assignments or (), inherit(runs_dir)
+        return resolve(files=files, assignments=assignments, flags=self.flags, inherit=parent, has_domains=has_domains)
 
     def resolve_upon(self, run: "RunDirectory") -> "Resolved":
         """The configuration of ``run`` with what was given on top."""

@@ -58,7 +58,7 @@ def project(
         from gancli.models.projection import project as find
         from gancli.sampling.sheets import write_projection
 
-        model.refuse_source()
+        model.refuse_translator()
         originals = load_files(images, model.image, model.origin.provenance.config)
         found = find(model, originals, steps=steps, seed=seed, progress=counter)
         sheet = write_projection(model, originals, found, path)

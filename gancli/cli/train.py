@@ -117,26 +117,33 @@ def _refuse_early(resolved: "Resolved") -> None:
 
     Raises:
         DatasetError: there is nothing at the path of the data set.
-        ConfigError: the architecture cannot make images of the size that is asked for.
+        ConfigError: the architecture cannot make images of the size that is asked for, or does not translate.
     """
-    from gancli.config.resolve import sides
+    from gancli.config.resolve import refuse_other_kind, sides
     from gancli.data.paths import unreadable
     from gancli.plugin import ImageSpec
     from gancli.plugins.registry import is_path
 
-    data = resolved.config.data
-    if "://" in data.dataset:
-        raise DatasetError(
-            f"'{data.dataset}' is a web address, and train reads nothing from the network.",
-            "Download it, and give the path; hf:USER/NAME fetches a data set of Hugging Face.",
-        )
-    path = Path(os.path.expanduser(data.dataset))  # noqa: PTH111  (Path.expanduser raises RuntimeError)
-    if is_path(data.dataset) and not data.dataset.startswith("hf:") and not os.path.lexists(path):
-        raise unreadable(path, FileNotFoundError())
+    data, plugin = resolved.config.data, resolved.arch.plugin
+    for address in filter(None, (data.dataset, data.to)):
+        if "://" in address:
+            raise DatasetError(
+                f"'{address}' is a web address, and train reads nothing from the network.",
+                "Download it, and give the path; hf:USER/NAME fetches a data set of Hugging Face.",
+            )
+        path = Path(os.path.expanduser(address))  # noqa: PTH111  (Path.expanduser raises RuntimeError)
+        if is_path(address) and not address.startswith("hf:") and not os.path.lexists(path):
+            raise unreadable(path, FileNotFoundError())
+    if is_path(data.dataset) or data.to is not None or not plugin.translates:  # else a plugin's images tell
+        refuse_other_kind(resolved.config, plugin, translating=data.to is not None)
     if data.image_size is not None:
         height, width = sides(data.image_size)
-        shapes = [ImageSpec(channels, height, width) for channels in ([data.channels] if data.channels else [1, 3])]
-        reasons = [resolved.arch.plugin.supports(resolved.arch.options, shape) for shape in shapes]
+        channels = [data.channels] if data.channels else [1, 3]
+        shapes = [
+            ImageSpec(n, height, width, source=(n, height, width) if plugin.translates else None, paired=data.paired)
+            for n in channels
+        ]
+        reasons = [plugin.supports(resolved.arch.options, shape) for shape in shapes]
         if all(reasons):
             raise ConfigError(
                 f"The architecture '{resolved.config.arch.name}' cannot make images of {height}x{width}.",

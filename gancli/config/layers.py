@@ -32,7 +32,7 @@ __all__ = [
 _ENVIRONMENT_PREFIX = "GANCLI_"
 _MAX_CONFIG_BYTES = 1 << 20
 
-_FLAGS = {"arch.name": "arch", "objective.name": "objective"}
+_FLAGS = {"arch.name": "arch", "objective.name": "objective", "model.parent": "from", "log.to": "log"}
 """Flags that are not named like the last part of their key."""
 
 _YAML = re.compile(r"\s*(#[^\n]*\n\s*|---\s*)*[A-Za-z_][\w-]*:(\s|$)")

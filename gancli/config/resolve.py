@@ -58,13 +58,14 @@ __all__ = [
     "plugin_options",
     "refuse_changes",
     "refuse_other_choice",
+    "refuse_other_kind",
     "resolve",
     "schema",
     "sides",
     "validate_options",
 ]
 
-FREE_KEYS = (*LENGTHS, "data.dataset", "data.labels", "train.accumulate", "runtime.", "checkpoint.", "log.")
+FREE_KEYS = (*LENGTHS, "data.dataset", "data.to", "data.labels", "train.accumulate", "runtime.", "checkpoint.", "log.")
 """Keys, or beginnings of keys, that a resumed run may change."""
 
 CHANGEABLE = ("train.batch_size", "train.learning_rate", "train.discriminator_learning_rate")
@@ -113,6 +114,7 @@ def resolve(
     environment: Mapping[str, str] | None = None,
     preferences: bool = True,
     inherit: Callable[[str], Flat] | None = None,
+    has_domains: Callable[[str], bool] | None = None,
 ) -> Resolved:
     """Merge and validate.
 
@@ -125,6 +127,8 @@ def resolve(
             complete when it was written, and behaves as the plain default of a younger setting says.
         inherit: what a new run takes over from ``model.parent``, see :func:`gancli.models.parent.inherit`; what plugins
             prefer is below it.
+        has_domains: whether the data set at a path has two domains, A and B; it is then to be translated,
+            unless an architecture is chosen that does not translate.
 
     Raises:
         ConfigError: a key is unknown or a value is not allowed.
@@ -144,7 +148,16 @@ def resolve(
     inherited = {} if parent is None or inherit is None else dict(inherit(_text(parent, "model.parent")))
     located = {"model.parent": inherited.pop("model.parent")} if inherited else {}
     base = Layer.of(inherited, f"parent {parent}")
-    typed = _text(_chosen([data, base, *user], "arch.name", RunConfig().arch.name), "arch.name")
+    chosen = _chosen([data, base, *user], "arch.name", None)
+    translates = chosen is None or ARCHITECTURES.load(_text(chosen, "arch.name")).translates
+    if (to := _chosen(user, "data.to", None)) is not None:
+        to = _text(to, "data.to")
+        to = to if is_path(to) else DATASETS.spelled(to)
+    elif has_domains and translates and is_path(dataset) and has_domains(dataset):
+        to, data = dataset, Layer.of({"data.to": dataset}, f"data set {dataset}")
+    if chosen is None and to is not None:
+        chosen = "pix2pix" if _chosen(user, "data.paired", None) is True else "cut"
+    typed = _text(RunConfig().arch.name if chosen is None else chosen, "arch.name")
     arch = ARCHITECTURES.find(typed)
     architecture = ARCHITECTURES.load_entry(arch)
     layers = [
@@ -160,7 +173,7 @@ def resolve(
 
     preferred = layers if preferences else []
     merged = _merge([Layer.of(core_defaults(), "default"), *preferred, *user])
-    names = {"data.dataset": dataset, "arch.name": arch.spelled(typed), "objective.name": entry.spelled(wanted)}
+    names = {"data.dataset": dataset, "data.to": to, "arch.name": arch.spelled(typed), "objective.name": entry.spelled(wanted)}
     names |= located
     merged.values.update(names)
     _refuse_unknown_keys(merged, [*_keys_of("arch", architecture.Config), *_keys_of("objective", objective)])
@@ -277,6 +290,34 @@ def refuse_changes(old: Mapping[str, object], new: Mapping[str, object], *, allo
             f"{', or start a new run' if permit else ''} with -c and the run's config.json.",
         )
     return changed
+
+
+def refuse_other_kind(config: RunConfig, arch: Architecture[ArchConfig], *, translating: bool) -> None:
+    """Refuse an architecture that does something else with the data than they are for.
+
+    Args:
+        config: the whole configuration.
+        arch: the architecture that it names.
+        translating: whether there are source images and target images.
+
+    Raises:
+        ConfigError: it does.
+    """
+    name, data = config.arch.name, config.data
+    if translating and not arch.translates:
+        raise ConfigError(
+            f"The architecture '{name}' does not translate images, and --to names some to translate into.",
+            "Choose one that does, such as --arch cut or, of pairs, --arch pix2pix; or leave --to out.",
+        )
+    if arch.translates and not translating:
+        raise ConfigError(
+            f"The architecture '{name}' translates images, and there are none to translate into.",
+            "Name the images to translate by --dataset, and the images that they are to be like by --to.",
+        )
+    if data.paired and not translating:
+        raise ConfigError("--paired says which images belong together, and there is only one set.", "Name the other by --to.")
+    if config.model.conditional and translating:
+        raise ConfigError("--conditional learns labels, which a translation does not use.", "Leave it out.")
 
 
 def sides(image_size: str) -> tuple[int, int]:

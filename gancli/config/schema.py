@@ -79,6 +79,13 @@ class DataConfig(Section):
     """The images."""
 
     dataset: str = Field("mnist", min_length=1, max_length=4096, description="name of a data set, or a path")
+    to: str | None = Field(
+        None,
+        min_length=1,
+        max_length=4096,
+        description="the target images of a translation, a name or a path; the same path as data.dataset: its domain B",
+    )
+    paired: bool = Field(False, description="with data.to: images of the same file name belong together")
     labels: str | None = Field(None, max_length=4096, description="path of the labels, where they are a file of their own")
     image_size: ImageSize | None = Field(
         None, description="pixels per side, N or HxW; none: as the images are, or a square that fits"

@@ -3,6 +3,7 @@
     source       what an address is, decided once: one small class per kind of source
     catalogue    names to images, splits, domains: the same rules for every kind; labels
     folder       zips tars tables: encoded images in containers; collection: what they share
+    translation  two sources as one: images to translate, and those that they are to become
     arrays       images in NumPy's files, IDX and CIFAR
     decoding     encoded images to pixels; fit: to one size and number of channels
     decoded      decoded images on the disk; cache: where that is
@@ -17,11 +18,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gancli.data.source import Loaded, Source, Watch, fingerprint, open_source, unwatched
+from gancli.data.translation import open_data
 
 if TYPE_CHECKING:
     from gancli.config.schema import DataConfig
 
-__all__ = ["Loaded", "Source", "Watch", "fingerprint", "load_images", "open_source", "unwatched"]
+__all__ = [
+    "Loaded",
+    "Source",
+    "Watch",
+    "fingerprint",
+    "load_images",
+    "open_data",
+    "open_source",
+    "unwatched",
+]
 
 
 def load_images(config: DataConfig, split: str = "train", watch: Watch = unwatched) -> Loaded:
@@ -37,4 +48,4 @@ def load_images(config: DataConfig, split: str = "train", watch: Watch = unwatch
         PluginError: there is no data set of that name, or it is broken.
         ConfigError: labels are given for a data set that has its own.
     """
-    return open_source(config.dataset, split).load(config, watch)
+    return open_data(config, split).load(config, watch)

@@ -136,6 +136,8 @@ def describe(config: DataConfig, split: str, watch: Watch) -> Description:
     sizes = [] if labels is None else labels.bincount(minlength=len(names)).tolist()
     classes = dict(zip(names, sizes, strict=True)) if sizes else {}
     advice = (*_advice(loaded, classes), *(_advice_on_files(files, loaded, config) if files else ()))
+    if {part.domain for part in source.parts()} >= {"A", "B"}:
+        advice = (*advice, "The domains A and B are two classes here; `gancli train --dataset` learns to translate A into B.")
     return Description(loaded, split, classes, files, advice)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
+    from torch import Tensor
 
     from gancli.config.schema import DataConfig
     from gancli.data.decoding import Header
@@ -161,15 +162,21 @@ def refit(images: ImageSet, config: DataConfig, watch: Watch) -> ImageSet:
     if config.image_size is not None:
         height, width = parse_size(config.image_size)
     fit = Fit(height, width, config.channels or channels, config.fit, colour(config.background))
+
+    def fitted(given: Tensor, fit: Fit) -> Tensor:
+        pixels, placed = given.numpy(), np.empty((len(given), fit.channels, fit.height, fit.width), np.uint8)
+        for i in range(len(pixels)):
+            placed[i] = place_array(pixels[i], fit)
+            watch("resizing images", i + 1, number)
+        return torch.from_numpy(placed)
+
+    if images.sources is not None:
+        theirs = replace(fit, channels=config.channels or images.sources.shape[1])
+        images = replace(images, sources=fitted(images.sources, theirs))
     if (fit.channels, fit.height, fit.width) == tuple(images.images.shape[1:]):
         return images
-    pixels = images.images.numpy()
-    fitted = np.empty((number, fit.channels, fit.height, fit.width), np.uint8)
-    for i in range(number):
-        fitted[i] = place_array(pixels[i], fit)
-        watch("resizing images", i + 1, number)
     note = f"Images are {images.spec()} and are resized to {fit}."
-    return replace(images, images=torch.from_numpy(fitted), notes=(*images.notes, note))
+    return replace(images, images=fitted(images.images, fit), notes=(*images.notes, note))
 
 
 def channels_first(image: Image) -> NDArray[np.uint8]:

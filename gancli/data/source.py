@@ -132,7 +132,7 @@ def fingerprint(images: ImageSet) -> str:
     from hashlib import sha256
 
     state = sha256()
-    for tensor in (images.images, images.labels):
+    for tensor in (images.images, images.labels, images.sources):
         if tensor is not None:
             state.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
             state.update(tensor.contiguous().numpy().data)
@@ -146,8 +146,10 @@ def located(config: RunConfig) -> RunConfig:
         return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111  (links stay; no error for an unknown user)
 
     data = config.data
-    if is_path(data.dataset) and not data.dataset.startswith(HUB):
-        data = data.model_copy(update={"dataset": absolute(data.dataset)})
+    for key in ("dataset", "to"):
+        address = getattr(data, key)
+        if address is not None and is_path(address) and not address.startswith(HUB):
+            data = data.model_copy(update={key: absolute(address)})
     if data.labels is not None:
         data = data.model_copy(update={"labels": absolute(data.labels)})
     return config.model_copy(update={"data": data})
@@ -253,16 +255,19 @@ def _from_plugin(config: DataConfig, address: str, split: str) -> Loaded:
     return Loaded(entry.name, source, images, fingerprint(images), plugin.licence)
 
 
-def _broken_promise(images: ImageSet) -> str | None:
+def _broken_promise(images: ImageSet) -> str | None:  # noqa: PLR0911  (one for each promise)
     """What is wrong with the images from a plugin, if anything: see :class:`gancli.plugin.ImageSet`."""
     import torch
 
     pixels, labels = images.images, images.labels
-    parts: tuple[object, ...] = (pixels, labels)
+    parts: tuple[object, ...] = (pixels, labels, images.sources)
     if foreign := {type(part).__name__ for part in parts if not isinstance(part, torch.Tensor | None)}:
         return f"{foreign.pop()}, not torch.Tensor"
-    if pixels.dtype != torch.uint8 or pixels.ndim != 4 or not pixels.numel():  # noqa: PLR2004
-        return f"images of type {pixels.dtype} and shape {tuple(pixels.shape)}, not uint8 (n, c, h, w)"
+    for each in (pixels, *([] if images.sources is None else [images.sources])):
+        if each.dtype != torch.uint8 or each.ndim != 4 or not each.numel():  # noqa: PLR2004
+            return f"images of type {each.dtype} and shape {tuple(each.shape)}, not uint8 (n, c, h, w)"
+    if images.sources is not None and images.paired and len(images.sources) != len(pixels):
+        return f"{len(images.sources)} source images for {len(pixels)} paired ones"
     if labels is None:
         return None
     if labels.dtype != torch.int64 or labels.shape != pixels.shape[:1]:

@@ -13,6 +13,7 @@ from gancli.evaluation.nearest import picture, pixel_neighbours
 from gancli.evaluation.reference import MOST_REAL, MOST_TRAINING, Reference
 from gancli.evaluation.report import Report
 from gancli.evaluation.subject import Subject, refuse_other_shape
+from gancli.evaluation.translation import beside_the_input
 from gancli.metrics import manifolds
 from gancli.metrics.classes import histogram
 from gancli.metrics.copying import copying
@@ -73,6 +74,9 @@ def evaluate(
     if (asked := _asked_digits(subject, _class_names(reference))) is not None and fake.classes is not None:
         figures["agreement"] = proportion(int((asked == fake.classes).sum()), subject.count)
     notes = () if modes_only else _bias_of_few(reference, len(fake))
+    if not modes_only:
+        figures, more = beside_the_input(subject, reference, figures)
+        notes = (*notes, *more)
     return _report(subject, reference, fake, figures, notes), png
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gancli.images import Images
     from gancli.models.sampler import Sampler
 
-__all__ = ["Subject", "of_model", "of_pictures"]
+__all__ = ["Subject", "of_model", "of_pictures", "run_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +68,12 @@ def of_model(model: Sampler[Images], n: int, seed: int = 0) -> Subject:
         draw=lambda: map(torch.as_tensor, model.batches(seeds, labels)),
         asked=None if labels is None else torch.as_tensor(labels),
         facts={"run": origin.run, "step": origin.step, "weights": origin.weights, "digest": origin.digest, "seed": seed},
-        run=_run_of(origin.checkpoint),
+        run=run_of(origin.checkpoint),
         class_names=() if labels is None else tuple(model.class_names),
     )
 
 
-def _run_of(checkpoint: Path) -> Path | None:
+def run_of(checkpoint: Path) -> Path | None:
     """The run in whose folder of checkpoints this one lies."""
     path = checkpoint.absolute()
     inside = path.parent.name == "checkpoints" and (path.parent.parent / "run.json").is_file()

@@ -128,8 +128,9 @@ def _metrics(evaluation: Mapping[str, Any]) -> list[tuple[str, float, str, int]]
 
 
 def _parent(parent: Mapping[str, Any]) -> str:
+    networks = ", ".join(map(_plain, parent["networks"]))
     return (
-        f"The training started from the weights ({', '.join(map(_plain, parent['networks']))}) of {_plain(parent['run'])}, step "
+        f"The training started from the weights ({networks}) of {_plain(parent['run'])}, step "
         f"{parent['step']:,}, SHA-256 `{parent['digest']}`, which had been trained on {_plain(parent['dataset'])}."
     )
 

@@ -16,7 +16,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from gancli.checkpoint.provenance import SHARED
-from gancli.errors import ExportError, PluginError, StorageError
+from gancli.errors import ExportError, PluginError, StorageError, UsageError
 from gancli.export.card import card
 from gancli.export.formats import Exported, choose, put_in_place, trained_generator
 from gancli.images import grid, save_png, to_bytes
@@ -52,6 +52,11 @@ def write_folder(model: Model, target: Path, arch_file: str | None = None, *, fo
         StorageError: it is there, or cannot be written.
         ExportError: the weights are not those of the generator when they are loaded again.
     """
+    if model.image.source:
+        raise UsageError(
+            f"'{target}' would be a folder with samples of seeds, and this model translates images.",
+            "Give a file: -o FILE.onnx, .pt2 or .safetensors.",
+        )
     refuse_missing_parent(target)
     _refuse_other_contents(target, force=force)
     generator, notes = trained_generator(model, arch_file), []

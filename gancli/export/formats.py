@@ -7,6 +7,7 @@ moved into place. So a file that is there draws what the generator draws. The fo
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import contextmanager
 from copy import deepcopy
@@ -71,6 +72,11 @@ class Format:
         Raises:
             ExportError: the format cannot express it, or what it draws is something else.
         """
+        if generator.image.source and not self.exporter.translates:
+            raise ExportError(
+                f"The format .{self.name} has no form for a model that translates images.",
+                "Choose .onnx, .pt2 or .safetensors.",
+            )
         self.exporter.export(generator, path, self.options)
         self.exporter.stamp(path, self._difference(generator, path))
         return self._difference(generator, path)
@@ -79,7 +85,7 @@ class Format:
         """The largest |x - y| over all pixels x of the generator and y of the file; NaN if there is any.
 
         Compared are at least 74 images of latents that nothing has seen before: batches of 1, 2, 7 and of 64, as many as
-        it takes for every class to be drawn in them.
+        it takes for every class to be drawn in them; of a translator, translations of ten images of noise.
         """
         batches = list(_batches(generator))
         try:
@@ -208,9 +214,7 @@ def _make_durable(path: Path) -> None:
 def trained_generator(model: Model, arch_file: str | None = None) -> TrainedGenerator:
     """What an exporter gets; its metadata tell nothing about the machine and the run that the model was made on."""
     origin, known = model.origin, model.origin.provenance
-    parent = {} if known.parent is None else {"parent": known.parent}
     shared = Provenance(
-        **parent,  # a document holds what was set, and nothing else
         arch=known.arch,
         image=known.image,
         classes=known.classes,
@@ -222,11 +226,18 @@ def trained_generator(model: Model, arch_file: str | None = None) -> TrainedGene
         weights=origin.weights,
         digest=origin.digest,
     )
+    optional = {"parent": known.parent, "source": known.source, "paired": known.paired}
+    shared = shared.model_copy(update={key: value for key, value in optional.items() if value})  # a document holds what was set
     network = model.generator if model.device.type == "cpu" else deepcopy(model.generator).cpu()
     return TrainedGenerator(network, model.latent_dim, model.image, model.class_names, shared.document(), arch_file)
 
 
 def _batches(generator: TrainedGenerator) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64] | None]]:
+    if source := generator.image.source:
+        for size in _BATCH_SIZES:
+            noise = latents(range(_FIRST_SEED, _FIRST_SEED + size), math.prod(source))
+            yield (noise / 2).clip(-1, 1).reshape(size, *source), None
+        return
     classes, start = generator.image.classes, 0
     for size in (*_BATCH_SIZES, *[_BATCH] * max(1, -(-classes // _BATCH))):
         order = np.arange(start, start + size, dtype=np.int64)

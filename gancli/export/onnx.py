@@ -2,6 +2,7 @@
 
 ==========  =======================================================================================================
 input       ``z``: float32 ``(batch, latent_dim)``, drawn from N(0, I); ``labels``: int64 ``(batch,)``, if conditional
+            of a translator only ``sources``: float32 ``(batch, c, height, width)`` in [-1, 1]
 output      ``images``: float32 ``(batch, c, h, w)`` in [-1, 1], or uint8 ``(batch, 3, h, w)`` in [0, 255]
 metadata    ``gancli``: the facts, as JSON; and what a person looks for, under names of its own
 ==========  =======================================================================================================
@@ -55,6 +56,7 @@ class Onnx(Exporter[OnnxOptions]):
 
     api = 2
     summary = "for ONNX Runtime and whatever else reads ONNX"
+    translates = True
     Options = OnnxOptions
     extra = "onnx"
     packages = ("onnx", "onnxscript", "onnxruntime")
@@ -87,7 +89,8 @@ class Onnx(Exporter[OnnxOptions]):
         """The graph, run by ONNX Runtime, as ``gancli sample`` does."""
         from gancli.models.onnx_model import onnx_from_bytes
 
-        return onnx_from_bytes(path.read_bytes(), Path("generator.onnx")).draw
+        model = onnx_from_bytes(path.read_bytes(), Path("generator.onnx"))
+        return (lambda sources, _: model.translate(sources)) if model.image.source else model.draw
 
     def stamp(self, path: Path, difference: float) -> None:
         """Add the difference to the metadata."""
@@ -107,10 +110,10 @@ def _converted(generator: TrainedGenerator, network: nn.Module | None, opset: in
     import torch
 
     from gancli.export.pt2 import quietly, trace
-    from gancli.models.onnx_model import IMAGES, LABELS, LATENTS
+    from gancli.models.onnx_model import IMAGES, LABELS, LATENTS, SOURCES
 
-    program = trace(generator, network)
-    names = [LATENTS, LABELS] if generator.image.classes else [LATENTS]
+    program = trace(generator, network, uneven=True)
+    names = [LATENTS, LABELS] if generator.image.classes else [SOURCES if generator.image.source else LATENTS]
     try:
         with quietly():
             written = torch.onnx.export(
@@ -160,7 +163,9 @@ def _as_bytes(generator: TrainedGenerator) -> nn.Module:
             pixels: Tensor = (images.float() * 127.5 + 127.5).round().clamp(0, 255)
             return pixels.repeat(1, self.repeats, 1, 1).to(uint8)
 
-    return Bytes(generator.network, _RGB // generator.image.channels).eval()
+    from gancli.export.pt2 import inference
+
+    return Bytes(inference(generator), _RGB // generator.image.channels).eval()
 
 
 def _tidy(model: ModelProto) -> None:
@@ -171,7 +176,9 @@ def _tidy(model: ModelProto) -> None:
         del part.metadata_props[:]
         part.doc_string = ""
     for value in (*graph.input, *graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = _BATCH
+        for name, side in zip((_BATCH, "", "height", "width"), value.type.tensor_type.shape.dim, strict=False):
+            if name == _BATCH or side.HasField("dim_param"):
+                side.dim_param = name
 
 
 def _describe(model: ModelProto, metadata: Mapping[str, Any], *, uint8: bool) -> None:

@@ -30,6 +30,7 @@ class Safetensors(Exporter[ArchConfig]):
 
     api = 2
     summary = "the weights alone, to share and to load again"
+    translates = True
 
     def export(self, generator: TrainedGenerator, path: Path, options: ArchConfig) -> None:  # noqa: ARG002  (it has none)
         """Write all parameters and buffers."""
@@ -44,6 +45,9 @@ class Safetensors(Exporter[ArchConfig]):
         def draw(z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> NDArray[np.float32]:
             import torch
 
+            if generator.image.source:
+                translated: NDArray[np.float32] = model.translate(z).numpy()
+                return translated
             images: NDArray[np.float32] = model.draw(*(torch.from_numpy(x) for x in (z, labels) if x is not None)).numpy()
             return images
 

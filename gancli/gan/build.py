@@ -49,7 +49,8 @@ def build_training(
     arch, options = load_arch(config)
     objective: Objective = load_objective(config)
     if reason := arch.supports(options, image):
-        squares = (replace(image, height=side, width=side) for side in (8, 16, 28, 32, 64, 128, 256))
+        sides, source = (8, 16, 28, 32, 64, 128, 256), image.source
+        squares = (replace(image, height=n, width=n, source=source and (source[0], n, n)) for n in sides)
         is_size = any(arch.supports(options, square) is None for square in squares)
         remedy = f"{reason} --image-size makes all images of one size." if is_size else reason
         raise ConfigError(f"The architecture '{config.arch.name}' cannot generate images of {image}.", remedy)

@@ -41,7 +41,7 @@ def parse_image(text: str, classes: int = 0) -> ImageSpec:
     """``CHANNELSxHEIGHTxWIDTH``.
 
     >>> parse_image("1x28x28")
-    ImageSpec(channels=1, height=28, width=28, classes=0, source=None)
+    ImageSpec(channels=1, height=28, width=28, classes=0, source=None, paired=False)
 
     Raises:
         UsageError: it is something else.

@@ -59,7 +59,7 @@ def find_directions(
     Raises:
         UsageError: there are not so many; or the model translates images.
     """
-    model.refuse_source()
+    model.refuse_translator()
     labels = model.classes(SEEDS)
     points = model.points(range(seed, seed + SEEDS), labels)
     own = None if labels is None else torch.tensor(list(labels))

@@ -43,6 +43,7 @@ class Tour:
     """
 
     def __init__(self, model: Model, walk: Walk) -> None:
+        model.refuse_translator()
         self.model, self.walk = model, walk
         self._shares = progress(walk.frames, loop=walk.loop)
         model.refuse_truncation(walk.truncation)

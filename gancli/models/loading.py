@@ -7,7 +7,7 @@ that was a file has to be given again.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from gancli.checkpoint.loading import read_checkpoint
 from gancli.checkpoint.provenance import KEY, MadeBy, Origin, Provenance, Weights, read_file, stored_provenance
 from gancli.checkpoint.store import CheckpointStore
 from gancli.config.resolve import validate_options
-from gancli.errors import CheckpointError, ConfigError, PluginError
+from gancli.errors import CheckpointError, ConfigError, PluginError, UsageError
 from gancli.gan.state import load_strictly
 from gancli.models.model import Model
 from gancli.models.stored import HUB, weights_path
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["from_bytes", "load", "widened"]
 
 _MEMBER = {"ema": "ema", "raw": "generator"}
+_BACK = "back"
+"""The network that translates the other way, and how its EMA's file is called: ``ema_back``."""
 _OF_A_RUN = ("best", "latest")
 _LARGER, _ALWAYS_FINE = 20, 2**28
 """All networks together may have this many times the numbers of the stored generator, and a GiB of them in any case."""
@@ -67,6 +69,7 @@ def load(
     device: str = "cpu",
     runs_dir: str | Path = "runs",
     arch: str | None = None,
+    back: bool = False,
 ) -> Model:
     """Load a generator.
 
@@ -82,8 +85,10 @@ def load(
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         runs_dir: where runs are looked for by name.
         arch: ``FILE.py:CLASS``, for a model whose architecture was a file.
+        back: load the translation back, of a run that learnt both ways (CycleGAN).
 
     Raises:
+        UsageError: there is no way back.
         RunError: there is no such run or checkpoint.
         CheckpointError: it is corrupt, foreign or unsafe.
         PluginError: the architecture that made it is not here.
@@ -93,28 +98,34 @@ def load(
         source, checkpoint = None, source
     path = None if checkpoint is None or checkpoint in _OF_A_RUN else weights_path(checkpoint)
     if path and path.suffix.lower() == ".safetensors":
-        stored = _parse_file(read_file(path), path, weights)
-    elif path:
-        stored = _read_checkpoint(path, weights or "ema")
-    else:
-        which = checkpoint or "best" if step is None else step
-        stored = _read_run(source, which, weights or "ema", Path(runs_dir))
-    return _interpret(stored, where, arch)
+        if back:
+            raise UsageError(f"'{path}' holds one generator, without a way back.", "Give the run that it was exported from.")
+        return _interpret(_parse_file(read_file(path), path, weights), where, arch)
+    weights = weights or "ema"
+    own = _MEMBER[weights] if not back else _BACK if weights == "raw" else f"ema_{_BACK}"
+    member = f"{own}.safetensors"
+    try:
+        if path:
+            found = read_checkpoint(path, [member])
+            stored = _member(found, member, found.path.absolute().parent.parent.name, weights)
+        else:
+            which = checkpoint or "best" if step is None else step
+            stored = _read_run(source, which, member, weights, Path(runs_dir))
+    except CheckpointError as error:
+        if not back or f"has no {member}" not in error.problem:
+            raise
+        raise UsageError(
+            "This model does not translate back.", "Leave --back out; --arch cyclegan learns to translate both ways."
+        ) from error
+    return _interpret(stored, where, arch, back=back)
 
 
-def _read_run(source: str | Path | None, which: int | str | Path, weights: Weights, runs_dir: Path) -> _Stored:
+def _read_run(source: str | Path | None, which: int | str | Path, member: str, weights: Weights, runs_dir: Path) -> _Stored:
     run = find_run(None if source is None else str(source), runs_dir)
-    member = f"{_MEMBER[weights]}.safetensors"
     store = CheckpointStore(run.checkpoints)
     step = which if isinstance(which, int) else None
     found = store.load_best([member]) if which == "best" else store.load(step, [member])
     return _member(found, member, run.name, weights)
-
-
-def _read_checkpoint(path: Path, weights: Weights) -> _Stored:
-    member = f"{_MEMBER[weights]}.safetensors"
-    found = read_checkpoint(path, [member])
-    return _member(found, member, found.path.absolute().parent.parent.name, weights)
 
 
 def _member(found: Checkpoint, member: str, run: str, weights: Weights) -> _Stored:
@@ -164,13 +175,19 @@ def widened(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.float() if tensor.dtype in halves else tensor for name, tensor in tensors.items()}
 
 
-def _interpret(stored: _Stored, device: torch.device, arch: str | None) -> Model:
+def _interpret(stored: _Stored, device: torch.device, arch: str | None, *, back: bool = False) -> Model:
     facts = stored.provenance
     size = facts.image.channels, facts.image.height, facts.image.width
     image = ImageSpec(*size, len(facts.classes), facts.source, facts.paired)
     entry = _find_architecture(facts.arch, arch)
     plugin, options = _configured(entry, facts, image, stored)
-    generator = _built(lambda: plugin.build_generator(options, image, facts.latent_dim), stored)
+    latent_dim = facts.latent_dim
+    if back and image.source:
+        generator = _built(lambda: plugin.build(options, image, latent_dim).others[_BACK], stored)
+        channels, height, width = image.source
+        own = replace(image, channels=channels, height=height, width=width, source=image.shape)
+    else:
+        generator, own = _built(lambda: plugin.build_generator(options, image, latent_dim), stored), image
     load_strictly(generator, stored.tensors, f"generator of '{stored.path}'")
     notes: tuple[str, ...] = ()
     if facts.arch.version != entry.version:
@@ -180,7 +197,7 @@ def _interpret(stored: _Stored, device: torch.device, arch: str | None) -> Model
     return Model(
         generator.to(device),
         facts.latent_dim,
-        image,
+        own,
         tuple(facts.classes),
         origin,
     )

@@ -3,6 +3,7 @@
 model = gancli.load()                                # the last run; or a name, a run's path, a checkpoint's path
 images = model.sample(64, seed=0)                    # float32 (64, c, h, w) in [-1, 1]
 for frame in model.interpolate(60): ...              # float32 (1, c, h, w), from one seed's picture to the next one's
+images = model.translate(photos)                     # float32 (n, c, h, w), of a model that translates images
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch.nn.functional import interpolate
 
 from gancli.errors import UsageError
 from gancli.gan.inputs import conditions
-from gancli.models.sampler import BATCH_SIZE, Sampler
+from gancli.models.sampler import BATCH_SIZE, TRANSLATED, Sampler
 from gancli.plugin import StyledGenerator, TwoStageGenerator
 from gancli.randomness.latents import latents
+from gancli.runtime.device import memory_errors_explained, translate_memory_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from gancli.checkpoint.provenance import Origin
+    from gancli.images import Images
     from gancli.metrics.random_ import RandomExtractor
     from gancli.models.interpolation import Method
     from gancli.models.projection import Projection
@@ -84,8 +88,8 @@ class Model(Sampler["Tensor"]):
             seeds: the seed of every picture, instead of ``n`` and ``seed``.
             labels: the class of every picture, or one for all (conditional models); by default 0, 1, 2, ... in turn.
             truncation: 0.05 to 1; less gives more typical images and less variety. With a mapping network it is the
-                psi of w <- mean_w + psi (w - mean_w) (Karras et al., 2019); else the discriminator chooses the best of
-                round(1 / truncation) latents of each seed (Azadi et al., 2019).
+                psi of w <- mean_w + psi (w - mean_w) (Karras et al., 2019); else each seed gets the most typical of
+                its round(1 / truncation) latents, see :meth:`chosen_latents`.
             batch_size: pictures drawn at a time.
 
         Raises:
@@ -102,6 +106,39 @@ class Model(Sampler["Tensor"]):
             labels = _listed(labels) * (1 if np.ndim(labels) else len(seeds))
         return torch.cat(list(self.batches(seeds, labels, batch_size, truncation)))
 
+    @torch.no_grad()
+    def translate(self, sources: Images, *, batch_size: int = TRANSLATED) -> Tensor:
+        """Translate images: float32 ``(n, c, h, w)`` in [-1, 1], of any height and width -> images of that size.
+
+        A network that does not take such a size is given images of its own, and its results are scaled back.
+
+        Args:
+            sources: the images, on any device.
+            batch_size: images translated at a time.
+
+        Raises:
+            UsageError: the model does not translate images, or not with so many channels.
+        """
+        images = torch.as_tensor(sources, dtype=torch.float32)
+        self.refuse_sources(images.shape)
+        with memory_errors_explained():
+            return torch.cat([self._translated(part.to(self.device)) for part in torch.split(images, batch_size)])
+
+    def _translated(self, sources: Tensor) -> Tensor:
+        size = sources.shape[2:]
+        z = torch.zeros(len(sources), self.latent_dim, device=self.device)
+        assert self.image.source is not None  # noqa: S101  (it was asked before)
+        try:
+            images: Tensor = self.generator(z, sources).float()
+        except RuntimeError as error:
+            if size == self.image.source[1:] or translate_memory_error(error):
+                raise
+        else:
+            if images.shape[2:] == size:
+                return images
+        scaled = interpolate(sources, self.image.source[1:], mode="bilinear", antialias=True)
+        return interpolate(self.generator(z, scaled).float(), size, mode="bilinear", antialias=True)
+
     def cannot_truncate(self) -> str:
         """Empty: every generator can."""
         return ""
@@ -116,6 +153,7 @@ class Model(Sampler["Tensor"]):
 
     def points(self, seeds: Sequence[int], labels: Sequence[int] | None = None, truncation: float | None = None) -> Tensor:
         """Where the images of these seeds are: w ``(n, d)`` if there is a mapping network, else z. See :meth:`render`."""
+        self.refuse_translator()
         z = self.chosen_latents(seeds, labels, truncation)
         if self.two_stage is None:
             return z
@@ -164,7 +202,7 @@ class Model(Sampler["Tensor"]):
 
         images = torch.cat(list(self.batches(range(TYPICAL_SEED, TYPICAL_SEED + TYPICAL_IMAGES)))).clamp(-1, 1).cpu()
         extractor = RandomExtractor(((images + 1) * 127.5).round().to(torch.uint8)).to(self.device)
-        parts = [extractor.see(part.to(self.device)).features for part in images.split(BATCH_SIZE)]
+        parts = [extractor.see(part.to(self.device)).features for part in torch.split(images, BATCH_SIZE)]
         return extractor, torch.cat(parts)
 
     def _conditions(self, labels: Sequence[int] | None) -> tuple[Tensor, ...]:

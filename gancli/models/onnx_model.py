@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gancli.checkpoint.provenance import KEY, Origin, Provenance, read_file, stored_provenance
-from gancli.errors import CheckpointError
-from gancli.models.sampler import Sampler
+from gancli.errors import CheckpointError, UsageError
+from gancli.models.sampler import TRANSLATED, Sampler
 from gancli.plugin import ImageSpec
 from gancli.plugins.extras import require
 from gancli.randomness.latents import latents
@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto
 
-__all__ = ["IMAGES", "LABELS", "LATENTS", "OnnxModel", "import_onnxruntime", "load_onnx", "onnx_from_bytes"]
+    from gancli.images import Images as Given
 
-LATENTS, LABELS, IMAGES = "z", "labels", "images"
-"""Names of the inputs and of the output."""
+__all__ = ["IMAGES", "LABELS", "LATENTS", "SOURCES", "OnnxModel", "import_onnxruntime", "load_onnx", "onnx_from_bytes"]
+
+LATENTS, LABELS, SOURCES, IMAGES = "z", "labels", "sources", "images"
+"""Names of the inputs and of the output. A model that translates images has ``sources`` for its only input."""
 
 _FOREIGN = "Give one that `gancli export` wrote."
 _STANDARD = frozenset(("", "ai.onnx"))
@@ -49,7 +51,8 @@ class OnnxModel(Sampler["NDArray[np.float32]"]):
 
     def __init__(self, data: bytes, facts: Provenance, origin: Origin) -> None:
         self.latent_dim = facts.latent_dim
-        self.image = ImageSpec(facts.image.channels, facts.image.height, facts.image.width, len(facts.classes))
+        size = facts.image.channels, facts.image.height, facts.image.width
+        self.image = ImageSpec(*size, len(facts.classes), facts.source, facts.paired)
         self.class_names = tuple(facts.classes)
         self.origin = origin
         self._session = _session(data, origin.checkpoint)
@@ -60,15 +63,35 @@ class OnnxModel(Sampler["NDArray[np.float32]"]):
 
         Where the file holds bytes for other programs (``--uint8``), they are mapped back to [-1, 1].
         """
-        inputs = {LATENTS: z} if labels is None else {LATENTS: z, LABELS: labels}
+        return self._run({LATENTS: z} if labels is None else {LATENTS: z, LABELS: labels}, self.image.shape)
+
+    def translate(self, sources: Given, *, batch_size: int = TRANSLATED) -> NDArray[np.float32]:
+        """See :meth:`gancli.models.sampler.Sampler.translate`; images are of a size that the file takes.
+
+        Raises:
+            UsageError: the model does not translate images, or not of this shape.
+        """
+        images = np.asarray(sources, dtype=np.float32)
+        self.refuse_sources(images.shape)
+        (there,) = self._session.get_inputs()
+        if any(isinstance(side, int) and side != given for side, given in zip(there.shape[2:], images.shape[2:], strict=True)):
+            height, width = there.shape[2:]
+            size = f"{images.shape[2]}x{images.shape[3]}"
+            raise UsageError(f"'{self.origin.checkpoint}' translates images of {height}x{width}, not {size}.", "Resize them.")
+        parts = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
+        return np.concatenate([self._run({SOURCES: part}, (self.image.channels, *part.shape[2:])) for part in parts])
+
+    def _run(self, inputs: dict[str, NDArray[Any]], shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """What the file makes of its inputs: images of this shape ``(c, h, w)``."""
         try:
             (images,) = self._session.run([IMAGES], inputs)
         except Exception as error:  # ONNX Runtime's exceptions have no base of their own
             raise self._refusal(f"cannot be run: {first_line(error)}") from error
         if images.dtype == np.uint8:
-            images = images[:, : self.image.channels].astype(np.float32) / np.float32(127.5) - np.float32(1)
-        if images.shape != (len(z), *self.image.shape):
-            raise self._refusal(f"drew {images.shape} instead of {(len(z), *self.image.shape)}")
+            images = images[:, : shape[0]].astype(np.float32) / np.float32(127.5) - np.float32(1)
+        expected = (len(next(iter(inputs.values()))), *shape)
+        if images.shape != expected:
+            raise self._refusal(f"drew {images.shape} instead of {expected}")
         return np.asarray(images, dtype=np.float32)
 
     def cannot_truncate(self) -> str:
@@ -87,10 +110,14 @@ class OnnxModel(Sampler["NDArray[np.float32]"]):
             yield self.draw(latents(seeds[start : start + batch_size], self.latent_dim), chosen)
 
     def _check_signature(self) -> None:
-        wanted: dict[str, tuple[str, list[int]]] = {LATENTS: ("tensor(float)", [self.latent_dim])}
+        there = {one.name: (one.type, one.shape[1:]) for one in self._session.get_inputs()}
+        wanted: dict[str, tuple[str, list[int | str]]] = {LATENTS: ("tensor(float)", [self.latent_dim])}
         if self.image.classes:
             wanted[LABELS] = ("tensor(int64)", [])
-        there = {one.name: (one.type, one.shape[1:]) for one in self._session.get_inputs()}
+        if source := self.image.source:
+            sides = there.get(SOURCES, ("", list(source)))[1][1:]
+            own = [side if isinstance(side, str) else fixed for side, fixed in zip(sides, source[1:], strict=False)]
+            wanted = {SOURCES: ("tensor(float)", [source[0], *own])}
         if there != wanted:
             raise self._refusal(f"takes {there} instead of {wanted}")
         outputs = self._session.get_outputs()

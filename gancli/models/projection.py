@@ -72,7 +72,7 @@ def project(
     Raises:
         UsageError: the images are not of the model's shape, or there are none; or the model translates images.
     """
-    model.refuse_source()
+    model.refuse_translator()
     if not len(targets) or targets.shape[1:] != model.image.shape or steps < 1:
         raise UsageError(
             f"Images of shape {tuple(targets.shape)} cannot be projected in {steps} steps.",

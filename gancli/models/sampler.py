@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gancli.checkpoint.provenance import Origin
+    from gancli.images import Images as Given
     from gancli.plugin import ImageSpec
 
-__all__ = ["BATCH_SIZE", "LEAST_TRUNCATION", "Sampler", "check_truncation"]
+__all__ = ["BATCH_SIZE", "LEAST_TRUNCATION", "TRANSLATED", "Sampler", "check_truncation"]
 
 BATCH_SIZE = 256
+
+TRANSLATED = 16
+"""Images that are translated at a time: they may be large."""
 
 LEAST_TRUNCATION = 0.05
 """Strongest truncation: among twenty candidates."""
@@ -67,12 +71,52 @@ class Sampler(ABC, Generic[Images]):
         Raises:
             UsageError: at once, if anything is out of range.
         """
+        self.refuse_translator()
         if not len(seeds) or batch_size < 1:
             raise UsageError(f"{len(seeds)} pictures, {batch_size} at a time, cannot be drawn.", "Ask for at least 1.")
         if min(seeds) < 0 or max(seeds) > MAX_SEED:
             raise UsageError(f"The seeds {min(seeds)} to {max(seeds)} are out of range.", f"Seeds are 0 to {MAX_SEED}.")
         self.refuse_truncation(truncation)
         return self._drawn(seeds, self.classes(len(seeds), labels), batch_size, truncation)
+
+    def refuse_translator(self) -> None:
+        """Raise for a model that translates images, and so makes none from a seed.
+
+        Raises:
+            UsageError: likewise.
+        """
+        if self.image.source is not None:
+            raise UsageError(
+                f"The model of '{self.origin.run}' translates images: it makes none from a seed or latent.",
+                "Use `gancli translate IMAGE -o FILE.png`.",
+            )
+
+    def refuse_sources(self, shape: Sequence[int]) -> None:
+        """Raise for images of this shape ``(n, c, h, w)`` if the model cannot translate them.
+
+        Raises:
+            UsageError: likewise.
+        """
+        source = self.image.source
+        if source is None:
+            raise UsageError(
+                f"The model of '{self.origin.run}' generates images from seeds: it does not translate any.",
+                "Use `gancli sample`, or train a translator: `gancli train --dataset IMAGES --to IMAGES`.",
+            )
+        if len(shape) != 4 or shape[1] != source[0] or not all(shape):  # noqa: PLR2004  (n, c, h, w)
+            raise UsageError(
+                f"Images of shape {tuple(shape)} cannot be translated.", f"They have to be (n, {source[0]}, h, w)."
+            )
+
+    @abstractmethod
+    def translate(self, sources: Given, *, batch_size: int = TRANSLATED) -> Images:
+        """Translate images: float32 ``(n, c, h, w)`` in [-1, 1], of any height and width -> images of that size.
+
+        A network that does not take such a size is given images of its own, and its results are scaled back.
+
+        Raises:
+            UsageError: the model does not translate images, or not with so many channels.
+        """
 
     def refuse_truncation(self, truncation: float | None) -> None:
         """Raise for a truncation that is out of range or that this model cannot do.
@@ -83,15 +127,6 @@ class Sampler(ABC, Generic[Images]):
         check_truncation(truncation)
         if truncation is not None and (reason := self.cannot_truncate()):
             raise UsageError(f"This model cannot truncate: {reason}.", "Leave --truncation out.")
-
-    def refuse_source(self) -> None:
-        """Raise for a model that translates images.
-
-        Raises:
-            UsageError: likewise.
-        """
-        if self.image.source is not None:
-            raise UsageError("This model translates images and has no latents of its own.", "Give a model of latents.")
 
     @abstractmethod
     def cannot_truncate(self) -> str:

@@ -124,6 +124,11 @@ def like(picture: Path) -> Recipe:
         DatasetError: it carries no such metadata.
     """
     stored = images.read_metadata(picture)
+    if "translated" in stored:
+        raise DatasetError(
+            f"'{picture}' is a translation of '{stored['translated']}', and was not generated from a seed.",
+            "Use `gancli translate` again.",
+        )
     if "run" in stored and "seeds" not in stored:
         raise DatasetError(f"'{picture}' was not made from seeds alone.", "Give an image that `gancli sample` made of seeds.")
     try:

@@ -223,7 +223,7 @@ class ArchitectureSubject(Subject[Architecture[Any]]):
         """The images to try, each plain, with classes, and from source images."""
         plain = [parse_image(text) for text in self.images]
         with_classes = [replace(image, classes=CLASSES) for image in plain]
-        return [*plain, *with_classes, *(replace(image, source=image.shape) for image in plain)]
+        return [*plain, *with_classes, *(replace(image, source=image.shape, paired=True) for image in plain)]
 
     @cached_property
     def cases(self) -> list[Case]:

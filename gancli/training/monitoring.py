@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from gancli.data import load_images
 from gancli.data.batches import normalise
+from gancli.errors import GancliError
+from gancli.images import grid_columns
 from gancli.metrics.diversity import Diversity
 from gancli.metrics.extractor import some_of
 from gancli.metrics.probe import Probe
@@ -19,9 +22,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from gancli.plugin import ImageSet
     from gancli.training.setup import Game
 
-__all__ = ["Monitor"]
+__all__ = ["Monitor", "TranslationMonitor", "monitor_of"]
 
 
 BATCH_SIZE = 256
@@ -31,17 +35,27 @@ COUNT = 256
 MOST_CLASSES = 16
 """With classes, that many of them are compared, so that there are several images of each."""
 
+TRANSLATED_PIXELS = 2**18
+"""Of the images that are translated at a time, unless one has more."""
+
 _FIRST_SEED = 2**32
 """Seed of the first image that the distance is measured on: none that a person is likely to look at."""
+
+
+def monitor_of(game: Game) -> Monitor:
+    """What watches a training: the monitor of a model that translates images, or of one that generates them."""
+    return Monitor(game) if game.image.source is None else TranslationMonitor(game)
 
 
 class Monitor:
     """Looks at the images of a training's EMA.
 
     Attributes:
+        columns: of the previews; None: about as many as rows.
         distance: the name under which :meth:`evaluate` reports its distance, for instance ``fd_mnist``, once it has.
     """
 
+    columns: int | None = None
     distance = ""
 
     def __init__(self, game: Game) -> None:
@@ -111,3 +125,71 @@ class Monitor:
         """The classes that are generated for these seeds, one after the other; none for a model without classes."""
         game = self._game
         return (torch.tensor(seeds, device=game.runtime.device) % game.image.classes,) if game.image.classes else ()
+
+
+class TranslationMonitor(Monitor):
+    """Looks at translations by a training's EMA, of source images that it is not trained on, if there are any.
+
+    These are the test split, else the training images. Distances are to the target images of the training.
+    """
+
+    def previews(self) -> Tensor:
+        """Always the same source images, each with its translation and, of pairs, the target image beside it."""
+        held, image = self._held_back, self._game.image
+        width = 3 if held.paired else 2
+        count = max(1, min(len(self._sources), self._game.config.log.previews // width))
+        sources = some_of(self._sources, count)
+        columns = [normalise(sources).to(self._game.runtime.device), torch.cat(list(self._translations(sources)))]
+        if columns[0].shape[1] != image.channels:
+            columns[0] = columns[0][:, :3].mean(1, keepdim=True).expand(-1, image.channels, -1, -1)
+        if held.paired:
+            columns.append(normalise(some_of(held.images, count)).to(columns[1].device))
+        self.columns = width * grid_columns(count, image.height, width * image.width)
+        return torch.stack(columns, 1).flatten(0, 1)
+
+    def diversity(self) -> float:
+        """How different translations of training images are, relative to the target images."""
+        images = self._game.data.images
+        assert images.sources is not None  # noqa: S101  (the image's specification says so)
+        sources = some_of(images.sources, COUNT)
+        if len(sources) < 2:  # noqa: PLR2004  (one does not differ)
+            return 1.0
+        return self._diversity[0].measure(torch.cat(list(self._translations(sources))))
+
+    def evaluate(self) -> dict[str, float]:
+        """Distance of translations to the target images, and coverage of these, on at most 2,048 images."""
+        if self._probe is None or len(self._sources) < 2:  # noqa: PLR2004  (one has no covariance)
+            return {}
+        self.distance = self._probe.column
+        return self._probe.measure(self._translations(some_of(self._sources, self._probe.count)))
+
+    @cached_property
+    def _held_back(self) -> ImageSet:
+        """The test split, in the size and channels of training; the training images if there is none that suits."""
+        game, training = self._game, self._game.data.images
+        channels, *sides = game.image.source or game.image.shape
+        update: dict[str, object] = {"image_size": "x".join(map(str, sides))}
+        if channels == game.image.channels:
+            update["channels"] = channels
+        if game.config.data.dataset.startswith("hf:"):  # whose other splits are not fetched by surprise
+            return training
+        try:
+            found = load_images(game.config.data.model_copy(update=update), "test").images
+        except GancliError:
+            return training
+        suits = found.sources is not None and tuple(found.sources.shape[1:]) == game.image.source
+        return found if suits and found.images.shape[1:] == game.image.shape else training
+
+    @property
+    def _sources(self) -> Tensor:
+        sources = self._held_back.sources
+        assert sources is not None  # noqa: S101  (as above)
+        return sources
+
+    @torch.inference_mode()
+    def _translations(self, sources: Tensor) -> Iterator[Tensor]:
+        """Batches of translations of uint8 ``(n, c, h, w)``."""
+        device, latent_dim = self._game.runtime.device, self._game.config.model.latent_dim
+        for part in torch.split(sources, max(1, min(BATCH_SIZE, TRANSLATED_PIXELS // sources[0, 0].numel()))):
+            z = torch.zeros(len(part), latent_dim, device=device)
+            yield self._game.state.ema(z, normalise(part.to(device)))

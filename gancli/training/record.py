@@ -63,6 +63,7 @@ def run_ended(
         signal=signal,
         from_step=from_step,
         warning=warning,
+        translates=game.config.data.dataset if game.image.source else "",
     )
 
 

@@ -34,7 +34,7 @@ from gancli.training.alarms import COLLAPSED, EARLIEST_STEP, signs_of_trouble
 from gancli.training.background import Background
 from gancli.training.lines import Log
 from gancli.training.metrics import MetricsLog, plot_losses, read_rows, time_of
-from gancli.training.monitoring import Monitor
+from gancli.training.monitoring import monitor_of
 from gancli.training.plan import SHORT_EPOCH_STEPS
 from gancli.training.record import Record, run_ended, run_started
 from gancli.training.snapshot import pack
@@ -86,7 +86,7 @@ class Session:
     ) -> None:
         self.game, self.run, self.notes = game, run, notes
         self.store = CheckpointStore(run.checkpoints)
-        self.monitor = Monitor(game)
+        self.monitor = monitor_of(game)
         self.stop = stop
         self.saved_step: int | None = None
         self.preview: Path | None = None
@@ -251,7 +251,9 @@ class Session:
         previews, buffer = self.monitor.previews(), BytesIO()
         self._previewed = self._clock()
         with self._by_product("preview"):
-            images.save_png(images.grid(images.to_bytes(previews)), buffer, {"gancli": __version__, "step": step})
+            images.save_png(
+                images.grid(images.to_bytes(previews), self.monitor.columns), buffer, {"gancli": __version__, "step": step}
+            )
             write_atomically(target, buffer.getvalue())
             self.preview = target
             self._emit(PreviewWritten(step, target))

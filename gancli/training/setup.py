@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gancli.checkpoint.provenance import Change, ImageSize, Length, MadeBy, Parent, Provenance, TrainedOn
-from gancli.config.resolve import flatten, load_objective
+from gancli.config.resolve import flatten, load_arch, load_objective, refuse_other_kind
 from gancli.data import Watch, unwatched
 from gancli.data.batches import Batches
 from gancli.data.paths import count
@@ -163,6 +163,7 @@ def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwat
     entry = ARCHITECTURES.find(config.arch.name)
     config, data = load_suited(config, watch)
     image = _image_spec(config, data)
+    refuse_other_kind(config, load_arch(config)[0], translating=image.source is not None)
     images = _near(data.images.images, runtime.device)
     labels = data.images.labels if image.classes else None
     batches = Batches(
@@ -172,7 +173,7 @@ def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwat
         seed=config.train.seed,
         part=micro_batches.part,
         device=runtime.device,
-        sources=data.images.sources,
+        sources=None if data.images.sources is None else _near(data.images.sources, runtime.device),
         paired=data.images.paired,
     )
     state, updates = build_training(config, image, runtime.device, mean_image(images).to(runtime.device))

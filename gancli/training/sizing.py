@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gancli.config.resolve import load_arch
+from gancli.config.resolve import load_arch, refuse_other_kind
 from gancli.config.schema import LONGEST_SIDE, SHORTEST_SIDE
-from gancli.data import open_source
+from gancli.data import open_data
+from gancli.plugins.registry import is_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gancli.config.schema import RunConfig
     from gancli.data import Loaded, Watch
+    from gancli.plugin import ImageSpec
 
 __all__ = ["load_suited", "nearest_side"]
 
@@ -32,17 +34,21 @@ def load_suited(config: RunConfig, watch: Watch) -> tuple[RunConfig, Loaded]:
     Raises:
         GancliError: whatever is wrong with data set or architecture.
     """
-    source = open_source(config.data.dataset)
+    source = open_data(config.data)
+    arch, options = load_arch(config)
+    if is_path(config.data.dataset) or config.data.to is not None:  # else a plugin's images tell
+        refuse_other_kind(config, arch, translating=config.data.to is not None)
     if config.data.image_size is not None:
         return config, source.load(config.data, watch)
-    arch, options = load_arch(config)
     spec = source.spec(config.data, watch)
     image = spec if config.model.conditional else replace(spec, classes=0)
+
+    def squared(side: int) -> ImageSpec:
+        return replace(image, height=side, width=side, source=image.source and (image.source[0], side, side))
+
     side = None
     if arch.supports(options, image) is not None:
-        side = nearest_side(
-            lambda n: arch.supports(options, replace(image, height=n, width=n)) is None, min(image.height, image.width)
-        )
+        side = nearest_side(lambda n: arch.supports(options, squared(n)) is None, min(image.height, image.width))
     if side is None:
         return config, source.load(config.data, watch)
     config = config.model_copy(update={"data": config.data.model_copy(update={"image_size": str(side)})})

@@ -90,3 +90,68 @@ def smooth_model():
         )
 
     return make
+
+
+COLOURING = f"{Path(__file__).parents[2] / 'examples' / 'colouring.py'}:Colouring"
+
+
+@pytest.fixture(scope="session")
+def colouring_file():
+    """The architecture of the run ``colouring``."""
+    return COLOURING
+
+
+@pytest.fixture(scope="session")
+def grey_and_colour(tmp_path_factory):
+    """A folder with two folders of pairs, ``grey`` and ``colour``: 24 squares of 16x16 to train on, 6 to test with."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("pairs")
+    for i in range(30):
+        image = Image.new("RGB", (16, 16), (8 * i, 120, 255 - 8 * i))
+        image.paste((250 - 8 * i, 30, 8 * i), (i % 8, 2, i % 8 + 8, 12))
+        for name, mode in (("grey", "L"), ("colour", "RGB")):
+            target = folder / name / ("test" if i % 5 == 4 else "train") / f"{i}.png"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            image.convert(mode).save(target)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def untrained():
+    """``(*assignments, runs_dir, name, step)`` -> the directory of a run with one checkpoint, as a training writes it."""
+
+    def make(*assignments, runs_dir, name, step=7):
+        from gancli.checkpoint.store import CheckpointStore
+        from gancli.config.resolve import resolve
+        from gancli.data.source import located
+        from gancli.runs import create_run, mark_latest
+        from gancli.training.run import _document
+        from gancli.training.setup import set_up
+        from gancli.training.snapshot import pack
+
+        torch.set_num_threads(1)
+        game = set_up(located(resolve(assignments=["runtime.device=cpu", *assignments], environment={}).config))
+        run = create_run(runs_dir, name, game.data.name, game.arch.name.rpartition(":")[2])
+        run.config_path.write_bytes(_document(game.config))
+        game.state.step = step
+        facts = game.facts().model_copy(update={"step": step})
+        CheckpointStore(run.checkpoints).save(step, pack(game.state, facts), images_seen=0, facts=facts.document())
+        run.write_info({"name": name, "status": "done", "step": step})
+        mark_latest(run)
+        return run.path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def translators(grey_and_colour, untrained, tmp_path_factory):
+    """A directory of runs: ``cyclegan``, which translates both ways, ``colouring``, in a file, and ``latent``; the last."""
+    runs = tmp_path_factory.mktemp("translators") / "runs"
+    data = [f"data.dataset={grey_and_colour / 'grey'}", f"data.to={grey_and_colour / 'colour'}"]
+    small = ["arch.channels=4", "arch.blocks=1", "arch.discriminator_layers=1"]
+    untrained(*data, "arch.name=cyclegan", *small, runs_dir=runs, name="cyclegan")
+    untrained(*data, "data.paired=true", f"arch.name={COLOURING}", "arch.width=4", runs_dir=runs, name="colouring")
+    widths = ["arch.generator_widths=[8]", "arch.discriminator_widths=[8]"]
+    untrained(f"data.dataset={grey_and_colour / 'colour'}", *widths, runs_dir=runs, name="latent")
+    return runs

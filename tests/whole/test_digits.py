@@ -7,7 +7,8 @@ import torch
 
 from gancli.data.mnist import Mnist
 from gancli.data.stacked import StackedMnist
-from gancli.metrics.choice import known_moments
+from gancli.errors import UsageError
+from gancli.metrics.choice import extractor_for, known_moments
 from gancli.metrics.digits import DigitExtractor, StackedDigitExtractor
 from gancli.metrics.distances import frechet_distance
 from gancli.metrics.extractor import TOTAL_VARIANCE, batches, read, some_of
@@ -112,3 +113,29 @@ def test_there_are_a_thousand_modes_all_about_equally_frequent():
     counts = train.labels.bincount(minlength=1000)
     assert len(counts) == 1000 == len(train.class_names)
     assert 25 <= counts.min() <= counts.max() <= 110
+
+
+@pytest.fixture(scope="module")
+def noise():
+    return torch.randint(0, 256, (100, 3, 20, 12), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def test_autocast_and_random_state_are_none_of_an_extractors_business(mnist):
+    extractor, state = DigitExtractor(), torch.random.get_rng_state()
+    plain = read(extractor, batches(mnist.images[:64])).features
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(read(extractor, batches(mnist.images[:64])).features, plain)
+    RandomExtractor.for_data(mnist.images[:64])
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_which_extractor_suits(mnist, noise):
+    assert extractor_for("mnist", mnist.images).name == "mnist"
+    assert extractor_for("mine", mnist.images).name == "mnist"  # the same pictures under another name
+    assert extractor_for("fashion-mnist", mnist.images[:50]).name == "random"
+    assert extractor_for("fashion-mnist", mnist.images[:50], "mnist").name == "mnist"
+    assert extractor_for("mnist", mnist.images, "random").name == "random"
+    assert extractor_for("stacked-mnist", mnist.images[:60].view(20, 3, 28, 28)).name == "stacked-mnist"
+    assert extractor_for("mnist", noise).name == "random"
+    with pytest.raises(UsageError, match=r"cannot read pictures of 3x20x12\..*--extractor random"):
+        extractor_for("x", noise, "mnist")

@@ -144,7 +144,7 @@ def test_main_prints_a_quick_answer(monkeypatch, capsys):
 
 def test_main_exits_with_the_code_of_the_command(monkeypatch, capsys):
     assert run_main(monkeypatch, "no-such-command") == 2
-    assert "No such command" in capsys.readouterr().err
+    assert "There is no command 'no-such-command'" in capsys.readouterr().err
 
 
 def test_F53_help_into_a_closed_pipe_is_silent(monkeypatch):

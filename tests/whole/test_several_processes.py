@@ -14,7 +14,7 @@ import pytest
 
 from gancli.errors import RunBusyError
 from gancli.storage.disk import DISK
-from gancli.storage.lock import RunLock
+from gancli.storage.lock import RunLock, is_abandoned
 
 
 def test_descriptors_are_not_inherited(tmp_path):
@@ -116,3 +116,13 @@ def test_it_is_free_right_after_kill_9_while_a_child_lives(path, meanwhile):
 def test_a_child_that_leaves_the_block_takes_nothing_from_its_parent(path):
     with holder(path, CHILD_THAT_LEAVES_THE_BLOCK) as (process, _):
         assert_busy(path, f"Process {process.pid} on")
+
+
+def test_a_lock_is_abandoned_when_its_process_is_gone(path):
+    assert not is_abandoned(path)
+    with holder(path) as (process, _):
+        assert not is_abandoned(path)
+        process.kill()
+        process.wait()
+        assert is_abandoned(path)
+    assert not path.with_name("missing").exists()

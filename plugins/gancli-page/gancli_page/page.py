@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gancli.errors import ExportError
+from gancli_page.directions import directions
 from gancli_page.program import FULL, Program
 from gancli_page.replay import replay
 from gancli_page.tracing import trace
@@ -137,6 +138,7 @@ def _facts(generator: TrainedGenerator, bits: int) -> dict[str, Any]:
         "classes": list(generator.class_names) if image.classes else [],
         "image": {"channels": image.channels, "height": image.height, "width": image.width},
         "latent_dim": generator.latent_dim,
+        "directions": directions(generator).round(5).tolist(),
         "bits": bits,
         "version": metadata["gancli"],
         "difference": None,

@@ -41,6 +41,8 @@ LEAST_SQUARES: Defaults = {
     "train.ema_halflife_images": 2_000,
     "train.images": 200_000,
     "augment.mode": "off",
+    "log.quality_every_images": 10_000,
+    "checkpoint.every_steps": 500,
 }
 
 
@@ -48,7 +50,7 @@ class TranslatorConfig(ArchConfig):
     """Options that all three have."""
 
     channels: int | None = Field(
-        None, ge=4, le=512, description="channels at full resolution; none: 16 below 64 pixels, 32 below 128, 64 from there"
+        None, ge=4, le=512, description="channels at full resolution; none: 16 below 64 pixels, 32 below 128, else 64"
     )
     blocks: int | None = Field(
         None, ge=1, le=32, description="residual blocks at a quarter of the size; none: 3 below 64 pixels, 6 below 256, 9"
@@ -73,7 +75,9 @@ class CycleGANConfig(TranslatorConfig):
 
     cycle_weight: float = Field(10.0, ge=0, le=1e3, description="weight of |F(G(a)) - a| and |G(F(b)) - b|")
     identity_weight: float = Field(5.0, ge=0, le=1e3, description="weight of |G(b) - b| and |F(a) - a|, which keeps colours")
-    pool_size: int = Field(50, ge=0, le=1000, description="earlier translations that D is shown again; 0: none")
+    pool_size: int = Field(
+        50, ge=0, le=1000, description="earlier translations that D is shown again; 0: none, for several processes"
+    )
 
 
 class Pix2PixConfig(TranslatorConfig):
@@ -108,6 +112,12 @@ class CUT(_Translator, Architecture[CUTConfig]):
     summary = "Unpaired translation by contrast of patches (CUT, Park et al., 2020)"
     Config = CUTConfig
     defaults: ClassVar[Defaults] = LEAST_SQUARES
+
+    def supports(self, config: TranslatorConfig, image: ImageSpec) -> str | None:
+        """As the others, if source and target images have as many channels: one encoder looks at both."""
+        if image.source is not None and image.source[0] != image.channels:
+            return f"Source images of {image.source[0]} channels cannot be contrasted with {image.channels}: --arch cyclegan."
+        return super().supports(config, image)
 
     def build(self, config: CUTConfig, image: ImageSpec, latent_dim: int) -> Networks:  # noqa: ARG002  (z is not used)
         """Generator, patch discriminator and heads."""

@@ -60,12 +60,17 @@ def _back(s: StepContext) -> tuple[ResidualGenerator, PatchDiscriminator]:
     )
 
 
+def translated_back(s: StepContext) -> Tensor:
+    """F(b), which several terms of an update read: ``s.once(translated_back)``."""
+    return _back(s)[0].translate(s.real)
+
+
 def fools_back(objective: Objective) -> Value:
     """What F minimises: D_A is to take F(b) for a source image."""
 
     def value(s: StepContext) -> Tensor:
-        back, discriminator = _back(s)
-        logits = discriminator(back.translate(s.real)).float()
+        _, discriminator = _back(s)
+        logits = discriminator(s.once(translated_back)).float()
         real = discriminator(s.conditions[-1]).float() if objective.generator_sees_real else torch.zeros_like(logits)
         return objective.generator_loss(logits, real)
 
@@ -105,7 +110,7 @@ def cycle(s: StepContext) -> Tensor:
     back, _ = _back(s)
     generator = cast("ResidualGenerator", s.network("generator"))
     there = (back.translate(s.fake) - s.conditions[-1]).abs().mean((1, 2, 3))
-    return there + (generator.translate(back.translate(s.real)) - s.real).abs().mean((1, 2, 3))
+    return there + (generator.translate(s.once(translated_back)) - s.real).abs().mean((1, 2, 3))
 
 
 def identity(s: StepContext) -> Tensor:

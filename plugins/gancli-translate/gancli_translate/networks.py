@@ -28,10 +28,17 @@ def sized(image: ImageSpec, channels: int | None, blocks: int | None) -> tuple[i
 
 
 def padded(images: Tensor, multiple: int) -> Tensor:
-    """Images with mirrored borders on the right and below, so that both sides are multiples."""
+    """Images with their last column and row repeated on the right and below, so that both sides are multiples."""
     height, width = images.shape[2:]
     below, right = -height % multiple, -width % multiple
-    return functional.pad(images, (0, right, 0, below), mode="replicate") if below or right else images
+    if torch.compiler.is_compiling() or below or right:  # a graph that is traced for export is to do for any size
+        return functional.pad(images, (0, right, 0, below), mode="replicate")
+    return images
+
+
+def cropped(images: Tensor, like: Tensor) -> Tensor:
+    """The upper left part, of the height and width of the other images."""
+    return images.narrow(2, 0, like.shape[2]).narrow(3, 0, like.shape[3])
 
 
 def convolution(inputs: int, outputs: int, side: int, stride: int = 1, *, norm: bool = True) -> nn.Sequential:
@@ -111,7 +118,7 @@ class ResidualGenerator(nn.Module):
         for layer in self.encoder:
             x = layer(x)
         images: Tensor = self.decoder(x).tanh()
-        return images[:, :, : source.shape[2], : source.shape[3]]
+        return cropped(images, source)
 
     def forward(self, z: Tensor, source: Tensor) -> Tensor:  # noqa: ARG002  (there is no noise)
         """The translated source images; z is not used."""
@@ -170,7 +177,7 @@ class UNet(nn.Module):
         for k, up in enumerate(self.up):
             x = up(x if k == 0 else torch.cat([x, features[-1 - k]], 1))
         images: Tensor = self.output(x).tanh()
-        return images[:, :, : source.shape[2], : source.shape[3]]
+        return cropped(images, source)
 
 
 class Pool(nn.Module):

@@ -235,9 +235,9 @@ def complete(capsys, monkeypatch, words):
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ("gancli tr", ["train"]),
+        ("gancli tra", ["train", "translate"]),
         ("gancli train --arch den", ["dense"]),
-        ("gancli train --dataset mni", ["mnist"]),
+        ("gancli train --dataset mni", ["mnist", "mnist-bold"]),
         ("gancli train -s arch.dro", ["arch.dropout="]),
         ("gancli train -s train.bat", ["train.batch_size="]),
         ("gancli config schema --objective hin", ["hinge"]),

@@ -134,4 +134,4 @@ def test_a_file_that_no_model_is_loaded_from_is_named(cli, tmp_path):
     page.write_text("<html>")
     result = cli("sample", "--checkpoint", page, "-o", tmp_path / "a.png")
     assert result.code == 4
-    assert "is no file that a model is loaded from. Give a .safetensors" in result.err
+    assert "is not a file that a model is loaded from. Give a .safetensors" in result.err

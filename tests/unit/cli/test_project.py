@@ -4,14 +4,15 @@ from PIL import Image
 
 from gancli.models import projection
 
+MADE_OF_SEEDS = "Give an image that `gancli sample` made of seeds."
 pytestmark = pytest.mark.usefixtures("at_trained")
 
 
 @pytest.fixture
-def found(cli, tmp_path, monkeypatch):
+def found(cli, at_trained, tmp_path, monkeypatch):
     """Two images of the last run, found again."""
     monkeypatch.setattr(projection, "CANDIDATES", 64)
-    assert cli("sample", "--seeds", "3,9", "-o", f"{tmp_path}/images/").code == 0
+    assert cli("sample", "--runs-dir", at_trained, "--seeds", "3,9", "-o", f"{tmp_path}/images/").code == 0
     images = sorted((tmp_path / "images").iterdir())
     return cli("project", *images, "-o", tmp_path / "found.npz", "--steps", "3", "--json")
 
@@ -30,12 +31,15 @@ def test_images_are_found_and_sampled_again(cli, found, tmp_path):
     like = cli("sample", "--like", tmp_path / "again/latent0000.png", "-o", tmp_path / "x.png")
     assert (like.code, like.err) == (
         3,
-        f"error: '{tmp_path}/again/latent0000.png' was not made from seeds alone. "
-        "Give an image that `gancli sample` made of seeds.\n",
+        (
+            f"error: '{tmp_path}/again/latent0000.png' was not made from seeds alone. "
+            "Give an image that `gancli sample` made of seeds.\n"
+        ),
     )
 
 
-def test_an_interpolation_between_ones_own_images(cli, found, tmp_path):
+@pytest.mark.usefixtures("found")
+def test_an_interpolation_between_ones_own_images(cli, tmp_path):
     result = cli("interpolate", "--latents", tmp_path / "found.npz", "-o", tmp_path / "w.gif", "--frames", "4", "--json")
     assert result.json["latents"] == f"{tmp_path}/found.npz"
     assert "keyframes: latents 0-1 of" in result.err

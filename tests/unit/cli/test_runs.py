@@ -50,16 +50,6 @@ def test_compare(cli):
     assert cli("runs", "compare", "plain", "-o", "c.txt").code == 2
 
 
-def test_a_comparison_is_an_image_or_a_page(cli):
-    assert cli("runs", "compare", "plain", "classes", "-o", "c.png").out == "c.png\n"
-    with Image.open("c.png") as image:
-        assert image.size == (1100, 700)
-    assert cli("runs", "compare", "plain", "classes", "-o", "c.html").code == 0
-    page = Path("c.html").read_text()
-    assert "<td>model.conditional</td><td>False</td><td>True</td>" in page
-    assert "data:image/png;base64," in page
-
-
 @pytest.mark.parametrize("suffix", ["gif", "webp"])
 def test_a_film_shows_every_preview_with_its_step(cli, copied, suffix):
     count = len(list((copied / "plain/samples").glob("*.png")))
@@ -79,19 +69,6 @@ def test_a_film_of_nothing_is_refused(cli, copied):
     shutil.rmtree(copied / "plain/samples")
     assert cli("runs", "film", "plain", "-o", "t.gif").code == 4
     assert not Path("t.gif").exists()
-
-
-def test_a_report_is_one_page(cli, copied):
-    with (copied / "plain/metrics.jsonl").open("a") as file:
-        row = {"kind": "alarm", "step": 8, "epochs": 2.0, "images_seen": 256, "alarm": "collapse", "message": "<b>Alike.</b>"}
-        file.write(json.dumps(row) + "\n")
-    assert cli("runs", "report", "plain", "-o", "r.html").out == "r.html\n"
-    page = Path("r.html").read_text()
-    assert "&lt;b&gt;Alike." in page
-    for part in ("train.batch_size", "gancli train -c", "Environment", "step 0"):
-        assert part in page
-    assert "http" not in page.replace("http-equiv", "")
-    assert "<script" not in page
 
 
 def test_list_json(cli):

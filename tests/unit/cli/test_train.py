@@ -102,6 +102,7 @@ def test_json_is_one_document(cli):
         "signal": 0,
         "from_step": 0,
         "warning": "",
+        "translates": "",
     }
 
 

@@ -306,7 +306,7 @@ def test_F40_a_value_that_is_not_allowed_is_named_with_what_is(text, reason):
 
 def test_F40_the_meaning_of_the_key_is_told():
     assert refused(assignments=["arch.dropout=2"]).endswith(
-        "dropout: share of the discriminator's hidden units dropped at each step."
+        "dropout: probability that a hidden unit of the discriminator is dropped, in training."
     )
     assert "epochs: length of the run in passes over the data." in refused(flags={"train.epochs": 0})
 

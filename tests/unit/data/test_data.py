@@ -171,4 +171,6 @@ def test_the_fingerprint_tells_shapes_pixels_and_labels_apart():
 
 
 def test_public_names():
-    assert data.__all__ == ["Loaded", "Source", "Watch", "fingerprint", "load_images", "open_source", "unwatched"]
+    assert data.__all__ == [
+        *("Loaded", "Source", "Watch", "fingerprint", "load_images", "open_data", "open_source", "unwatched"),
+    ]

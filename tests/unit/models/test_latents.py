@@ -111,7 +111,7 @@ def test_a_file_that_is_no_archive_or_missing_is_refused(file):
         read_latents(file, make(Plain(0)))
 
 
-def test_latents_are_used_as_they_are(file):
+def test_latents_are_used_as_they_are():
     model = ModelAtLatents(make(Styled()), Latents(torch.zeros(1, 5)))
     with pytest.raises(UsageError, match="used as they are"):
         model.sample(1, truncation=0.5)

@@ -6,9 +6,6 @@ import errno
 import fcntl
 import json
 import os
-import subprocess
-import sys
-from contextlib import contextmanager
 from pathlib import Path
 from platform import node
 from threading import Event, Thread
@@ -18,36 +15,10 @@ import pytest
 from gancli.errors import RunBusyError, StorageError
 from gancli.storage.lock import RunLock, is_abandoned
 
-HOLD = """
-import os, subprocess, sys, time
-from pathlib import Path
-from gancli.storage.lock import RunLock
-
-with RunLock(Path(sys.argv[1])):
-    {meanwhile}
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
 
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "run.lock"
-
-
-@contextmanager
-def holder(path, meanwhile="pass"):
-    """Another process that holds the lock: the process, and what it printed before."""
-    program = HOLD.format(meanwhile=meanwhile)
-    with subprocess.Popen([sys.executable, "-c", program, path], stdout=subprocess.PIPE, text=True) as process:
-        said = []
-        try:
-            while (line := process.stdout.readline().strip()) != "held":
-                assert line, "it ended"
-                said.append(line)
-            yield process, said
-        finally:
-            process.kill()
 
 
 def assert_busy(path, match=None):
@@ -116,16 +87,6 @@ def test_a_full_disk_is_explained_and_frees_the_lock(path, monkeypatch):
     monkeypatch.undo()
     with RunLock(path):
         pass
-
-
-def test_a_lock_is_abandoned_when_its_process_is_gone(path):
-    assert not is_abandoned(path)
-    with holder(path) as (process, _):
-        assert not is_abandoned(path)
-        process.kill()
-        process.wait()
-        assert is_abandoned(path)
-    assert not path.with_name("missing").exists()
 
 
 def test_a_look_at_the_lock_keeps_nobody_from_taking_it(path):

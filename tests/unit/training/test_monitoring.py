@@ -2,8 +2,10 @@ import pytest
 import torch
 from PIL import Image
 
+from gancli.config.resolve import resolve
+from gancli.data import load_images
 from gancli.training.alarms import COLLAPSED
-from gancli.training.monitoring import Monitor
+from gancli.training.monitoring import Monitor, monitor_of
 from gancli.training.setup import set_up
 
 
@@ -77,3 +79,59 @@ def test_a_constant_image_is_a_yardstick(configure):
     real = game.data.images.images.float() / 127.5 - 1
     game.state.averages["generator"].network = Fixed(lambda n: real[:n])
     assert monitor.evaluate()[monitor.distance] < constant / 10
+
+
+@pytest.fixture
+def translating(grey_and_colour):
+    """``(*assignments)`` -> a training that colours grey squares, the test split of which has six."""
+
+    def make(*assignments):
+        sets = [f"data.dataset={grey_and_colour / 'grey'}", f"data.to={grey_and_colour / 'colour'}"]
+        small = ["arch.name=cyclegan", "arch.channels=4", "arch.blocks=1", "runtime.device=cpu", "train.images=8"]
+        return set_up(resolve(assignments=[*sets, *small, *assignments], environment={}).config)
+
+    return make
+
+
+class Same(torch.nn.Module):
+    """A generator that returns the source image."""
+
+    def forward(self, z, source):  # noqa: ARG002
+        return source
+
+
+def test_previews_are_rows_of_held_back_images(translating):
+    for paired, width in (("false", 2), ("true", 3)):
+        game = translating(f"data.paired={paired}")
+        game.state.averages["generator"].network = Same()
+        monitor = monitor_of(game)
+        shown = monitor.previews()
+        assert len(shown) == 6 * width
+        assert monitor.columns % width == 0
+        assert torch.equal(shown[0::width], shown[1::width])  # the source, and its translation
+        test = load_images(game.config.data, "test").images
+        assert torch.allclose(shown[0::width] * 127.5 + 127.5, test.sources.float(), atol=1e-3)
+        if paired == "true":
+            assert torch.allclose(shown[2::3] * 127.5 + 127.5, test.images.float(), atol=1e-3)
+
+
+def test_a_translation_is_as_far_as_it_is_from_the_target(translating):
+    game = translating("data.paired=true")
+    monitor = monitor_of(game)
+    targets = load_images(game.config.data, "test").images.images.float() / 127.5 - 1
+
+    class Right(torch.nn.Module):
+        def forward(self, z, source):  # noqa: ARG002
+            return targets[: len(source)]
+
+    game.state.averages["generator"].network = Same()
+    untouched = monitor.evaluate()[monitor.distance]
+    game.state.averages["generator"].network = Right()
+    assert monitor.evaluate()[monitor.distance] < untouched / 2
+    assert 0 <= monitor.diversity() <= 1
+
+
+def test_without_a_test_split_training_images_are_shown(translating, grey_and_colour):
+    sets = [f"data.{key}={grey_and_colour / name / 'train'}" for key, name in (("dataset", "grey"), ("to", "colour"))]
+    game = translating(*sets, "log.previews=4")
+    assert len(monitor_of(game).previews()) == 4

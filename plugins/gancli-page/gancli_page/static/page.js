@@ -4,6 +4,7 @@
 const { facts } = Drawing;
 const find = (id) => document.getElementById(id);
 const LAST_SEED = 2n ** 63n - 1n, LIMIT = 3, SECONDS_PER_SEED = 2;
+const STRIP = [-3, -1.5, 0, 1.5, 3];
 const PICTURES = ["picture", "echo"];  // the second stays in sight beside the sliders where there is one column only
 const stillness = matchMedia("(prefers-reduced-motion: reduce)"), darkness = matchMedia("(prefers-color-scheme: dark)");
 const classes = facts.classes.length;
@@ -114,7 +115,9 @@ function choose(i, aloud = true) {
   state.changed = false;
   if (aloud) say(titleOf(state.target, state.label));
   if (state.playing) walk.aim();
-  return drawPicture();
+  const drawn = drawPicture();
+  drawn.then(drawStrips).catch(fail);
+  return drawn;
 }
 
 // Draws the newest latent; while one is being drawn, those in between are left out.
@@ -149,20 +152,44 @@ const shellWord = (word) => (/^[\w./-]+$/.test(word) ? word : `'${word.replaceAl
 
 // Latent
 
-const sliders = Array.from({ length: facts.latent_dim }, (_, k) => {
-  const label = document.createElement("label"), value = document.createElement("output");
+// How far z is along a direction: its scalar product with that unit vector.
+const along = (z, direction) => direction.reduce((sum, part, i) => sum + part * z[i], 0);
+const moved = (z, direction, to) => {
+  const by = to - along(z, direction);
+  return z.map((part, i) => part + by * direction[i]);
+};
+
+// A slider for each of the directions that change images most, with images of what it does.
+const sliders = facts.directions.map((direction, k) => {
+  const label = document.createElement("label"), value = document.createElement("output"), strip = Drawing.canvas();
   const input = Object.assign(document.createElement("input"), { type: "range", min: -LIMIT, max: LIMIT, step: 0.01 });
-  input.setAttribute("aria-label", `Latent dimension ${k + 1}`);
-  input.addEventListener("input", () => changeLatent(() => { state.z[k] = Number(input.value); }));
-  label.append(element("span", `z${k + 1}`), input, value);
+  strip.width *= STRIP.length;
+  strip.setAttribute("aria-hidden", "true");
+  input.setAttribute("aria-label", `Direction ${k + 1}`);
+  input.addEventListener("input", () => changeLatent(() => { state.z = moved(state.z, direction, Number(input.value)); }));
+  label.append(element("span", k + 1), input, value, strip);
   find("sliders").append(label);
-  return { input, value };
+  return { input, value, direction, strip };
 });
+
+// The strips are of the seed's latent; the newest request alone goes on, direction by direction.
+let strips = 0;
+async function drawStrips() {
+  const mine = ++strips, z = state.z.slice(), labels = Int32Array.from(STRIP, () => state.label);
+  for (const { direction, strip } of sliders) {
+    const points = new Float32Array(STRIP.length * facts.latent_dim);
+    STRIP.forEach((to, i) => points.set(moved(z, direction, to), i * facts.latent_dim));
+    const numbers = await Drawing.draw(points, labels);
+    if (mine !== strips) return;
+    const pen = strip.getContext("2d");
+    STRIP.forEach((_, i) => pen.putImageData(Drawing.pixels(numbers, i), i * strip.width / STRIP.length, 0));
+  }
+}
 
 // The sliders show at most LIMIT; the numbers beside them are what is drawn.
 function showSliders() {
-  sliders.forEach(({ input, value }, k) => {
-    const shown = state.z[k].toFixed(2);
+  sliders.forEach(({ input, value, direction }) => {
+    const shown = along(state.z, direction).toFixed(2);
     if (value.textContent === shown) return;
     input.value = shown;
     value.textContent = shown.replace("-", "\u2212");

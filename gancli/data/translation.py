@@ -1,0 +1,206 @@
+"""Two sets of images for a translation: source images, and target images that they are to become.
+
+Both are decoded as one set would be, to one size and number of channels. Labels are not used. In pairs
+an image and its counterpart have the same name, up to the suffix; images of arrays, the same place.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from gancli.data.catalogue import part_of
+from gancli.data.paths import count, names_in, open_regular, quoted, visible
+from gancli.data.source import HUB, Loaded, Source, Watch, open_source, unwatched
+from gancli.errors import ConfigError, DatasetError
+from gancli.plugin import ImageSet
+from gancli.plugins.registry import is_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from gancli.config.schema import DataConfig
+    from gancli.plugin import ImageSpec
+
+__all__ = ["Translation", "has_domains", "open_data"]
+
+DOMAINS = ("A", "B")
+SHOWN = 5
+DEPTH, FEW = 2, 8
+"""How deep the folders of the domains are looked for, and among how many: an archive often holds one folder with all."""
+
+
+def open_data(config: DataConfig, split: str = "train") -> Source:
+    """The images of a configuration: those at ``data.dataset``, with ``data.to`` a translation.
+
+    Raises:
+        ConfigError: both sets are the same, and have no domains.
+        DatasetError: nothing that can be read is there, or it has no such split.
+        PluginError: there is no data set of that name, or it is broken.
+    """
+    if config.to is None:
+        return open_source(config.dataset, split)
+    if _place(config.dataset) != _place(config.to):
+        return Translation(open_source(config.dataset, split), open_source(config.to, split), paired=config.paired)
+    if not is_path(config.dataset) or not has_domains(config.dataset):
+        raise ConfigError(
+            f"The images to translate and those to translate into are the same: '{visible(config.to)}'.",
+            "Name two sets by --dataset and --to, or one whose folders are called trainA, trainB, testA and testB.",
+        )
+    one, other = (open_source(config.dataset, split, domain) for domain in DOMAINS)
+    return Translation(one, other, paired=config.paired)
+
+
+def has_domains(address: str) -> bool:
+    """Whether the folder or zip archive at a path has images for training of two domains: ``trainA`` and ``trainB``."""
+    path = Path(os.path.expanduser(address))  # noqa: PTH111  (Path.expanduser raises for an unknown user)
+    if address.startswith(HUB):
+        return False
+    if path.is_dir():
+        tops = names_in(path, strict=False)
+        names = [*tops, *(name for top in tops if len(tops) <= FEW for name in names_in(path / top, strict=False))]
+    else:
+        try:
+            with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+                names = [name.replace("\\", "/").rpartition("/")[0] for name in archive.namelist()]
+        except (DatasetError, OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+            return False
+    words = {word for name in set(names) for word in name.split("/")[:DEPTH]}
+    parts = {part for word in words if (part := part_of(word)) and part.split == "train"}
+    return {part.domain for part in parts} >= set(DOMAINS)
+
+
+def _place(address: str) -> str:
+    """The same text for the same images."""
+    return os.path.realpath(os.path.expanduser(address)) if is_path(address) and not address.startswith(HUB) else address  # noqa: PTH111
+
+
+class Translation(Source):
+    """Source images and target images, as one data set.
+
+    Args:
+        sources: the images to translate.
+        targets: those that they are to become.
+        paired: whether each source image belongs to one target image.
+    """
+
+    def __init__(self, sources: Source, targets: Source, *, paired: bool) -> None:
+        self.sources, self.targets, self.paired = sources, targets, paired
+
+    def spec(self, config: DataConfig, watch: Watch = unwatched) -> ImageSpec:
+        """See :meth:`Source.spec`: shapes of both."""
+        common = self._common(config, watch)
+        source, target = (each.spec(common, watch) for each in (self.sources, self.targets))
+        return replace(target, classes=0, source=source.shape, paired=self.paired)
+
+    def load(self, config: DataConfig, watch: Watch = unwatched) -> Loaded:
+        """See :meth:`Source.load`.
+
+        Raises:
+            DatasetError: an image has no counterpart in a paired set; names the first five.
+        """
+        common = self._common(config, watch)
+        sources, targets = (each.load(common, watch) for each in (self.sources, self.targets))
+        alike = sources.name == targets.name
+        notes = [
+            f"{'Domain ' * alike}{name}: {note}"
+            for name, each in zip(DOMAINS if alike else (sources.name, targets.name), (sources, targets), strict=True)
+            for note in each.images.notes
+        ]
+        images, inputs = targets.images.images, sources.images.images
+        if self.paired:
+            which, whose, lost = self._pairs(sources, targets)
+            inputs, images = _rows(inputs, which), _rows(images, whose)
+            if lost:
+                notes.append(f"{count(lost, 'pair')} left out, one image of which is broken.")
+        state = f"{sources.fingerprint} {targets.fingerprint}{' paired' if self.paired else ''}"
+        return Loaded(
+            name=targets.name if alike else f"{sources.name}-to-{targets.name}"[:40].strip("-"),
+            source=targets.source if sources.source == targets.source else f"{sources.source} to {targets.source}",
+            images=ImageSet(images, notes=tuple(notes), sources=inputs, paired=self.paired),
+            fingerprint=sha256(state.encode()).hexdigest(),
+            licence="; ".join(dict.fromkeys(filter(None, (sources.licence, targets.licence)))),
+            skipped=(*sources.skipped, *targets.skipped),
+        )
+
+    def _common(self, config: DataConfig, watch: Watch) -> DataConfig:
+        """The configuration with a size and a number of channels for both sets, where their own differ."""
+        specs = [each.spec(config, watch) for each in (self.sources, self.targets)]
+        update: dict[str, object] = {}
+        if len({(spec.height, spec.width) for spec in specs}) > 1:
+            update["image_size"] = str(min(min(spec.height, spec.width) for spec in specs))
+        if len({spec.channels for spec in specs}) > 1:
+            colour, alpha = any(spec.channels > 2 for spec in specs), any(spec.channels % 2 == 0 for spec in specs)  # noqa: PLR2004
+            update["channels"] = (3 if colour else 1) + alpha
+        return config.model_copy(update=update)
+
+    def _pairs(self, sources: Loaded, targets: Loaded) -> tuple[list[int], list[int], int]:
+        """Which images are pairs, by their places in the loaded sets, and how many more pairs there were."""
+        one, other = _stems(self.sources), _stems(self.targets)
+        if one is None or other is None:
+            here, there = len(sources.images.images), len(targets.images.images)
+            if here != there:
+                raise DatasetError(
+                    f"--paired needs as many source images as target images; there are {here:,} and {there:,}.",
+                    "Give folders, whose images are paired by their names, or leave --paired out.",
+                )
+            return list(range(here)), list(range(there)), 0
+        for mine, theirs, whose in ((one, other, targets), (other, one, sources)):
+            if lonely := [name for name in mine if name not in theirs]:
+                listed = ", ".join(visible(name) for name in lonely[:SHOWN]) + (", ..." if len(lonely) > SHOWN else "")
+                raise DatasetError(
+                    f"{count(len(lonely), 'image')} without a counterpart in {quoted(whose.source)}: {listed}.",
+                    "With --paired, files of the same name belong together, whatever their suffix: rename them, "
+                    "remove them, or leave --paired out.",
+                )
+        ours, counterparts = _kept(one, sources), _kept(other, targets)
+        pairs = [(ours[name], counterparts[name]) for name in ours if name in counterparts]
+        if not pairs:
+            raise DatasetError("No pair is left: of each, one image is broken.", "`gancli dataset show` says what is broken.")
+        return [a for a, _ in pairs], [b for _, b in pairs], len(one) - len(pairs)
+
+
+def _stems(source: Source) -> dict[str, str] | None:
+    """Name without split, domain and suffix -> whole name, in the order of the images; None for arrays and tables.
+
+    Raises:
+        DatasetError: two images have the same.
+    """
+    from gancli.data.collection import FileSource
+
+    if not isinstance(source, FileSource):
+        return None
+    stems: dict[str, str] = {}
+    for item in source.items():
+        parts = (item.path or item.name).split("/")
+        if source.domain in parts[:-1]:
+            parts.remove(source.domain)
+        stem = str(PurePosixPath(*parts).with_suffix(""))
+        if stem in stems:
+            raise DatasetError(
+                f"{quoted(source.path)} holds two images called '{visible(stem)}', so that pairs are not certain.",
+                "Rename one of them, or leave --paired out.",
+            )
+        stems[stem] = item.name
+    return stems
+
+
+def _kept(stems: dict[str, str], loaded: Loaded) -> dict[str, int]:
+    """Where each image is among those that were loaded; broken ones are not."""
+    left_out = {name for name, _ in loaded.skipped}
+    return {stem: place for place, stem in enumerate(stem for stem, name in stems.items() if name not in left_out)}
+
+
+def _rows(images: Tensor, places: Sequence[int]) -> Tensor:
+    """The images at these places; the very tensor, memory-mapped perhaps, if they are all of it, in its order."""
+    import torch
+
+    if list(places) == list(range(len(images))):
+        return images
+    return images.index_select(0, torch.tensor(places))

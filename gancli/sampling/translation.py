@@ -1,0 +1,188 @@
+"""Translate images that lie on the disk: decoded as in training, in batches of one size, written as PNG under their names."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import partial
+from io import BytesIO
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from gancli import images
+from gancli.config.schema import DataConfig
+from gancli.data.decoding import Flaw, Header, Opened, decode_all, picky_pillow, survey
+from gancli.data.fit import Fit, choose
+from gancli.data.folder import FolderSource
+from gancli.data.paths import open_regular, quoted, unreadable
+from gancli.data.source import unwatched
+from gancli.errors import DatasetError, UsageError
+from gancli.sampling.sample import about
+from gancli.storage.disk import explained, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from gancli.images import Images
+    from gancli.models.sampler import Sampler
+
+__all__ = ["Job", "Translated", "jobs", "translate"]
+
+BATCH_SIZE, BATCH_PIXELS = 64, 2**19
+"""Images that are translated at a time, and their pixels in all, unless one image has more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An image to translate: its name for people, what opens it, and the file to write."""
+
+    name: str
+    opened: Callable[[], BinaryIO]
+    target: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """How many images were written, and name and flaw of each that was skipped."""
+
+    images: int
+    skipped: tuple[tuple[str, str], ...]
+
+
+def jobs(paths: Sequence[Path], output: str) -> list[Job]:
+    """What is to be done: each image of files and folders, and where its translation goes.
+
+    Args:
+        paths: images, and folders of images with all folders in them.
+        output: a file, for one image; or a folder, which is there or ends in a slash. Names in it are those of
+            the images, with .png for their suffix.
+
+    Raises:
+        DatasetError: there is nothing at a path, or no image in a folder.
+        UsageError: the output is a file of another kind, or is to hold several images.
+    """
+    found: list[tuple[str, Callable[[], BinaryIO]]] = []
+    for path in paths:
+        if not os.path.lexists(path):
+            raise unreadable(path, FileNotFoundError())
+        if not path.is_dir():
+            found.append((path.name, partial(open_regular, path)))
+            continue
+        source = FolderSource(path)
+        items = sorted((item for part in source.catalogue.parts.values() for item in part), key=lambda item: item.name)
+        if not items:
+            raise DatasetError(f"{quoted(path)} holds no image.", "Give images, or folders of images.")
+        found += [(item.name, partial(source.opened, item)) for item in items]
+    folder = Path(output)
+    if not output.endswith(("/", os.sep)) and not folder.is_dir():
+        if len(found) > 1:
+            raise UsageError(f"'{output}' is one file, and there are {len(found):,} images.", f"Give a folder: -o {output}/")
+        if folder.suffix.lower() != ".png":
+            raise UsageError(f"'{output}' is not a PNG.", "Give a name that ends in .png, or in / for a folder.")
+        return [Job(*found[0], folder)]
+    targets = _targets([name for name, _ in found])
+    return [Job(name, opened, folder / target) for (name, opened), target in zip(found, targets, strict=True)]
+
+
+def _targets(names: Sequence[str]) -> list[PurePosixPath]:
+    """A name of its own for each translation: ``a.jpg`` becomes ``a.png``, or ``a.jpg.png`` beside an ``a.tif``."""
+    stems = [PurePosixPath(name).with_suffix("") for name in names]
+    alike = Counter(stems)
+    targets = [PurePosixPath(f"{stem if alike[stem] == 1 else name}.png") for name, stem in zip(names, stems, strict=True)]
+    if twice := next((target for target, number in Counter(targets).items() if number > 1), None):
+        raise UsageError(f"Two of the images would become '{twice}'.", "Translate them in two calls, into two folders.")
+    return targets
+
+
+def translate(
+    model: Sampler[Images],
+    todo: Sequence[Job],
+    *,
+    metadata: bool = True,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Translated:
+    """Translate and write. Images that are broken are skipped.
+
+    EXIF's orientation is applied; transparency is kept or composited as it was in training.
+
+    Args:
+        model: one that translates images.
+        todo: the images.
+        metadata: whether the files carry text chunks that say how they were made.
+        progress: called with (images done, images in all).
+
+    Raises:
+        UsageError: the model does not translate images.
+        DatasetError: all images are broken.
+        StorageError: a file cannot be written; nothing half-written is left.
+    """
+    source = model.image.source
+    model.refuse_sources((1, source[0] if source else 1, 1, 1))
+    assert source is not None  # noqa: S101  (for the type checker)
+    said = model.origin.provenance.config
+    settings = {key: said[f"data.{key}"] for key in ("background", "max_pixels") if f"data.{key}" in said}
+    config = DataConfig.model_validate({**settings, "channels": source[0]})
+    flaws: dict[int, str] = {}
+    done = 0
+    with picky_pillow(config.max_pixels):
+        headers = survey(_each(todo, range(len(todo))), unwatched, len(todo))
+        for fit, members in _by_size(headers, config, flaws).items():
+            decoded = decode_all(_each(todo, members), fit)
+            size = max(1, min(BATCH_SIZE, BATCH_PIXELS // (fit.height * fit.width)))
+            while batch := list(islice(decoded, size)):
+                flaws |= {each.index: each.flaw for each in batch if each.pixels is None}
+                good = [(each.index, each.pixels) for each in batch if each.pixels is not None]
+                if good:
+                    sources = (np.stack([pixels for _, pixels in good]).astype(np.float32) - 127.5) / 127.5
+                    for (index, _), pixels in zip(
+                        good, images.to_bytes(model.translate(sources, batch_size=size)), strict=True
+                    ):
+                        facts = {**about(model.origin), "translated": todo[index].name} if metadata else {}
+                        _write(todo[index].target, pixels, facts)
+                done += len(batch)
+                progress(done, len(todo))
+    skipped = tuple((todo[index].name, flaw) for index, flaw in sorted(flaws.items()))
+    if len(skipped) == len(todo):
+        name, flaw = skipped[0]
+        more = f" (and {len(skipped) - 1:,} more)" if len(skipped) > 1 else ""
+        raise DatasetError(f"{quoted(name)}{more} cannot be read as an image: {flaw}.", "Replace or convert it.")
+    return Translated(len(todo) - len(skipped), skipped)
+
+
+def _each(todo: Sequence[Job], members: Sequence[int]) -> Iterator[Opened]:
+    """The images with these numbers, opened one after the other."""
+    for index in members:
+        try:
+            stream = todo[index].opened()
+        except (Flaw, DatasetError) as error:
+            yield Opened(index, None, str(error).rstrip("."))
+            continue
+        with stream:
+            yield Opened(index, stream)
+
+
+def _by_size(headers: Sequence[Header | str], config: DataConfig, flaws: dict[int, str]) -> dict[Fit, list[int]]:
+    """The numbers of the images that are decoded alike: in their own size. Broken ones go to the flaws."""
+    groups: dict[Fit, list[int]] = {}
+    for index, header in enumerate(headers):
+        if isinstance(header, str):
+            flaws[index] = header
+            continue
+        fit = replace(choose([header], config), height=header.height, width=header.width)
+        groups.setdefault(fit, []).append(index)
+    return groups
+
+
+def _write(target: Path, pixels: NDArray[np.uint8], metadata: dict[str, object]) -> None:
+    """One PNG; the folders that it lies in are made."""
+    buffer = BytesIO()
+    images.save_png(pixels, buffer, metadata)
+    with explained(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(target, buffer.getvalue())

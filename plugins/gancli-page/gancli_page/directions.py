@@ -1,0 +1,47 @@
+"""The directions in latent space that change images most: what the page's sliders are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gancli.plugin import TrainedGenerator
+
+__all__ = ["MOST", "directions"]
+
+MOST = 12
+"""Directions, hence sliders."""
+
+LATENTS, STEP, BATCH, PIXELS = 8, 0.05, 64, 16_384
+"""Latents at which the Jacobian is taken, step of the differences, images at a time, and pixels of each that are looked at."""
+
+
+def directions(generator: TrainedGenerator) -> NDArray[np.float64]:
+    """At most :data:`MOST` orthonormal directions of z, ``(k, latent_dim)``, in the order of their effect.
+
+    They are the principal components of the Jacobian J = dG / dz: the eigenvectors of the mean of J^T J (Ramesh et al., 2018,
+    "A Spectral Regularizer for Unsupervised Disentanglement").
+    """
+    dimensions, classes = generator.latent_dim, generator.image.classes
+    middles = np.random.default_rng(0).standard_normal((LATENTS, dimensions), np.float32)
+    shifts = STEP * np.eye(dimensions, dtype=np.float32)
+
+    def images(z: NDArray[np.float32], label: int) -> NDArray[np.float32]:
+        labels = np.full(len(z), label) if classes else None
+        flat = generator.draw(z, labels).reshape(len(z), -1)
+        return flat[:, :: max(1, flat.shape[1] // PIXELS)]
+
+    gram = np.zeros((dimensions, dimensions))
+    for number, middle in enumerate(middles):
+        label = number % classes if classes else 0
+        parts = [shifts[start : start + BATCH] for start in range(0, dimensions, BATCH)]
+        jacobian = np.concatenate([images(middle + part, label) - images(middle - part, label) for part in parts])
+        gram += (jacobian.astype(np.float64) / (2 * STEP)) @ jacobian.T
+    _, vectors = np.linalg.eigh(gram)
+    best = vectors[:, ::-1][:, :MOST].T
+    signs = np.sign(np.take_along_axis(best, np.abs(best).argmax(1)[:, None], 1))
+    return np.asarray(best * signs)  # of the two opposite vectors always the same one

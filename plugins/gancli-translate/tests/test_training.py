@@ -1,0 +1,122 @@
+"""The three translators train, each with the losses of its paper, and a resumed run ends in the same bits."""
+
+import pytest
+import torch
+from PIL import Image
+
+from gancli.config.resolve import resolve
+from gancli.errors import ConfigError
+from gancli.runs import RunDirectory
+from gancli.storage.tensors import decode
+from gancli.training.run import resume, train
+from gancli.training.setup import set_up
+
+LOSSES = {
+    "cut": {"d_loss", "g_loss", "nce", "nce_identity"},
+    "cyclegan": {"d_loss", "d_loss_back", "g_loss", "g_loss_back", "cycle", "identity"},
+    "pix2pix": {"d_loss", "g_loss", "l1"},
+}
+NETWORKS = {
+    "cut": {"generator", "discriminator", "heads"},
+    "cyclegan": {"generator", "discriminator", "back", "discriminator_back"},
+    "pix2pix": {"generator", "discriminator"},
+}
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Folders ``A`` and ``B`` of 12 pairs of 16x16: circles of one colour, and the same in another."""
+    folder = tmp_path_factory.mktemp("pairs")
+    for i in range(12):
+        for name, colour in (("A", (20 * i, 60, 90)), ("B", (90, 20 * i, 60))):
+            image = Image.new("RGB", (16, 16), "white")
+            image.paste(colour, (i % 6, 3, i % 6 + 8, 11))
+            (folder / name).mkdir(exist_ok=True)
+            image.save(folder / name / f"{i}.png")
+    return folder
+
+
+@pytest.fixture
+def configure(pairs, tmp_path, monkeypatch):
+    """``(name, *assignments)`` -> the configuration of a run of six steps, in three batches per epoch."""
+    monkeypatch.setenv("GANCLI_CACHE", str(tmp_path / "cache"))
+    torch.set_num_threads(1)
+
+    def make(name, *assignments):
+        own = {"cut": ["arch.patches=8", "arch.nce_dim=8"], "cyclegan": ["arch.pool_size=6"], "pix2pix": ["data.paired=true"]}
+        blocks = 2 if name == "pix2pix" else 1
+        small = [f"arch.name={name}", "arch.channels=4", f"arch.blocks={blocks}", "arch.discriminator_layers=1", *own[name]]
+        sets = [f"data.dataset={pairs / 'A'}", f"data.to={pairs / 'B'}", "runtime.device=cpu", "runtime.precision=fp32"]
+        steps = ["train.images=24", "train.batch_size=4", "checkpoint.every_steps=2", "log.every_steps=1", "log.previews=4"]
+        return resolve(assignments=[*sets, *small, *steps, *assignments], environment={}).config
+
+    return make
+
+
+def after(steps):
+    calls = iter(range(1, 1000))
+    return lambda: 15 if next(calls) == steps else 0
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_resumed_run_ends_in_the_same_bits(configure, tmp_path, name):
+    events = []
+    whole = train(configure(name), runs_dir=tmp_path, name="whole", observe=events.append).run
+    train(configure(name), runs_dir=tmp_path, name="halves", stop=after(3))
+    halves = resume(RunDirectory(tmp_path / "halves")).run
+    files = [sorted((run / "checkpoints" / "step-000000006").glob("*.safetensors")) for run in (whole, halves)]
+    assert NETWORKS[name] <= {path.stem for path in files[0]}
+    for one, other in zip(*files, strict=True):
+        tensors = [decode(path.read_bytes(), path.name) for path in (one, other)]
+        assert tensors[0].keys() == tensors[1].keys()
+        assert all(torch.equal(value, tensors[1][key]) for key, value in tensors[0].items())
+    rows = [(run / "metrics.jsonl").read_text() for run in (whole, halves)]
+    assert rows[0] == rows[1]
+    assert {name for event in events for name in getattr(event, "metrics", {})} >= LOSSES[name]
+    with Image.open(whole / "samples" / "000006.png") as preview:
+        assert preview.width > preview.height or name != "pix2pix"  # source, translation, truth
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_network_learns(configure, name):
+    game = set_up(configure(name))
+    before = {key: [p.detach().clone() for p in net.parameters()] for key, net in game.state.networks.items()}
+    report = game.step()
+    assert set(report) >= LOSSES[name]
+    changed = [
+        key
+        for key, net in game.state.networks.items()
+        if any(not torch.equal(a, b) for a, b in zip(before[key], net.parameters(), strict=True))
+    ]
+    assert set(changed) == NETWORKS[name]
+
+
+def test_the_pool_is_part_of_the_checkpoint(configure):
+    game = set_up(configure("cyclegan"))
+    for _ in range(2):
+        game.step()
+    pool = game.state.networks["discriminator"].pool
+    assert int(pool.filled) == 6
+    assert game.state.tensors()["discriminator"]["pool.images"].any()
+
+
+@pytest.mark.parametrize(
+    ("name", "assignments", "message"),
+    [
+        ("pix2pix", ["data.paired=false"], "say --paired"),
+        ("cut", ["data.image_size=18"], "multiples of 4 from 16 to 512 work"),
+        ("cut", ["data.image_size=8"], "multiples of 4 from 16 to 512 work"),
+    ],
+)
+def test_what_cannot_be_trained(configure, name, assignments, message):
+    with pytest.raises(ConfigError, match=message):
+        set_up(configure(name, *assignments))
+
+
+def test_a_size_that_suits_is_chosen(configure, pairs, tmp_path):
+    for i in range(4):
+        target = tmp_path / "odd" / f"{i}.png"
+        target.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (30, 30), (9 * i, 9, 9)).save(target)
+    game = set_up(configure("cut", f"data.dataset={tmp_path / 'odd'}", f"data.to={pairs / 'B'}"))
+    assert game.image.source == game.image.shape == (3, 16, 16)

@@ -1,0 +1,40 @@
+"""Runs side by side, as an image and as pages."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.usefixtures("copied")
+
+
+@pytest.fixture
+def copied(trained, tmp_path):
+    """The trained runs, to be damaged and deleted."""
+    shutil.copytree(trained / "runs", tmp_path / "runs")
+    return Path("runs")
+
+
+def test_a_comparison_is_an_image_or_a_page(cli):
+    assert cli("runs", "compare", "plain", "classes", "-o", "c.png").out == "c.png\n"
+    with Image.open("c.png") as image:
+        assert image.size == (1100, 700)
+    assert cli("runs", "compare", "plain", "classes", "-o", "c.html").code == 0
+    page = Path("c.html").read_text()
+    assert "<td>model.conditional</td><td>False</td><td>True</td>" in page
+    assert "data:image/png;base64," in page
+
+
+def test_a_report_is_one_page(cli, copied):
+    with (copied / "plain/metrics.jsonl").open("a") as file:
+        row = {"kind": "alarm", "step": 8, "epochs": 2.0, "images_seen": 256, "alarm": "collapse", "message": "<b>Alike.</b>"}
+        file.write(json.dumps(row) + "\n")
+    assert cli("runs", "report", "plain", "-o", "r.html").out == "r.html\n"
+    page = Path("r.html").read_text()
+    assert "&lt;b&gt;Alike." in page
+    for part in ("train.batch_size", "gancli train -c", "Environment", "step 0"):
+        assert part in page
+    assert "http" not in page.replace("http-equiv", "")
+    assert "<script" not in page
