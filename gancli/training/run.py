@@ -88,7 +88,7 @@ def train(
     """
     if name is not None:
         refuse_name(runs_dir, name)
-    config, frozen = located(config), config.train.freeze_discriminator
+    frozen = config.train.freeze_discriminator
     if config.model.parent is not None:
         model = config.model.model_copy(update={"parent": absolute(config.model.parent, runs_dir)})
         config = config.model_copy(update={"model": model})

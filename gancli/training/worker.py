@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from gancli.config.schema import RunConfig
+from gancli.data.source import located
 from gancli.errors import ConfigError, DatasetError
 from gancli.plugins.registry import OBJECTIVES
 from gancli.runs import RunDirectory
@@ -54,7 +55,7 @@ def set_up_together(config: RunConfig, processes: Processes, watch: Watch) -> Ga
         GancliError: whatever is wrong with it, here or in another process.
     """
     processes.tell({"config": config.model_dump(mode="json"), "versions": _versions()})
-    game = set_up(config, processes, watch)
+    game = set_up(located(config), processes, watch)  # a relative path is of each machine's own folder
     processes.tell({"fingerprint": game.data.fingerprint, "equipment": _equipment(game)})
     _ready(game)
     return game
@@ -87,7 +88,7 @@ def follow(*, processes: Processes, observe: Callable[[Event], None], stop: Call
     """
     told = processes.hear()
     _refuse_other_equipment(_versions(), told["versions"], processes)
-    game = set_up(RunConfig.model_validate(told["config"]), processes)
+    game = set_up(located(RunConfig.model_validate(told["config"])), processes)
     told = processes.hear()
     _refuse_other_pictures(game, told["fingerprint"])
     _refuse_other_equipment(_equipment(game), told["equipment"], processes)

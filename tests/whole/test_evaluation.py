@@ -67,7 +67,7 @@ def test_stacked_digits_have_a_thousand_modes(cli, tmp_path):
 
 
 @pytest.fixture
-def small(trained, tmp_path, monkeypatch):
+def small(trained, clean_place, tmp_path, monkeypatch):  # noqa: ARG001  (it comes first)
     """A copy of the trained runs, to write into."""
     import shutil
 

@@ -30,6 +30,13 @@ COMMANDS = [
     ["sample", "--checkpoint", "g.onnx", "-n", "2", "-o", "onnx.png"],
     ["sample", "--checkpoint", "model", "-n", "2", "-o", "model.png"],
     ["evaluate", "-n", "300"],
+    ["directions", "-n", "1", "-o", "directions.npz"],
+    ["project", "grid.png", "-o", "found.npz", "--steps", "1"],
+    ["sample", "--checkpoint", "mnist", "-n", "2", "-o", "digits.png"],
+    ["runs", "compare", "a", "a"],
+    ["runs", "film", "a", "-o", "film.gif"],
+    ["runs", "report", "a", "-o", "report.html"],
+    ["help"],
     ["runs", "list"],
     ["runs", "show", "a"],
     ["arch", "list"],
@@ -113,7 +120,8 @@ def test_nothing_is_left_at_home_looked_up_or_printed_by_a_dependency(tmp_path):
     assert [path for path in temporary.rglob("*") if path.is_file()] == [], "torch makes an empty folder there"
     assert {path.name for path in work.iterdir()} == {
         "runs", "grid.png", "again.png", "walk.gif", "walk.mp4", "g.onnx", "g.pt2", "g.safetensors", "g.html", "model",
-        "onnx.png", "model.png", "gancli-wobbly",
+        "onnx.png", "model.png", "gancli-wobbly", "directions.npz", "found.npz", "found.png", "digits.png", "film.gif",
+        "report.html",
     }  # fmt: skip
     traced = trace.read_text() if trace.exists() else ""
     assert [line for line in traced.splitlines() if "AF_INET" in line] == []

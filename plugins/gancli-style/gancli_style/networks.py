@@ -153,7 +153,7 @@ class StyleGenerator(nn.Module):
     def synthesis(self, w: Tensor) -> Tensor:
         """``(n, w_dim)``, or ``(n, layers, w_dim)``: one w for every convolution -> images."""
         ws = w.unsqueeze(1).expand(-1, self.layers, -1) if w.ndim == 2 else w  # noqa: PLR2004  (one for all)
-        x = self.first(self.constant.expand(len(w), -1, -1, -1), ws[:, 0])
+        x = self.first(self.constant.expand(w.shape[0], -1, -1, -1), ws[:, 0])
         image: Tensor = self.to_image[0](x, ws[:, 0]) + self.image_bias[:, None, None]
         for k, (up, same) in enumerate(zip(self.up, self.same, strict=True)):
             x = same(up(upsample(x), ws[:, 2 * k + 1]), ws[:, 2 * k + 2])

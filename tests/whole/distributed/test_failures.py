@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
-import gancli
 from gancli.checkpoint.store import CheckpointStore
 from gancli.gan.trainer import Trainer
 from gancli.runs import RunDirectory
 from gancli.runtime import device as runtime
 from gancli.storage.disk import Storage
+from gancli.training import worker
 from gancli.training.lines import Log
 from gancli.training.session import Session
 
@@ -84,7 +84,7 @@ def test_F55_a_launcher_that_is_gone_stops_all_in_order(train_in, words):
 @pytest.mark.parametrize(
     ("module", "name", "value", "said"),
     [
-        (gancli, "__version__", "0.0.1", r"gancli: 0\.0\.1, not "),
+        (worker, "__version__", "0.0.1", r"gancli: 0\.0\.1, not "),
         (runtime, "cpu_has_fast_bf16", lambda: True, r"precision: bf16, not fp32"),
     ],
 )
@@ -102,7 +102,7 @@ def test_what_differs_between_machines_is_refused_before_anything_is_made(train_
     assert not (team.folder(0) / "runs").exists()
 
 
-@pytest.mark.parametrize(("kind", "name", "steps"), [(Storage, "rename", 10), (Log, "__call__", 10), (Session, "_plot", 20)])
+@pytest.mark.parametrize(("kind", "name", "steps"), [(Storage, "rename", 10), (Log, "log", 10), (Session, "_plot", 20)])
 def test_F56_a_full_disk_under_process_0_ends_all_with_6(train_in, words, kind, name, steps):
     """Whether that is noticed where it is expected, in the log, or where nothing is known about files."""
 
@@ -136,7 +136,7 @@ def test_F34_what_is_not_finite_anywhere_ends_all_with_7(train_in, words, rank):
         def step(self, *schedule, **settled):
             if me == rank and self.state.step == 15:
                 with torch.no_grad():
-                    next(self.generator.network.parameters()).fill_(float("nan"))
+                    next(self.state.networks["generator"].parameters()).fill_(float("nan"))
             return honest(self, *schedule, **settled)
 
         Trainer.step = step

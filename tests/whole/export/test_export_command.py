@@ -111,7 +111,7 @@ def test_a_pt2_is_no_checkpoint(cli, target):
     assert cli("export", "-o", path).code == 0
     result = cli("sample", "--checkpoint", path, "-o", target.with_suffix(".png"))
     assert result.code == 4
-    assert "is no file that a model is loaded from" in result.err
+    assert "is not a file that a model is loaded from" in result.err
 
 
 @pytest.mark.usefixtures("at_trained")

@@ -261,7 +261,7 @@ def test_there_is_no_such_file(tmp_path, monkeypatch, missing):
 
 
 def test_python_says_who_draws_from_it(path):
-    with pytest.raises(CheckpointError, match="Draw from it with `gancli sample`"):
+    with pytest.raises(CheckpointError, match="Sample it with `gancli sample`"):
         load(checkpoint=path)
 
 
