@@ -15,6 +15,7 @@ from PIL import Image
 from gancli.cli.app import command
 
 SMALL = ["-s", "arch.generator_widths=[16]", "-s", "arch.discriminator_widths=[16]", "-s", "log.quality_every_images=256"]
+TRANSLATOR = ["-s", "arch.channels=4", "-s", "arch.blocks=1", "-s", "log.quality_every_images=0"]
 COMMANDS = [
     ["train", "--dataset", "mnist", "--images", "256", "--name", "a", *SMALL],
     ["train", "--resume", "a", "-s", "train.images=384"],
@@ -50,6 +51,8 @@ COMMANDS = [
     ["config", "show"],
     ["config", "schema"],
     ["env"],
+    ["train", "--dataset", "mnist", "--to", "mnist-bold", "--images", "8", "--name", "b", *TRANSLATOR],
+    ["translate", "grid.png", "--run", "b", "-o", "bold.png"],
     ["runs", "rm", "a", "-y"],
 ]
 SLOW = {"selfcheck"}  # trains in other processes and kills them: the same code as `train`
@@ -121,7 +124,7 @@ def test_nothing_is_left_at_home_looked_up_or_printed_by_a_dependency(tmp_path):
     assert {path.name for path in work.iterdir()} == {
         "runs", "grid.png", "again.png", "walk.gif", "walk.mp4", "g.onnx", "g.pt2", "g.safetensors", "g.html", "model",
         "onnx.png", "model.png", "gancli-wobbly", "directions.npz", "found.npz", "found.png", "digits.png", "film.gif",
-        "report.html",
+        "report.html", "bold.png",
     }  # fmt: skip
     traced = trace.read_text() if trace.exists() else ""
     assert [line for line in traced.splitlines() if "AF_INET" in line] == []
