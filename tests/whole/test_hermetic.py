@@ -37,7 +37,7 @@ COMMANDS = [
     ["runs", "compare", "a", "a"],
     ["runs", "film", "a", "-o", "film.gif"],
     ["runs", "report", "a", "-o", "report.html"],
-    ["help"],
+    ["help", "env"],
     ["runs", "list"],
     ["runs", "show", "a"],
     ["arch", "list"],
