@@ -107,7 +107,8 @@ def activate(x: Tensor) -> Tensor:
 
 def upsample(x: Tensor) -> Tensor:
     """Twice the size, through the filter [1, 3, 3, 1]."""
-    return functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+    size = [2 * x.shape[2], 2 * x.shape[3]]
+    return functional.interpolate(x.contiguous(), size=size, mode="bilinear", align_corners=False)
 
 
 class StyleGenerator(nn.Module):
