@@ -31,7 +31,7 @@ def test_the_last_run_is_measured_and_keeps_its_report(cli):
     assert "plain, step 8, ema weights: 50 images, compared with 64 of tiny" in result.err
     assert "Measured against the training images" in result.err
     lines = [line.split() for line in result.out.splitlines()]
-    assert lines[0] == ["metric", "value", "interval", "N"]
+    assert lines[0] == ["metric", "value", "interval", "N", "better"]
     names = [line[0] for line in lines[1:]]
     assert names == ["FD-random", "KD-random", "precision", "recall", "density", "coverage"]
     assert lines[1][-1] == "50"
