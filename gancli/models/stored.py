@@ -19,7 +19,7 @@ from gancli.data import cache
 from gancli.data.fetching import refuse_offline
 from gancli.data.paths import visible
 from gancli.errors import CheckpointError, DownloadError, RunError
-from gancli.plugins.extras import require
+from gancli.plugins.installation import require
 from gancli.runs import find_run
 
 __all__ = ["BUNDLED", "HUB", "absolute", "is_elsewhere", "weights_path"]

@@ -59,8 +59,8 @@ def test_an_unknown_format_is_refused(tmp_path, target, name, words):
 
 
 def test_a_format_of_the_projects_own_plugin_names_it_where_it_is_not_installed(monkeypatch):
-    monkeypatch.setattr("gancli.plugins.registry.read", lambda: ((), ()))
-    with pytest.raises(PluginError, match=r"no exporter 'html'\. gancli-page provides it; install that: .*gancli-page$"):
+    monkeypatch.setattr("gancli.plugins.distributions.read", lambda: ((), ()))
+    with pytest.raises(PluginError, match=r"no exporter 'html'\. gancli-page provides it\. In a clone of gancli: .*gancli-page$"):
         choose(Path("demo.html"))
 
 
