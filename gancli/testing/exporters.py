@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from gancli.errors import ExportError
-from gancli.export.formats import Format
+from gancli.exporting.formats import Format
 from gancli.gan.architectures.dense import Dense, DenseConfig
 from gancli.plugin import Exporter, ImageSpec, TrainedGenerator
 from gancli.plugins.installation import require

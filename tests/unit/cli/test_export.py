@@ -112,7 +112,7 @@ def test_a_missing_file_is_a_missing_file(cli, tmp_path, monkeypatch, missing):
 
 
 def test_F31_ctrl_c_leaves_nothing_behind(cli, target, monkeypatch):
-    from gancli.export.safetensors import Safetensors
+    from gancli.exporting.safetensors import Safetensors
 
     def interrupted(*_):
         raise KeyboardInterrupt

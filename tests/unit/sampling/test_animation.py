@@ -12,8 +12,7 @@ from PIL import Image, ImageSequence
 
 from gancli.errors import DatasetError, PluginError, StorageError, UsageError
 from gancli.images import grid, read_metadata, to_bytes
-from gancli.models.frames import Tour
-from gancli.models.interpolation import Walk
+from gancli.models.interpolation import Frames, Interpolation
 from gancli.plugin import ImageSpec
 from gancli.sampling import animation
 from gancli.sampling.animation import FORMATS, Request, frames_in, write
@@ -28,14 +27,14 @@ FILMS = sorted(FORMATS)
 def tour(smooth_model):
     def make(image=GREY, frames=10, keyframes=3, fails_at=None, **walk):
         seeds = range(keyframes * walk.get("cells", 1))
-        return Tour(smooth_model(image, fails_at), Walk(seeds, frames, **walk))
+        return Frames(smooth_model(image, fails_at), Interpolation(seeds, frames, **walk))
 
     return make
 
 
 def expected(tour, scale=1, columns=None):
     """What every frame has to show."""
-    padding = 2 if tour.walk.cells > 1 else 0
+    padding = 2 if tour.interpolation.cells > 1 else 0
     canvases = [grid(to_bytes(cells), columns, padding) for cells in tour]
     return [canvas.repeat(scale, 0).repeat(scale, 1) for canvas in canvases]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gancli.errors import CheckpointError, ConfigError, ExportError, PluginError, StorageError, UsageError
-from gancli.export import write as write_file
-from gancli.export.formats import Format, choose, export, trained_generator
+from gancli.exporting import write as write_file
+from gancli.exporting.formats import Format, choose, export, trained_generator
 from gancli.models.loading import load
 from gancli.plugin import ArchConfig, Exporter
 from gancli.plugins.registry import EXPORTERS
