@@ -1,6 +1,6 @@
 """Several processes on the loopback interface, as torchrun starts them, but forked: they need not import torch again.
 
-They are forked by a server without threads: a lock that another thread holds would never be released in the child.
+They are forked by a server without threads: a lock that a thread of this process holds would stay held in them for ever.
 """
 
 import json
