@@ -22,7 +22,7 @@ from gancli.data import cache
 from gancli.data.fetching import refuse_offline
 from gancli.data.paths import visible
 from gancli.errors import CheckpointError, DownloadError, RunError
-from gancli.plugins.extras import require
+from gancli.plugins.installation import require
 from gancli.runs import find_run
 from gancli.storage.tensors import read_metadata
 

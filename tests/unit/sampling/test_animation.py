@@ -289,7 +289,7 @@ def test_what_has_no_transparency_is_refused_for_what_has(tour, tmp_path, suffix
 
 def test_without_the_extra_the_command_that_installs_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
-    monkeypatch.setattr("gancli.plugins.extras.find_spec", lambda name: None if name == "av" else object())
+    monkeypatch.setattr("gancli.plugins.installation.find_spec", lambda name: None if name == "av" else object())
     with pytest.raises(PluginError, match=r"av is not installed\..*pip install \"gancli\[video\]\""):
         Request("a.mp4")
 
