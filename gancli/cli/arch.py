@@ -1,69 +1,57 @@
 """``gancli arch``: the architectures to choose from."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from gancli.cli import complete
-from gancli.cli.options import EVERYWHERE, Json, new_group, set_option
-from gancli.cli.output import Output, show_plugins
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["group"]
+from gancli.cli.options import Json, new_group, set_option
+from gancli.cli.output import Output
 
 group = new_group("List and describe architectures.")
 
+_NAME = typer.Argument(metavar="NAME", help="A name, or FILE.py:CLASS.", autocompletion=complete.architectures)
+_BUILD = typer.Option("--build", help="Build the networks, and list layers, shapes and parameters.")
+_IMAGE = typer.Option("--image", metavar="CxHxW", help="With --build: the shape of the images.")
 
-@group.command("list", epilog=EVERYWHERE)
+
+@group.command("list")
 def list_(context: typer.Context, *, json: Json = False) -> None:
     """List the installed architectures, plugins included."""
     from gancli.plugins.registry import ARCHITECTURES
 
-    show_plugins(Output.of(context), ARCHITECTURES, as_json=json)
+    Output.of(context).plugins(ARCHITECTURES, as_json=json)
 
 
-@group.command("show", epilog=EVERYWHERE)
+@group.command()
 def show(
     context: typer.Context,
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A name, or FILE.py:CLASS.", autocompletion=complete.architectures)
-    ],
+    name: Annotated[str, _NAME],
     *,
-    build: Annotated[bool, typer.Option("--build", help="Build the networks, and list layers, shapes and parameters.")] = False,
-    image: Annotated[str, typer.Option("--image", metavar="CxHxW", help="With --build: the shape of the images.")] = "1x28x28",
+    build: Annotated[bool, _BUILD] = False,
+    image: Annotated[str, _IMAGE] = "1x28x28",
     assignments: Annotated[list[str] | None, set_option("Build with an option, such as -s arch.channels=64.")] = None,
     json: Json = False,
 ) -> None:
     """Show an architecture's options: types, defaults, ranges and meanings."""
-    from gancli.plugins import listing as plugins
+    from gancli.plugins import listing
 
     output = Output.of(context)
-    described = plugins.architecture(name)
-    build = build or bool(assignments)
-    if build:
-        described |= _networks(name, image, assignments or ())
+    described = listing.architecture(name)
+    if build or assignments:
+        from gancli.config.resolve import resolve
+        from gancli.gan.layer_table import networks, parse_image
+
+        config = resolve(flags={"arch.name": name}, assignments=assignments or ()).config
+        described |= networks(config, parse_image(image))
     if json:
         output.document(described)
         return
-    output.pairs([("name", name), ("summary", described["summary"]), ("provided by", plugins.provider(described))])
+    output.pairs([("name", name), ("summary", described["summary"]), ("provided by", listing.provider(described))])
     output.pairs([(f"sets {key}", value) for key, value in described["defaults"].items()])
     output.line()
-    output.table(("key", "type", "default", "range", "meaning"), plugins.option_rows(described))
-    if build:
-        _show_layers(output, described)
-
-
-def _networks(name: str, image: str, assignments: "Sequence[str]") -> dict[str, Any]:
-    from gancli.config.resolve import resolve
-    from gancli.gan.layer_table import networks, parse_image
-
-    return networks(resolve(flags={"arch.name": name}, assignments=assignments).config, parse_image(image))
-
-
-def _show_layers(output: Output, described: dict[str, Any]) -> None:
-    for network, parameters in described["parameters"].items():
+    output.table(("key", "type", "default", "range", "meaning"), listing.option_rows(described))
+    for network, parameters in described.get("parameters", {}).items():
         output.line()
         output.line(f"{network}: {parameters:,} parameters")
         own = [layer for layer in described["layers"] if layer["network"] == network]

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from gancli.version import __version__
 
-__all__ = ["COMPLETION_VARIABLE", "HELP", "answer", "concise", "version"]
-
 COMPLETION_VARIABLE = "_GANCLI_COMPLETE"
 HELP = Path(__file__).with_name("help.txt")
 WIDTH = 80
@@ -21,7 +19,11 @@ def answer(argv: list[str]) -> str | None:
         return None
     if argv == ["--version"]:
         return version()
-    if argv in ([], ["-h"], ["--help"]) and _columns() >= WIDTH:
+    try:  # the width for which Typer would format
+        columns = int(os.environ.get("COLUMNS") or os.get_terminal_size().columns)
+    except (OSError, ValueError):
+        columns = WIDTH
+    if argv in ([], ["-h"], ["--help"]) and columns >= WIDTH:
         text = HELP.read_text(encoding="utf-8").rstrip("\n")
         return text if argv else concise(text)
     return None
@@ -36,11 +38,3 @@ def concise(text: str) -> str:
     """The part of the help that a newcomer needs, without a line's end."""
     beginning, _, _ = text.partition("\nOptions:\n")
     return f"{beginning}\n`gancli COMMAND --help` tells more, `gancli --help` also the options and exit codes."
-
-
-def _columns() -> int:
-    """The width for which Typer would format."""
-    try:
-        return int(os.environ.get("COLUMNS") or os.get_terminal_size().columns)
-    except (OSError, ValueError):
-        return WIDTH

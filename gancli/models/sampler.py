@@ -9,11 +9,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from gancli.errors import UsageError
+from gancli.errors import UsageError, did_you_mean
 from gancli.randomness.latents import MAX_SEED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gancli.checkpoint.provenance import Origin
     from gancli.images import Images as Given
@@ -52,12 +52,14 @@ class Sampler(ABC, Generic[Images]):
         image: channels, height, width, classes.
         class_names: one name per class; empty for an unconditional model.
         origin: where it came from.
+        made_from: what the metadata of its images say instead of seeds; empty if they are made from seeds alone.
     """
 
     latent_dim: int
     image: ImageSpec
     class_names: tuple[str, ...]
     origin: Origin
+    made_from: Mapping[str, object] = {}
 
     def batches(
         self,
@@ -154,3 +156,19 @@ class Sampler(ABC, Generic[Images]):
         if len(labels) != n or not all(0 <= label < count for label in labels):
             raise UsageError(f"The classes do not fit: {len(labels)} for {n} pictures.", f"Classes are 0 to {count - 1}.")
         return [int(label) for label in labels]
+
+    def class_number(self, given: str | int) -> int:
+        """The number of a class that is given by its name or number.
+
+        Raises:
+            UsageError: the model has no such class.
+        """
+        names, text = self.class_names, str(given)
+        if not self.image.classes:
+            raise UsageError(f"Class '{text}': this model is not conditional.", "Train one with --conditional.")
+        if text in names:
+            return names.index(text)
+        if text.isdecimal() and int(text) < len(names):
+            return int(text)
+        near = "" if text.lstrip("-").isdecimal() else f" {did_you_mean(text, names)}"  # no typo, but too large
+        raise UsageError(f"Class '{text}': there is no such class.", f"Give 0 to {len(names) - 1}.{near}")
