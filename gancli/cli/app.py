@@ -3,12 +3,11 @@
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
-import typer.core
 import typer.main
 
 from gancli.cli import (
@@ -29,9 +28,10 @@ from gancli.cli import (
     train,
     translate,
 )
-from gancli.cli.failures import GLOBAL, report, settle
-from gancli.cli.options import PLAIN, expand
-from gancli.cli.output import Output
+from gancli.cli.commands import Group
+from gancli.cli.failures import GLOBAL, report
+from gancli.cli.options import EVERYWHERE, PLAIN, expand
+from gancli.cli.output import Output, settle
 from gancli.runtime.launch import follows
 
 SUMMARY = """Train generative adversarial networks on your images, and sample them.
@@ -49,7 +49,6 @@ SUBJECTS = {
     "Set up": ("plugin", "config", "env", "selfcheck", "help"),
 }
 LONGEST_SUMMARY = 100
-EVERYWHERE = "Also, as everywhere: -q/--quiet, --no-color, --debug."
 
 EXIT_CODES = (
     ("0", "done"),
@@ -71,14 +70,15 @@ CLOSED_PIPE = 141
 """128 + SIGPIPE, with which the shell's own tools end when nobody reads on."""
 
 
-class Root(typer.core.TyperGroup):
+class Root(Group):
     """The help: commands by subject, options, exit codes."""
 
     def format_options(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401  (Typer's own)
-        """Commands by subject, before the options."""
-        for subject, names in SUBJECTS.items():
-            with formatter.section(subject):
-                formatter.write_dl([(name, self.commands[name].get_short_help_str(LONGEST_SUMMARY)) for name in names])
+        """Commands by subject, those of plugins last, before the options."""
+        for subject, names in (SUBJECTS | {"Plugins": tuple(self.added(ctx))}).items():
+            if rows := [(name, self.get_command(ctx, name).get_short_help_str(LONGEST_SUMMARY)) for name in names]:
+                with formatter.section(subject):
+                    formatter.write_dl(rows)
         super().format_options(ctx, formatter)
 
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401  (Typer's own)
@@ -133,14 +133,13 @@ def command() -> Any:  # noqa: ANN401  (a class of Typer's own)
     app.callback()(_root)
     app.command("train", epilog=train.EXPLAINED)(expand(train.train))
     app.command("export", cls=export.ExportCommand)(expand(export.export))
-    for function in (sample.sample, interpolate.interpolate, translate.translate, evaluate.evaluate, project.project):
-        app.command()(expand(function))
-    for function in (directions.directions, env.env, selfcheck.selfcheck):
+    made: tuple[Callable[..., None], ...] = (sample.sample, interpolate.interpolate, translate.translate)
+    for function in (*made, evaluate.evaluate, project.project, directions.directions, env.env, selfcheck.selfcheck):
         app.command()(expand(function))
     app.command("help")(_help)
     for module in (runs, arch, dataset, plugin, config):
         app.add_typer(module.group, name=module.__name__.rpartition(".")[2])
-    root = typer.main.get_command(app)
+    root: Any = typer.main.get_command(app)
     for each in root.commands.values():
         for leaf in getattr(each, "commands", {"": each}).values():
             leaf.epilog = f"{leaf.epilog}\n\n{EVERYWHERE}" if leaf.epilog else EVERYWHERE

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from gancli.cli import complete
-from gancli.cli.options import Json, new_group, set_option
+from gancli.cli.commands import new_group
+from gancli.cli.options import Json, set_option
 from gancli.cli.output import Output
 
 group = new_group("List and describe architectures.")
@@ -34,10 +35,10 @@ def show(
     json: Json = False,
 ) -> None:
     """Show an architecture's options: types, defaults, ranges and meanings."""
-    from gancli.plugins import listing
+    from gancli.plugins.listing import architecture, options
 
     output = Output.of(context)
-    described = listing.architecture(name)
+    described = architecture(name)
     if build or assignments:
         from gancli.config.resolve import resolve
         from gancli.gan.layer_table import networks, parse_image
@@ -47,13 +48,15 @@ def show(
     if json:
         output.document(described)
         return
-    output.pairs([("name", name), ("summary", described["summary"]), ("provided by", listing.provider(described))])
+    provider = f"{described['distribution']} {described['version']}" if described["distribution"] else described["target"]
+    output.pairs([("name", name), ("summary", described["summary"]), ("provided by", provider)])
     output.pairs([(f"sets {key}", value) for key, value in described["defaults"].items()])
     output.line()
-    output.table(("key", "type", "default", "range", "meaning"), listing.option_rows(described))
+    rows = [(o.key, o.type, o.default, o.range, o.meaning) for o in options(described["schema"], "arch")]
+    output.table(("key", "type", "default", "range", "meaning"), rows)
     for network, parameters in described.get("parameters", {}).items():
         output.line()
         output.line(f"{network}: {parameters:,} parameters")
         own = [layer for layer in described["layers"] if layer["network"] == network]
-        rows = [(x["name"] or "(itself)", x["type"], "x".join(map(str, x["shape"])), f"{x['parameters']:,}") for x in own]
-        output.table(("layer", "type", "output", "parameters"), rows)
+        layers = [(x["name"] or "(itself)", x["type"], "x".join(map(str, x["shape"])), f"{x['parameters']:,}") for x in own]
+        output.table(("layer", "type", "output", "parameters"), layers)

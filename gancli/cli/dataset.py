@@ -1,12 +1,14 @@
 """``gancli dataset``: images to train on."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gancli.cli import complete
-from gancli.cli.options import Json, new_group, set_option
+from gancli.cli.commands import new_group
+from gancli.cli.options import Json, set_option
 from gancli.cli.output import Output, refuse_existing
 from gancli.errors import UsageError
 
@@ -88,7 +90,7 @@ def _show(output: Output, described: "Description", sheet: Path | None) -> None:
         }
     advice = [("advice", text) for text in described.advice]
     output.pairs([*facts.items(), *(("note", note) for note in data.images.notes), *advice])
-    tables: list[tuple[tuple[str, ...], list[tuple[str, ...]]]] = []
+    tables: list[tuple[Sequence[str], Sequence[Sequence[str]]]] = []
     if described.classes:
         classes = [(name, f"{n:,}", f"{100 * n / len(pixels):.1f}") for name, n in described.classes.items()]
         tables.append((("class", "images", "%"), classes))

@@ -132,7 +132,7 @@ def measured(images: Path | None, asked: Asked, source: Source, output: Output) 
     run = None if subject.run is None else RunDirectory(subject.run)
     document = (dumps(report.as_json(), indent=2) + "\n").encode()
     nearest = asked.nearest or (run.path / "nearest.png" if run else None)
-    for what, path, data in (("nearest", nearest, png), ("report", run and run.evaluation_path, document)):
+    for what, path, data in (("nearest", nearest, png), ("report", run.evaluation_path if run else None, document)):
         try:
             if path is not None:
                 write_atomically(path, data)

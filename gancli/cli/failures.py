@@ -2,15 +2,13 @@
 
 import errno
 import json
-import os
 import re
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
 
 import typer
 
@@ -73,7 +71,7 @@ def _usage_error(error: typer.TyperException) -> UsageError:
     if option := getattr(error, "option_name", None) if message.startswith("No such option") else None:
         return UsageError(f"There is no option {option}.", f"{_instead_of(option, [*options, *GLOBAL])} {see}".lstrip())
     if found := re.fullmatch(r"No such command '(.+)'", message):
-        meant = nearest(found[1], context.command.commands)
+        meant = nearest(found[1], context.command.list_commands(context))
         hint = f"Did you mean '{meant}'?" if meant else ""
         return UsageError(f"There is no command '{found[1]}'.", f"{hint} {see}".lstrip())
     if found := re.fullmatch(r"Got unexpected extra argument\(s\) \((.+)\)", message):
@@ -96,26 +94,3 @@ def _instead_of(option: str, options: Sequence[str]) -> str:
         return "Several GPUs train together under `torchrun --nproc-per-node N -m gancli train ...`."
     key = nearest(option, known_keys())
     return f"Did you mean '-s {key}=VALUE'?" if key else ""
-
-
-@contextmanager
-def unread_is_fine() -> Iterator[None]:
-    """Ignore a closed stdout within the block: what is printed there is stored elsewhere too."""
-    try:
-        yield
-    except BrokenPipeError:
-        settle(sys.stdout)
-
-
-def settle(*streams: TextIO) -> None:
-    """Flush at the end.
-
-    A stream that nobody reads or that cannot be written to leads nowhere from now on: Python flushes once more when it
-    ends, and would complain and change the exit code.
-    """
-    for stream in streams:
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            with suppress(OSError, ValueError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -32,23 +32,13 @@ PLAIN: dict[str, Any] = {
 }
 """Plain text, our own error messages and suggestions, and -h."""
 
-
-def new_group(summary: str) -> typer.Typer:
-    """A group of commands that prints its help when it is called without one."""
-
-    def show_help(context: typer.Context) -> None:
-        if context.invoked_subcommand is None:
-            typer.echo(context.get_help())
-
-    group = typer.Typer(**PLAIN, help=summary, invoke_without_command=True)
-    group.callback()(show_help)
-    return group
+EVERYWHERE = "Also, as everywhere: -q/--quiet, --no-color, --debug."
 
 
 def expand(function: Callable[..., None]) -> Callable[..., None]:
     """The same command with the fields of its bundles, dataclasses of options, as options of its own."""
     signature = inspect.signature(function)
-    bundles = {name: p.annotation for name, p in signature.parameters.items() if is_dataclass(p.annotation)}
+    bundles: dict[str, Any] = {name: p.annotation for name, p in signature.parameters.items() if is_dataclass(p.annotation)}
     parts = {name: inspect.signature(bundle).parameters for name, bundle in bundles.items()}
 
     @wraps(function)

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import typer
 
@@ -178,3 +178,26 @@ def _made_by_gancli(path: Path) -> bool:
                 return True
             end = block[-64:]
     return False
+
+
+@contextmanager
+def unread_is_fine() -> Iterator[None]:
+    """Ignore a closed stdout within the block: what is printed there is stored elsewhere too."""
+    try:
+        yield
+    except BrokenPipeError:
+        settle(sys.stdout)
+
+
+def settle(*streams: TextIO) -> None:
+    """Flush at the end.
+
+    A stream that nobody reads or that cannot be written to leads nowhere from now on: Python flushes once more when it
+    ends, and would complain and change the exit code.
+    """
+    for stream in streams:
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -15,9 +15,9 @@ import typer
 from gancli.cli import complete
 from gancli.cli.config import show_settings
 from gancli.cli.console import Console, console_for
-from gancli.cli.failures import explain, unread_is_fine
+from gancli.cli.failures import explain
 from gancli.cli.options import Json, RunsDir, Settings
-from gancli.cli.output import Output, free_name
+from gancli.cli.output import Output, free_name, unread_is_fine
 from gancli.cli.signals import Signals
 from gancli.errors import ConfigError, DatasetError, RunError, UsageError
 from gancli.events import RunStarted

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gancli.images import Pixels
-    from gancli.models.frames import Tour
+    from gancli.models.interpolation import Frames
 
 SLOWEST_FPS, FASTEST_FPS = Fraction(1, 60), Fraction(1000)
 WATCHABLE_PIXELS = 256
@@ -107,11 +107,11 @@ def frames_in(folder: Path) -> list[Path]:
         return sorted(path for path in folder.iterdir() if _FRAME_NAME.fullmatch(path.name)) if folder.is_dir() else []
 
 
-def write(tour: Tour, request: Request, progress: Callable[[int, int], None] = lambda _done, _total: None) -> Written:
+def write(movie: Frames, request: Request, progress: Callable[[int, int], None] = lambda _done, _total: None) -> Written:
     """Generate and write.
 
     Args:
-        tour: the frames.
+        movie: the frames.
         request: where to and how. What is there is replaced when all is complete.
         progress: called with (frames done, frames in all).
 
@@ -119,14 +119,14 @@ def write(tour: Tour, request: Request, progress: Callable[[int, int], None] = l
         UsageError: it would be too large for its kind, or cannot be transparent.
         StorageError: it cannot be written; nothing half-written is left.
     """
-    total, target = len(tour), Path(request.target)
-    padding = images.PADDING if tour.walk.cells > 1 else 0
-    (height, width), scale = _size(tour, request, padding)
-    metadata = _metadata(tour) if request.metadata else {}
+    total, target = len(movie), Path(request.target)
+    padding = images.PADDING if movie.interpolation.cells > 1 else 0
+    (height, width), scale = _size(movie, request, padding)
+    metadata = _metadata(movie) if request.metadata else {}
 
     def canvases(numbers: NDArray[np.int64]) -> Iterator[Pixels]:
         """The frames as they are shown, uint8 ``(h, w, c)``: cells as a grid, enlarged."""
-        for cells in tour.at(numbers):
+        for cells in movie.at(numbers):
             yield images.grid(images.to_bytes(cells), request.columns, padding).repeat(scale, 0).repeat(scale, 1)
 
     def counted() -> Iterator[Pixels]:
@@ -138,8 +138,8 @@ def write(tour: Tour, request: Request, progress: Callable[[int, int], None] = l
         return canvases(np.unique(np.linspace(0, total - 1, min(total, _GLIMPSES)).astype(np.int64)))
 
     if request.format:
-        channels = tour.model.image.channels
-        film = Film(total, height, width, channels, request.fps, tour.walk.loop, metadata, glimpse)
+        channels = movie.model.image.channels
+        film = Film(total, height, width, channels, request.fps, movie.interpolation.loop, metadata, glimpse)
         request.format.write(target, counted(), film)
     elif request.is_folder:
         _write_folder(target, total, counted(), metadata)
@@ -150,10 +150,10 @@ def write(tour: Tour, request: Request, progress: Callable[[int, int], None] = l
     return Written(request.target, total, width, height, scale)
 
 
-def _size(tour: Tour, request: Request, padding: int) -> tuple[tuple[int, int], int]:
+def _size(movie: Frames, request: Request, padding: int) -> tuple[tuple[int, int], int]:
     """Height and width of a frame, and how many times it is enlarged."""
-    image, kind = tour.model.image, request.format
-    height, width = images.refuse_huge_grid(tour.walk.cells, image.height, image.width, request.columns, padding)
+    image, kind = movie.model.image, request.format
+    height, width = images.refuse_huge_grid(movie.interpolation.cells, image.height, image.width, request.columns, padding)
     scale = request.scale or (max(1, WATCHABLE_PIXELS // max(height, width)) if kind else 1)
     height, width = height * scale, width * scale
     if height * width > images.MAX_PIXELS or (kind and max(height, width) > kind.largest_side):
@@ -167,12 +167,12 @@ def _size(tour: Tour, request: Request, padding: int) -> tuple[tuple[int, int], 
     return (height, width), scale
 
 
-def _metadata(tour: Tour) -> dict[str, Any]:
-    walk = tour.walk
+def _metadata(movie: Frames) -> dict[str, Any]:
+    walk = movie.interpolation
     return {
-        **about(tour.model.origin),
+        **about(movie.model.origin),
         "walk": {
-            "rows" if tour.model.made_from else "seeds": format_seeds(walk.seeds),
+            "rows" if movie.model.made_from else "seeds": format_seeds(walk.seeds),
             "frames": walk.frames,
             "cells": walk.cells,
             "labels": None if walk.labels is None else list(walk.labels),

@@ -18,7 +18,7 @@ from PIL import Image
 
 from gancli.errors import PluginError, UsageError
 from gancli.images import text_chunks, to_picture
-from gancli.plugins.extras import require
+from gancli.plugins.installation import require
 from gancli.storage import disk
 
 if TYPE_CHECKING:
@@ -151,22 +151,22 @@ class _Frames(Image.Image):
         return self._position
 
 
-def _save(file: BinaryIO, frames: Iterator[Pixels], film: Film, **options: object) -> None:
+def _save(file: BinaryIO, frames: Iterator[Pixels], film: Film, kind: str, **options: object) -> None:
     exif: Image.Exif | bytes = b""  # an empty Exif would be written all the same
     if film.comment:
         exif = Image.Exif()
         exif[_IMAGE_DESCRIPTION] = film.comment
-    _Frames(frames, film).save(file, save_all=True, duration=film.ticks(_MILLISECONDS), exif=exif, **options)
+    _Frames(frames, film).save(file, kind, save_all=True, duration=film.ticks(_MILLISECONDS), exif=exif, **options)
 
 
 def _write_webp(file: BinaryIO, frames: Iterator[Pixels], film: Film) -> None:
     loop = 0 if film.loop else 1
-    _save(file, frames, film, format="WEBP", lossless=True, quality=50, method=0, loop=loop)
+    _save(file, frames, film, "WEBP", lossless=True, quality=50, method=0, loop=loop)
 
 
 def _write_avif(file: BinaryIO, frames: Iterator[Pixels], film: Film) -> None:
     """With full resolution of colour. It is always shown again and again."""
-    _save(file, frames, film, format="AVIF", quality=90, subsampling="4:4:4", speed=8)
+    _save(file, frames, film, "AVIF", quality=90, subsampling="4:4:4", speed=8)
 
 
 def _write_apng(file: BinaryIO, frames: Iterator[Pixels], film: Film) -> None:

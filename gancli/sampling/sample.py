@@ -197,10 +197,11 @@ def write(
     if target != "-" and not is_folder and suffix not in {".png", ".npz"}:
         raise UsageError(f"'{target}' is not a kind of output.", "End it in .png, .npz or / (a folder), or give -.")
     request = replace(request, labels=model.classes(total, request.labels))
+    generated = model.batches(request.seeds, request.labels, truncation=request.truncation)
 
     def batches() -> Iterator[Pixels]:
         done = 0
-        for batch in model.batches(request.seeds, request.labels, truncation=request.truncation):
+        for batch in generated:
             yield images.to_bytes(batch)
             done += len(batch)
             progress(done, total)

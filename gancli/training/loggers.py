@@ -18,7 +18,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from gancli.plugin import Alarm, EpochEnded, Event, IntervalEnded, Logger, PreviewWritten, RunStarted
-from gancli.plugins.extras import require
+from gancli.plugins.installation import require
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,7 +2,6 @@ import sys
 
 import gancli
 from gancli.cli import env
-from gancli.plugins.registry import ARCHITECTURES, Entry
 
 
 def test_json(cli, monkeypatch):
@@ -30,9 +29,8 @@ def test_what_several_processes_need_is_reported(cli, monkeypatch):
     assert found["variables"]["WORLD_SIZE"] == "2"
 
 
-def test_F36_a_broken_plugin_is_reported(cli, monkeypatch):
-    broken = Entry("broken", "gancli.architectures", "no_such_module:Nothing", "someone", "1.0")
-    monkeypatch.setattr(ARCHITECTURES, "entries", lambda: [broken])
+def test_F36_a_broken_plugin_is_reported(cli, install):
+    install("someone", "broken_module", "import no_such_module", name="broken", version="1.0")
     result = cli("env")
     assert result.code == 0
     (line,) = [line for line in result.out.splitlines() if "architecture broken" in line]
@@ -45,14 +43,14 @@ def test_a_broken_torch_is_reported(cli, monkeypatch):
     assert "ModuleNotFoundError" in cli("env", "--json").json["torch"]["error"]
 
 
-def test_a_missing_package_is_reported(monkeypatch):
+def test_a_missing_package_is_reported(cli, monkeypatch):
     monkeypatch.setattr(env, "PACKAGES", ("no-such-package",))
-    assert env._environment()["versions"]["no-such-package"] == "missing"
+    assert cli("env", "--json").json["versions"]["no-such-package"] == "missing"
 
 
-def test_a_system_without_proc(monkeypatch):
+def test_a_system_without_proc(cli, monkeypatch):
     def fail(*_, **__):
         raise FileNotFoundError
 
     monkeypatch.setattr(env.Path, "read_text", fail)
-    assert env._environment()["system"]["cpu features"] == []
+    assert cli("env", "--json").json["system"]["cpu features"] == []

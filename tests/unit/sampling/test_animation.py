@@ -12,11 +12,11 @@ from PIL import Image, ImageSequence
 
 from gancli.errors import DatasetError, PluginError, StorageError, UsageError
 from gancli.images import grid, read_metadata, to_bytes
-from gancli.models.frames import Tour
-from gancli.models.interpolation import Walk
+from gancli.models.interpolation import Frames, Interpolation
 from gancli.plugin import ImageSpec
-from gancli.sampling import animation
-from gancli.sampling.animation import FORMATS, Request, frames_in, write
+from gancli.sampling import encoders
+from gancli.sampling.animation import Request, frames_in, write
+from gancli.sampling.encoders import FORMATS
 from gancli.sampling.sample import like
 
 GREY, COLOUR = ImageSpec(1, 9, 7), ImageSpec(3, 8, 6)
@@ -28,14 +28,14 @@ FILMS = sorted(FORMATS)
 def tour(smooth_model):
     def make(image=GREY, frames=10, keyframes=3, fails_at=None, **walk):
         seeds = range(keyframes * walk.get("cells", 1))
-        return Tour(smooth_model(image, fails_at), Walk(seeds, frames, **walk))
+        return Frames(smooth_model(image, fails_at), Interpolation(seeds, frames, **walk))
 
     return make
 
 
 def expected(tour, scale=1, columns=None):
     """What every frame has to show."""
-    padding = 2 if tour.walk.cells > 1 else 0
+    padding = 2 if tour.interpolation.cells > 1 else 0
     canvases = [grid(to_bytes(cells), columns, padding) for cells in tour]
     return [canvas.repeat(scale, 0).repeat(scale, 1) for canvas in canvases]
 
@@ -283,14 +283,14 @@ def test_a_strip_too_long_is_refused_before_anything_is_drawn(tour, tmp_path):
 
 @pytest.mark.parametrize("suffix", [".gif", ".mp4"])
 def test_what_has_no_transparency_is_refused_for_what_has(tour, tmp_path, suffix, monkeypatch):
-    monkeypatch.setattr(animation.mp4, "require", lambda *_: None)
+    monkeypatch.setattr(encoders, "require", lambda *_: None)
     with pytest.raises(UsageError, match=r"Choose \.webp, \.apng or \.avif"):
         write(tour(ImageSpec(4, 8, 8)), Request(f"{tmp_path}/a{suffix}"))
 
 
 def test_without_the_extra_the_command_that_installs_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
-    monkeypatch.setattr("gancli.plugins.extras.find_spec", lambda name: None if name == "av" else object())
+    monkeypatch.setattr("gancli.plugins.installation.find_spec", lambda name: None if name == "av" else object())
     with pytest.raises(PluginError, match=r"av is not installed\..*pip install \"gancli\[video\]\""):
         Request("a.mp4")
 
