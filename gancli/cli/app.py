@@ -133,8 +133,9 @@ def command() -> Any:  # noqa: ANN401  (a class of Typer's own)
     app.callback()(_root)
     app.command("train", epilog=train.EXPLAINED)(expand(train.train))
     app.command("export", cls=export.ExportCommand)(expand(export.export))
-    made: tuple[Callable[..., None], ...] = (sample.sample, interpolate.interpolate, translate.translate)
-    for function in (*made, evaluate.evaluate, project.project, directions.directions, env.env, selfcheck.selfcheck):
+    functions: list[Callable[..., None]] = [sample.sample, interpolate.interpolate, translate.translate, evaluate.evaluate]
+    functions += [project.project, directions.directions, env.env, selfcheck.selfcheck]
+    for function in functions:
         app.command()(expand(function))
     app.command("help")(_help)
     for module in (runs, arch, dataset, plugin, config):

@@ -1,6 +1,5 @@
 """``gancli dataset``: images to train on."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +12,8 @@ from gancli.cli.output import Output, refuse_existing
 from gancli.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gancli.data.doctor import Description
 
 group = new_group("Images to train on.")

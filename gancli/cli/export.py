@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import typer.core
 
-from gancli.cli.options import Force, Json, StoredModel, output, whole
+from gancli.cli.options import Force, Json, Source, StoredModel, output, whole
 from gancli.cli.output import Output, refuse_existing
 from gancli.errors import StorageError, UsageError
 
@@ -101,7 +101,7 @@ def export(context: typer.Context, *, wanted: Wanted, source: StoredModel, json:
     output.result(written.path, document if json else None)
 
 
-def exported(wanted: Wanted, source: StoredModel, output: Output) -> "tuple[Exported, Model]":
+def exported(wanted: Wanted, source: Source, output: Output) -> "tuple[Exported, Model]":
     """Load the model and write it; what was written."""
     source.check()
     target = wanted.check()

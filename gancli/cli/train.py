@@ -90,7 +90,7 @@ def train(
         if dry_run:
             if processes.leads:
                 show_settings(output, resolved, as_json=json)
-            processes.agree(0, 0.0)  # or process 0 might find another one gone before it has met it
+            processes.all_reduce_max(0, 0.0)  # or process 0 might find another one gone before it has met it
             return
         if run:
             refuse_busy(run)
@@ -206,9 +206,9 @@ def _start(run: RunDirectory | None, **options: Any) -> "RunEnded":  # noqa: ANN
 
 
 def _follow(**options: Any) -> "RunEnded":  # noqa: ANN401
-    from gancli.training.worker import follow
+    from gancli.training.worker import worker_loop
 
-    return follow(**options)
+    return worker_loop(**options)
 
 
 def farewell(output: Output, ended: "RunEnded") -> None:
