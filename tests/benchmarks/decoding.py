@@ -51,7 +51,7 @@ def decode(folder: Path) -> None:
     """Decoding alone."""
     from gancli.data.decoding import decode_all
     from gancli.data.fit import Fit
-    from gancli.data.folder import FolderSource
+    from gancli.data.containers import FolderSource
 
     if not all(decoded.pixels is not None for decoded in decode_all(FolderSource(folder).each(), Fit(SIDE, SIDE, 3))):
         raise SystemExit("A picture could not be decoded.")
