@@ -100,12 +100,12 @@ def export(context: typer.Context, *, wanted: Wanted, source: StoredModel, json:
     target = wanted.check()
     with interrupting(), Counter(sys.stderr, quiet=output.quiet):
         if wanted.is_folder:
-            from gancli.export.folder import write_folder
+            from gancli.exporting.folder import write_folder
 
             model = source.load()
             written = write_folder(model, target, source.arch, force=True)  # what is there was looked at
         else:
-            from gancli.export.formats import choose, export
+            from gancli.exporting.formats import choose, export
 
             form = choose(target, wanted.format, wanted.options())
             model = source.load()

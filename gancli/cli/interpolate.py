@@ -21,7 +21,7 @@ from gancli.errors import UsageError
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from gancli.models.interpolation import Walk
+    from gancli.models.interpolation import Interpolation
     from gancli.models.model import Model
     from gancli.sampling.animation import Request
 
@@ -105,7 +105,7 @@ class Route:
 
         return ModelAtLatents(model, read_latents(self.latents, model))
 
-    def walk(self, model: "Model") -> "Walk":
+    def walk(self, model: "Model") -> "Interpolation":
         """The interpolation, once the model's classes are known.
 
         Raises:
@@ -123,14 +123,14 @@ class Route:
             labels = latents.labels if len(set(latents.labels)) > 1 else latents.labels[:1]
         return self._walk(labels, range(len(latents.points)))
 
-    def _walk(self, labels: list[int] | None, given: Sequence[int] | None = None) -> "Walk":
-        from gancli.models.interpolation import Walk
+    def _walk(self, labels: list[int] | None, given: Sequence[int] | None = None) -> "Interpolation":
+        from gancli.models.interpolation import Interpolation
 
         rows, columns = self._shape()
         cells = rows * columns
         seeds = self._seeds(cells, passes=len(labels or ()) > 1) if given is None else given
         even = given is not None and len(labels or ()) > 1  # an image is shown whole with its own class
-        return Walk(
+        return Interpolation(
             seeds, self.frames, cells, labels, self.method, self.loop, self.truncation, direction=self.direction, even=even
         )
 
@@ -222,12 +222,12 @@ def interpolate(context: typer.Context, *, route: Route, screen: Screen, source:
     request = screen.request(route.columns)
     with interrupting(), Counter(sys.stderr, quiet=output.quiet) as counter:
         model = route.model_at(source.load())
-        from gancli.models.frames import Tour
+        from gancli.models.interpolation import Frames
         from gancli.sampling.animation import write
         from gancli.sampling.sample import format_seeds
 
         walk = route.walk(model)
-        tour = Tour(model, walk)
+        tour = Frames(model, walk)
         written = write(tour, request, counter)
     seconds = float(walk.frames / request.fps)
     seeds = format_seeds(walk.seeds)

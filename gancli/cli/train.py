@@ -77,7 +77,7 @@ def train(
     with joined(explain) as processes:
         if not processes.leads:
             if dry_run:
-                processes.agree(0, 0.0)  # or process 0 might find this one gone before it has met it
+                processes.all_reduce_max(0, 0.0)  # or process 0 might find this one gone before it has met it
                 return
             ended = _watched(Output(quiet=True), _follow, processes)
         else:
@@ -97,7 +97,7 @@ def train(
                 resolved = settings.resolve_upon(run)
             if dry_run:
                 show_settings(output, resolved, as_json=json)
-                processes.agree(0, 0.0)
+                processes.all_reduce_max(0, 0.0)
                 return
             if run is None:
                 start = partial(_start_new, resolved.config, runs_dir, name, argv=output.argv)
@@ -211,9 +211,9 @@ def _go_on(
 
 
 def _follow(**watch: Any) -> "RunEnded":  # noqa: ANN401  (observe and stop)
-    from gancli.training.worker import follow
+    from gancli.training.worker import worker_loop
 
-    return follow(**watch)
+    return worker_loop(**watch)
 
 
 def _watched(output: Output, start: "Callable[..., RunEnded]", processes: "Processes") -> "RunEnded":

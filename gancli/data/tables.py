@@ -28,7 +28,7 @@ from gancli.data.fetching import refuse_offline
 from gancli.data.labels import LABEL_COLUMNS, Labels, numbered
 from gancli.data.paths import open_regular, quoted, visible
 from gancli.errors import DatasetError, DownloadError
-from gancli.plugins.extras import require
+from gancli.plugins.installation import require
 from gancli.text import first_line
 
 if TYPE_CHECKING:

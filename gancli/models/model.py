@@ -1,8 +1,8 @@
-"""A trained generator, ready to draw.
+"""A trained generator, ready to sample.
 
 model = gancli.load()                                # the last run; or a name, a run's path, a checkpoint's path
 images = model.sample(64, seed=0)                    # float32 (64, c, h, w) in [-1, 1]
-for frame in model.interpolate(60): ...              # float32 (1, c, h, w), from one seed's picture to the next one's
+for frame in model.interpolate(60): ...              # float32 (1, c, h, w), from one seed's image to the next one's
 images = model.translate(photos)                     # float32 (n, c, h, w), of a model that translates images
 """
 
@@ -78,19 +78,19 @@ class Model(Sampler["Tensor"]):
         truncation: float | None = None,
         batch_size: int = BATCH_SIZE,
     ) -> Tensor:
-        """Draw pictures: float32 ``(n, c, h, w)`` in [-1, 1], on the model's device.
+        """Generate images: float32 ``(n, c, h, w)`` in [-1, 1], on the model's device.
 
-        Picture *i* is that of seed ``seed + i``: the same whatever n, batch size or device, up to rounding.
+        Image *i* is that of seed ``seed + i``: the same whatever n, batch size or device, up to rounding.
 
         Args:
             n: how many; 64 if neither this nor ``seeds`` is given.
-            seed: seed of the first picture.
-            seeds: the seed of every picture, instead of ``n`` and ``seed``.
-            labels: the class of every picture, or one for all (conditional models); by default 0, 1, 2, ... in turn.
+            seed: seed of the first image.
+            seeds: the seed of every image, instead of ``n`` and ``seed``.
+            labels: the class of every image, or one for all (conditional models); by default 0, 1, 2, ... in turn.
             truncation: 0.05 to 1; less gives more typical images and less variety. With a mapping network it is the
                 psi of w <- mean_w + psi (w - mean_w) (Karras et al., 2019); else each seed gets the most typical of
                 its round(1 / truncation) latents, see :meth:`chosen_latents`.
-            batch_size: pictures drawn at a time.
+            batch_size: images generated at a time.
 
         Raises:
             UsageError: n, the labels or the truncation are out of range.
@@ -98,7 +98,7 @@ class Model(Sampler["Tensor"]):
         if seeds is None:
             count = 64 if n is None else n
             if count < 1:
-                raise UsageError(f"n = {count} pictures cannot be drawn.", "Ask for at least 1.")
+                raise UsageError(f"n = {count} images cannot be generated.", "Ask for at least 1.")
             seeds = range(seed, seed + count)
         elif n is not None and n != len(seeds):
             raise UsageError(f"n = {n}, but there are {len(seeds)} seeds.", "Give one of the two.")
@@ -219,30 +219,29 @@ class Model(Sampler["Tensor"]):
         cells: int = 1,
         truncation: float | None = None,
     ) -> Iterator[Tensor]:
-        """Walk through latent space: ``frames`` times float32 ``(cells, c, h, w)`` in [-1, 1], one after the other.
+        """Interpolate in latent space: ``frames`` times float32 ``(cells, c, h, w)`` in [-1, 1], one after the other.
 
         Equally long steps lead from keyframe to keyframe. The first frame is the first keyframe; a loop's last frame is one
         step before it.
 
         Args:
-            frames: of the whole walk.
+            frames: in all.
             keyframes: how many latents to pass, those of seeds 0, 1, 2, ...; or the seeds. Keyframe k of cell c has the
                 seed at ``k * cells + c``.
             labels: the classes to pass on the way, or the one to keep (conditional models).
             method: ``slerp``, turning, or ``lerp``, straight.
             loop: whether to go back to the first keyframe in the end.
-            cells: pictures per frame, each of which walks its own way.
+            cells: images per frame, each of which goes its own way.
             truncation: as in :meth:`sample`, of the keyframes.
 
         Raises:
             UsageError: at once, if anything is out of range.
         """
-        from gancli.models.frames import Tour
-        from gancli.models.interpolation import Walk
+        from gancli.models.interpolation import Frames, Interpolation
 
         seeds = _listed(keyframes) if np.ndim(keyframes) else range(_listed(keyframes)[0] * max(1, cells))
         passed = labels if labels is None else _listed(labels)
-        return iter(Tour(self, Walk(seeds, frames, cells, passed, method, loop, truncation)))
+        return iter(Frames(self, Interpolation(seeds, frames, cells, passed, method, loop, truncation)))
 
     def project(self, images: Tensor, *, steps: int = 200, seed: int = 0) -> Projection:
         """Find images ``(n, c, h, w)`` in [-1, 1] in this model; see :func:`gancli.models.projection.project`."""
@@ -252,7 +251,7 @@ class Model(Sampler["Tensor"]):
 
     @torch.no_grad()  # not inference mode, whose tensors nobody could train a classifier on
     def draw(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Pictures of given latents ``(n, latent_dim)`` [, labels ``(n,)``]: float32 ``(n, c, h, w)``."""
+        """Images of given latents ``(n, latent_dim)`` [, labels ``(n,)``]: float32 ``(n, c, h, w)``."""
         given = conditions(None if labels is None else labels.to(self.device))
         images: Tensor = self.generator(z.to(self.device), *given)
         return images.float()

@@ -16,10 +16,10 @@ from gancli.plugin import ImageSpec
         (lambda image: None if image.classes else "It needs classes.", False),
     ],
 )
-def test_another_size_is_offered_only_where_the_size_is_the_reason(monkeypatch, supports, hint):
-    arch = SimpleNamespace(supports=lambda _, image: supports(image))
-    monkeypatch.setattr("gancli.gan.build.load_arch", lambda _: (arch, None))
+def test_another_size_is_offered_only_where_the_size_is_the_reason(supports, hint):
+    chosen = SimpleNamespace(plugin=SimpleNamespace(supports=lambda _, image: supports(image)), options=None)
+    image, mean = ImageSpec(1, 20, 20), torch.zeros(1, 20, 20)
     with pytest.raises(ConfigError) as error:
-        build_training(RunConfig(), ImageSpec(1, 20, 20), torch.device("cpu"), torch.zeros(1, 20, 20))
+        build_training(RunConfig(), image, torch.device("cpu"), mean, chosen)
     assert ("--image-size" in error.value.remedy) == hint
     assert supports(ImageSpec(1, 20, 20)) in error.value.remedy

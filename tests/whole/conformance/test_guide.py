@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -118,7 +119,8 @@ def test_updates_of_the_guide_train(monkeypatch, method, columns, trained):
         flags={"model.latent_dim": 13, "train.batch_size": 8, "objective.name": "hinge", "objective.r1_gamma": 0},
         environment={},
     ).config
-    monkeypatch.setattr("gancli.gan.build.load_arch", lambda _: (Anything(), ArchConfig()))
+    chosen = SimpleNamespace(plugin=Anything(), options=ArchConfig())
+    monkeypatch.setattr("gancli.gan.build.choose_arch", lambda _: chosen)
     trainer = Case(Anything(), ArchConfig(), IMAGE).trainer(config)
     before = states(trainer.state.networks)
     report = trainer.step(0.0)
