@@ -476,11 +476,11 @@ def _explained() -> Iterator[None]:
         raise Flaw(f"damaged: {text}" if text else f"damaged ({type(error).__name__})") from error
 
 
-def load_files(paths: Sequence[Path], image: ImageSpec, settings: Mapping[str, object]) -> Tensor:
-    """Single files as a model saw its training images: float32 ``(n, c, h, w)`` in [-1, 1].
+def load_files(sources: Sequence[Path | Image.Image], image: ImageSpec, settings: Mapping[str, object]) -> Tensor:
+    """Single images as a model saw its training images: float32 ``(n, c, h, w)`` in [-1, 1].
 
     Args:
-        paths: of the files.
+        sources: paths of the files, or images of Pillow.
         image: channels and size of the model.
         settings: those of its training, by dotted key; ``data.fit`` and others say how images are fitted.
 
@@ -495,14 +495,18 @@ def load_files(paths: Sequence[Path], image: ImageSpec, settings: Mapping[str, o
     keys = [key for key in ("fit", "background", "alpha", "max_pixels") if f"data.{key}" in settings]
     config = DataConfig.model_validate({key: settings[f"data.{key}"] for key in keys})
     config = config.model_copy(update={"image_size": f"{image.height}x{image.width}", "channels": image.channels})
-    pixels = np.empty((len(paths), *image.shape), np.uint8)
+    pixels = np.empty((len(sources), *image.shape), np.uint8)
     with picky_pillow(config.max_pixels):
-        for i, path in enumerate(paths):
+        for i, source in enumerate(sources):
             try:
-                with open_regular(path) as file:
+                with BytesIO() if isinstance(source, Image.Image) else open_regular(source) as file:
+                    if isinstance(source, Image.Image):
+                        source.save(file, "PNG", icc_profile=source.info.get("icc_profile"))
+                        file.seek(0)
                     fit = choose([header(file)], config)
                     file.seek(0)
                     pixels[i] = decode(file, fit)
             except Flaw as flaw:
-                raise DatasetError(f"{quoted(path)} cannot be read as an image: {flaw}.", "Give a PNG or JPEG.") from flaw
+                name = "The image" if isinstance(source, Image.Image) else quoted(source)
+                raise DatasetError(f"{name} cannot be read as an image: {flaw}.", "Give a PNG or JPEG.") from flaw
     return normalise(torch.from_numpy(pixels))
