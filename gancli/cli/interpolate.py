@@ -1,8 +1,8 @@
 """``gancli interpolate``: an interpolation through a generator's latent space."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,8 +14,11 @@ from gancli.cli.output import Output, free_name, refuse_existing
 from gancli.errors import UsageError
 
 if TYPE_CHECKING:
+    from gancli.models.interpolation import Frames, Interpolation
     from gancli.models.model import Model
+    from gancli.sampling.animation import Request, Written
 
+DEFAULT_KEYFRAMES = 6
 CROSS_FADED = "Between classes images are cross-faded: this generator does not only look labels up in an embedding."
 LONGEST_LIST = 1000
 
@@ -49,114 +52,123 @@ _RATE = re.compile(r"[-+]?\d{1,9}(\.\d{0,9}|/\d{1,9})?")
 _RANGE = re.compile(r"(\d{1,9})-(\d{1,9})")
 
 
-def interpolate(
-    context: typer.Context,
-    *,
-    frames: Annotated[int, whole("--frames", text="Number of frames in all.")] = 60,
-    keyframes: Annotated[int | None, _KEYFRAMES] = None,
-    seeds: Annotated[str | None, _SEEDS] = None,
-    method: Annotated[Literal["slerp", "lerp"], _METHOD] = "slerp",
-    loop: Annotated[bool, _LOOP] = True,
-    grid: Annotated[str, _GRID] = "1x1",
-    class_: Annotated[str | None, _CLASS] = None,
-    truncation: Truncation = None,
-    latents: Annotated[Path | None, _LATENTS] = None,
-    direction: Annotated[int | None, _DIRECTION] = None,
-    target: Annotated[str | None, _TARGET] = None,
-    fps: Annotated[str, _FPS] = "20",
-    scale: Annotated[int | None, _SCALE] = None,
-    no_metadata: NoMetadata = False,
-    force: Force = False,
-    source: Source,
-    json: Json = False,
-) -> None:
-    """Make an animation that interpolates between latents, in steps that look equal."""
-    from gancli.models.interpolation import Frames, Interpolation
-    from gancli.sampling.animation import Request, frames_in, write
-    from gancli.sampling.sample import format_seeds
+@dataclass(frozen=True)
+class Wanted:
+    """The options that say where an interpolation leads, and what its frames become."""
 
+    frames: Annotated[int, whole("--frames", text="Number of frames in all.")] = 60
+    keyframes: Annotated[int | None, _KEYFRAMES] = None
+    seeds: Annotated[str | None, _SEEDS] = None
+    method: Annotated[Literal["slerp", "lerp"], _METHOD] = "slerp"
+    loop: Annotated[bool, _LOOP] = True
+    grid: Annotated[str, _GRID] = "1x1"
+    class_: Annotated[str | None, _CLASS] = None
+    truncation: Truncation = None
+    latents: Annotated[Path | None, _LATENTS] = None
+    direction: Annotated[int | None, _DIRECTION] = None
+    target: Annotated[str | None, _TARGET] = None
+    fps: Annotated[str, _FPS] = "20"
+    scale: Annotated[int | None, _SCALE] = None
+    no_metadata: NoMetadata = False
+    force: Force = False
+
+    def write(
+        self, load: "Callable[[], Model]", progress: Callable[[int, int], None] = lambda _done, _total: None
+    ) -> "tuple[Frames, Request, Written]":
+        """Load the model and write; what can be refused before is refused before.
+
+        Raises:
+            UsageError: the options exclude each other or ask for something impossible.
+            StorageError: a file that gancli did not make is there, or its folder is missing.
+        """
+        from gancli.models.interpolation import Frames
+        from gancli.models.latents import ModelAtLatents, read_latents
+        from gancli.sampling.animation import Request, frames_in, write
+
+        cells, columns = self._cells()
+        if self.latents is None:
+            self._interpolation(cells, [0, 1] if self.class_ and self.direction is None else None)  # any two of the model's
+        elif self.seeds is not None:
+            raise UsageError(f"--latents {self.latents} excludes --seeds.", "The file says which keyframes.")
+        request = Request(self.target or free_name("walk.gif"), columns, _rate(self.fps), self.scale, not self.no_metadata)
+        for path in frames_in(Path(request.target)) if request.is_folder else [request.target]:
+            refuse_existing(path, force=self.force)
+        model, points = load(), None
+        labels = None if self.class_ is None else _classes(self.class_, model)
+        if self.latents:
+            model = ModelAtLatents(model, read_latents(self.latents, model))
+            points, own = range(cells if self.direction is not None else len(model.latents.points)), model.latents.labels
+            if self.direction is None and labels is None and own and model.two_stage is None and cells == 1:
+                labels = own if len(set(own)) > 1 else own[:1]
+        movie = Frames(model, self._interpolation(cells, labels, points))
+        return movie, request, write(movie, request, progress)
+
+    def _cells(self) -> tuple[int, int]:
+        """The number of cells, and of columns."""
+        from gancli.models.interpolation import MAX_CELLS
+
+        sides = re.fullmatch(r"(\d{1,4})[xX](\d{1,4})", self.grid)
+        rows, columns = map(int, sides.groups()) if sides else (0, 0)
+        if not rows or not columns:
+            raise UsageError(f"--grid {self.grid} is not a grid.", "Write rows x columns, for instance 4x4.")
+        if rows * columns > MAX_CELLS:
+            raise UsageError(f"--grid {self.grid} has {rows * columns:,} cells.", f"Choose at most {MAX_CELLS:,}.")
+        return rows * columns, columns
+
+    def _interpolation(self, cells: int, labels: Sequence[int] | None, points: Sequence[int] | None = None) -> "Interpolation":
+        """Between seeds, or between the rows of a file of latents."""
+        from gancli.models.interpolation import MAX_KEYFRAMES, Interpolation
+        from gancli.sampling.sample import parse_seeds
+
+        several = len(labels or ()) > 1
+        chosen: Sequence[int]
+        if points is not None:
+            chosen = points
+        elif self.seeds is None:
+            default = 1 if several or self.direction is not None else DEFAULT_KEYFRAMES
+            keyframes = default if self.keyframes is None else self.keyframes
+            if not 1 <= keyframes * cells <= MAX_KEYFRAMES:
+                raise UsageError(f"--keyframes {keyframes} is out of range.", f"Choose 1 to {MAX_KEYFRAMES // cells:,}.")
+            chosen = range(keyframes * cells)
+        else:
+            chosen = parse_seeds(self.seeds)
+            if self.keyframes is not None and self.keyframes * cells != len(chosen):
+                asked = f"--keyframes {self.keyframes}{f' of --grid {self.grid}' if cells > 1 else ''}"
+                raise UsageError(f"{asked} does not fit the {len(chosen)} seeds of --seeds.", "Leave --keyframes out.")
+        options = (self.frames, cells, labels, self.method, self.loop, self.truncation)
+        even = points is not None and several  # an image is shown whole with its own class
+        return Interpolation(chosen, *options, direction=self.direction, even=even)
+
+
+def interpolate(context: typer.Context, *, wanted: Wanted, source: Source, json: Json = False) -> None:
+    """Make an animation that interpolates between latents, in steps that look equal."""
     output = Output.of(context)
     source.check()
-    cells, columns = _cells(grid)
-
-    def walk(labels: Sequence[int] | None, points: Sequence[int] | None = None) -> Interpolation:
-        several = len(labels or ()) > 1
-        chosen = points or _seeds(seeds, keyframes, cells, grid, default=1 if several or direction is not None else 6)
-        even = points is not None and several  # an image is shown whole with its own class
-        return Interpolation(chosen, frames, cells, labels, method, loop, truncation, direction=direction, even=even)
-
-    if latents is None:
-        walk([0, 1] if class_ and direction is None else None)  # refused early; the classes are known later
-    elif seeds is not None:
-        raise UsageError(f"--latents {latents} excludes --seeds.", "The file says which keyframes.")
-    request = Request(target or free_name("walk.gif"), columns, _rate(fps), scale, not no_metadata)
-    for path in frames_in(Path(request.target)) if request.is_folder else [request.target]:
-        refuse_existing(path, force=force)
     with output.progress() as counter:
-        model, points = source.load(), None
-        from gancli.models.latents import ModelAtLatents, read_latents
+        movie, request, written = wanted.write(source.load, counter)
+    from gancli.sampling.sample import format_seeds
 
-        labels = None if class_ is None else _classes(class_, model)
-        if latents:
-            model = ModelAtLatents(model, read_latents(latents, model))
-            points, own = range(cells if direction is not None else len(model.latents.points)), model.latents.labels
-            if direction is None and labels is None and own and model.two_stage is None and cells == 1:
-                labels = own if len(set(own)) > 1 else own[:1]
-        movie = Frames(model, walk(labels, points))
-        written = write(movie, request, counter)
-    seconds, numbers = float(frames / request.fps), format_seeds(movie.interpolation.seeds)
-    size = f"{written.width}x{written.height}"
+    origin, asked, latents = movie.model.origin, movie.interpolation, wanted.latents
+    seconds, numbers, size = float(asked.frames / request.fps), format_seeds(asked.seeds), f"{written.width}x{written.height}"
     shown = f"of {size}, {seconds:.4g} s" if request.format else f"of {size}" if request.is_folder else f"in {size}"
-    along = "; keyframes" if direction is None else f" along direction {direction}; around"
+    along = "; keyframes" if asked.direction is None else f" along direction {asked.direction}; around"
     where = f"latents {numbers} of {latents}" if latents else f"seeds {numbers}"
     faded = [CROSS_FADED] if movie.blend == "pixels" else []
-    output.note(
-        f"{written.frames:,} frames {shown}{along}: {where}", f"generated by {model.origin}", *model.origin.notes, *faded
-    )
+    output.note(f"{written.frames:,} frames {shown}{along}: {where}", f"generated by {origin}", *origin.notes, *faded)
     document = {
         **asdict(written),
         "fps": float(request.fps),
         "seconds": seconds,
-        "loop": loop,
-        "method": method,
+        "loop": asked.loop,
+        "method": asked.method,
         "latents" if latents else "seeds": str(latents) if latents else numbers,
-        "direction": direction,
-        "classes": labels,
+        "direction": asked.direction,
+        "classes": asked.labels,
         "between_classes": movie.blend,
-        "truncation": truncation,
-        "model": str(model.origin),
+        "truncation": asked.truncation,
+        "model": str(origin),
     }
     output.result(written.path, document if json else None)
-
-
-def _cells(grid: str) -> tuple[int, int]:
-    """The number of cells, and of columns."""
-    from gancli.models.interpolation import MAX_CELLS
-
-    sides = re.fullmatch(r"(\d{1,4})[xX](\d{1,4})", grid)
-    rows, columns = map(int, sides.groups()) if sides else (0, 0)
-    if not rows or not columns:
-        raise UsageError(f"--grid {grid} is not a grid.", "Write rows x columns, for instance 4x4.")
-    if rows * columns > MAX_CELLS:
-        raise UsageError(f"--grid {grid} has {rows * columns:,} cells.", f"Choose at most {MAX_CELLS:,}.")
-    return rows * columns, columns
-
-
-def _seeds(seeds: str | None, keyframes: int | None, cells: int, grid: str, *, default: int) -> Sequence[int]:
-    from gancli.models.interpolation import MAX_KEYFRAMES
-    from gancli.sampling.sample import parse_seeds
-
-    if seeds is None:
-        keyframes = default if keyframes is None else keyframes
-        if not 1 <= keyframes * cells <= MAX_KEYFRAMES:
-            raise UsageError(f"--keyframes {keyframes} is out of range.", f"Choose 1 to {MAX_KEYFRAMES // cells:,}.")
-        return range(keyframes * cells)
-    found = parse_seeds(seeds)
-    if keyframes is not None and keyframes * cells != len(found):
-        of_grid = f" of --grid {grid}" if cells > 1 else ""
-        problem = f"--keyframes {keyframes}{of_grid} does not fit the {len(found)} seeds of --seeds."
-        raise UsageError(problem, "Leave --keyframes out.")
-    return found
 
 
 def _classes(text: str, model: "Model") -> list[int]:
