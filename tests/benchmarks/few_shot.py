@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 GENERATED, SHOWN, COLUMNS = 1000, 48, 8
-STEPS = (64, 128)
+STEPS = (8, 32)
 """Lengths of the two rehearsals, in updates of 64 images."""
 
 
