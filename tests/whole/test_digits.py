@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 
-from gancli.data.mnist import Mnist
-from gancli.data.stacked import StackedMnist
+from gancli.data.mnist import Mnist, StackedMnist
 from gancli.errors import UsageError
 from gancli.metrics.choice import extractor_for, known_moments
 from gancli.metrics.digits import DigitExtractor, StackedDigitExtractor
