@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Images = Tensor | NDArray[np.float32]
 
-__all__ = ["grid", "grid_columns", "read_metadata", "refuse_huge_grid", "save_png", "to_bytes", "to_picture"]
+__all__ = ["grid", "grid_columns", "normalise", "read_metadata", "refuse_huge_grid", "save_png", "to_bytes", "to_picture"]
 
 MAX_PIXELS = 64 * 2**20
 """Pixels of the largest grid that is drawn: a picture of 8192 x 8192."""
@@ -30,6 +30,11 @@ PADDING = 2
 """Pixels between and around the pictures of a grid."""
 
 _KEY = "gancli"
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """(x - 127.5) / 127.5: uint8 of any shape -> float32 in [-1, 1] of the same shape."""
+    return pixels.float().sub_(127.5).div_(127.5)
 
 
 def to_bytes(images: Images) -> NDArray[np.uint8]:

@@ -118,31 +118,30 @@ def measured(pictures: Path | None, asked: Asked, source: Source, output: Output
 def _both(pictures: Path | None, asked: Asked, source: Source, output: Output) -> "tuple[Subject, Reference]":
     """What is measured and what it is measured against."""
     from gancli.config.schema import DataConfig
-    from gancli.evaluation import translation
+    from gancli.evaluation import subject as subjects
     from gancli.evaluation.reference import data_of, load_reference, of_size, with_note
-    from gancli.evaluation.subject import of_model, of_pictures, size_at
     from gancli.runtime.device import pick_device
 
     model = source.sampler() if pictures is None else None
     if model and model.image.source:
-        translation.refuse_options(model, asked.dataset, asked.seed)
-        data, device = translation.data_of_translator(model), pick_device(source.device)
+        subjects.refuse_options(model, asked.dataset, asked.seed)
+        data, device = subjects.data_of_translator(model), pick_device(source.device)
         reference = load_reference(data, against=asked.against, extractor=asked.extractor, device=device, tell=output.note)
         reference = with_note(reference, model.origin.provenance.dataset.fingerprint)
-        return translation.of_translator(model, reference, asked.count), reference
+        return subjects.of_translator(model, reference, asked.count), reference
     provenance = model.origin.provenance if model else None
     data = data_of(provenance) if provenance else DataConfig()
     if asked.dataset is not None:  # read as the model's own images were
         data = data.model_copy(update={"dataset": asked.dataset, "labels": None})
-        size = model.image.shape[1:] if model else size_at(cast("Path", pictures))
+        size = model.image.shape[1:] if model else subjects.size_at(cast("Path", pictures))
         data = of_size(data, size)
     device = pick_device(source.device)
-    subject = of_model(model, asked.count or DEFAULT_COUNT, asked.seed or 0) if model else None
+    subject = subjects.of_model(model, asked.count or DEFAULT_COUNT, asked.seed or 0) if model else None
     reference = load_reference(data, against=asked.against, extractor=asked.extractor, device=device, tell=output.note)
     if subject and provenance:
         return subject, with_note(reference, None if asked.dataset else provenance.dataset.fingerprint)
     channels = reference.training.images.images.shape[1]
-    return of_pictures(cast("Path", pictures), channels, asked.count), reference
+    return subjects.of_images(cast("Path", pictures), channels, asked.count), reference
 
 
 def _keep(subject: "Subject", document: dict[str, Any], png: bytes | None, asked: Asked, output: Output) -> dict[str, str]:

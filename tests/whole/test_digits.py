@@ -7,13 +7,18 @@ import torch
 
 from gancli.data.mnist import Mnist, StackedMnist
 from gancli.errors import UsageError
-from gancli.metrics.choice import extractor_for, known_moments
-from gancli.metrics.digits import DigitExtractor, StackedDigitExtractor
-from gancli.metrics.distances import frechet_distance
-from gancli.metrics.extractor import TOTAL_VARIANCE, batches, read, some_of
-from gancli.metrics.moments import Moments
+from gancli.metrics.distances import TOTAL_VARIANCE, Moments, frechet_distance
+from gancli.metrics.extractors import (
+    DigitExtractor,
+    RandomExtractor,
+    StackedDigitExtractor,
+    batches,
+    extractor_for,
+    known_moments,
+    read,
+    some_of,
+)
 from gancli.metrics.probe import Probe
-from gancli.metrics.random_ import RandomExtractor
 
 
 @pytest.fixture(scope="module")
