@@ -141,5 +141,5 @@ def test_which_extractor_suits(mnist, noise):
     assert extractor_for("mnist", mnist.images, "random").name == "random"
     assert extractor_for("stacked-mnist", mnist.images[:60].view(20, 3, 28, 28)).name == "stacked-mnist"
     assert extractor_for("mnist", noise).name == "random"
-    with pytest.raises(UsageError, match=r"cannot read pictures of 3x20x12\..*--extractor random"):
+    with pytest.raises(UsageError, match=r"cannot read images of 3x20x12\..*--extractor random"):
         extractor_for("x", noise, "mnist")
