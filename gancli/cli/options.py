@@ -120,7 +120,7 @@ class Source:
 
     run: Annotated[
         str | None,
-        typer.Option("--run", metavar="NAME|PATH", help="The run; by default the last.", autocompletion=complete.runs),
+        typer.Option("--run", metavar="NAME|PATH", help="The run; by default the last one.", autocompletion=complete.runs),
     ] = None
     checkpoint: Annotated[
         str | None,
