@@ -259,7 +259,10 @@ _LOSSES = "The losses: non-saturating, hinge, wasserstein, ..."
 _FILES = "Read settings from a TOML or JSON file. May be repeated."
 _ANY = "Any other setting, such as -s arch.dropout=0.3. May be repeated. `gancli config show` lists the keys."
 
-Text, Value, Flag, List = str | None, Any, bool | None, list[str] | None
+Text = str | None
+Flag = bool | None
+List = list[str] | None
+Value = Any
 
 
 @dataclass(frozen=True)
