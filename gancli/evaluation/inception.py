@@ -1,16 +1,16 @@
-"""Inception's features, for figures that can be compared with papers: FID and KID. Needs the extra ``fid`` (torch-fidelity).
+"""Inception's features, for metrics that can be compared with papers: FID and KID. Needs the extra ``fid`` (torch-fidelity).
 
 Its weights are downloaded once, by torch-fidelity, to the cache of ``torch.hub``.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from gancli.data.fetching import refuse_offline
 from gancli.errors import DownloadError, PluginError
 from gancli.metrics.extractors import Extractor
 from gancli.plugins.installation import require
@@ -28,10 +28,10 @@ WEIGHTS = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/wei
 
 
 class InceptionExtractor(Extractor):
-    """2048 features of pictures ``(n, 1 or 3, h, w)``: the pool3 layer of the network that FID was defined with.
+    """2048 features of images ``(n, 1 or 3, h, w)``: the pool3 layer of the network that FID was defined with.
 
     Args:
-        tell: is told what will be downloaded, before it is.
+        tell: called with what will be downloaded, before it is.
 
     Raises:
         PluginError: torch-fidelity is not installed, or does not fit the installed torch.
@@ -43,15 +43,24 @@ class InceptionExtractor(Extractor):
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         super().__init__()
-        build = _builder()
+        require("fid", "torch_fidelity")
+        try:
+            from torch_fidelity.feature_extractor_inceptionv3 import (  # type: ignore[import-not-found,unused-ignore]
+                FeatureExtractorInceptionV3,
+            )
+        except (ImportError, RuntimeError) as error:  # a torchvision that was built for another torch
+            wrong = f"torch-fidelity cannot be loaded: {error}."
+            raise PluginError(wrong, "Install the torchvision that fits the installed torch.") from error
         target = Path(torch.hub.get_dir(), "checkpoints", WEIGHTS.rpartition("/")[2])
+        by_hand = f"Download {WEIGHTS} ({MEGABYTES} MB) by other means, and put it at '{target}'."
         if not target.is_file():
-            _refuse_offline(target)
+            refuse_offline("The file of Inception's weights", by_hand)
             tell(f"downloading Inception's weights: {WEIGHTS} ({MEGABYTES} MB) to '{target}'")
         try:
-            self.network = build("inception-v3-compat", [str(FEATURES)]).eval().requires_grad_(False)
+            network = FeatureExtractorInceptionV3("inception-v3-compat", [str(FEATURES)])
         except (OSError, RuntimeError) as error:
-            raise DownloadError(f"Inception's weights could not be loaded: {error}.", _by_hand(target)) from error
+            raise DownloadError(f"Inception's weights could not be loaded: {error}.", by_hand) from error
+        self.network = network.eval().requires_grad_(False)
         self.digest = target.stem.rpartition("-")[2]
 
     @property
@@ -63,26 +72,3 @@ class InceptionExtractor(Extractor):
         """Features ``(n, 2048)``; no classes."""
         pixels = (images * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
         return self.network(pixels.expand(-1, 3, -1, -1) if pixels.shape[1] == 1 else pixels[:, :3])[0].float(), None
-
-
-def _builder() -> Callable[..., Any]:
-    require("fid", "torch_fidelity")
-    try:
-        from torch_fidelity.feature_extractor_inceptionv3 import (  # type: ignore[import-not-found,unused-ignore]
-            FeatureExtractorInceptionV3,
-        )
-    except (ImportError, RuntimeError) as error:  # a torchvision that was built for another torch
-        raise PluginError(
-            f"torch-fidelity cannot be loaded: {error}.", "Install the torchvision that fits the installed torch."
-        ) from error
-    builder: Callable[..., Any] = FeatureExtractorInceptionV3
-    return builder
-
-
-def _refuse_offline(target: Path) -> None:
-    if os.environ.get("GANCLI_OFFLINE", "0") not in {"", "0"}:
-        raise DownloadError("GANCLI_OFFLINE is set, and Inception's weights are not here.", _by_hand(target))
-
-
-def _by_hand(target: Path) -> str:
-    return f"Download {WEIGHTS} ({MEGABYTES} MB) by other means, and put it at '{target}'."

@@ -112,7 +112,7 @@ def load_reference(
         against: ``test``, ``train``, or None for the test split if there is one.
         extractor: ``auto``, ``mnist``, ``random`` or ``inception``.
         device: where images are read.
-        tell: is told of downloads.
+        tell: called with what is downloaded.
 
     Raises:
         DatasetError: there is no such data, or no test split although it was asked for.

@@ -86,7 +86,7 @@ class Extractor(nn.Module, ABC):
     """
 
     name: ClassVar[str]
-    """Part of the name of every figure: ``FD-mnist``."""
+    """Part of the name of every metric: ``FD-mnist``."""
 
     gamma: ClassVar[float] = 1 / TOTAL_VARIANCE
     """Factor of the product in the kernel distance."""

@@ -69,7 +69,7 @@ def test_a_download_is_told_before_it_is_done(fidelity, told):  # noqa: ARG001
 
 def test_offline_nothing_is_downloaded(fidelity, told, monkeypatch):  # noqa: ARG001
     monkeypatch.setenv("GANCLI_OFFLINE", "1")
-    with pytest.raises(DownloadError, match=r"GANCLI_OFFLINE is set.*by other means, and put it at"):
+    with pytest.raises(DownloadError, match=r"GANCLI_OFFLINE forbids it.*by other means, and put it at"):
         InceptionExtractor(told.append)
     assert told == []
 
