@@ -93,6 +93,7 @@ __all__ = [
     "Preparing",
     "PreviewWritten",
     "Progress",
+    "Purpose",
     "RunEnded",
     "RunStarted",
     "StepContext",
@@ -337,6 +338,36 @@ class Asset:
     origin: str
 
 
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """Which images an architecture is for: how it is chosen for users who choose none.
+
+    Of the installed architectures that are for the images at hand, and can generate them, the one of
+    the highest rank is chosen. Where the images are larger than ``resized_to``, they are resized to it.
+
+    Attributes:
+        why: the reason as a clause, for the note that a training begins with: ``convolutions learn small
+            sets best``.
+        rank: the highest is chosen. gancli's own: dense 30, projected 20, dcgan 10, resnet 5.
+        sides: shortest and longest shorter side of the images, in pixels.
+        channels: the numbers of channels.
+        fewest: images from which on it is good.
+        gpu: whether it needs a GPU, because it takes too long without one.
+        resized_to: largest side that is chosen by default: on a CPU, and on a GPU.
+        images: default length in real images seen, for sides of at most 64 pixels on a CPU; None: as
+            ``defaults`` say.
+    """
+
+    why: str
+    rank: int = 0
+    sides: tuple[int, int] = (1, 2**31)
+    channels: tuple[int, ...] = (1, 2, 3, 4)
+    fewest: int = 1
+    gpu: bool = False
+    resized_to: tuple[int, int] = (64, 64)
+    images: int | None = None
+
+
 class Architecture(ABC, Generic[ConfigT]):
     """Networks and how they are trained. Subclasses are named by entry points of ``gancli.architectures``.
 
@@ -354,6 +385,8 @@ class Architecture(ABC, Generic[ConfigT]):
     """Training settings that suit these networks, see :data:`Defaults`."""
     translates: ClassVar[bool] = False
     """Whether the generator makes images of source images, ``generator(z, source)``, instead of latents alone."""
+    purpose: ClassVar[Purpose | None] = None
+    """Which images it is for; None: it is never chosen unless its user asks for it."""
 
     def supports(self, config: ConfigT, image: ImageSpec) -> str | None:  # noqa: ARG002  (for subclasses)
         """None if such images can be generated, else the reason why not, as a sentence for the user."""

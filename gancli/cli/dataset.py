@@ -13,6 +13,7 @@ from gancli.cli.output import Output, refuse_existing, show_plugins
 from gancli.errors import UsageError
 
 if TYPE_CHECKING:
+    from gancli.config.schema import RunConfig
     from gancli.data.doctor import Description, Files
 
 __all__ = ["group"]
@@ -29,7 +30,7 @@ def list_(context: typer.Context, *, json: Json = False) -> None:
 
 
 @group.command("show", epilog=EVERYWHERE)
-def show(
+def show(  # noqa: PLR0913  (each is an option)
     context: typer.Context,
     dataset: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A name, or a path.", autocompletion=complete.datasets)],
     *,
@@ -40,10 +41,12 @@ def show(
     force: Annotated[bool, typer.Option("--force", help="Replace a sheet that is there.")] = False,
     image_size: Annotated[str | None, typer.Option("--image-size", metavar="N|HxW", help="As for `train`.")] = None,
     assignments: Annotated[list[str] | None, set_option("As for `train`.")] = None,
+    time: Annotated[bool, typer.Option("--time", help="Rehearse a few steps: how long a training takes here.")] = False,
     json: Json = False,
 ) -> None:
     """Look at every image: what there is, what is broken, what a training would make of it."""
     from gancli.config.resolve import resolve
+    from gancli.data.choice import choose
     from gancli.data.doctor import describe, write_sheet
 
     output = Output.of(context)
@@ -52,15 +55,28 @@ def show(
             raise UsageError(f"--sheet {sheet}: a sheet is a PNG.", "Give it a name that ends in .png.")
         refuse_existing(sheet, force=force, folders=True)
     flags = {"data.dataset": dataset, **({} if image_size is None else {"data.image_size": image_size})}
-    config = resolve(assignments=assignments or (), flags=flags).config.data
+    resolved = resolve(assignments=assignments or (), flags=flags, choose=choose)
     with Counter(sys.stderr, quiet=output.quiet) as counter:
-        described = describe(config, split, lambda _, done, total: counter(done, total))
+        described = describe(resolved.config.data, split, lambda _, done, total: counter(done, total), resolved.reason)
+        seconds, length = _rehearsed(resolved.config) if time else (None, ())
     if sheet is not None:
         write_sheet(described.data, sheet)
     if json:
-        output.document({**described.as_json(), **({"sheet": str(sheet)} if sheet else {})})
+        output.document(
+            {**described.as_json(), **({"sheet": str(sheet)} if sheet else {}), **({"seconds": seconds} if time else {})}
+        )
     else:
         _show(output, described, sheet)
+        for sentence in length:
+            output.note(sentence)
+
+
+def _rehearsed(config: "RunConfig") -> tuple[float | None, tuple[str, ...]]:
+    """Seconds that a training with these settings takes on this machine, and that as a sentence."""
+    from gancli.training.setup import announcement, set_up
+
+    seconds = (game := set_up(config)).expected_seconds()
+    return seconds, announcement(game, seconds)
 
 
 def _show(output: Output, described: "Description", sheet: Path | None) -> None:

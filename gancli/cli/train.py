@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gancli.config.resolve import Resolved
-    from gancli.config.schema import RunConfig
     from gancli.events import Event, RunEnded
     from gancli.runtime.processes import Processes
 
@@ -89,7 +88,7 @@ def train(
                 option = "--allow-changes" if from_step is None else f"--from-step {from_step}"
                 raise UsageError(f"{option} needs a run to resume.", "Add --resume RUN.")
             if run is None:
-                resolved = settings.resolve(runs_dir)
+                resolved = settings.resolve(runs_dir, fetch=not dry_run)
                 _refuse_early(resolved)
             else:
                 refuse_missing_architecture(run)
@@ -100,7 +99,7 @@ def train(
                 processes.agree(0, 0.0)
                 return
             if run is None:
-                start = partial(_start_new, resolved.config, runs_dir, name, argv=output.argv)
+                start = partial(_start_new, output, resolved, runs_dir, name, argv=output.argv)
             else:
                 refuse_busy(run)
                 _note_finished(output, run, changes, from_step)
@@ -193,10 +192,18 @@ def _begun(run: RunDirectory) -> RunDirectory | None:
     return None
 
 
-def _start_new(config: "RunConfig", runs_dir: Path, name: str | None, **watch: Any) -> "RunEnded":  # noqa: ANN401
+def _start_new(
+    output: Output,
+    resolved: "Resolved",
+    runs_dir: Path,
+    name: str | None,
+    **watch: Any,  # noqa: ANN401
+) -> "RunEnded":
+    if resolved.reason:
+        output.note(resolved.reason)
     from gancli.training.run import train
 
-    return train(config, runs_dir=runs_dir, name=name, **watch)
+    return train(resolved.config, runs_dir=runs_dir, name=name, **watch)
 
 
 def _go_on(

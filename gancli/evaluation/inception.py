@@ -68,7 +68,7 @@ class InceptionExtractor(Extractor):
 def _builder() -> Callable[..., Any]:
     require("fid", "torch_fidelity")
     try:
-        from torch_fidelity.feature_extractor_inceptionv3 import (  # type: ignore[import-not-found,unused-ignore]
+        from torch_fidelity.feature_extractor_inceptionv3 import (  # type: ignore[import-not-found,import-untyped,unused-ignore]
             FeatureExtractorInceptionV3,
         )
     except (ImportError, RuntimeError) as error:  # a torchvision that was built for another torch

@@ -30,7 +30,7 @@ from gancli.storage.disk import write_atomically
 from gancli.storage.lock import RunLock
 from gancli.text import shell
 from gancli.training.session import Session
-from gancli.training.setup import advice
+from gancli.training.setup import advice, announcement
 from gancli.training.snapshot import unpack
 from gancli.training.worker import hand_out, set_up_together
 
@@ -95,7 +95,7 @@ def train(
     elif frozen:
         raise ConfigError(f"train.freeze_discriminator is {frozen}, without a parent.", "Name a trained model with --from.")
     game = set_up_together(config, processes, _told(observe))
-    notes = advice(game)
+    notes = (*advice(game), *announcement(game, game.expected_seconds()))
     if config.model.parent is not None:
         parent, started = start_from(config.model.parent, game.state, game.arch.name, game.image.classes)
         if frozen and "discriminator" not in parent.networks:

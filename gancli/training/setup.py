@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import fmean
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,6 +23,7 @@ from gancli.gan.trainer import Trainer
 from gancli.runtime.device import Runtime, memory_errors_explained
 from gancli.runtime.micro_batches import MicroBatches
 from gancli.runtime.processes import ALONE
+from gancli.text import about
 from gancli.training.plan import Plan
 from gancli.training.sizing import load_suited
 
@@ -34,12 +37,15 @@ if TYPE_CHECKING:
     from gancli.plugins.registry import Entry
     from gancli.runtime.processes import Processes
 
-__all__ = ["Game", "advice", "mean_image", "set_up"]
+__all__ = ["Game", "advice", "announcement", "mean_image", "set_up"]
 
 LARGEST_FOR_DENSE = 3 * 32 * 32
 FEW_PICTURES, FEW_STEPS = 5_000, 1_000
 SUM_BYTES = 2**25
 NOT_ASKED_FOR = "not asked for"
+
+REHEARSED_STEPS = 50
+"""At most; a training of fewer steps is not announced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,35 @@ class Game:
         fraction = plan.fraction(state.step, state.elapsed_seconds)
         with memory_errors_explained():
             return self.trainer.step(fraction, plan.ramp(state.step), settled=plan.settled)
+
+    def expected_seconds(self, at_most: float = 2.0) -> float | None:
+        """How long the training will take on this machine, from a few rehearsed steps, which leave no trace.
+
+        None where the clock ends it, where it is a matter of few steps, and with several processes.
+
+        Args:
+            at_most: seconds after which no further step begins. The first step counts only if it takes longer.
+
+        Raises:
+            MemoryExhaustedError: the device is out of memory.
+        """
+        state, steps = self.state, self.plan.total_steps
+        if steps is None or steps < REHEARSED_STEPS or self.runtime.processes.world > 1:
+            return None
+        counters = state.counters()
+        tensors = {group: {name: value.clone() for name, value in named.items()} for group, named in state.tensors().items()}
+        times: list[float] = []
+        try:
+            while not times or (times[0] < at_most and len(times) < REHEARSED_STEPS and sum(times[1:]) < at_most):
+                begin = monotonic()
+                with memory_errors_explained():
+                    self.trainer.step(0.0)
+                if self.runtime.device.type == "cuda":
+                    torch.cuda.synchronize(self.runtime.device)
+                times.append(monotonic() - begin)
+        finally:
+            state.restore(tensors, counters)
+        return steps * fmean(times[1:] or times)
 
     def parameters(self) -> dict[str, int]:
         """Number of parameters of each trained network."""
@@ -222,6 +257,14 @@ def advice(game: Game) -> tuple[str, ...]:
             f"{'is' if number == 1 else 'are'} only {count(number, 'image')}: --minutes 10 trains longer."
         )
     return tuple(notes)
+
+
+def announcement(game: Game, seconds: float | None) -> tuple[str, ...]:
+    """How long the training will be and take, as a sentence, where that is known before it begins."""
+    if seconds is None:
+        return ()
+    images = (game.plan.total_steps or 0) * game.config.train.batch_size * game.trainer.batches_per_step
+    return (f"{images:,} images will be seen, which takes about {about(seconds)} on this machine.",)
 
 
 def _near(images: torch.Tensor, device: torch.device) -> torch.Tensor:
