@@ -3,16 +3,17 @@
 A plugin is a *light* class behind an entry point: it describes itself (summary, options, defaults)
 and imports torch only when it is asked to build. Each kind has an entry-point group:
 
-=====================  ======================  ================================================
-group                  class                   what it provides
-=====================  ======================  ================================================
-gancli.architectures   :class:`Architecture`   networks, and the updates that train them
-gancli.objectives      :class:`Objective`      adversarial losses and gradient penalties
-gancli.optimizers      :class:`Optimizer`      optimisers
-gancli.datasets        :class:`Dataset`        images
-gancli.loggers         :class:`Logger`         other places where a training is recorded
-gancli.exporters       :class:`Exporter`       file formats for trained generators
-=====================  ======================  ================================================
+=====================  =========================  ================================================
+group                  class                      what it provides
+=====================  =========================  ================================================
+gancli.architectures   :class:`Architecture`      networks, and the updates that train them
+gancli.objectives      :class:`Objective`         adversarial losses and gradient penalties
+gancli.optimizers      :class:`Optimizer`         optimisers
+gancli.datasets        :class:`Dataset`           images
+gancli.loggers         :class:`Logger`            other places where a training is recorded
+gancli.exporters       :class:`Exporter`          file formats for trained generators
+gancli.extractors      :class:`FeatureExtractor`  features in which sets of images are compared
+=====================  =========================  ================================================
 
 The name by which users choose a plugin is the name of its entry point, and stands nowhere else.
 
@@ -81,6 +82,7 @@ __all__ = [
     "EpochEnded",
     "Event",
     "Exporter",
+    "FeatureExtractor",
     "ImageSet",
     "ImageSpec",
     "IntervalEnded",
@@ -682,6 +684,35 @@ class Exporter(ABC, Generic[ConfigT]):
         of 8 bits is 7.8e-3, so that at most one pixel in a hundred rounds to the neighbouring level.
         """
         return 1e-4
+
+
+class FeatureExtractor(ABC):
+    """A pretrained network in whose features sets of images are compared. Named by an entry point of ``gancli.extractors``.
+
+    The name is a part of the metrics': distances in the features of ``lite`` are ``FD-lite`` and ``KD-lite``. Users choose
+    it by ``gancli evaluate --extractor lite``, and by ``log.extractor`` for the evaluation during training. A model is never
+    judged by a network that it was trained against: gancli compares the weights with those of the model's frozen networks.
+    """
+
+    api: ClassVar[int]
+    summary: ClassVar[str]
+    for_colour: ClassVar[bool] = False
+    """Whether images in colour are judged by it where nobody asks for another one and its assets are installed."""
+    distances: ClassVar[tuple[str, str] | None] = None
+    """Usual names of the two distances, ``("FID", "KID")``, if the features are used as they are. By default they are scaled
+    such that those of the training images have a total variance of 1000."""
+
+    def assets(self) -> Sequence[Asset]:
+        """Files of pretrained weights that :meth:`build` reads; checked before it is called."""
+        return ()
+
+    @abstractmethod
+    def build(self, tell: Callable[[str], None]) -> nn.Module:
+        """The network: images ``(n, c, h, w)`` in [-1, 1] with 1 to 4 channels, of any size -> features ``(n, d)``.
+
+        Args:
+            tell: is told of a download, with address and size, before it begins.
+        """
 
 
 class Logger(ABC):

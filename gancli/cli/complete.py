@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-__all__ = ["architectures", "assignments", "datasets", "loggers", "objectives", "plugins", "runs"]
+__all__ = ["architectures", "assignments", "datasets", "extractors", "loggers", "objectives", "plugins", "runs"]
 
 
 def architectures(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001  (Typer's signature)
@@ -32,6 +32,13 @@ def loggers(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:
     from gancli.plugins.registry import LOGGERS
 
     return LOGGERS.names()
+
+
+def extractors(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001
+    """Names of extractors."""
+    from gancli.plugins.registry import EXTRACTORS
+
+    return ["auto", "mnist", "random", *EXTRACTORS.names()]
 
 
 def plugins(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001  (Typer's signature)

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -40,7 +41,12 @@ _DATASET = typer.Option(
     autocompletion=complete.datasets,
 )
 _AGAINST = typer.Option("--against", help="The split to compare with; test if there is one.", show_default=False)
-_EXTRACTOR = typer.Option("--extractor", help="Feature extractor; auto: digits for MNIST, random convolutions otherwise.")
+_EXTRACTOR = typer.Option(
+    "--extractor",
+    metavar="NAME",
+    help="Feature extractor: mnist, random, lite, inception, dinov2; auto: digits for MNIST, else lite where installed.",
+    autocompletion=complete.extractors,
+)
 _MODES = typer.Option("--modes", help="Only count the classes that are generated.", show_default=False)
 _NEAREST = typer.Option(
     "--nearest", metavar="PATH.png", help="File for the nearest training images; by default nearest.png in the run."
@@ -55,14 +61,18 @@ class Asked:
     seed: Annotated[int | None, _SEED] = None
     dataset: Annotated[str | None, _DATASET] = None
     against: Annotated[Literal["test", "train"] | None, _AGAINST] = None
-    extractor: Annotated[Literal["auto", "mnist", "random", "inception"], _EXTRACTOR] = "auto"
+    extractor: Annotated[str, _EXTRACTOR] = "auto"
     modes: Annotated[bool, _MODES] = False
     nearest: Annotated[Path | None, _NEAREST] = None
     force: Force = False
 
     def check(self, pictures: Path | None, source: Source) -> None:
         """Refuse what can be refused before torch is loaded."""
+        from gancli.plugins.registry import EXTRACTORS
+
         source.check()
+        if self.extractor not in {"auto", "mnist", "random"}:
+            EXTRACTORS.find(self.extractor)
         if self.count is not None and not 1 <= self.count <= MOST:
             raise UsageError(f"-n {self.count} is out of range.", f"Choose 10 to {MOST:,} images.")
         if pictures is not None and (source.run or source.checkpoint):
@@ -119,10 +129,12 @@ def _both(pictures: Path | None, asked: Asked, source: Source, output: Output) -
     from gancli.runtime.device import pick_device
 
     model = source.sampler() if pictures is None else None
+    frozen = () if model is None else model.origin.provenance.frozen.values()
+    load = partial(load_reference, against=asked.against, extractor=asked.extractor, tell=output.note, frozen=frozen)
     if model and model.image.source:
         translation.refuse_options(model, asked.dataset, asked.seed)
         data, device = translation.data_of_translator(model), pick_device(source.device)
-        reference = load_reference(data, against=asked.against, extractor=asked.extractor, device=device, tell=output.note)
+        reference = load(data, device=device)
         reference = with_note(reference, model.origin.provenance.dataset.fingerprint)
         return translation.of_translator(model, reference, asked.count), reference
     provenance = model.origin.provenance if model else None
@@ -133,7 +145,7 @@ def _both(pictures: Path | None, asked: Asked, source: Source, output: Output) -
         data = of_size(data, size)
     device = pick_device(source.device)
     subject = of_model(model, asked.count or DEFAULT_COUNT, asked.seed or 0) if model else None
-    reference = load_reference(data, against=asked.against, extractor=asked.extractor, device=device, tell=output.note)
+    reference = load(data, device=device)
     if subject and provenance:
         return subject, with_note(reference, None if asked.dataset else provenance.dataset.fingerprint)
     channels = reference.training.images.images.shape[1]

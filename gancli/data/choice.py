@@ -2,6 +2,7 @@
 
     architecture   of the installed ones whose :class:`.Purpose` includes the images, the one of the highest rank
     size           as the images are, but no larger than what the purpose resizes to on this machine
+    judge          of images in colour: the installed extractor for them
     length         the purpose's; five passes over a large set; in proportion fewer of images larger than 64x64;
                    four times as many on a GPU
 
@@ -23,6 +24,7 @@ from gancli.data.fit import suggested_size
 from gancli.data.source import HUB, open_source
 from gancli.errors import GancliError
 from gancli.plugin import Purpose
+from gancli.plugins.assets import for_colour
 from gancli.plugins.registry import ARCHITECTURES, DATASETS, OWN, is_path
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ EPOCHS, MOST_IMAGES = 5, 1_000_000
 """Passes over a large set of images, and their limit."""
 REFERENCE_PIXELS, FEWEST_IMAGES = 64 * 64, 50_000
 GPU_FACTOR = 4
+COLOUR = 3
+"""Channels from which on images are in colour."""
 
 
 def choose(user: Open, *, fetch: bool = True) -> Choice | None:
@@ -61,9 +65,11 @@ def choose(user: Open, *, fetch: bool = True) -> Choice | None:
         name, purpose = _best(image, count, user.options, gpu=gpu)
     else:
         name, purpose = user.arch, ARCHITECTURES.load(user.arch).purpose
-    if not isinstance(purpose, Purpose):
-        return None
     settings: dict[str, object] = {}
+    if image.channels >= COLOUR and (extractor := for_colour()):
+        settings["log.extractor"] = extractor
+    if not isinstance(purpose, Purpose):
+        return Choice(name, settings, "")
     largest = purpose.resized_to[gpu]
     if native and user.data.image_size is None:
         height, width = suggested_size(native, largest)
@@ -118,7 +124,9 @@ def _is_for(purpose: Purpose, image: ImageSpec, count: int, *, gpu: bool) -> boo
 
 
 def _can(architecture: Architecture[Any], image: ImageSpec) -> bool:
-    """Whether it generates images of some size with these channels and classes: they are resized if they have to be."""
+    """Whether it generates images with these channels and classes, of some size: they are resized if they have to be."""
+    if not all(asset.path.is_file() for asset in architecture.assets(architecture.Config())):
+        return False
     sizes = {(image.height, image.width), (32, 32), (64, 64)}
     shapes = (replace(image, height=height, width=width) for height, width in sizes)
     return any(architecture.supports(architecture.Config(), shape) is None for shape in shapes)

@@ -14,9 +14,10 @@ from gancli.evaluation.cache import cached
 from gancli.metrics.choice import extractor_for
 from gancli.metrics.digits import StackedDigitExtractor
 from gancli.metrics.extractor import batches, read, some_of
+from gancli.plugins.assets import for_colour
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from torch import Tensor
 
@@ -28,6 +29,9 @@ __all__ = ["MOST_REAL", "Reference", "data_of", "load_reference"]
 
 MOST_REAL = 10_000
 """Real pictures that distances and manifolds are computed with."""
+
+COLOUR = 3
+"""Channels from which on images are in colour."""
 
 MOST_TRAINING = 60_000
 """Training pictures among which the nearest are looked for."""
@@ -98,16 +102,23 @@ def of_size(data: DataConfig, size: tuple[int, ...]) -> DataConfig:
 
 
 def load_reference(
-    data: DataConfig, *, against: str | None, extractor: str, device: torch.device, tell: Callable[[str], None]
+    data: DataConfig,
+    *,
+    against: str | None,
+    extractor: str,
+    device: torch.device,
+    tell: Callable[[str], None],
+    frozen: Collection[str] = (),
 ) -> Reference:
     """Load both splits and choose the extractor.
 
     Args:
         data: the data set.
         against: ``test``, ``train``, or None for the test split if there is one.
-        extractor: ``auto``, ``mnist``, ``random`` or ``inception``.
+        extractor: ``auto``, ``mnist``, ``random``, or the name of a plugin.
         device: where pictures are read.
         tell: is told of downloads.
+        frozen: digests of the frozen networks that the model was trained against.
 
     Raises:
         DatasetError: there is no such data, or no test split although it was asked for.
@@ -124,15 +135,10 @@ def load_reference(
         if against is None:
             notes = (f"Measured against the training images: {error.problem}",)
     chosen = against or ("test" if held_out is not None else "train")
-    return Reference(training, held_out, chosen, _extractor(extractor, training, tell).to(device), notes)
-
-
-def _extractor(wanted: str, training: Loaded, tell: Callable[[str], None]) -> Extractor:
-    if wanted == "inception":
-        from gancli.evaluation.inception import InceptionExtractor
-
-        return InceptionExtractor(tell)
-    return extractor_for(training.name, training.images.images, wanted)
+    images = training.images.images
+    otherwise = for_colour() if images.shape[1] >= COLOUR else None
+    reader = extractor_for(training.name, images, extractor, otherwise=otherwise, frozen=frozen, tell=tell)
+    return Reference(training, held_out, chosen, reader.to(device), notes)
 
 
 def with_note(reference: Reference, fingerprint: object) -> Reference:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -91,7 +91,7 @@ def _stored() -> _Stored:
 class DigitExtractor(Extractor):
     """64 features and the class of grey digits ``(n, 1, 28, 28)``."""
 
-    name: ClassVar[str] = "mnist"
+    name = "mnist"
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class DigitExtractor(Extractor):
 class StackedDigitExtractor(DigitExtractor):
     """192 features and the class, 0 to 999, of three digits as the channels of ``(n, 3, 28, 28)``: each channel by itself."""
 
-    name: ClassVar[str] = "stacked-mnist"
+    name = "stacked-mnist"
 
     def __init__(self) -> None:
         super().__init__()

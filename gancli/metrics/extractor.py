@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -48,10 +48,10 @@ class Extractor(nn.Module, ABC):
         classes: how many classes it tells apart; 0 if none.
     """
 
-    name: ClassVar[str]
+    name: str
     """Part of the name of every figure: ``FD-mnist``."""
 
-    gamma: ClassVar[float] = 1 / TOTAL_VARIANCE
+    gamma: float = 1 / TOTAL_VARIANCE
     """Factor of the product in the kernel distance."""
 
     digest: str

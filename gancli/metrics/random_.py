@@ -8,7 +8,7 @@ on what the structure alone does). Distances in its features are called ``FD-ran
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -49,7 +49,7 @@ class RandomExtractor(Extractor):
         calibration: pictures of the training data, uint8 ``(n, c, h, w)``, at least 2, on the CPU.
     """
 
-    name: ClassVar[str] = "random"
+    name = "random"
 
     def __init__(self, calibration: Tensor) -> None:
         super().__init__()

@@ -12,6 +12,7 @@ from gancli.plugins.registry import (
     ARCHITECTURES,
     DATASETS,
     EXPORTERS,
+    EXTRACTORS,
     LOGGERS,
     OBJECTIVES,
     OPTIMIZERS,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["architecture", "health", "kind_of", "listing", "option_rows", "overview", "provider"]
 
-KINDS: tuple[Registry[Any], ...] = (ARCHITECTURES, OBJECTIVES, OPTIMIZERS, DATASETS, LOGGERS, EXPORTERS)
+KINDS: tuple[Registry[Any], ...] = (ARCHITECTURES, OBJECTIVES, OPTIMIZERS, DATASETS, LOGGERS, EXPORTERS, EXTRACTORS)
 
 
 def listing(registry: Registry[Any]) -> list[dict[str, Any]]:

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from gancli.config.resolve import validate_options
 from gancli.errors import ConfigError
-from gancli.gan.build import check_asset
 from gancli.plugin import API, Asset, ImageSpec, Purpose
+from gancli.plugins.assets import check_asset
 from gancli.plugins.registry import understood
 from gancli.testing.checks import Rules, fail, skip
 from gancli.testing.subject import ArchitectureSubject, Subject

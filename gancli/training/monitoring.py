@@ -11,6 +11,7 @@ from gancli.data import load_images
 from gancli.data.batches import normalise
 from gancli.errors import GancliError
 from gancli.images import grid_columns
+from gancli.metrics.choice import extractor_for
 from gancli.metrics.diversity import Diversity
 from gancli.metrics.extractor import some_of
 from gancli.metrics.probe import Probe
@@ -90,8 +91,11 @@ class Monitor:
     @cached_property
     def _probe(self) -> Probe | None:
         """Made when it is first needed, since it has to look at the data: seconds, for images of any kind."""
-        data = self._game.data
-        return Probe.for_data(data.name, data.images.images, self._game.runtime.device)
+        game = self._game
+        name, images = game.data.name, game.data.images.images
+        frozen = game.frozen_digests().values()
+        extractor = extractor_for(name, images, otherwise=game.config.log.extractor, frozen=frozen)
+        return Probe.for_data(name, images, game.runtime.device, extractor)
 
     @cached_property
     def _diversity(self) -> tuple[Diversity, Sequence[int]]:

@@ -20,6 +20,7 @@ from gancli.gan.build import build_training, kinds_of_steps
 from gancli.gan.compilation import compile_networks
 from gancli.gan.state import weights_digest
 from gancli.gan.trainer import Trainer
+from gancli.plugins.assets import installed_extractor
 from gancli.runtime.device import Runtime, memory_errors_explained
 from gancli.runtime.micro_batches import MicroBatches
 from gancli.runtime.processes import ALONE
@@ -196,6 +197,8 @@ def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwat
     runtime = Runtime.select(config.runtime, processes)
     micro_batches = MicroBatches(config.train.batch_size, config.train.accumulate, processes)
     arch = choose_arch(config)
+    if config.log.extractor is not None:
+        installed_extractor(config.log.extractor)  # not at the first evaluation, in the middle of the training
     config, data = load_suited(config, watch, arch)
     image = _image_spec(config, data)
     refuse_other_kind(config, arch.plugin, translating=image.source is not None)
