@@ -3,19 +3,11 @@
 A plugin is a *light* class behind an entry point: it describes itself (summary, options, defaults)
 and imports torch only when it is asked to build. Each kind has an entry-point group:
 
-=====================  =========================  ================================================
-group                  class                      what it provides
-=====================  =========================  ================================================
-gancli.architectures   :class:`Architecture`      networks, and the updates that train them
-gancli.objectives      :class:`Objective`         adversarial losses and gradient penalties
-gancli.optimizers      :class:`Optimizer`         optimisers
-gancli.datasets        :class:`Dataset`           images
-gancli.loggers         :class:`Logger`            other places where a training is recorded
-gancli.exporters       :class:`Exporter`          file formats for trained generators
-gancli.extractors      :class:`FeatureExtractor`  features in which sets of images are compared
-=====================  =========================  ================================================
-
+=====================  =========================  =========================================
 The name by which users choose a plugin is the name of its entry point, and stands nowhere else.
+A command derives from no class: it is a function whose parameters Typer understands, or a Typer app
+as a group; named ``runs.tag``, it is ``gancli runs tag``. It is imported when it is called. It prints
+its result, and raises :class:`gancli.errors.GancliError` for what users can mend.
 
 A complete architecture::
 

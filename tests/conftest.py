@@ -265,7 +265,7 @@ def models():
 def write(tmp_path_factory):
     """``(model, suffix, **options) -> (bytes, difference)``: an export, compared with its generator."""
 
-    from gancli.export.formats import choose, trained_generator
+    from gancli.exporting.formats import choose, trained_generator
 
     def write(model, suffix, **options):
         path = tmp_path_factory.mktemp("exports") / "generator"

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gancli.cli import complete
+from gancli.cli.commands import new_group
 from gancli.cli.console.counter import Counter
-from gancli.cli.options import EVERYWHERE, Json, new_group, set_option
+from gancli.cli.options import EVERYWHERE, Json, set_option
 from gancli.cli.output import Output, refuse_existing, show_plugins
 from gancli.errors import UsageError
 
@@ -75,8 +76,9 @@ def _rehearsed(config: "RunConfig") -> tuple[float | None, tuple[str, ...]]:
     """Seconds that a training with these settings takes on this machine, and that as a sentence."""
     from gancli.training.setup import announcement, set_up
 
-    seconds = (game := set_up(config)).expected_seconds()
-    return seconds, announcement(game, seconds)
+    training = set_up(config)
+    seconds = training.expected_seconds()
+    return seconds, announcement(training, seconds)
 
 
 def _show(output: Output, described: "Description", sheet: Path | None) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from gancli.errors import DownloadError, PluginError
 from gancli.plugin import FeatureExtractor
-from gancli.plugins.extras import require
+from gancli.plugins.installation import require
 from gancli.text import first_line
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from report import Row, conclude
 from selenium import webdriver
 
 from gancli.checkpoint.provenance import Origin, Provenance
-from gancli.export.formats import trained_generator
+from gancli.exporting.formats import trained_generator
 from gancli.gan.architectures.dense import Dense, DenseConfig
 from gancli.models.model import Model
 from gancli.plugin import ImageSpec

@@ -22,7 +22,7 @@ from interleave import Spread, compare, gancli, ratio
 from report import Row, conclude
 
 from gancli.config.resolve import resolve
-from gancli.export import write
+from gancli.exporting import write
 from gancli.models.loading import load
 from gancli.training.run import train
 

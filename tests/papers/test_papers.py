@@ -13,7 +13,7 @@ from gancli.checkpoint.provenance import Provenance
 from gancli.checkpoint.store import CheckpointStore
 from gancli.config.resolve import resolve
 from gancli.errors import ConfigError
-from gancli.export.formats import choose, export
+from gancli.exporting.formats import choose, export
 from gancli.gan.inputs import example_inputs
 from gancli.plugin import TwoStageGenerator
 from gancli.plugins.registry import ARCHITECTURES

@@ -80,8 +80,7 @@ def test_what_the_compiler_leaves_uncompiled_fills_no_terminal(configure, monkey
     assert not compile_networks(
         state,
         lambda: [
-            generator.compiled(torch.randn(n + 2, state.trained["generator"].network.hidden[0].in_features))
-            for n in range(9)
+            generator.compiled(torch.randn(n + 2, state.trained["generator"].network.hidden[0].in_features)) for n in range(9)
         ],
     )
     assert [record.getMessage() for record in said if record.levelno >= logging.WARNING] == []

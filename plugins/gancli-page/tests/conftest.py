@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gancli.checkpoint.provenance import Origin, Provenance
-from gancli.export.formats import trained_generator
+from gancli.exporting.formats import trained_generator
 from gancli.models.model import Model
 from gancli.plugin import ImageSpec
 from gancli_page.page import encode

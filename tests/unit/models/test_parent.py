@@ -6,7 +6,7 @@ import torch
 
 from gancli.config.resolve import resolve
 from gancli.errors import ConfigError, RunError
-from gancli.export.folder import write_folder
+from gancli.exporting.folder import write_folder
 from gancli.models.loading import load
 from gancli.models.parent import inherit, start_from
 from gancli.models.stored import absolute

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gancli.errors import ExportError
-from gancli.export.formats import choose, trained_generator
+from gancli.exporting.formats import choose, trained_generator
 from gancli.randomness.latents import latents
 
 SUFFIXES = (".onnx", ".safetensors", ".pt2")

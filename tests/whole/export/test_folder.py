@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from gancli.errors import StorageError
-from gancli.export.folder import write_folder
+from gancli.exporting.folder import write_folder
 from gancli.models.loading import load
 from gancli.storage.disk import DISK
 
@@ -82,7 +82,7 @@ def test_the_command_in_the_card_works(folder, tmp_path, monkeypatch):
 
 def test_a_generator_without_a_trace_is_shared_without_pt2(models, tmp_path, monkeypatch):
     from gancli.errors import ExportError
-    from gancli.export.pt2 import Pt2
+    from gancli.exporting.pt2 import Pt2
 
     def refuse(*_):
         raise ExportError("The generator cannot be traced: it looks.", "")

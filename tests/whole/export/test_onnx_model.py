@@ -9,7 +9,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from gancli.errors import CheckpointError, PluginError, RunError, UsageError
-from gancli.export.formats import choose, trained_generator
+from gancli.exporting.formats import choose, trained_generator
 from gancli.images import to_bytes
 from gancli.models.loading import load
 from gancli.models.onnx_model import load_onnx, onnx_from_bytes

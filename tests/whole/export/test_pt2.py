@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from gancli.errors import ExportError
-from gancli.export.formats import trained_generator
-from gancli.export.pt2 import trace
+from gancli.exporting.formats import trained_generator
+from gancli.exporting.pt2 import trace
 
 WITHOUT_GANCLI = """
 import sys, torch

@@ -123,7 +123,7 @@ def test_F46_what_is_unfinished_is_never_seen(tmp_path, save):
 @pytest.mark.slow
 def test_F46_F47_sampling_exporting_and_showing_beside_a_training(tmp_path, small_pictures):
     """The commands themselves, in a loop, while another process saves at every step and keeps the newest and the best."""
-    from gancli.export import write
+    from gancli.exporting import write
     from gancli.history.read import details
     from gancli.models.loading import load
     from gancli.runs import RunDirectory

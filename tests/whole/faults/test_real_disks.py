@@ -181,7 +181,7 @@ def small_model(small_run):
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt2", ".onnx"])
 def test_F49_an_export_that_does_not_fit_keeps_the_old_one(small_disk, small_model, suffix):
-    from gancli.export import write
+    from gancli.exporting import write
 
     with small_disk("size=8k") as directory:
         target = directory.with_name(f"generator{suffix}")
@@ -195,7 +195,7 @@ def test_F49_an_export_that_does_not_fit_keeps_the_old_one(small_disk, small_mod
 
 
 def test_F49_a_folder_that_does_not_fit_leaves_nothing(small_disk, small_model):
-    from gancli.export.folder import write_folder
+    from gancli.exporting.folder import write_folder
 
     with small_disk("size=32k") as directory:
         with pytest.raises(StorageError, match="The disk is full"):
@@ -204,8 +204,8 @@ def test_F49_a_folder_that_does_not_fit_leaves_nothing(small_disk, small_model):
 
 
 def test_F49_an_export_to_a_read_only_disk_says_so(small_disk, small_model):
-    from gancli.export import write
-    from gancli.export.folder import write_folder
+    from gancli.exporting import write
+    from gancli.exporting.folder import write_folder
 
     with small_disk("ro") as directory:
         for attempt in (
@@ -217,7 +217,7 @@ def test_F49_an_export_to_a_read_only_disk_says_so(small_disk, small_model):
 
 
 def test_F49_an_export_without_permission_says_so(forbidden_directory, unprivileged, small_model):
-    from gancli.export import write
+    from gancli.exporting import write
 
     with unprivileged(), pytest.raises(StorageError, match="Permission denied"):
         write(small_model, forbidden_directory / "a.safetensors")

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from gancli.errors import ExportError
-from gancli.export import write
-from gancli.export.formats import trained_generator
+from gancli.exporting import write
+from gancli.exporting.formats import trained_generator
 from gancli.plugin import ImageSpec, TrainedGenerator
 from gancli.randomness.latents import latents
 from gancli_page.page import TOLERANCE, encode, reload, stamp

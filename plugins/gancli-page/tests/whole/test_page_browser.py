@@ -12,7 +12,7 @@ from torch import nn
 
 from gancli import images
 from gancli.checkpoint.provenance import Origin, Provenance
-from gancli.export.formats import trained_generator
+from gancli.exporting.formats import trained_generator
 from gancli.models.model import Model
 from gancli.plugin import ImageSpec
 from gancli.randomness.latents import MAX_SEED, latents

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gancli.checkpoint.provenance import KEY, stored_provenance
-from gancli.export.formats import PARITY
+from gancli.exporting.formats import PARITY
 from gancli.plugin import ArchConfig, Draw, Exporter, TrainedGenerator
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from gancli.checkpoint.provenance import KEY
 from gancli.errors import ExportError
-from gancli.export.formats import PARITY
+from gancli.exporting.formats import PARITY
 from gancli.plugin import ArchConfig, Draw, Exporter, TrainedGenerator
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from gancli.checkpoint.provenance import SHARED
 from gancli.errors import ExportError, PluginError, StorageError, UsageError
-from gancli.export.card import card
-from gancli.export.formats import Exported, choose, put_in_place, trained_generator
+from gancli.exporting.card import card
+from gancli.exporting.formats import Exported, choose, put_in_place, trained_generator
 from gancli.images import grid, save_png, to_bytes
 from gancli.plugins.registry import EXPORTERS
 from gancli.storage.disk import explained, refuse_missing_parent

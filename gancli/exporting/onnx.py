@@ -21,7 +21,7 @@ from pydantic import Field
 
 from gancli.checkpoint.provenance import KEY
 from gancli.errors import ExportError, UsageError
-from gancli.export.formats import PARITY
+from gancli.exporting.formats import PARITY
 from gancli.plugin import ArchConfig, Draw, Exporter, TrainedGenerator
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Onnx(Exporter[OnnxOptions]):
 def _converted(generator: TrainedGenerator, network: nn.Module | None, opset: int) -> ModelProto:
     import torch
 
-    from gancli.export.pt2 import quietly, trace
+    from gancli.exporting.pt2 import quietly, trace
     from gancli.models.onnx_model import IMAGES, LABELS, LATENTS, SOURCES
 
     program = trace(generator, network, uneven=True)
@@ -163,7 +163,7 @@ def _as_bytes(generator: TrainedGenerator) -> nn.Module:
             pixels: Tensor = (images.float() * 127.5 + 127.5).round().clamp(0, 255)
             return pixels.repeat(1, self.repeats, 1, 1).to(uint8)
 
-    from gancli.export.pt2 import inference
+    from gancli.exporting.pt2 import inference
 
     return Bytes(inference(generator), _RGB // generator.image.channels).eval()
 

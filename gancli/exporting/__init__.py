@@ -1,10 +1,10 @@
 """A trained generator in a file of its own, for other programs and other people.
 
     import gancli
-    from gancli.export import write
+    from gancli.exporting import write
     write(gancli.load(), "generator.onnx")
 
-Each export is loaded again and compared with the generator before anybody sees it (:mod:`gancli.export.formats`).
+Each export is loaded again and compared with the generator before anybody sees it (:mod:`gancli.exporting.formats`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gancli.errors import StorageError
-from gancli.export.formats import Exported, choose, export
+from gancli.exporting.formats import Exported, choose, export
 
 if TYPE_CHECKING:
     from gancli.models.model import Model

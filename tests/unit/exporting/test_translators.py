@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from gancli.errors import ExportError, UsageError
-from gancli.export.folder import write_folder
-from gancli.export.formats import choose, export
+from gancli.exporting.folder import write_folder
+from gancli.exporting.formats import choose, export
 from gancli.models.loading import load
 from gancli.models.onnx_model import load_onnx
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gancli.errors import CheckpointError, PluginError
-from gancli.export.formats import choose, export
+from gancli.exporting.formats import choose, export
 from gancli.models.loading import load
 from gancli.storage.tensors import read_metadata
 
