@@ -23,14 +23,15 @@ from gancli_projected.weights import LITE0, LITE1, asset
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["WIDTHS", "EfficientNetLite", "pretrained", "three_channels"]
+__all__ = ["BLOCKS", "WIDTHS", "EfficientNetLite", "cached", "pretrained", "three_channels"]
 
 WIDTHS = (24, 40, 112, 320)
 """Channels of the four feature maps, at strides of 4, 8, 16 and 32."""
 
 _STAGES = ((16, 1, 3, 1), (24, 6, 3, 2), (40, 6, 5, 2), (80, 6, 3, 2), (112, 6, 5, 1), (192, 6, 5, 2), (320, 6, 3, 1))
 """Channels, expansion, kernel and stride of the first block of each stage."""
-_BLOCKS = {LITE0: (1, 2, 2, 3, 3, 4, 1), LITE1: (1, 3, 3, 4, 4, 5, 1)}
+BLOCKS = {LITE0: (1, 2, 2, 3, 3, 4, 1), LITE1: (1, 3, 3, 4, 4, 5, 1)}
+"""How many blocks each stage of each network has."""
 _OUTPUTS = (1, 2, 4, 6)
 """The stages whose outputs are the feature maps."""
 _BN_EPSILON = 1e-3
@@ -114,12 +115,12 @@ def pretrained(name: str) -> EfficientNetLite:
     The original file is read by torch's restricted reader, which runs no code of the file; its SHA-256 is checked by gancli,
     as that of every asset, and the converted one's here.
     """
-    network = EfficientNetLite(_BLOCKS[name])
-    network.load_state_dict(_cached(name) or _converted(name, network))
+    network = EfficientNetLite(BLOCKS[name])
+    network.load_state_dict(cached(name) or _converted(name, network))
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def _cached(name: str) -> dict[str, Tensor] | None:
+def cached(name: str) -> dict[str, Tensor] | None:
     """The converted weights, unless they are not there, or others than they should be."""
     with suppress(OSError, SafetensorError):
         data = _cache(name).read_bytes()

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from gancli.testing import ArchitectureContract, ExtractorContract
-from gancli_projected.weights import LITE0, asset
 
-if not asset(LITE0).path.is_file():
-    pytest.skip(f"{asset(LITE0).name} is not installed", allow_module_level=True)
+weights = pytest.importorskip("gancli_projected.weights")
+if not weights.asset(weights.LITE0).path.is_file():
+    pytest.skip("EfficientNet-Lite0 is not installed", allow_module_level=True)
 
 
 class TestArchitecture(ArchitectureContract):
