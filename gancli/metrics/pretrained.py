@@ -8,20 +8,19 @@ import torch
 from torch import nn
 
 from gancli.errors import UsageError
-from gancli.metrics.extractor import TOTAL_VARIANCE, Extractor, batches, some_of
+from gancli.metrics.distances import TOTAL_VARIANCE
+from gancli.metrics.extractors import CALIBRATION, Extractor, batches, some_of
 from gancli.plugins.assets import check_asset, installed_extractor
 from gancli.storage.tensors import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Iterable
 
     from torch import Tensor
 
     from gancli.plugin import FeatureExtractor
 
 __all__ = ["PretrainedExtractor", "pretrained"]
-
-CALIBRATION = 2048
 
 
 class PretrainedExtractor(Extractor):
@@ -63,7 +62,7 @@ class PretrainedExtractor(Extractor):
 
 
 def pretrained(
-    name: str, images: Tensor, frozen: Collection[str] = (), tell: Callable[[str], None] = lambda _: None
+    name: str, images: Tensor, frozen: Iterable[str] = (), tell: Callable[[str], None] = lambda _: None
 ) -> PretrainedExtractor:
     """A plugin's extractor for these training images.
 
@@ -78,7 +77,8 @@ def pretrained(
         UsageError: the model was trained against this very network.
     """
     extractor = PretrainedExtractor(name, installed_extractor(name), images, tell)
-    if frozen and not {digest_of(part.state_dict()) for part in extractor.network.modules()}.isdisjoint(frozen):
+    against = set(frozen)
+    if against and not against.isdisjoint(digest_of(part.state_dict()) for part in extractor.network.modules()):
         raise UsageError(
             f"The model was trained against the network of the extractor '{name}', whose verdict would say nothing.",
             "Choose another --extractor, such as random.",

@@ -12,11 +12,8 @@ from gancli.data.batches import normalise
 from gancli.errors import GancliError
 from gancli.gan.state import weights_digest
 from gancli.images import grid_columns
-from gancli.metrics.choice import extractor_for
-from gancli.metrics.diversity import Diversity
-from gancli.metrics.extractor import some_of
-from gancli.metrics.probe import Probe
-from gancli.metrics.random_ import RandomExtractor
+from gancli.metrics.extractors import RandomExtractor, extractor_for, some_of
+from gancli.metrics.probe import Diversity, Probe
 from gancli.randomness.latents import latents
 
 if TYPE_CHECKING:

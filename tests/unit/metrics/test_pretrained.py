@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from gancli.errors import PluginError, UsageError
-from gancli.metrics.choice import extractor_for
-from gancli.metrics.extractor import TOTAL_VARIANCE, batches, read
+from gancli.metrics.distances import TOTAL_VARIANCE
+from gancli.metrics.extractors import batches, extractor_for, read
 from gancli.plugin import Asset, FeatureExtractor
 from gancli.plugins.assets import for_colour
 from gancli.plugins.registry import EXTRACTORS, Entry
