@@ -6,7 +6,6 @@ The state turns into named tensors and counters and back; what these are stored 
 from __future__ import annotations
 
 import copy
-import hashlib
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gancli.errors import CheckpointError
+from gancli.storage.tensors import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -125,6 +125,7 @@ class TrainingState:
         step: steps done.
         images_seen: real images seen.
         alarms: names of the alarms that were raised, so that each is raised once.
+        diversity: step and value of the last measurement, which the next one is compared with; None if there is none.
         augmentation: its strength and what that depends on; empty without augmentation.
         best: the best step so far, if that was measured.
         elapsed_seconds: training time over all sessions; no part of what is reproduced.
@@ -137,6 +138,7 @@ class TrainingState:
     step: int = 0
     images_seen: int = 0
     alarms: list[str] = field(default_factory=list)
+    diversity: tuple[int, float] | None = None
     augmentation: dict[str, Tensor] = field(default_factory=dict)
     best: Best | None = None
     elapsed_seconds: float = 0.0
@@ -188,6 +190,7 @@ class TrainingState:
             "step": self.step,
             "images_seen": self.images_seen,
             "alarms": list(self.alarms),
+            "diversity": None if self.diversity is None else list(self.diversity),
             "best": None if self.best is None else asdict(self.best),
             "meter_counts": {name: dict(meter.counts) for name, meter in self.meters.items()},
         }
@@ -214,6 +217,7 @@ class TrainingState:
         self.step = counters["step"]
         self.images_seen = counters["images_seen"]
         self.alarms = list(counters["alarms"])
+        self.diversity = tuple(counters["diversity"]) if counters.get("diversity") else None
         best = counters.get("best")
         self.best = Best(**best) if best else None
 
@@ -279,11 +283,7 @@ def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
 
 def weights_digest(network: nn.Module) -> str:
     """SHA-256, in hex, of the names, shapes, types and bytes of a network's weights and buffers."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+    return digest_of(network.state_dict())
 
 
 _FOREIGN = "The checkpoint belongs to another model; give the configuration that it was made with."

@@ -174,9 +174,9 @@ def _frozen_networks_stay(subject: ArchitectureSubject) -> None:
     "The discriminator's logits belong to single images, as far as the chosen objective needs it",
     why="With statistics of the batch in D real and fake images are told apart by the batch they come in; and with batch "
     "normalisation gradient penalties and the relativistic loss, which are per image, become something else.",
-    fix="With minibatch standard deviation keep real and fake images, the two halves of a batch, in groups of their own, or set "
-    "'train.real_fake_batch': 'separate' in `defaults`. With batch normalisation set that, and 'objective.r1_gamma': 0, or "
-    "leave it out of the discriminator.",
+    fix="With minibatch standard deviation keep real and fake images, the two halves of a batch, in groups of their own, or "
+    "set 'train.real_fake_batch': 'separate' in `defaults`. With batch normalisation set that, and 'objective.r1_gamma': 0, "
+    "or leave it out of the discriminator.",
     needs=("logits", "defaults"),
 )
 def _logits_are_per_image(subject: ArchitectureSubject) -> None:

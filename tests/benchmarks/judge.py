@@ -12,8 +12,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from gancli.metrics import manifolds
-from gancli.metrics.distances import frechet_distance, kernel_distance
-from gancli.metrics.moments import Moments
+from gancli.metrics.distances import Moments, frechet_distance, kernel_distance
 
 if TYPE_CHECKING:
     from torch import Tensor
