@@ -152,7 +152,9 @@ def main() -> None:
     for count in asked.counts:
         for side in asked.sizes:
             dataset = subset(asked.images.resolve(), count, asked.folder.resolve())
-            sheets = [("real", sheet(load(dataset, side)))]
+            real = load(dataset, side)
+            order = torch.randperm(len(real), generator=torch.Generator().manual_seed(0))
+            sheets = [("real", sheet(real[order]))]
             for label, python, arch in candidates(asked):
                 wanted = (label, arch, dataset.name, side, asked.seed)
                 row = next((one for one in known if tuple(one[key] for key in keys) == wanted), None)
