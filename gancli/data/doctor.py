@@ -61,25 +61,24 @@ class Files:
         sides = sorted(min(size) for size, number in self.sizes.items() for _ in range(number))
         return sides[0], median_high(sides), sides[-1]
 
+    @property
+    def elongated(self) -> int:
+        """How many are more than twice as long as wide, or the reverse."""
+        return sum(n for size, n in self.sizes.items() if max(size) > ELONGATED * min(size))
+
     def as_json(self) -> dict[str, object]:
         """All of it, as a JSON object."""
-        smallest, median, largest = self.shorter_sides
         commonest = Counter(self.sizes).most_common(5)
         return {
             **asdict(self),
             "sizes": {
                 "different": len(self.sizes),
-                "shorter_side": {"smallest": smallest, "median": median, "largest": largest},
+                "shorter_side": dict(zip(("smallest", "median", "largest"), self.shorter_sides, strict=True)),
                 "elongated": self.elongated,
                 "commonest": [{"height": h, "width": w, "images": n} for (h, w), n in commonest],
             },
             "broken": [{"name": name, "reason": flaw} for name, flaw in self.broken],
         }
-
-    @property
-    def elongated(self) -> int:
-        """How many are more than twice as long as wide, or the reverse."""
-        return sum(n for size, n in self.sizes.items() if max(size) > ELONGATED * min(size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +137,12 @@ def describe(config: DataConfig, split: str, watch: Watch, choice: str = "") -> 
     loaded = source.load(config.model_copy(update={"allow_broken": 1.0}), watch)
     files = _files(source, config, loaded, watch) if isinstance(source, Collection) else None
     names, labels = loaded.images.class_names, loaded.images.labels
-    sizes = [] if labels is None else labels.bincount(minlength=len(names)).tolist()
-    classes = dict(zip(names, sizes, strict=True)) if sizes else {}
-    advice = (*filter(None, [choice]), *_advice(loaded, classes), *(_advice_on_files(files, loaded, config) if files else ()))
+    classes = {} if labels is None else dict(zip(names, labels.bincount(minlength=len(names)).tolist(), strict=True))
+    advice = [choice] if choice else []
+    advice += [*_advice(loaded, classes), *(_advice_on_files(files, loaded, config) if files else ())]
     if {part.domain for part in source.parts()} >= {"A", "B"}:
-        advice = (*advice, "The domains A and B are two classes here; `gancli train --dataset` learns to translate A into B.")
-    return Description(loaded, split, classes, files, advice)
+        advice.append("The domains A and B are two classes here; `gancli train --dataset` learns to translate A into B.")
+    return Description(loaded, split, classes, files, tuple(advice))
 
 
 def write_sheet(loaded: Loaded, path: Path) -> None:

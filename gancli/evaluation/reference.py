@@ -122,7 +122,7 @@ def load_reference(
         against: ``test``, ``train``, or None for the test split if there is one.
         extractor: ``auto``, ``mnist``, ``random``, or the name of a plugin.
         device: where images are read.
-        tell: is told of downloads.
+        tell: called with what is downloaded.
         frozen: digests of the frozen networks that the model was trained against.
 
     Raises:

@@ -87,7 +87,7 @@ class Extractor(nn.Module, ABC):
     """
 
     name: str
-    """Part of the name of every figure: ``FD-mnist``."""
+    """Part of the name of every metric: ``FD-mnist``."""
 
     gamma: float = 1 / TOTAL_VARIANCE
     """Factor of the product in the kernel distance."""
