@@ -23,7 +23,6 @@ from gancli.cli import (
     quick,
     runs,
     sample,
-    selfcheck,
     train,
     translate,
 )
@@ -48,7 +47,7 @@ Examples:
 SUBJECTS = {
     "Make": ("train", "sample", "interpolate", "translate", "export"),
     "Look": ("evaluate", "project", "directions", "runs", "arch", "dataset"),
-    "Set up": ("plugin", "config", "env", "selfcheck", "help"),
+    "Set up": ("plugin", "config", "env", "help"),
 }
 LONGEST_SUMMARY = 100
 
@@ -159,7 +158,6 @@ def _assemble() -> typer.Typer:
     app.add_typer(plugin.group, name="plugin")
     app.add_typer(config.group, name="config")
     app.command("env", epilog=EVERYWHERE)(env.env)
-    app.command("selfcheck", epilog=EVERYWHERE)(selfcheck.selfcheck)
     app.command("help", epilog=EVERYWHERE)(_help)
     return app
 

@@ -17,6 +17,7 @@ OFFICIAL = {
     ("gancli.architectures", "style"): "gancli-style",
     **{("gancli.architectures", name): "gancli-translate" for name in ("cut", "cyclegan", "pix2pix")},
     ("gancli.exporters", "html"): "gancli-page",
+    **{("gancli.commands", name): "gancli-kit" for name in ("plugin.check", "plugin.new", "selfcheck")},
 }
 """The project's own distribution for an entry-point group and a plugin's name, installed or not."""
 
