@@ -53,7 +53,7 @@ from gancli.models.loading import load
 from gancli.plugins.registry import DATASETS
 from gancli.training.alarms import COLLAPSED
 from gancli.training.run import train
-from gancli.training.sizing import load_suited
+from gancli.training.setup import load_suited
 
 SMALL = (
     "arch.generator_widths=[64,64]",
