@@ -102,10 +102,10 @@ class Source(StoredModel):
         """Refuse what can be refused before torch is loaded."""
         super().check()
         _check_device(self.device)
-        if self._is_onnx and (self.arch or self.device not in {"auto", "cpu"}):
+        if self._is_export and (self.arch or self.device not in {"auto", "cpu"}):
             needless = f"--arch {self.arch}" if self.arch else f"--device {self.device}"
             raise UsageError(
-                f"{needless} has no effect on '{self.checkpoint}', which ONNX Runtime runs on the CPU.", "Leave it out."
+                f"{needless} has no effect on '{self.checkpoint}', which runs without PyTorch, on the CPU.", "Leave it out."
             )
 
     def load(self, recipe: "Recipe | None" = None) -> "Model":
@@ -122,13 +122,13 @@ class Source(StoredModel):
         Raises:
             GancliError: as for :meth:`load`.
         """
-        if self.checkpoint is None or not self._is_onnx:
+        if self.checkpoint is None or not self._is_export:
             return self._load(recipe, self.device, back=back)
         if back:
             raise UsageError(f"'{self.checkpoint}' holds one generator, without a way back.", "Give the run, by --run.")
-        from gancli.models.onnx_model import load_onnx
+        from gancli.models.exported import load_export
 
-        model = load_onnx(Path(self.checkpoint))
+        model = load_export(Path(self.checkpoint))
         if self.weights and self.weights != model.origin.weights:
             raise CheckpointError(
                 f"'{self.checkpoint}' holds the {model.origin.weights} weights, not the {self.weights} ones.",
@@ -137,8 +137,10 @@ class Source(StoredModel):
         return model
 
     @property
-    def _is_onnx(self) -> bool:
-        return (self.checkpoint or "").lower().endswith(".onnx")
+    def _is_export(self) -> bool:
+        from gancli.models.stored import is_export
+
+        return is_export(self.checkpoint)
 
 
 def _check_device(device: str) -> None:

@@ -101,7 +101,7 @@ class Pictures:
         from gancli.models.model import Model
 
         if not isinstance(model, Model):
-            raise UsageError("An .onnx file takes seeds only.", "Give a run, a checkpoint or a .safetensors file.")
+            raise UsageError("An export takes seeds only.", "Give a run, a checkpoint or a .safetensors file.")
         instead: dict[str, object]
         if self.latents is not None:
             latents, instead, columns = read_latents(self.latents, model), {"latents": self.latents.name}, None

@@ -15,7 +15,7 @@ from gancli.errors import ExportError
 from gancli.exporting.formats import Format
 from gancli.gan.architectures.dense import Dense, DenseConfig
 from gancli.plugin import Exporter, ImageSpec
-from gancli.plugins.installation import require
+from gancli.plugins.installation import require_packages
 from gancli.plugins.registry import EXPORTERS
 from gancli.randomness.latents import latents
 from gancli_kit.checks import Check, Rules, fail
@@ -43,7 +43,7 @@ class ExporterSubject(Subject[Exporter[Any]]):
 
     def written(self) -> Iterator[tuple[Format, TrainedGenerator, Path]]:
         """The exporter with its options, a small dense generator without and with classes, and the file of it."""
-        require(self.plugin.extra, *self.plugin.packages)
+        require_packages(self.entry.distribution, *self.plugin.packages)
         form = Format(self.name, self.plugin(), self.config)
         for classes in (0, CLASSES):
             case = Case(Dense(), DenseConfig(generator_widths=(16,)), ImageSpec(1, 8, 8, classes))

@@ -9,7 +9,7 @@ import torch
 
 from gancli.errors import ExportError
 from gancli.exporting.formats import trained_generator
-from gancli.exporting.pt2 import trace
+from gancli_onnx.tracing import trace
 
 WITHOUT_GANCLI = """
 import sys, torch

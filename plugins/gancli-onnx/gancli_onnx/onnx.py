@@ -14,18 +14,17 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from gancli.checkpoint.provenance import KEY
 from gancli.errors import ExportError, UsageError
-from gancli.exporting.formats import PARITY
-from gancli.plugin import ArchConfig, Draw, Exporter, TrainedGenerator
+from gancli.plugin import ArchConfig, Draw, Exporter, OpenedGenerator, TrainedGenerator
+from gancli_onnx.tracing import KEY, PARITY, inference, quietly, trace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from onnx import ModelProto
     from torch import Tensor, nn
@@ -58,7 +57,6 @@ class Onnx(Exporter[OnnxOptions]):
     summary = "for ONNX Runtime and whatever else reads ONNX"
     translates = True
     Options = OnnxOptions
-    extra = "onnx"
     packages = ("onnx", "onnxscript", "onnxruntime")
 
     def export(self, generator: TrainedGenerator, path: Path, options: OnnxOptions) -> None:
@@ -87,10 +85,17 @@ class Onnx(Exporter[OnnxOptions]):
 
     def load(self, path: Path, generator: TrainedGenerator) -> Draw:  # noqa: ARG002  (the file says all)
         """The graph, run by ONNX Runtime, as ``gancli sample`` does."""
-        from gancli.models.onnx_model import onnx_from_bytes
+        return self.open(path.read_bytes(), path).draw
 
-        model = onnx_from_bytes(path.read_bytes(), Path("generator.onnx"))
-        return (lambda sources, _: model.translate(sources)) if model.image.source else model.draw
+    def open(self, content: bytes, path: Path) -> OpenedGenerator:
+        """The graph in the content of a file, which may be anybody's.
+
+        Raises:
+            CheckpointError: it is corrupt, foreign or unsafe.
+        """
+        from gancli_onnx.session import opened
+
+        return opened(content, path)
 
     def stamp(self, path: Path, difference: float) -> None:
         """Add the difference to the metadata."""
@@ -109,8 +114,7 @@ class Onnx(Exporter[OnnxOptions]):
 def _converted(generator: TrainedGenerator, network: nn.Module | None, opset: int) -> ModelProto:
     import torch
 
-    from gancli.exporting.pt2 import quietly, trace
-    from gancli.models.onnx_model import IMAGES, LABELS, LATENTS, SOURCES
+    from gancli_onnx.session import IMAGES, LABELS, LATENTS, SOURCES
 
     program = trace(generator, network, uneven=True)
     names = [LATENTS, LABELS] if generator.image.classes else [SOURCES if generator.image.source else LATENTS]
@@ -162,8 +166,6 @@ def _as_bytes(generator: TrainedGenerator) -> nn.Module:
             images = self.generator(z) if labels is None else self.generator(z, labels)
             pixels: Tensor = (images.float() * 127.5 + 127.5).round().clamp(0, 255)
             return pixels.repeat(1, self.repeats, 1, 1).to(uint8)
-
-    from gancli.exporting.pt2 import inference
 
     return Bytes(inference(generator), _RGB // generator.image.channels).eval()
 

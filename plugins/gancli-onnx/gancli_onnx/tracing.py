@@ -1,69 +1,27 @@
-"""``.pt2``: the generator as a graph of PyTorch's own operations. ``torch.export.load(path).module()`` draws, without gancli.
-
-A ``.pt2`` is a ZIP archive of JSON and raw numbers, and of one pickle: the example inputs of the trace. PyTorch does without
-them, so they are left out, and what is written holds no pickle at all. A foreign one may; that is why gancli never loads a
-``.pt2`` but its own, fresh from the exporter, to compare it.
-"""
+"""The generator as a graph of PyTorch's own operations, from which both formats are made."""
 
 from __future__ import annotations
 
 import io
-import json
 import logging
 import warnings
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
-from gancli.checkpoint.provenance import KEY
 from gancli.errors import ExportError
-from gancli.exporting.formats import PARITY
-from gancli.plugin import ArchConfig, Draw, Exporter, TrainedGenerator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import Tensor, nn
     from torch.export import ExportedProgram
 
-__all__ = ["Pt2", "inference", "quietly", "trace"]
+    from gancli.plugin import TrainedGenerator
 
-_METADATA = f"{KEY}.json"
+__all__ = ["KEY", "PARITY", "inference", "quietly", "trace"]
 
-
-class Pt2(Exporter[ArchConfig]):
-    """A traced graph. The metadata are in its extra file ``gancli.json``."""
-
-    api = 2
-    summary = "for PyTorch without gancli (torch.export.load)"
-    translates = True
-
-    def export(self, generator: TrainedGenerator, path: Path, options: ArchConfig) -> None:  # noqa: ARG002  (it has none)
-        """Trace the network, and leave out its example inputs."""
-        program = trace(generator)
-        program.example_inputs = None
-        _save(program, path, json.dumps(dict(generator.metadata), sort_keys=True))
-
-    def load(self, path: Path, generator: TrainedGenerator) -> Draw:  # noqa: ARG002  (the file says all)
-        """The graph, run by PyTorch."""
-        network = _load(path)[0].module()
-
-        def draw(z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> NDArray[np.float32]:
-            import torch
-
-            with torch.no_grad():
-                inputs = (torch.from_numpy(x) for x in (z, labels) if x is not None)
-                images: NDArray[np.float32] = network(*inputs).float().numpy()
-            return images
-
-        return draw
-
-    def stamp(self, path: Path, difference: float) -> None:
-        """Add the difference to the metadata."""
-        program, metadata = _load(path)
-        _save(program, path, json.dumps(json.loads(metadata) | {PARITY: difference}, sort_keys=True))
+KEY, PARITY = "gancli", "parity"
+"""Where the metadata of a file hold those of gancli, and what these call the largest difference to the generator."""
 
 
 def inference(generator: TrainedGenerator) -> nn.Module:
@@ -108,12 +66,10 @@ def trace(generator: TrainedGenerator, network: nn.Module | None = None, *, unev
         inputs = (*inputs, torch.zeros(2, dtype=torch.int64))
     shapes: list[dict[int, Any]] = [{0: batch} for _ in inputs]
     if source := generator.image.source:
-        inputs = (torch.zeros(2, *source),)
-        if (sides := _other_sides(network, source, uneven=uneven)) != source[1:]:
-            inputs, shapes = (
-                (torch.zeros(2, source[0], *sides),),
-                [{0: batch, 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}],
-            )
+        sides = _other_sides(network, source, uneven=uneven)
+        inputs = (torch.zeros(2, source[0], *sides),)
+        if sides != source[1:]:
+            shapes = [{0: batch, 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}]
     try:
         with quietly(), torch.no_grad():
             program = torch.export.export(network, inputs, dynamic_shapes=tuple(shapes), strict=False)
@@ -154,21 +110,3 @@ def quietly() -> Iterator[None]:
             yield
         finally:
             logging.disable(disabled)
-
-
-def _save(program: ExportedProgram, path: Path, metadata: str) -> None:
-    import torch
-
-    buffer = io.BytesIO()
-    with quietly():
-        torch.export.save(program, buffer, extra_files={_METADATA: metadata})
-    path.write_bytes(buffer.getvalue())
-
-
-def _load(path: Path) -> tuple[ExportedProgram, str]:
-    import torch
-
-    extra = {_METADATA: ""}
-    with quietly():
-        program = torch.export.load(io.BytesIO(path.read_bytes()), extra_files=extra)
-    return program, extra[_METADATA]
