@@ -16,7 +16,7 @@ from gancli.version import __version__
 TYPE_CHECKING = False  # what typing calls so, without the 5 ms that importing typing costs every start
 
 if TYPE_CHECKING:
-    from gancli.api import From, Settings, evaluate, export, project, resume, train
+    from gancli.api import From, Settings, evaluate, export, interpolate, project, resume, train
     from gancli.config.resolve import resolve
     from gancli.config.schema import RunConfig
     from gancli.errors import GancliError
@@ -37,6 +37,7 @@ _HOME = {
     "Settings": "gancli.api",
     "evaluate": "gancli.api",
     "export": "gancli.api",
+    "interpolate": "gancli.api",
     "load": "gancli.models.loading",
     "project": "gancli.api",
     "resolve": "gancli.config.resolve",
@@ -57,6 +58,7 @@ __all__ = [
     "__version__",
     "evaluate",
     "export",
+    "interpolate",
     "load",
     "project",
     "resolve",

@@ -5,6 +5,7 @@ run.model.grid(64)                       # an image; see gancli.Model
 gancli.resume(run, epochs=30)
 gancli.evaluate(run)
 gancli.project("my-photos/a/0.png", run, output="latents.npz")
+gancli.interpolate("walk.gif", run)
 gancli.export("demo.html", run)
 """
 
@@ -12,16 +13,17 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import fields
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
-from gancli.cli.console import QuietConsole, console_for
+from gancli.cli.console import Console, console_for
 from gancli.cli.evaluate import Asked, measured
 from gancli.cli.export import Wanted, exported
-from gancli.cli.model_options import Source, StoredModel
+from gancli.cli.interpolate import Wanted as Interpolated
 from gancli.cli.options import Settings as Flags
+from gancli.cli.options import Source
 from gancli.cli.output import Output, refuse_existing
 from gancli.cli.signals import Interrupted
 from gancli.cli.train import refuse_early, watched
@@ -29,6 +31,7 @@ from gancli.errors import UsageError, did_you_mean
 from gancli.history.run import Run
 from gancli.models.model import Model
 from gancli.runs import RunDirectory, find_run
+from gancli.sampling.sheets import write_projection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,13 +39,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from gancli.cli.console import Console
     from gancli.evaluation.report import Report
     from gancli.events import Event, RunEnded
     from gancli.exporting.formats import Exported
     from gancli.models.projection import Projection
 
-__all__ = ["From", "Settings", "evaluate", "export", "project", "resume", "train"]
+__all__ = ["From", "Settings", "evaluate", "export", "interpolate", "project", "resume", "train"]
 
 
 class Settings(TypedDict, total=False):
@@ -240,10 +242,74 @@ def project(
     originals = model.fitted(Path(images) if isinstance(images, str) else images)
     found = model.project(originals, steps=steps, seed=seed)
     if target is not None:
-        from gancli.sampling.sheets import write_projection
-
         write_projection(model, originals, found, target)
     return found
+
+
+def interpolate(  # noqa: PLR0913  (the options of the command)
+    output: str | Path,
+    run: Run | Model | str | Path | None = None,
+    *,
+    frames: int = 60,
+    keyframes: int | None = None,
+    seeds: str | None = None,
+    classes: str | int | None = None,
+    method: Literal["slerp", "lerp"] = "slerp",
+    loop: bool = True,
+    grid: str = "1x1",
+    truncation: float | None = None,
+    latents: str | Path | None = None,
+    direction: int | None = None,
+    fps: float = 20,
+    scale: int | None = None,
+    force: bool = False,
+    **source: Unpack[From],
+) -> Path:
+    """Make an animation that interpolates between latents; ``model.interpolate()`` gives its frames as tensors.
+
+    >>> import gancli, tempfile
+    >>> gancli.interpolate(f"{tempfile.mkdtemp()}/walk.gif", checkpoint="mnist", frames=4, keyframes=2).name
+    'walk.gif'
+
+    Args:
+        output: ``walk.gif``, ``.webp``, ``.apng``, ``.avif``, ``.mp4``, a strip (``.png``) or numbered frames (``folder/``).
+        run: the run, its name or path, or a model; by default the last run.
+        frames: in all.
+        keyframes: how many; 6 by default, 1 with several classes.
+        seeds: of the keyframes, such as ``"0-5,99"``.
+        classes: a class to keep, or classes to pass, such as ``"0-9"``.
+        method: spherical or linear.
+        loop: return to the first keyframe.
+        grid: rows x columns, each cell with its own keyframes.
+        truncation: of the keyframes.
+        latents: a file of :func:`project`, whose latents are the keyframes.
+        direction: to and fro along this one instead.
+        fps: frames per second.
+        scale: enlarge each frame so many times.
+        force: replace a file that gancli did not make.
+        source: see :class:`From`.
+
+    Returns:
+        the path of what was written.
+    """
+    wanted = Interpolated(
+        frames,
+        keyframes,
+        seeds,
+        method,
+        loop,
+        grid,
+        None if classes is None else str(classes),
+        truncation,
+        None if latents is None else Path(latents),
+        direction,
+        str(output),
+        str(fps),
+        scale,
+        force=force,
+    )
+    wanted.write(lambda: run if isinstance(run, Model) else _source(run, source).load())
+    return Path(output)
 
 
 def export(
@@ -274,9 +340,7 @@ def export(
     """
     assignments = [f"{name}={json.dumps(value)}" for name, value in (options or {}).items()]
     wanted = Wanted(str(output), None, format, assignments, force=force)
-    found = _source(run, source)
-    stored = StoredModel(**{field.name: getattr(found, field.name) for field in fields(StoredModel)})
-    return exported(wanted, stored, Output(quiet=quiet))[0]
+    return exported(wanted, replace(_source(run, source), device="cpu"), Output(quiet=quiet))[0]
 
 
 def _trained(start: Callable[..., RunEnded], *, quiet: bool, observe: Callable[[Event], None]) -> Run:
@@ -296,11 +360,11 @@ def _trained(start: Callable[..., RunEnded], *, quiet: bool, observe: Callable[[
 def _console(*, quiet: bool) -> Console:
     """The live table of a notebook or a terminal; plain lines elsewhere."""
     if quiet:
-        return QuietConsole()
+        return Console()
     import rich.console
 
     if rich.console.Console().is_jupyter:
-        from gancli.cli.console.notebook import NotebookConsole
+        from gancli.cli.notebook import NotebookConsole
 
         return NotebookConsole()
     return console_for(sys.stderr)

@@ -1,25 +1,20 @@
 """``gancli plugin``: list the installed plugins. gancli-kit adds `check` and `new`."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from gancli.cli.commands import new_group
-from gancli.cli.options import EVERYWHERE, Json
+from gancli.cli.options import Json
 from gancli.cli.output import Output
-
-__all__ = ["group"]
 
 group = new_group("List plugins; with gancli-kit, also check and write them.")
 
+_VERIFY = typer.Option("--verify", help="Import each one to check that it works.")
 
-@group.command("list", epilog=EVERYWHERE)
-def list_(
-    context: typer.Context,
-    *,
-    verify: Annotated[bool, typer.Option("--verify", help="Import each one to check that it works.")] = False,
-    json: Json = False,
-) -> None:
+
+@group.command("list")
+def list_(context: typer.Context, *, verify: Annotated[bool, _VERIFY] = False, json: Json = False) -> None:
     """List the plugins of every kind, broken ones too.
 
     Third-party code is imported only with --verify.
@@ -31,11 +26,8 @@ def list_(
     if json:
         output.document(found)
         return
-    titles = ("kind", "name", "provided by", "version", "api", "status")
-    keys = ("kind", "name", "distribution", "version", "api")
-    rows = [(*("-" if row[key] is None else row[key] for key in keys), _status(row)) for row in found]
-    output.table(titles, rows)
-
-
-def _status(row: dict[str, Any]) -> str:
-    return f"{row['status']}: {row['problem']}" if row["problem"] else row["status"]
+    rows = []
+    for row in found:
+        cells = ["-" if row[key] is None else row[key] for key in ("kind", "name", "distribution", "version", "api")]
+        rows.append([*cells, f"{row['status']}: {row['problem']}" if row["problem"] else row["status"]])
+    output.table(("kind", "name", "provided by", "version", "api", "status"), rows)

@@ -2,37 +2,33 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from gancli.cli import complete
-from gancli.cli.options import Json, set_option
+from gancli.cli.options import Json, arch_option, set_option
 from gancli.cli.output import Output
 from gancli.errors import CheckpointError, PluginError
-
-if TYPE_CHECKING:
-    from gancli_kit import Check, Result
 
 __all__ = ["check", "new", "selfcheck"]
 
 MARKS = {"passed": "ok", "failed": "FAILED", "flagged": "flagged", "skipped": "skipped"}
 INDENT = " " * 9
 
+_PLUGIN = typer.Argument(metavar="NAME|FILE.py:CLASS", help="The plugin.", autocompletion=complete.plugins)
+_KIND = typer.Option("--kind", metavar="architecture|objective|dataset|exporter", help="Which kind, if several have the name.")
+_IMAGES = typer.Option("--image", metavar="CxHxW", help="Image shapes to test with, instead of 1x28x28, 3x32x32 and 3x64x64.")
+_NEW_KIND = typer.Option("--kind", metavar="architecture|objective|dataset", help="What it provides.")
+
 
 def check(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE.py:CLASS", help="The plugin.", autocompletion=complete.plugins)],
+    name: Annotated[str, _PLUGIN],
     *,
-    kind: Annotated[
-        str | None,
-        typer.Option("--kind", metavar="architecture|objective|dataset|...", help="Which kind, if several have the name."),
-    ] = None,
+    kind: Annotated[str | None, _KIND] = None,
     assignments: Annotated[list[str] | None, set_option("An option, such as -s arch.width=8.")] = None,
-    images: Annotated[
-        list[str] | None,
-        typer.Option("--image", metavar="CxHxW", help="Image shapes to test with, instead of 1x28x28, 3x32x32 and 3x64x64."),
-    ] = None,
+    images: Annotated[list[str] | None, _IMAGES] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Explain the checks that pass, too.")] = False,
     json: Json = False,
 ) -> None:
@@ -51,40 +47,34 @@ def check(
         checks.subject.refuse_wrong_use()
     results = []
     for each, result in checks.results():
-        results.append((each, result))
-        if not json:
-            _show(output, each, result, explain=explain)
-    failed = [result.id for _, result in results if result.outcome == "failed"]
+        results.append({**asdict(result), "title": each.title, "why": each.why, "fix": each.fix})
+        if json:
+            continue
+        skipped = result.outcome == "skipped"
+        output.line(f"{MARKS[result.outcome]:7}  {each.id:18}  {result.detail if skipped else each.title}")
+        if result.detail and not skipped:
+            output.line(f"{INDENT}found: {result.detail}")
+        if explain or result.outcome in {"failed", "flagged"}:
+            output.line(f"{INDENT}why: {each.why}")
+            output.line(f"{INDENT}fix: {each.fix}")
+    failed = [result["id"] for result in results if result["outcome"] == "failed"]
     if json:
-        rows = [{**asdict(result), "title": each.title, "why": each.why, "fix": each.fix} for each, result in results]
-        output.document({"name": name, "kind": registry.kind, "ok": not failed, "checks": rows})
+        output.document({"name": name, "kind": registry.kind, "ok": not failed, "checks": results})
         raise typer.Exit(PluginError.exit_code if failed else 0)
     if failed:
         raise PluginError(
             f"The {registry.kind} '{name}' fails {len(failed)} of {len(results)} checks: {', '.join(failed)}.",
             "The lines above say why they matter and how to fix them.",
         )
-    counts = {mark: sum(result.outcome == mark for _, result in results) for mark in MARKS}
+    counts = {mark: sum(result["outcome"] == mark for result in results) for mark in MARKS}
     output.line(f"keeps the contract: {', '.join(f'{count} {mark}' for mark, count in counts.items() if count)}")
-
-
-def _show(output: Output, each: "Check[Any]", result: "Result", *, explain: bool) -> None:
-    skipped = result.outcome == "skipped"
-    output.line(f"{MARKS[result.outcome]:7}  {each.id:18}  {result.detail if skipped else each.title}")
-    if result.detail and not skipped:
-        output.line(f"{INDENT}found: {result.detail}")
-    if explain or result.outcome in {"failed", "flagged"}:
-        output.line(f"{INDENT}why: {each.why}")
-        output.line(f"{INDENT}fix: {each.fix}")
 
 
 def new(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What users will type, such as wobbly.")],
     *,
-    kind: Annotated[
-        str, typer.Option("--kind", metavar="architecture|objective|dataset", help="What it provides.")
-    ] = "architecture",
+    kind: Annotated[str, _NEW_KIND] = "architecture",
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Directory of the new folder.")] = Path(),
     json: Json = False,
 ) -> None:
@@ -99,24 +89,20 @@ def new(
     plugin = Plugin.named(name, kind)
     path = create(plugin, to)
     install = install_command("-e", f"{f'./{path}' if path == Path(path.name) else path}[test]")
-    if json:
-        names = {"name": plugin.name, "distribution": plugin.distribution, "package": plugin.package, "class": plugin.title}
-        output.document({"path": str(path), **names, "files": sorted(plugin.files()), "install": install})
-        return
-    output.result(str(path))
-    output.note("next")
-    data = "" if kind == "dataset" else "--dataset mnist "
-    flag = "arch" if kind == "architecture" else kind
-    for command in (install, f"gancli plugin check {plugin.name}", f"gancli train {data}--{flag} {plugin.name}"):
-        output.note(f"  {command}")
+    names = {"name": plugin.name, "distribution": plugin.distribution, "package": plugin.package, "class": plugin.title}
+    document = {"path": str(path), **names, "files": sorted(plugin.files()), "install": install}
+    output.result(path, document if json else None)
+    if not json:
+        data = "" if kind == "dataset" else "--dataset mnist "
+        flag = "arch" if kind == "architecture" else kind
+        train = f"gancli train {data}--{flag} {plugin.name}"
+        output.note("next", *(f"  {command}" for command in (install, f"gancli plugin check {plugin.name}", train)))
 
 
 def selfcheck(
     context: typer.Context,
     *,
-    arch: Annotated[
-        str, typer.Option("--arch", metavar="NAME", help="The networks to check.", autocompletion=complete.architectures)
-    ] = "dense",
+    arch: Annotated[str, arch_option("The networks to check.")] = "dense",
     device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to run.")] = "auto",
     kills: Annotated[int, typer.Option("--kills", min=1, max=20, help="Number of kills.")] = 3,
     assignments: Annotated[list[str] | None, set_option("Any setting of the training.")] = None,
@@ -126,17 +112,14 @@ def selfcheck(
     from gancli_kit.selfcheck import selfcheck as compare
 
     output = Output.of(context)
-    chosen = [f"arch.name={arch}", f"runtime.device={device}", *(assignments or ())]
-    verdict = compare(chosen, kills=kills, report=output.note)
+    verdict = compare([f"arch.name={arch}", f"runtime.device={device}", *(assignments or ())], kills=kills, report=output.note)
     if not verdict.exact:
         raise CheckpointError(
             f"A killed training of '{arch}' did not resume bit-exact: {', '.join(verdict.differences)}.",
             "The architecture may keep state outside its parameters and buffers, or use a random generator of its own.",
         )
-    if json:
-        output.document(asdict(verdict))
-    else:
-        output.line(
-            f"exact: killed {verdict.kills} times (after steps {', '.join(map(str, verdict.steps))}), resumed, and ended in "
-            f"the same bits, SHA-256 {verdict.digest[:16]}, in {verdict.seconds:.0f} s"
-        )
+    exact = (
+        f"exact: killed {verdict.kills} times (after steps {', '.join(map(str, verdict.steps))}), resumed, and ended in "
+        f"the same bits, SHA-256 {verdict.digest[:16]}, in {verdict.seconds:.0f} s"
+    )
+    output.result(exact, asdict(verdict) if json else None)
