@@ -11,6 +11,7 @@ from gancli_kit.checks import Checklist, ContractWarning
 from gancli_kit.datasets import DATASET_CHECKS, DatasetSubject
 from gancli_kit.description import ANSWERS, IDENTITY, LOADING, OPTIONS, PREFERENCES
 from gancli_kit.exporters import EXPORTER_CHECKS, ExporterSubject
+from gancli_kit.extractors import EXTRACTOR_CHECKS, ExtractorSubject
 from gancli_kit.networks import EXPORTS, NETWORKS
 from gancli_kit.objectives import OBJECTIVE_CHECKS, ObjectiveSubject
 from gancli_kit.optimizers import OPTIMIZER_CHECKS, OptimizerSubject
@@ -28,6 +29,7 @@ __all__ = [
     "ArchitectureContract",
     "DatasetContract",
     "ExporterContract",
+    "ExtractorContract",
     "ObjectiveContract",
     "OptimizerContract",
     "checklist",
@@ -67,6 +69,7 @@ _KINDS: tuple[tuple[type[Subject[Any]], Sequence[Check[Any]]], ...] = (
     (OptimizerSubject, OPTIMIZER_CHECKS),
     (DatasetSubject, DATASET_CHECKS),
     (ExporterSubject, EXPORTER_CHECKS),
+    (ExtractorSubject, EXTRACTOR_CHECKS),
     (LoggerSubject, (*LOADING, *IDENTITY)),
     (CommandSubject, LOADING),
 )
@@ -173,3 +176,10 @@ class ExporterContract(_Contract):
     exporter: ClassVar[str] = ""
     options: ClassVar[dict[str, Any]] = {}
     _named_by, _group = "exporter", ExporterSubject.registry.group
+
+
+class ExtractorContract(_Contract):
+    """The same for a feature extractor, which is named by ``extractor``."""
+
+    extractor: ClassVar[str] = ""
+    _named_by, _group = "extractor", ExtractorSubject.registry.group

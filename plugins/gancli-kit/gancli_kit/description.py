@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from gancli.config.resolve import validate_options
 from gancli.errors import ConfigError
-from gancli.gan.build import check_asset
-from gancli.plugin import API, Asset, ImageSpec
+from gancli.plugin import API, Asset, ImageSpec, Purpose
+from gancli.plugins.assets import check_asset
 from gancli.plugins.registry import understood
 from gancli_kit.checks import Rules, fail, skip
 from gancli_kit.subject import ArchitectureSubject, Subject
@@ -193,6 +193,21 @@ def reasons(subject: ArchitectureSubject) -> None:
         reason = subject.plugin().supports(subject.config, image)
         if reason is not None and not _is_sentence(reason):
             raise fail(f"For {image}, classes {image.classes}, supports() answers {reason!r:.200}.")
+
+
+@ANSWERS.check(needs="options-round-trip")
+def purpose(subject: ArchitectureSubject) -> None:
+    """What it is for is said in a way that gancli can choose by
+    Why: Users who name no architecture get the one of the highest rank that is for their images.
+    Fix: `purpose = Purpose('a clause that says why', rank=..., sides=(32, 256))`, or None.
+    """
+    said = subject.plugin.purpose
+    if said is None:
+        return
+    if not isinstance(said, Purpose) or not said.why or said.why.endswith("."):
+        raise fail(f"purpose is {said!r:.200}, not a gancli.plugin.Purpose whose reason is a clause without a full stop.")
+    if said.sides[0] > said.sides[1] or min(said.resized_to) < said.sides[0] or not said.channels:
+        raise fail(f"{said!r:.400} is for no images.")
 
 
 @ANSWERS.check(needs="options-round-trip")
