@@ -12,7 +12,7 @@ from gancli.training.run import resume, train
 from gancli.training.setup import set_up
 
 LOSSES = {
-    "cut": {"d_loss", "g_loss", "nce", "nce_identity"},
+    "cut": {"d_loss", "g_loss", "nce", "identity"},
     "cyclegan": {"d_loss", "d_loss_back", "g_loss", "g_loss_back", "cycle", "identity"},
     "pix2pix": {"d_loss", "g_loss", "l1"},
 }
