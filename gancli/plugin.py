@@ -12,9 +12,13 @@ gancli.optimizers      :class:`Optimizer`      optimisers
 gancli.datasets        :class:`Dataset`        images
 gancli.loggers         :class:`Logger`         other places where a training is recorded
 gancli.exporters       :class:`Exporter`       file formats for trained generators
+gancli.commands        function, typer.Typer   commands of ``gancli``
 =====================  ======================  ================================================
 
 The name by which users choose a plugin is the name of its entry point, and stands nowhere else.
+A command derives from no class: it is a function whose parameters Typer understands, or a Typer app
+as a group; named ``runs.tag``, it is ``gancli runs tag``. It is imported when it is called. It prints
+its result, and raises :class:`gancli.errors.GancliError` for what users can mend.
 
 A complete architecture::
 

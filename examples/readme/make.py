@@ -19,8 +19,7 @@ from rich.console import Console
 
 from gancli.cli.console.live import LiveConsole
 from gancli.config.resolve import resolve
-from gancli.models.frames import Tour
-from gancli.models.interpolation import Walk
+from gancli.models.interpolation import Frames, Interpolation
 from gancli.models.loading import load
 from gancli.sampling.animation import Request as Film
 from gancli.sampling.animation import write as write_film
@@ -44,8 +43,8 @@ def main() -> None:
         recorder.save_svg(str(HERE / "table.svg"), title="gancli")
         model = load(ended.run)
         write(model, Request(range(64), str(HERE / "grid.png")))
-        walk = Walk(range(3 * ROWS * COLUMNS), cells=ROWS * COLUMNS)
-        write_film(Tour(model, walk), Film(str(HERE / "walk.gif"), COLUMNS, scale=2))
+        walk = Interpolation(range(3 * ROWS * COLUMNS), cells=ROWS * COLUMNS)
+        write_film(Frames(model, walk), Film(str(HERE / "walk.gif"), COLUMNS, scale=2))
         shutil.copy(ended.run / "losses.png", HERE / "losses.png")
 
 

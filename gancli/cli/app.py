@@ -7,7 +7,6 @@ from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
-import typer.core
 import typer.main
 
 from gancli.cli import (
@@ -28,6 +27,7 @@ from gancli.cli import (
     train,
     translate,
 )
+from gancli.cli.commands import Group
 from gancli.cli.console.table import EXPLAINED
 from gancli.cli.failures import GLOBAL, report
 from gancli.cli.options import EVERYWHERE, PLAIN
@@ -72,14 +72,17 @@ CLOSED_PIPE = 141
 """128 + SIGPIPE, with which the shell's own tools end when nobody reads on."""
 
 
-class Root(typer.core.TyperGroup):
+class Root(Group):
     """The help: commands by subject, options, exit codes."""
 
     def format_options(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401  (Typer's own)
-        """Commands by subject, before the options."""
-        for subject, names in SUBJECTS.items():
-            with formatter.section(subject):
-                formatter.write_dl([(name, self.commands[name].get_short_help_str(LONGEST_SUMMARY)) for name in names])
+        """Commands by subject, those of plugins last, before the options."""
+        subjects = SUBJECTS | {"Plugins": tuple(self.added(ctx))}
+        for subject, names in subjects.items():
+            rows = [(name, self.get_command(ctx, name).get_short_help_str(LONGEST_SUMMARY)) for name in names]
+            if rows:
+                with formatter.section(subject):
+                    formatter.write_dl(rows)
         super().format_options(ctx, formatter)
 
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401

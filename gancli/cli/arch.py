@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gancli.cli import complete
-from gancli.cli.options import EVERYWHERE, Json, new_group, set_option
+from gancli.cli.commands import new_group
+from gancli.cli.options import EVERYWHERE, Json, set_option
 from gancli.cli.output import Output, show_plugins
 
 if TYPE_CHECKING:
@@ -37,20 +38,22 @@ def show(
     json: Json = False,
 ) -> None:
     """Show an architecture's options: types, defaults, ranges and meanings."""
-    from gancli.plugins import listing as plugins
+    from gancli.plugins.listing import architecture, options
 
     output = Output.of(context)
-    described = plugins.architecture(name)
+    described = architecture(name)
     build = build or bool(assignments)
     if build:
         described |= _networks(name, image, assignments or ())
     if json:
         output.document(described)
         return
-    output.pairs([("name", name), ("summary", described["summary"]), ("provided by", plugins.provider(described))])
+    provider = f"{described['distribution']} {described['version']}" if described["distribution"] else described["target"]
+    output.pairs([("name", name), ("summary", described["summary"]), ("provided by", provider)])
     output.pairs([(f"sets {key}", value) for key, value in described["defaults"].items()])
     output.line()
-    output.table(("key", "type", "default", "range", "meaning"), plugins.option_rows(described))
+    rows = [(o.key, o.type, o.default, o.range, o.meaning) for o in options(described["schema"], "arch")]
+    output.table(("key", "type", "default", "range", "meaning"), rows)
     if build:
         _show_layers(output, described)
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gancli.cli import complete
-from gancli.cli.options import EVERYWHERE, Json, Settings, expand, new_group
+from gancli.cli.commands import new_group
+from gancli.cli.options import EVERYWHERE, Json, Settings, expand
 from gancli.cli.output import Output
 from gancli.errors import UsageError
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gancli.cli import complete
+from gancli.cli.commands import new_group
 from gancli.cli.console.counter import Counter
-from gancli.cli.options import EVERYWHERE, Json, new_group, set_option
+from gancli.cli.options import EVERYWHERE, Json, set_option
 from gancli.cli.output import Output, refuse_existing, show_plugins
 from gancli.errors import UsageError
 

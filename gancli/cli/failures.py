@@ -68,7 +68,7 @@ def _usage_error(error: typer.TyperException) -> UsageError:
     if option := getattr(error, "option_name", None) if message.startswith("No such option") else None:
         return UsageError(f"There is no option {option}.", f"{_instead_of(option, [*options, *GLOBAL])} {see}".lstrip())
     if found := re.fullmatch(r"No such command '(.+)'", message):
-        meant = nearest(found[1], context.command.commands)
+        meant = nearest(found[1], context.command.list_commands(context))
         hint = f"Did you mean '{meant}'?" if meant else ""
         return UsageError(f"There is no command '{found[1]}'.", f"{hint} {see}".lstrip())
     if found := re.fullmatch(r"Got unexpected extra argument\(s\) \((.+)\)", message):

@@ -14,14 +14,14 @@ from gancli.cli.farewell import free_name
 from gancli.cli.model_options import Source, told
 from gancli.cli.options import Force, Json, expand, named, whole
 from gancli.cli.output import Output, refuse_existing
-from gancli.cli.sample import Truncation, class_number
+from gancli.cli.sample import Truncation
 from gancli.cli.signals import interrupting
 from gancli.errors import UsageError
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from gancli.models.interpolation import Walk
+    from gancli.models.interpolation import Interpolation
     from gancli.models.model import Model
     from gancli.sampling.animation import Request
 
@@ -105,7 +105,7 @@ class Route:
 
         return ModelAtLatents(model, read_latents(self.latents, model))
 
-    def walk(self, model: "Model") -> "Walk":
+    def walk(self, model: "Model") -> "Interpolation":
         """The interpolation, once the model's classes are known.
 
         Raises:
@@ -123,14 +123,14 @@ class Route:
             labels = latents.labels if len(set(latents.labels)) > 1 else latents.labels[:1]
         return self._walk(labels, range(len(latents.points)))
 
-    def _walk(self, labels: list[int] | None, given: Sequence[int] | None = None) -> "Walk":
-        from gancli.models.interpolation import Walk
+    def _walk(self, labels: list[int] | None, given: Sequence[int] | None = None) -> "Interpolation":
+        from gancli.models.interpolation import Interpolation
 
         rows, columns = self._shape()
         cells = rows * columns
         seeds = self._seeds(cells, passes=len(labels or ()) > 1) if given is None else given
         even = given is not None and len(labels or ()) > 1  # an image is shown whole with its own class
-        return Walk(
+        return Interpolation(
             seeds, self.frames, cells, labels, self.method, self.loop, self.truncation, direction=self.direction, even=even
         )
 
@@ -163,11 +163,11 @@ class Route:
 def _classes(text: str, model: "Model") -> list[int]:
     """``8``, ``eight``, ``3,8``, ``0-9`` or ``9-0``: a name is tried first, for it may hold a comma or a hyphen."""
     if text in model.class_names:
-        return [class_number(text, model)]
+        return [model.class_number(text)]
     numbers: list[int] = []
     for item in (item.strip() for item in text.split(",")):
         ends = None if item in model.class_names else _RANGE.fullmatch(item)
-        first, last = (class_number(end, model) for end in (ends.groups() if ends else (item, item)))
+        first, last = (model.class_number(end) for end in (ends.groups() if ends else (item, item)))
         numbers += range(first, last + 1) if first <= last else range(first, last - 1, -1)
         if len(numbers) > LONGEST_LIST:
             raise UsageError(f"--class {text} names more than {LONGEST_LIST:,} classes.", "Give fewer.")
@@ -222,12 +222,12 @@ def interpolate(context: typer.Context, *, route: Route, screen: Screen, source:
     request = screen.request(route.columns)
     with interrupting(), Counter(sys.stderr, quiet=output.quiet) as counter:
         model = route.model_at(source.load())
-        from gancli.models.frames import Tour
+        from gancli.models.interpolation import Frames
         from gancli.sampling.animation import write
         from gancli.sampling.sample import format_seeds
 
         walk = route.walk(model)
-        tour = Tour(model, walk)
+        tour = Frames(model, walk)
         written = write(tour, request, counter)
     seconds = float(walk.frames / request.fps)
     seeds = format_seeds(walk.seeds)

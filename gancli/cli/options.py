@@ -26,7 +26,6 @@ __all__ = [
     "Settings",
     "expand",
     "named",
-    "new_group",
     "number",
     "set_option",
     "whole",
@@ -42,18 +41,6 @@ PLAIN: dict[str, Any] = {
 """Plain text, our own error messages and suggestions, and -h."""
 
 EVERYWHERE = "Also, as everywhere: -q/--quiet, --no-color, --debug."
-
-
-def new_group(summary: str) -> typer.Typer:
-    """A group of commands that prints its help when it is called without one."""
-
-    def show_help(context: typer.Context) -> None:
-        if context.invoked_subcommand is None:
-            typer.echo(context.get_help())
-
-    group = typer.Typer(**PLAIN, help=summary, invoke_without_command=True)
-    group.callback()(show_help)
-    return group
 
 
 def expand(function: Callable[..., None]) -> Callable[..., None]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gancli.cli import complete
-from gancli.cli.options import EVERYWHERE, Json, new_group, set_option
+from gancli.cli.commands import new_group
+from gancli.cli.options import EVERYWHERE, Json, set_option
 from gancli.cli.output import Output
 from gancli.errors import PluginError
 

@@ -4,6 +4,8 @@
 """
 
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 from gancli.version import __version__
@@ -21,7 +23,7 @@ def answer(argv: list[str]) -> str | None:
         return None
     if argv == ["--version"]:
         return version()
-    if argv in ([], ["-h"], ["--help"]) and _columns() >= WIDTH:
+    if argv in ([], ["-h"], ["--help"]) and _columns() >= WIDTH and not _adds_commands():
         text = HELP.read_text(encoding="utf-8").rstrip("\n")
         return text if argv else concise(text)
     return None
@@ -36,6 +38,18 @@ def concise(text: str) -> str:
     """The part of the help that a newcomer needs, without a line's end."""
     beginning, _, _ = text.partition("\nOptions:\n")
     return f"{beginning}\n`gancli COMMAND --help` tells more, `gancli --help` also the options and exit codes."
+
+
+def _adds_commands() -> bool:
+    """Whether any distribution adds commands, which are not in ``help.txt``. (importlib.metadata takes as long as Python.)"""
+    if os.environ.get("GANCLI_PLUGINS") == "":
+        return False
+    for folder in sys.path:
+        for path in Path(folder or ".").glob("*-info/entry_points.txt"):
+            with suppress(OSError):
+                if b"[gancli.commands]" in path.read_bytes():
+                    return True
+    return False
 
 
 def _columns() -> int:

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from gancli.cli import complete
-from gancli.cli.options import EVERYWHERE, Force, Json, RunsDir, new_group
+from gancli.cli.commands import new_group
+from gancli.cli.options import EVERYWHERE, Force, Json, RunsDir
 from gancli.cli.output import Output, refuse_existing
 from gancli.errors import UsageError
 from gancli.storage.disk import refuse_missing_parent, write_atomically

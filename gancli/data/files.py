@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 from gancli.config.schema import DataConfig
 from gancli.data.decoding import Flaw, decode, header, picky_pillow
@@ -12,8 +14,9 @@ from gancli.errors import DatasetError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from contextlib import AbstractContextManager
 
+    from PIL import Image
     from torch import Tensor
 
     from gancli.plugin import ImageSpec
@@ -23,11 +26,11 @@ __all__ = ["load_files"]
 _HOW = ("fit", "background", "alpha", "max_pixels")
 
 
-def load_files(paths: Sequence[Path], image: ImageSpec, settings: Mapping[str, object]) -> Tensor:
+def load_files(sources: Sequence[Path | Image.Image], image: ImageSpec, settings: Mapping[str, object]) -> Tensor:
     """Images as a model saw its training images: float32 ``(n, c, h, w)`` in [-1, 1].
 
     Args:
-        paths: of the files.
+        sources: paths of the files, or images of Pillow.
         image: channels and size of the model.
         settings: those of its training, by dotted key; ``data.fit`` and others say how images are fitted.
 
@@ -39,16 +42,26 @@ def load_files(paths: Sequence[Path], image: ImageSpec, settings: Mapping[str, o
 
     given = {name: settings[f"data.{name}"] for name in _HOW if f"data.{name}" in settings}
     config = DataConfig.model_validate(given)
-    pixels = np.empty((len(paths), *image.shape), np.uint8)
+    pixels = np.empty((len(sources), *image.shape), np.uint8)
     with picky_pillow(config.max_pixels):
-        for i, path in enumerate(paths):
+        for i, source in enumerate(sources):
             try:
-                with open_regular(path) as file:
+                with _opened(source) as file:
                     deepest = header(file).deepest
                 white = next(white for white in WHITES if white >= deepest)
                 fit = Fit(image.height, image.width, image.channels, config.fit, colour(config.background), white)
-                with open_regular(path) as file:
+                with _opened(source) as file:
                     pixels[i] = decode(file, fit)
             except Flaw as flaw:
-                raise DatasetError(f"{quoted(path)} cannot be read as an image: {flaw}.", "Give a PNG or JPEG.") from flaw
+                name = quoted(source) if isinstance(source, Path) else "The image"
+                raise DatasetError(f"{name} cannot be read as an image: {flaw}.", "Give a PNG or JPEG.") from flaw
     return (torch.from_numpy(pixels).float() - 127.5) / 127.5
+
+
+def _opened(source: Path | Image.Image) -> AbstractContextManager[BinaryIO]:
+    if isinstance(source, Path):
+        return open_regular(source)
+    buffer = BytesIO()
+    source.save(buffer, format="PNG", icc_profile=source.info.get("icc_profile"))
+    buffer.seek(0)
+    return buffer

@@ -29,7 +29,7 @@ from gancli.data.fetching import refuse_offline
 from gancli.data.labels import LABEL_COLUMNS, Labels, numbered
 from gancli.data.paths import open_regular, quoted, visible
 from gancli.errors import DatasetError, DownloadError
-from gancli.plugins.extras import require
+from gancli.plugins.installation import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -13,7 +13,7 @@ import torch
 
 from gancli.errors import DownloadError, PluginError
 from gancli.metrics.extractor import Extractor
-from gancli.plugins.extras import require
+from gancli.plugins.installation import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable

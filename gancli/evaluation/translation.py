@@ -16,7 +16,7 @@ from gancli.metrics.distances import frechet_estimate, kernel_distance
 from gancli.metrics.estimate import mean
 from gancli.metrics.extractor import batches, read
 from gancli.metrics.moments import Moments
-from gancli.plugins.extras import require
+from gancli.plugins.installation import require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

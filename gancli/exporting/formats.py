@@ -21,7 +21,7 @@ from gancli.checkpoint.provenance import Provenance
 from gancli.config.resolve import validate_options
 from gancli.errors import CheckpointError, ExportError, UsageError, did_you_mean
 from gancli.plugin import TrainedGenerator
-from gancli.plugins.extras import require
+from gancli.plugins.installation import require
 from gancli.plugins.registry import EXPORTERS
 from gancli.randomness.latents import latents
 from gancli.storage.disk import DISK, TEMPORARY, TRASH, explained, refuse_missing_parent, remove

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import replace
 from hashlib import file_digest
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from gancli.plugin import ArchConfig, Architecture, Asset, ImageSpec, Objective, Update
     from gancli.plugins.registry import Chosen
 
-__all__ = ["assemble", "build_networks", "build_training", "check_asset", "kinds_of_steps"]
+__all__ = ["assemble", "build_networks", "build_training", "check_asset"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _RESERVED = frozenset({"generator", "discriminator", "ema", "optim", "meters", "state", "manifest", "rng"})
@@ -129,26 +128,6 @@ def _freeze_first_layers(discriminator: torch.nn.Module, number: int) -> None:
     for layer in layers[:number]:
         for weight in layer.parameters(recurse=is_parametrized(layer)):
             weight.requires_grad_(False)
-
-
-def kinds_of_steps(updates: Sequence[Update]) -> list[int]:
-    """The first step of each kind, by the loss terms that are due in it: those to rehearse before a run.
-
-    >>> from gancli.plugin import LossTerm, Update
-    >>> kinds_of_steps([Update(("generator",), (LossTerm("a", abs), LossTerm("b", abs, every=4)))])
-    [0, 1]
-    """
-    intervals = [term.every for update in updates for term in update.losses]
-    first: dict[tuple[bool, ...], int] = {}
-    for step in range(min(math.lcm(*intervals), 1000)):
-        due = (
-            (step * update.repeats + repeat) % term.every == 0
-            for update in updates
-            for repeat in range(update.repeats)
-            for term in update.losses
-        )
-        first.setdefault(tuple(due), step)
-    return sorted(first.values())
 
 
 def check_asset(asset: Asset) -> None:

@@ -7,6 +7,7 @@ undone, before the training begins. What is differentiated twice is never compil
 from __future__ import annotations
 
 import logging
+import math
 import os
 import warnings
 from typing import TYPE_CHECKING
@@ -14,14 +15,17 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from gancli.data import Watch
     from gancli.gan.state import TrainingState
+    from gancli.gan.trainer import Trainer
+    from gancli.plugin import Update
 
-__all__ = ["compile_networks"]
+__all__ = ["compile_networks", "kinds_of_steps", "rehearse"]
 
 _OPTIONS: dict[str, str | int | bool | Callable[..., object]] = {"fallback_random": True}
-"""Dropout and the like draw the numbers that they draw uncompiled: randomness keeps its addresses."""
+"""Dropout and the like get the numbers that they get uncompiled: randomness keeps its addresses."""
 
 
 def compile_networks(state: TrainingState, rehearse: Callable[[], None]) -> str:
@@ -51,3 +55,32 @@ def compile_networks(state: TrainingState, rehearse: Callable[[], None]) -> str:
             trained.compiled = None
     state.restore(tensors, counters)
     return reason
+
+
+def rehearse(trainer: Trainer, watch: Watch) -> None:
+    """One step of every kind, for :func:`compile_networks`."""
+    steps = kinds_of_steps(trainer.updates)
+    for done, step in enumerate(steps):
+        watch("compiling the networks", done, len(steps))
+        trainer.state.step = step
+        trainer.step(0.0)
+
+
+def kinds_of_steps(updates: Sequence[Update]) -> list[int]:
+    """The first step of each kind, by the loss terms that are due in it: those to rehearse before a run.
+
+    >>> from gancli.plugin import LossTerm, Update
+    >>> kinds_of_steps([Update(("generator",), (LossTerm("a", abs), LossTerm("b", abs, every=4)))])
+    [0, 1]
+    """
+    intervals = [term.every for update in updates for term in update.losses]
+    first: dict[tuple[bool, ...], int] = {}
+    for step in range(min(math.lcm(*intervals), 1000)):
+        due = (
+            (step * update.repeats + repeat) % term.every == 0
+            for update in updates
+            for repeat in range(update.repeats)
+            for term in update.losses
+        )
+        first.setdefault(tuple(due), step)
+    return sorted(first.values())

@@ -1,4 +1,4 @@
-"""Paths through latent space at constant speed. NumPy only.
+"""Interpolation: paths through latent space at constant speed, and the images on them.
 
 Latents of many dimensions lie close to a sphere of radius sqrt(latent_dim), and a straight line between two of them passes
 through its inside, where the generator has never been trained (White, 2016, "Sampling Generative Networks"). So by default
@@ -9,19 +9,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
+import torch
 
 from gancli.errors import UsageError, did_you_mean
-from gancli.models.sampler import check_truncation
-from gancli.randomness.latents import MAX_SEED
+from gancli.models.blending import Blender
+from gancli.models.directions import find_directions
+from gancli.models.sampler import BATCH_SIZE, check_seeds, check_truncation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
+    from torch import Tensor
+
+    from gancli.models.model import Model
 
     Vector = NDArray[np.float64]
 
@@ -30,21 +36,21 @@ __all__ = [
     "MAX_FRAMES",
     "MAX_KEYFRAMES",
     "METHODS",
-    "Line",
+    "Frames",
+    "Interpolation",
     "Method",
     "Path",
-    "Spiral",
-    "Sway",
-    "Walk",
     "between",
+    "lerp",
     "progress",
-    "turning",
+    "slerp",
+    "to_and_fro",
 ]
 
 Method = Literal["slerp", "lerp"]
 
 MAX_FRAMES = 1_000_000
-"""Frames of one walk."""
+"""Frames of one interpolation."""
 
 MAX_KEYFRAMES, MAX_CELLS = 100_000, 10_000
 """Keyframes of all cells together, which are kept in memory, and cells."""
@@ -56,59 +62,24 @@ _NO_DIRECTION = 1e-9
 """A unit vector's part off another one below which it is rounding, and says nothing about a plane."""
 
 
-class Arc(Protocol):
-    """A way from one point to another."""
+class Arc(NamedTuple):
+    """A curve from one point to another: its length, and its points ``(m, d)`` at fractions ``(m,)`` of the length."""
 
     length: float
-
-    def at(self, shares: Vector) -> Vector:
-        """The points ``(m, d)`` at these shares ``(m,)`` of the length, 0 to 1."""
+    at: Callable[[Vector], Vector]
 
 
-class Line:
-    """lerp: ``(1 - s) a + s b``."""
-
-    def __init__(self, a: Vector, b: Vector) -> None:
-        self._a, self._step = a, b - a
-        self.length = float(np.linalg.norm(self._step))
-
-    def at(self, shares: Vector) -> Vector:
-        """The points ``(m, d)`` at these shares of the length."""
-        return self._a + shares[:, None] * self._step
+def lerp(a: Vector, b: Vector) -> Arc:
+    """The straight line ``(1 - s) a + s b``."""
+    return Arc(float(np.linalg.norm(b - a)), lambda fractions: a + fractions[:, None] * (b - a))
 
 
-class Spiral:
-    """``r (a cos w + u sin w)``: the angle w turns from 0 to omega while the norm r goes from its first to its last value.
+def slerp(a: Vector, b: Vector) -> Arc:
+    """``r (a' cos w + u sin w)``: from a's direction a' to b's by the shorter way, and from a's norm to b's.
 
-    ``a`` is the first direction and ``u`` the unit vector at a right angle to it on the side of the last one, which is
-    Shoemake's formula without its division by sin(omega). The norm follows a logarithmic spiral, r = r0 (r1 / r0)^(w / omega):
-    then it grows in proportion to the length of the way, and constant speed has a closed form. Between equal norms this is
-    slerp itself.
-
-    Args:
-        first: unit vector.
-        side: unit vector at a right angle to it.
-        omega: the whole angle, radians.
-        radii: the first and the last norm.
-    """
-
-    def __init__(self, first: Vector, side: Vector, omega: float, radii: tuple[float, float]) -> None:
-        self._first, self._side, self._omega, self._radius = first, side, omega, radii[0]
-        self._growth = (radii[1] - radii[0]) / radii[0]
-        self._log_growth = math.log1p(self._growth)
-        stretch = self._growth / self._log_growth if self._growth else 1.0
-        self.length = radii[0] * math.hypot(omega, self._log_growth) * stretch
-
-    def at(self, shares: Vector) -> Vector:
-        """The points ``(m, d)`` at these shares of the length."""
-        grown = self._growth * shares
-        angles = self._omega * (np.log1p(grown) / self._log_growth if self._growth else shares)
-        directions = np.cos(angles)[:, None] * self._first + np.sin(angles)[:, None] * self._side
-        return self._radius * (1 + grown)[:, None] * directions
-
-
-def turning(a: Vector, b: Vector) -> Arc:
-    """slerp: from a's direction to b's by the shorter way, and from a's norm to b's.
+    u is the unit vector at a right angle to a' on the side of b, which is Shoemake's formula without its division by sin.
+    The norm follows a logarithmic spiral, r = r0 (r1 / r0)^(w / omega): then it grows in proportion to the length of the
+    way, and constant speed has a closed form. Between equal norms this is slerp itself.
 
     Parallel vectors are joined by the straight line. Antipodal ones have no plane of their own: the way leads past the
     coordinate axis that is furthest from the line through both. Where nothing can be turned (a vector of zeros, opposite
@@ -116,25 +87,30 @@ def turning(a: Vector, b: Vector) -> Arc:
     """
     radii = float(np.linalg.norm(a)), float(np.linalg.norm(b))
     if not all(radii):
-        return Line(a, b)
+        return lerp(a, b)
     first, last = a / radii[0], b / radii[1]
     cosine = float(first @ last)
-    side, sine = _perpendicular(last, first)
-    if side is None and cosine < 0:
+    side = last - cosine * first
+    omega = math.atan2(float(np.linalg.norm(side)), cosine)
+    if np.linalg.norm(side) <= _NO_DIRECTION and cosine < 0:
         axis = np.zeros_like(first)
         axis[np.argmin(np.abs(first))] = 1
-        side, _ = _perpendicular(axis, first)
-    return Line(a, b) if side is None else Spiral(first, side, math.atan2(sine, cosine), radii)
+        side = axis - float(axis @ first) * first
+    if np.linalg.norm(side) <= _NO_DIRECTION:
+        return lerp(a, b)
+    side = side / np.linalg.norm(side)
+    growth = (radii[1] - radii[0]) / radii[0]
+    log_growth = math.log1p(growth)
+
+    def at(fractions: Vector) -> Vector:
+        angles = omega * (np.log1p(growth * fractions) / log_growth if growth else fractions)
+        directions = np.cos(angles)[:, None] * first + np.sin(angles)[:, None] * side
+        return radii[0] * (1 + growth * fractions)[:, None] * directions
+
+    return Arc(radii[0] * math.hypot(omega, log_growth) * (growth / log_growth if growth else 1.0), at)
 
 
-def _perpendicular(vector: Vector, to: Vector) -> tuple[Vector | None, float]:
-    """The unit vector at a right angle to the unit vector ``to`` on the side of ``vector``, and how far off that is."""
-    off = vector - float(vector @ to) * to
-    length = float(np.linalg.norm(off))
-    return (off / length if length > _NO_DIRECTION else None), length
-
-
-METHODS: dict[str, Callable[[Vector, Vector], Arc]] = {"slerp": turning, "lerp": Line}
+METHODS: dict[str, Callable[[Vector, Vector], Arc]] = {"slerp": slerp, "lerp": lerp}
 
 
 class Path:
@@ -157,14 +133,9 @@ class Path:
         self._ends = np.cumsum(self._lengths)
         self._dimensions = points.shape[1]
 
-    @property
-    def length(self) -> float:
-        """Of the whole way."""
-        return float(self._ends[-1])
-
-    def at(self, shares: Vector) -> NDArray[np.float32]:
-        """The points at these shares ``(m,)`` of the whole length, each in [0, 1]: float32 ``(m, d)``."""
-        distances = shares * self.length
+    def at(self, fractions: Vector) -> NDArray[np.float32]:
+        """The points at these fractions ``(m,)`` of the whole length, each in [0, 1]: float32 ``(m, d)``."""
+        distances = fractions * self._ends[-1]
         which = np.minimum(np.searchsorted(self._ends, distances, side="right"), len(self._arcs) - 1)
         points = np.empty((len(distances), self._dimensions), dtype=np.float32)
         for i in np.unique(which):
@@ -174,22 +145,19 @@ class Path:
         return points
 
 
-class Sway:
-    """To and fro along a direction: ``p + 3 sin(2 pi s) v``. Without a loop it leads once from -3 v to 3 v.
+def to_and_fro(
+    point: NDArray[np.floating], direction: NDArray[np.floating], fractions: Vector, *, loop: bool = True
+) -> NDArray[np.float32]:
+    """Along a direction v through a point p: ``p + 3 sin(2 pi s) v``, or without a loop once from -3 v to 3 v.
 
     Args:
         point: p, the middle, ``(d,)``.
         direction: v, ``(d,)``, as long as one standard deviation of the latent.
+        fractions: s, ``(m,)``, of the whole way.
         loop: whether it ends where it began.
     """
-
-    def __init__(self, point: NDArray[np.floating], direction: NDArray[np.floating], *, loop: bool = True) -> None:
-        self._point, self._direction, self._loop = point, direction, loop
-
-    def at(self, shares: Vector) -> NDArray[np.float32]:
-        """The points at these shares ``(m,)`` of the whole way, each in [0, 1]: float32 ``(m, d)``."""
-        amounts = REACH * (np.sin(2 * np.pi * shares) if self._loop else 2 * shares - 1)
-        return np.asarray(self._point + amounts[:, None] * self._direction, dtype=np.float32)
+    amounts = REACH * (np.sin(2 * np.pi * fractions) if loop else 2 * fractions - 1)
+    return np.asarray(point + amounts[:, None] * direction, dtype=np.float32)
 
 
 def progress(frames: int, *, loop: bool) -> Vector:
@@ -203,28 +171,28 @@ def progress(frames: int, *, loop: bool) -> Vector:
     return np.arange(frames) / (frames if loop else max(1, frames - 1))
 
 
-def between(stops: Sequence[int], shares: Vector, *, loop: bool) -> tuple[NDArray[np.int64], NDArray[np.int64], Vector]:
+def between(stops: Sequence[int], fractions: Vector, *, loop: bool) -> tuple[NDArray[np.int64], NDArray[np.int64], Vector]:
     """Which two stops each point is between, and how far from the first to the second, [0, 1]; equally long ways.
 
     >>> [column.tolist() for column in between([3, 8], np.array([0, 0.25, 0.5]), loop=True)]
     [[3, 3, 8], [8, 8, 3], [0.0, 0.5, 0.0]]
     """
     ring = np.array([*stops, stops[0]] if loop or len(stops) == 1 else stops, dtype=np.int64)
-    place = shares * (len(ring) - 1)
+    place = fractions * (len(ring) - 1)
     index = np.minimum(place.astype(np.int64), len(ring) - 2)
     return ring[index], ring[index + 1], place - index
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
-    """Where to walk.
+class Interpolation:
+    """Which latents and classes an interpolation passes, and how.
 
     Attributes:
         seeds: keyframe k of cell c is the latent of seed ``seeds[k * cells + c]``: every keyframe is a grid of its own.
-        frames: how many frames the whole walk has.
-        cells: pictures per frame. Each walks its own way, and all arrive together.
+        frames: how many frames there are.
+        cells: images per frame. Each goes its own way, and all arrive together.
         labels: the classes that are passed, at equal distances in time; one is kept all the way, and None gives cell c the
-            class that :meth:`gancli.Model.sample` gives to picture c.
+            class that :meth:`gancli.Model.sample` gives to image c.
         method: how to go from one keyframe to the next.
         loop: whether the last frame leads back to the first.
         truncation: of the keyframes, see :meth:`gancli.Model.sample`.
@@ -233,7 +201,7 @@ class Walk:
         even: take equally long from each keyframe to the next, instead of one speed all the way.
 
     Raises:
-        UsageError: there is no such walk.
+        UsageError: there is no such interpolation.
     """
 
     seeds: Sequence[int]
@@ -247,39 +215,36 @@ class Walk:
     even: bool = False
 
     def __post_init__(self) -> None:
-        if not 2 <= self.frames <= MAX_FRAMES:  # noqa: PLR2004  (one frame is a picture)
-            raise UsageError(f"A walk cannot have {self.frames:,} frames.", f"Give 2 to {MAX_FRAMES:,}.")
+        if not 2 <= self.frames <= MAX_FRAMES:  # noqa: PLR2004  (one frame is an image)
+            raise UsageError(f"An interpolation cannot have {self.frames:,} frames.", f"Give 2 to {MAX_FRAMES:,}.")
         if self.method not in METHODS:
             raise UsageError(f"There is no method '{self.method}'.", did_you_mean(self.method, METHODS))
         if not 1 <= self.cells <= MAX_CELLS:
-            raise UsageError(f"{self.cells:,} walks cannot go in step.", f"Give 1 to {MAX_CELLS:,}.")
+            raise UsageError(f"A frame cannot have {self.cells:,} images.", f"Give 1 to {MAX_CELLS:,}.")
         if not 1 <= len(self.seeds) <= MAX_KEYFRAMES or len(self.seeds) % self.cells:
             raise UsageError(
-                f"{len(self.seeds):,} seeds cannot be the keyframes of {self.cells:,} walks in step.",
-                f"Give as many for each of them, at most {MAX_KEYFRAMES:,} in all.",
+                f"{len(self.seeds):,} seeds cannot be the keyframes of {self.cells:,} images per frame.",
+                f"Give as many for each image, at most {MAX_KEYFRAMES:,} in all.",
             )
-        if self.direction is not None and (self.direction < 1 or self.keyframes > 1 or len(self.labels or ()) > 1):
-            several = f"{self.keyframes} keyframes and {len(self.labels or ())} classes"
+        several_classes = len(set(self.labels or ())) > 1
+        if self.direction is not None:
+            if self.direction < 1 or self.keyframes > 1 or len(self.labels or ()) > 1:
+                several = f"{self.keyframes} keyframes and {len(self.labels or ())} classes"
+                raise UsageError(
+                    f"Direction {self.direction} with {several} is not possible.",
+                    "Give a number from 1, one keyframe per image and at most one class.",
+                )
+        elif not several_classes and all(seed == self.seeds[i % self.cells] for i, seed in enumerate(self.seeds)):
             raise UsageError(
-                f"Direction {self.direction} with {several} is not possible.",
-                "Give a number from 1, one keyframe per image and at most one class.",
+                "An interpolation from one seed to itself stands still.", "Give at least 2 keyframes, or 2 classes."
             )
-        if self.direction is None and self._stands_still():
-            raise UsageError("A walk from one seed to itself stands still.", "Give at least 2 keyframes, or 2 classes.")
-        if min(self.seeds) < 0 or max(self.seeds) > MAX_SEED:
-            out = f"The seeds {min(self.seeds)} to {max(self.seeds)} are out of range."
-            raise UsageError(out, f"Seeds are 0 to {MAX_SEED}.")
+        check_seeds(self.seeds)
         check_truncation(self.truncation)
 
     @property
     def keyframes(self) -> int:
         """Of each cell."""
         return len(self.seeds) // self.cells
-
-    def _stands_still(self) -> bool:
-        """Whether every cell keeps its first seed, and its class."""
-        one_class = len(set(self.labels or ())) < 2  # noqa: PLR2004  (from one to another)
-        return one_class and all(seed == self.seeds[i % self.cells] for i, seed in enumerate(self.seeds))
 
     def paths(self, points: NDArray[np.floating], method: Method | None = None) -> list[Path]:
         """The path of each cell through its keyframes.
@@ -289,5 +254,79 @@ class Walk:
             method: instead of this one's.
         """
         keyframes = points.reshape(self.keyframes, self.cells, -1)
-        method = method or self.method
-        return [Path(keyframes[:, cell], method, loop=self.loop, even=self.even) for cell in range(self.cells)]
+        return [Path(keyframes[:, c], method or self.method, loop=self.loop, even=self.even) for c in range(self.cells)]
+
+
+class Frames:
+    """The frames of an interpolation, each float32 ``(cells, c, h, w)`` in [-1, 1]. Iterating generates all of them.
+
+    Args:
+        model: what generates.
+        interpolation: between what.
+
+    Attributes:
+        model: the same.
+        interpolation: the same.
+        blend: what lies between two classes: ``embeddings`` or ``pixels``; None if the class stays.
+
+    Raises:
+        UsageError: the model has not these classes.
+    """
+
+    def __init__(self, model: Model, interpolation: Interpolation) -> None:
+        model.refuse_translator()
+        self.model, self.interpolation = model, interpolation
+        asked = interpolation
+        model.refuse_truncation(asked.truncation)
+        self._progress = progress(asked.frames, loop=asked.loop)
+        self._passed, self._blender = asked.labels, None
+        own = model.classes(asked.cells if asked.labels is None else len(asked.labels), asked.labels)
+        if asked.labels is not None:
+            if not own:
+                last = model.image.classes - 1
+                raise UsageError("An interpolation through no classes is not possible.", f"Give some of 0 to {last}.")
+            if len(set(own)) > 1:
+                first, second, _ = between(own, self._progress, loop=asked.loop)
+                pairs = torch.from_numpy(np.stack([first, second]))
+                self._blender = Blender(model.generator, model.draw, model.latent_dim, pairs)
+            own = [own[0]] * asked.cells
+        self._own = None if own is None else torch.tensor(own)
+        self._generate: Callable[..., Tensor] = model.render
+        self._paths: list[Callable[[Vector], NDArray[np.float32]]]
+        labels = None if own is None else list(own) * asked.keyframes
+        if asked.direction is not None:
+            vector = find_directions(model, asked.direction).vectors[-1].numpy()
+            points = model.points(asked.seeds, labels, asked.truncation).numpy()
+            self._paths = [partial(to_and_fro, point, vector, loop=asked.loop) for point in points]
+        elif model.two_stage and self._blender is None:  # in w straight lines are the convention (Karras et al., 2019)
+            points = model.points(asked.seeds, labels, asked.truncation).numpy()
+            self._paths = [path.at for path in asked.paths(points, "lerp")]
+        else:
+            self._generate = model.draw
+            points = model.chosen_latents(asked.seeds, labels, asked.truncation).numpy()
+            self._paths = [path.at for path in asked.paths(points)]
+        self.blend = None if self._blender is None else "embeddings" if self._blender.blends_embeddings else "pixels"
+
+    def __len__(self) -> int:
+        return self.interpolation.frames
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return self.at(np.arange(len(self)))
+
+    def at(self, indices: NDArray[np.int64]) -> Iterator[Tensor]:
+        """The frames with these numbers, generated in batches."""
+        cells = self.interpolation.cells
+        frames_per_batch = max(1, BATCH_SIZE // cells)
+        for start in range(0, len(indices), frames_per_batch):
+            fractions = self._progress[indices[start : start + frames_per_batch]]
+            points = np.stack([path(fractions) for path in self._paths], axis=1)
+            inputs = [torch.from_numpy(points.reshape(-1, points.shape[2]))]
+            generate = self._generate
+            if self._blender is not None:
+                generate = self._blender.draw
+                places = between(self._passed or (), np.repeat(fractions, cells), loop=self.interpolation.loop)
+                inputs += map(torch.from_numpy, places)
+            elif self._own is not None:
+                inputs.append(self._own.repeat(len(fractions)))
+            batches = zip(*(torch.split(values, BATCH_SIZE) for values in inputs), strict=True)  # one frame may be several
+            yield from torch.split(torch.cat([generate(*batch) for batch in batches]), cells)

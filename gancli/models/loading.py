@@ -7,7 +7,7 @@ that was a file has to be given again.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,48 +16,32 @@ from packaging.utils import canonicalize_name
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from gancli.checkpoint.loading import read_checkpoint
-from gancli.checkpoint.provenance import KEY, MadeBy, Origin, Provenance, Weights, read_file, stored_provenance
+from gancli.checkpoint.provenance import Origin, Provenance, Weights, read_file
 from gancli.checkpoint.store import CheckpointStore
 from gancli.config.resolve import validate_options
 from gancli.errors import CheckpointError, ConfigError, PluginError, UsageError
 from gancli.gan.state import load_strictly
 from gancli.models.model import Model
-from gancli.models.stored import HUB, weights_path
+from gancli.models.stored import HUB, is_file, origin_of_file, weights_path
 from gancli.plugin import ImageSpec
 from gancli.plugins.registry import ARCHITECTURES, Entry
 from gancli.runs import find_run
 from gancli.runtime.device import pick_device
-from gancli.storage.tensors import decode, read_metadata
+from gancli.storage.tensors import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from torch import Tensor, nn
 
-    from gancli.checkpoint.loading import Checkpoint
     from gancli.plugin import ArchConfig, Architecture
 
 __all__ = ["from_bytes", "load", "widened"]
 
-_MEMBER = {"ema": "ema", "raw": "generator"}
 _BACK = "back"
-"""The network that translates the other way, and how its EMA's file is called: ``ema_back``."""
-_OF_A_RUN = ("best", "latest")
+"""The network that translates the other way; its EMA's file is called ``ema_back``."""
 _LARGER, _ALWAYS_FINE = 20, 2**28
 """All networks together may have this many times the numbers of the stored generator, and a GiB of them in any case."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """The weights of a generator and what is known about them, not yet interpreted."""
-
-    run: str
-    path: Path
-    step: int
-    digest: str
-    weights: Weights
-    provenance: Provenance
-    tensors: dict[str, Tensor]
 
 
 def load(
@@ -80,8 +64,8 @@ def load(
             ``.safetensors`` file, or of a folder that ``gancli export -o DIR/`` wrote; ``hf:USER/NAME[@revision]``; or
             ``mnist``, a small model that gancli brings along. By default the best, by the metric of the training.
         step: which checkpoint of the run, instead of the best.
-        weights: ``ema``, the averaged generator, or ``raw``, the one that was trained; by default ``ema``, or what a file
-            holds.
+        weights: ``ema``, the EMA of the generator, or ``raw``, the one that was trained; by default ``ema``, or what a
+            file holds.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         runs_dir: where runs are looked for by name.
         arch: ``FILE.py:CLASS``, for a model whose architecture was a file.
@@ -96,77 +80,55 @@ def load(
     where = pick_device(device)
     if source is not None and str(source).startswith(HUB) and checkpoint is None:
         source, checkpoint = None, source
-    path = None if checkpoint is None or checkpoint in _OF_A_RUN else weights_path(checkpoint)
-    if path and path.suffix.lower() == ".safetensors":
+    path = None if checkpoint in (None, "best", "latest") else weights_path(checkpoint)
+    if path and is_file(path):
         if back:
             raise UsageError(f"'{path}' holds one generator, without a way back.", "Give the run that it was exported from.")
-        return _interpret(_parse_file(read_file(path), path, weights), where, arch)
+        return from_bytes(read_file(path), path, arch, weights, where)
     weights = weights or "ema"
-    own = _MEMBER[weights] if not back else _BACK if weights == "raw" else f"ema_{_BACK}"
-    member = f"{own}.safetensors"
+    raw = weights == "raw"
+    name = (_BACK if raw else f"ema_{_BACK}") if back else ("generator" if raw else "ema")
+    member = f"{name}.safetensors"
     try:
         if path:
-            found = read_checkpoint(path, [member])
-            stored = _member(found, member, found.path.absolute().parent.parent.name, weights)
+            found, run = read_checkpoint(path, [member]), path.absolute().parent.parent.name
         else:
-            which = checkpoint or "best" if step is None else step
-            stored = _read_run(source, which, member, weights, Path(runs_dir))
+            directory = find_run(None if source is None else str(source), Path(runs_dir))
+            store, run = CheckpointStore(directory.checkpoints), directory.name
+            best = step is None and checkpoint != "latest"
+            found = store.load_best([member]) if best else store.load(step, [member])
     except CheckpointError as error:
         if not back or f"has no {member}" not in error.problem:
             raise
         raise UsageError(
             "This model does not translate back.", "Leave --back out; --arch cyclegan learns to translate both ways."
         ) from error
-    return _interpret(stored, where, arch, back=back)
+    facts = Provenance.parse(found.manifest.facts, found.path)
+    origin = Origin(run, found.path, found.step, found.manifest.files[member].sha256, weights, facts)
+    return _model(origin, decode(found.files[member], f"'{found.path / member}'"), where, arch, back=back)
 
 
-def _read_run(source: str | Path | None, which: int | str | Path, member: str, weights: Weights, runs_dir: Path) -> _Stored:
-    run = find_run(None if source is None else str(source), runs_dir)
-    store = CheckpointStore(run.checkpoints)
-    step = which if isinstance(which, int) else None
-    found = store.load_best([member]) if which == "best" else store.load(step, [member])
-    return _member(found, member, run.name, weights)
-
-
-def _member(found: Checkpoint, member: str, run: str, weights: Weights) -> _Stored:
-    return _Stored(
-        run=run,
-        path=found.path,
-        step=found.step,
-        digest=found.manifest.files[member].sha256,
-        weights=weights,
-        provenance=Provenance.parse(found.manifest.facts, found.path),
-        tensors=decode(found.files[member], f"'{found.path / member}'"),
-    )
-
-
-def from_bytes(data: bytes, path: Path, arch: str | None = None) -> Model:
-    """The model in the content of a ``.safetensors`` file, on the CPU; ``path`` is its name in messages.
+def from_bytes(
+    data: bytes,
+    path: Path,
+    arch: str | None = None,
+    weights: Weights | None = None,
+    device: torch.device | None = None,
+) -> Model:
+    """The model in the content of a ``.safetensors`` file, by default on the CPU; ``path`` is its name in messages.
 
     Raises:
-        CheckpointError: it is corrupt, foreign or unsafe.
+        CheckpointError: it is corrupt, foreign or unsafe, or does not hold the ``weights`` that are asked for.
         PluginError: the architecture that made it is not here.
     """
-    return _interpret(_parse_file(data, path, None), torch.device("cpu"), arch)
-
-
-def _parse_file(data: bytes, path: Path, weights: Weights | None) -> _Stored:
-    from hashlib import sha256
-
-    said = stored_provenance(read_metadata(data, f"'{path}'").get(KEY), path)
-    if weights and said.weights and weights != said.weights:
+    origin = origin_of_file(data, path)
+    held = origin.provenance.weights
+    if weights and held and weights != held:
         raise CheckpointError(
-            f"'{path}' holds the {said.weights} weights, not the {weights} ones.", "Leave --weights out, or give a run."
+            f"'{path}' holds the {held} weights, not the {weights} ones.", "Leave --weights out, or give a run."
         )
-    return _Stored(
-        run=said.run or path.stem,
-        path=path,
-        step=said.step,
-        digest=said.digest or sha256(data).hexdigest(),
-        weights=said.weights or weights or "ema",
-        provenance=said,
-        tensors=widened(decode(data, f"'{path}'")),
-    )
+    origin = replace(origin, weights=held or weights or "ema")
+    return _model(origin, widened(decode(data, f"'{path}'")), device or torch.device("cpu"), arch)
 
 
 def widened(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -175,38 +137,15 @@ def widened(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.float() if tensor.dtype in halves else tensor for name, tensor in tensors.items()}
 
 
-def _interpret(stored: _Stored, device: torch.device, arch: str | None, *, back: bool = False) -> Model:
-    facts = stored.provenance
-    size = facts.image.channels, facts.image.height, facts.image.width
-    image = ImageSpec(*size, len(facts.classes), facts.source, facts.paired)
-    entry = _find_architecture(facts.arch, arch)
-    plugin, options = _configured(entry, facts, image, stored)
-    latent_dim = facts.latent_dim
-    if back and image.source:
-        generator = _built(lambda: plugin.build(options, image, latent_dim).others[_BACK], stored)
-        channels, height, width = image.source
-        own = replace(image, channels=channels, height=height, width=width, source=image.shape)
-    else:
-        generator, own = _built(lambda: plugin.build_generator(options, image, latent_dim), stored), image
-    load_strictly(generator, stored.tensors, f"generator of '{stored.path}'")
-    notes: tuple[str, ...] = ()
-    if facts.arch.version != entry.version:
-        notes = (f"Made by {facts.arch.distribution} {facts.arch.version}; {entry.version} is installed.",)
-    origin = Origin(stored.run, stored.path, stored.step, stored.digest, stored.weights, facts, notes)
-
-    return Model(
-        generator.to(device),
-        facts.latent_dim,
-        own,
-        tuple(facts.classes),
-        origin,
+def _model(
+    origin: Origin, tensors: Mapping[str, Tensor], device: torch.device, arch: str | None, *, back: bool = False
+) -> Model:
+    """Build the generator and put its weights into it. The caller's random numbers stay the caller's."""
+    facts, path = origin.provenance, origin.checkpoint
+    image = ImageSpec(
+        facts.image.channels, facts.image.height, facts.image.width, len(facts.classes), facts.source, facts.paired
     )
-
-
-def _configured(
-    entry: Entry, facts: Provenance, image: ImageSpec, stored: _Stored
-) -> tuple[Architecture[ArchConfig], ArchConfig]:
-    """The architecture that the facts describe, and its options."""
+    entry = _find_architecture(facts, arch)
     plugin: Architecture[ArchConfig] = ARCHITECTURES.load_entry(entry)()
     try:
         migrated = plugin.migrate(dict(facts.arch.options), facts.arch.version)
@@ -216,53 +155,29 @@ def _configured(
         reason = str(error)
     if reason:
         raise CheckpointError(
-            f"'{stored.path}' does not fit {entry.qualified} {entry.version}: {reason.rstrip('.')}.",
+            f"'{path}' does not fit {entry.qualified} {entry.version}: {reason.rstrip('.')}.",
             f"It was made by version {facts.arch.version}; install that one.",
         )
-    return plugin, options
+    with torch.random.fork_rng(devices=[]), _growth_bounded(path, sum(tensor.numel() for tensor in tensors.values())):
+        if back and image.source:
+            generator = plugin.build(options, image, facts.latent_dim).others[_BACK]
+            channels, height, width = image.source
+            image = replace(image, channels=channels, height=height, width=width, source=image.shape)
+        else:
+            generator = plugin.build_generator(options, image, facts.latent_dim)
+    load_strictly(generator, tensors, f"generator of '{path}'")
+    if facts.arch.version != entry.version:
+        note = f"Made by {facts.arch.distribution} {facts.arch.version}; {entry.version} is installed."
+        origin = replace(origin, notes=(note,))
+    return Model(generator.to(device), facts.latent_dim, image, tuple(facts.classes), origin)
 
 
-def _built(build: Callable[[], nn.Module], stored: _Stored) -> nn.Module:
-    """A network with any weights. The caller's random numbers stay the caller's."""
-    with torch.random.fork_rng(devices=[]), _growth_bounded(stored):
-        return build()
-
-
-@contextmanager
-def _growth_bounded(stored: _Stored) -> Iterator[None]:
-    """Refuse networks that are far larger than the file that describes them, before their memory is touched.
-
-    A parameter is registered when its memory is reserved and before it is filled, so that a small file that describes a
-    huge network costs nothing.
-    """
-    there = sum(tensor.numel() for tensor in stored.tensors.values())
-    most, seen = _LARGER * there + _ALWAYS_FINE, 0
-
-    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:  # noqa: ARG001  (torch's signature)
-        nonlocal seen
-        seen += 0 if parameter is None else parameter.numel()
-        if seen > most:
-            raise refusal
-
-    refusal = CheckpointError(
-        f"'{stored.path}' describes networks of more than {most:,} numbers, and holds {there:,}.",
-        "Give one that gancli wrote.",
-    )
-    handle = register_module_parameter_registration_hook(count)
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        raise refusal from error
-    finally:
-        handle.remove()
-
-
-def _find_architecture(made_by: MadeBy, given: str | None) -> Entry:
+def _find_architecture(facts: Provenance, given: str | None) -> Entry:
     """The installed plugin that made a model, or the file that is given again."""
-    name, distribution = made_by.name, canonicalize_name(made_by.distribution)
+    name, distribution = facts.arch.name, canonicalize_name(facts.arch.distribution)
     if given:
         entry = ARCHITECTURES.find(given)
-        if not distribution and entry.version != made_by.version:
+        if not distribution and entry.version != facts.arch.version:
             raise PluginError(
                 f"'{given}' is not the file that made this model: its content differs.", "Give the file as it was."
             )
@@ -272,4 +187,32 @@ def _find_architecture(made_by: MadeBy, given: str | None) -> Entry:
             f"The model was made by the file '{name}'.",
             "Give it again with --arch FILE.py:CLASS; it is not imported by itself.",
         )
-    return ARCHITECTURES.find_maker(name, distribution, made_by.version)
+    return ARCHITECTURES.find_maker(name, distribution, facts.arch.version)
+
+
+@contextmanager
+def _growth_bounded(path: Path, there: int) -> Iterator[None]:
+    """Refuse networks that are far larger than the file that describes them, before their memory is touched.
+
+    A parameter is registered when its memory is reserved and before it is filled, so that a small file that describes a
+    huge network costs nothing.
+    """
+    most, seen = _LARGER * there + _ALWAYS_FINE, 0
+    refusal = CheckpointError(
+        f"'{path}' describes networks of more than {most:,} numbers, and holds {there:,}.",
+        "Give one that gancli wrote.",
+    )
+
+    def count(_module: nn.Module, _name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal seen
+        seen += 0 if parameter is None else parameter.numel()
+        if seen > most:
+            raise refusal
+
+    handle = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        raise refusal from error
+    finally:
+        handle.remove()

@@ -16,7 +16,7 @@ from gancli.checkpoint.provenance import KEY, Origin, Provenance, read_file, sto
 from gancli.errors import CheckpointError, UsageError
 from gancli.models.sampler import TRANSLATED, Sampler
 from gancli.plugin import ImageSpec
-from gancli.plugins.extras import require
+from gancli.plugins.installation import require
 from gancli.randomness.latents import latents
 from gancli.text import first_line
 

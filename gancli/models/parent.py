@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from gancli.checkpoint.loading import read_checkpoint, read_manifest
-from gancli.checkpoint.provenance import KEY, Parent, Provenance, read_file, stored_provenance
+from gancli.checkpoint.provenance import Parent, Provenance, read_file
 from gancli.errors import CheckpointError, ConfigError
-from gancli.models.stored import absolute, weights_path
+from gancli.models.stored import absolute, is_file, origin_of_file, read_provenance, weights_path
 from gancli.plugins.registry import ARCHITECTURES
-from gancli.storage.tensors import read_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["inherit", "start_from"]
 
-_NOT_NETWORKS = ("optim.safetensors", "meters.safetensors")
-
 
 def inherit(runs_dir: Path) -> Callable[[str], Flat]:
     """What a configuration takes over from the model at an address, for :func:`gancli.config.resolve.resolve`.
@@ -36,7 +31,7 @@ def inherit(runs_dir: Path) -> Callable[[str], Flat]:
 
     def settings(address: str) -> Flat:
         found = absolute(address, runs_dir)
-        provenance = _stored(weights_path(found)).provenance
+        provenance = read_provenance(weights_path(found))
         made_by, image = provenance.arch, provenance.image
         name, options = made_by.name, dict(made_by.options)
         if made_by.distribution:
@@ -57,39 +52,8 @@ def inherit(runs_dir: Path) -> Callable[[str], Flat]:
     return settings
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """A checkpoint or a file.
-
-    Attributes:
-        run: name of the run, or of the file.
-        provenance: what it says about itself.
-        files: the weights of each network that it holds, by name; empty if they were not asked for.
-    """
-
-    run: str
-    step: int
-    provenance: Provenance
-    files: dict[str, bytes]
-
-
-def _stored(path: Path, *, weights: bool = False) -> _Stored:
-    if path.suffix.lower() == ".safetensors":
-        data = read_file(path)
-        provenance = stored_provenance(read_metadata(data, f"'{path}'").get(KEY), path)
-        name = "generator" if provenance.weights == "raw" else "ema"
-        return _Stored(provenance.run or path.stem, provenance.step, provenance, {name: data})
-    manifest = read_manifest(path)
-    files = {}
-    if weights:
-        names = [name for name in manifest.files if name.endswith(".safetensors") and name not in _NOT_NETWORKS]
-        files = {name.removesuffix(".safetensors"): data for name, data in read_checkpoint(path, names).files.items()}
-    run = path.absolute().parent.parent.name
-    return _Stored(run, manifest.step, Provenance.parse(manifest.facts, path), files)
-
-
 def start_from(address: str, state: TrainingState, arch: str, classes: int) -> tuple[Parent, tuple[str, ...]]:
-    """Copy the weights of a stored model into a training that has not begun: of all networks and EMAs that it holds.
+    """Copy the weights of a stored model into a new training: of all networks and EMAs that it holds.
 
     Args:
         address: ``model.parent``.
@@ -109,44 +73,44 @@ def start_from(address: str, state: TrainingState, arch: str, classes: int) -> t
     from gancli.models.loading import widened
     from gancli.storage.tensors import decode
 
-    stored = _stored(weights_path(address), weights=True)
-    tensors = {name: widened(decode(data, f"'{name}' of '{address}'")) for name, data in stored.files.items()}
-    provenance = stored.provenance
+    path, networks = weights_path(address), state.stored_networks()
+    if is_file(path):
+        data = read_file(path)
+        origin = origin_of_file(data, path)
+        run, step, digest, provenance = origin.run, origin.step, origin.digest, origin.provenance
+        files = {"ema": data, "generator": data}  # it has only one of them
+    else:
+        members = {name: f"{name}.safetensors" for name in networks}
+        there = read_manifest(path).files
+        checkpoint = read_checkpoint(path, [member for member in members.values() if member in there])
+        run, step, digest = path.absolute().parent.parent.name, checkpoint.step, there["ema.safetensors"].sha256
+        provenance = Provenance.parse(checkpoint.manifest.facts, path)
+        files = {name: checkpoint.files[member] for name, member in members.items() if member in there}
+    image, then = provenance.image, len(provenance.classes)
     if provenance.arch.name.rpartition("/")[2] != arch.rpartition("/")[2]:
         raise ConfigError(
-            f"'{stored.run}' has the architecture '{provenance.arch.name}', not '{arch}'.", "Leave --arch out, or --from."
+            f"'{run}' has the architecture '{provenance.arch.name}', not '{arch}'.", "Leave --arch out, or --from."
         )
-    for one, other in (("ema", "generator"), ("generator", "ema")):  # a file has only one of them
-        tensors.setdefault(one, tensors.get(other, {}))
-    copied = [name for name in state.stored_networks() if tensors.get(name)]
-    redrawn = False
-    for name in copied:
-        network = state.stored_networks()[name]
-        kept = _class_embeddings(network, tensors[name], classes)
+    reset = False
+    for name, data in files.items():
+        tensors = widened(decode(data, f"'{name}' of '{address}'"))
+        kept = _class_embeddings(networks[name], tensors, classes)
         try:
-            load_strictly(network, {**tensors[name], **kept}, f"{name} of '{stored.run}'")
+            load_strictly(networks[name], {**tensors, **kept}, f"{name} of '{run}'")
         except CheckpointError as error:
-            image = provenance.image
             raise ConfigError(
                 error.problem,
-                f"It makes {image.channels}x{image.height}x{image.width} and knows {len(provenance.classes)} classes: "
+                f"It makes {image.channels}x{image.height}x{image.width} and knows {then} classes: "
                 "leave out --image-size, --conditional and -s arch., or --from.",
             ) from error
-        redrawn = redrawn or bool(kept)
-    first = stored.files["ema" if "ema" in stored.files else "generator"]
-    parent = Parent(
-        run=stored.run,
-        step=stored.step,
-        digest=provenance.digest or sha256(first).hexdigest(),
-        dataset=provenance.dataset.name,
-        networks=tuple(copied),
-    )
-    notes = [f"Starts from the weights of {parent.run}, step {parent.step:,}, trained on {parent.dataset}."]
+        reset = reset or bool(kept)
+    copied = tuple(name for name in networks if name in files)
+    notes = [f"Starts from the weights of {run}, step {step:,}, trained on {provenance.dataset.name}."]
     if missing := sorted(state.trained.keys() - set(copied)):
-        notes.append(f"'{parent.run}' holds no weights of these networks, which start anew: {', '.join(missing)}.")
-    if redrawn:
-        notes.append(f"There are {classes} classes instead of {len(provenance.classes)}: the class embeddings start anew.")
-    return parent, tuple(notes)
+        notes.append(f"'{run}' holds no weights of these networks, which start anew: {', '.join(missing)}.")
+    if reset:
+        notes.append(f"There are {classes} classes instead of {then}: the class embeddings start anew.")
+    return Parent(run=run, step=step, digest=digest, dataset=provenance.dataset.name, networks=copied), tuple(notes)
 
 
 def _class_embeddings(network: nn.Module, stored: Mapping[str, Tensor], classes: int) -> dict[str, Tensor]:

@@ -78,16 +78,14 @@ def project(
             f"Images of shape {tuple(targets.shape)} cannot be projected in {steps} steps.",
             f"Give at least one image of {model.image} and one step.",
         )
-    parts = [targets[start : start + BATCH_SIZE].to(model.device) for start in range(0, len(targets), BATCH_SIZE)]
+    parts = torch.split(targets.to(model.device), BATCH_SIZE)
     found: list[Projection] = []
-    for part in parts:
-        before, total = len(found) * steps, len(parts) * steps
-        points, nearest = _nearest_candidates(model, part, seed)
+    for number, part in enumerate(parts):
 
-        def advance(done: int, before: int = before, total: int = total) -> None:
-            progress(before + done, total)
+        def advance(done: int, before: int = number * steps) -> None:
+            progress(before + done, len(parts) * steps)
 
-        found.append(_search(model, part, points, nearest, steps, advance))
+        found.append(_search(model, part, *_nearest_candidates(model, part, seed), steps, advance))
     labels = [each.labels for each in found if each.labels is not None]
     return Projection(
         torch.cat([each.points for each in found]),
@@ -101,25 +99,15 @@ def project(
 def _nearest_candidates(model: Model, targets: Tensor, seed: int) -> tuple[Tensor, Tensor | None]:
     """The point, and class, of the seed whose image is nearest to each target."""
     wanted = torch.cat(_views(targets), 1)
-    best = torch.full((len(targets),), torch.inf)
-    points: Tensor | None = None
-    labels = torch.zeros(len(targets), dtype=torch.int64)
+    classes = model.classes(BATCH_SIZE)
+    labels = None if classes is None else torch.tensor(list(classes))
+    points, distances = [], []
     for start in range(seed, seed + CANDIDATES, BATCH_SIZE):
-        seeds = range(start, start + BATCH_SIZE)
-        classes = model.classes(len(seeds))
-        candidates = model.points(seeds, classes)
-        own = None if classes is None else torch.tensor(list(classes))
-        shown = torch.cat(_views(model.render(candidates, own)), 1)
-        distances, which = torch.cdist(wanted, shown).min(1)
-        distances, which = distances.cpu(), which.cpu()
-        better = distances < best
-        best = torch.where(better, distances, best)
-        chosen = candidates[which]
-        points = chosen if points is None else torch.where(better[:, None], chosen, points)
-        if own is not None:
-            labels = torch.where(better, own[which], labels)
-    assert points is not None  # noqa: S101  (there are candidates)
-    return points, labels if model.image.classes else None
+        points.append(model.points(range(start, start + BATCH_SIZE), classes))
+        shown = torch.cat(_views(model.render(points[-1], labels)), 1)
+        distances.append(torch.cdist(wanted, shown).cpu())
+    which = torch.cat(distances, 1).argmin(1)
+    return torch.cat(points)[which], None if labels is None else labels[which % BATCH_SIZE]
 
 
 def _search(

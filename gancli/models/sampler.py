@@ -1,4 +1,4 @@
-"""What draws pictures: seeds and classes in, batches of pictures out. No torch.
+"""What generates images: seeds and classes in, batches of images out. No torch.
 
 Two things do: :class:`gancli.models.model.Model`, which is a network of PyTorch, and
 :class:`gancli.models.onnx_model.OnnxModel`, which is a file that ONNX Runtime runs.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from gancli.errors import UsageError
+from gancli.errors import UsageError, did_you_mean
 from gancli.randomness.latents import MAX_SEED
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gancli.images import Images as Given
     from gancli.plugin import ImageSpec
 
-__all__ = ["BATCH_SIZE", "LEAST_TRUNCATION", "TRANSLATED", "Sampler", "check_truncation"]
+__all__ = ["BATCH_SIZE", "LEAST_TRUNCATION", "TRANSLATED", "Sampler", "check_seeds", "check_truncation"]
 
 BATCH_SIZE = 256
 
@@ -44,8 +44,18 @@ def check_truncation(truncation: float | None) -> None:
         )
 
 
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Accept seeds from 0 to :data:`gancli.randomness.latents.MAX_SEED`, at least one.
+
+    Raises:
+        UsageError: they are something else.
+    """
+    if min(seeds) < 0 or max(seeds) > MAX_SEED:
+        raise UsageError(f"The seeds {min(seeds)} to {max(seeds)} are out of range.", f"Seeds are 0 to {MAX_SEED}.")
+
+
 class Sampler(ABC, Generic[Images]):
-    """A generator that addresses its pictures by seed.
+    """A generator that addresses its images by seed.
 
     Attributes:
         latent_dim: dimensions of z.
@@ -66,18 +76,37 @@ class Sampler(ABC, Generic[Images]):
         batch_size: int = BATCH_SIZE,
         truncation: float | None = None,
     ) -> Iterator[Images]:
-        """Pictures, one per seed, batch by batch: float32 ``(b, c, h, w)`` in [-1, 1]. Memory does not grow with their number.
+        """Images, one per seed, batch by batch: float32 ``(b, c, h, w)`` in [-1, 1]. Memory does not grow with their number.
 
         Raises:
             UsageError: at once, if anything is out of range.
         """
         self.refuse_translator()
         if not len(seeds) or batch_size < 1:
-            raise UsageError(f"{len(seeds)} pictures, {batch_size} at a time, cannot be drawn.", "Ask for at least 1.")
-        if min(seeds) < 0 or max(seeds) > MAX_SEED:
-            raise UsageError(f"The seeds {min(seeds)} to {max(seeds)} are out of range.", f"Seeds are 0 to {MAX_SEED}.")
+            raise UsageError(f"{len(seeds)} images, {batch_size} at a time, cannot be generated.", "Ask for at least 1.")
+        check_seeds(seeds)
         self.refuse_truncation(truncation)
         return self._drawn(seeds, self.classes(len(seeds), labels), batch_size, truncation)
+
+    @abstractmethod
+    def _drawn(
+        self, seeds: Sequence[int], classes: Sequence[int] | None, batch_size: int, truncation: float | None
+    ) -> Iterator[Images]:
+        """The same, of arguments that fit."""
+
+    @abstractmethod
+    def translate(self, sources: Given, *, batch_size: int = TRANSLATED) -> Images:
+        """Translate images: float32 ``(n, c, h, w)`` in [-1, 1], of any height and width -> images of that size.
+
+        A network that does not take such a size is given images of its own, and its results are scaled back.
+
+        Raises:
+            UsageError: the model does not translate images, or not with so many channels.
+        """
+
+    @abstractmethod
+    def cannot_truncate(self) -> str:
+        """Why truncation is not possible, as the end of a sentence; empty if it is."""
 
     def refuse_translator(self) -> None:
         """Raise for a model that translates images, and so makes none from a seed.
@@ -108,16 +137,6 @@ class Sampler(ABC, Generic[Images]):
                 f"Images of shape {tuple(shape)} cannot be translated.", f"They have to be (n, {source[0]}, h, w)."
             )
 
-    @abstractmethod
-    def translate(self, sources: Given, *, batch_size: int = TRANSLATED) -> Images:
-        """Translate images: float32 ``(n, c, h, w)`` in [-1, 1], of any height and width -> images of that size.
-
-        A network that does not take such a size is given images of its own, and its results are scaled back.
-
-        Raises:
-            UsageError: the model does not translate images, or not with so many channels.
-        """
-
     def refuse_truncation(self, truncation: float | None) -> None:
         """Raise for a truncation that is out of range or that this model cannot do.
 
@@ -128,18 +147,8 @@ class Sampler(ABC, Generic[Images]):
         if truncation is not None and (reason := self.cannot_truncate()):
             raise UsageError(f"This model cannot truncate: {reason}.", "Leave --truncation out.")
 
-    @abstractmethod
-    def cannot_truncate(self) -> str:
-        """Why truncation is not possible, as the end of a sentence; empty if it is."""
-
-    @abstractmethod
-    def _drawn(
-        self, seeds: Sequence[int], classes: Sequence[int] | None, batch_size: int, truncation: float | None
-    ) -> Iterator[Images]:
-        """The same, of arguments that fit."""
-
     def classes(self, n: int, labels: Sequence[int] | None = None) -> Sequence[int] | None:
-        """The class of each of n pictures: ``labels`` if they are given, else 0, 1, 2, ... in turn; None if unconditional.
+        """The class of each of n images: ``labels`` if they are given, else 0, 1, 2, ... in turn; None if unconditional.
 
         Raises:
             UsageError: the labels are not n classes of this model.
@@ -147,10 +156,26 @@ class Sampler(ABC, Generic[Images]):
         count = self.image.classes
         if not count:
             if labels is not None:
-                raise UsageError("This model is unconditional: it cannot draw a class.", "Train one with --conditional.")
+                raise UsageError("This model is unconditional: it has no classes.", "Train one with --conditional.")
             return None
         if labels is None:
             return [i % count for i in range(n)]
         if len(labels) != n or not all(0 <= label < count for label in labels):
-            raise UsageError(f"The classes do not fit: {len(labels)} for {n} pictures.", f"Classes are 0 to {count - 1}.")
+            raise UsageError(f"The classes do not fit: {len(labels)} for {n} images.", f"Classes are 0 to {count - 1}.")
         return [int(label) for label in labels]
+
+    def class_number(self, given: str | int) -> int:
+        """The number of a class that is given by its name or number.
+
+        Raises:
+            UsageError: the model has no such class.
+        """
+        names, text = self.class_names, str(given)
+        if not self.image.classes:
+            raise UsageError(f"Class '{text}': this model is not conditional.", "Train one with --conditional.")
+        if text in names:
+            return names.index(text)
+        if text.isdecimal() and int(text) < len(names):
+            return int(text)
+        near = "" if text.lstrip("-").isdecimal() else f" {did_you_mean(text, names)}"  # no typo, but too large
+        raise UsageError(f"Class '{text}': there is no such class.", f"Give 0 to {len(names) - 1}.{near}")

@@ -1,6 +1,7 @@
-"""Where a stored model lies: a path, a model that gancli brings along, or ``hf:USER/NAME[@revision]``. No torch.
+"""Where a stored model lies, and what it says about itself. No torch.
 
-From the hub come safetensors and JSON and nothing else, so that nothing in them can run. They are kept in gancli's cache,
+An address is a path, the name of a model that gancli brings along, or ``hf:USER/NAME[@revision]``. From the hub come
+safetensors and JSON and nothing else, so that nothing in them can run. They are kept in gancli's cache,
 ``downloads/models``; with ``GANCLI_OFFLINE=1``, or without a connection, what is there is taken.
 """
 
@@ -9,20 +10,23 @@ from __future__ import annotations
 import logging
 import os
 import re
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from gancli.checkpoint.loading import read_manifest
 from gancli.checkpoint.manifest import MANIFEST
-from gancli.checkpoint.provenance import SHARED
+from gancli.checkpoint.provenance import KEY, SHARED, Origin, Provenance, read_file, stored_provenance
 from gancli.checkpoint.store import CheckpointStore
 from gancli.data import cache
 from gancli.data.fetching import refuse_offline
 from gancli.data.paths import visible
 from gancli.errors import CheckpointError, DownloadError, RunError
-from gancli.plugins.extras import require
+from gancli.plugins.installation import require
 from gancli.runs import find_run
+from gancli.storage.tensors import read_metadata
 
-__all__ = ["BUNDLED", "HUB", "absolute", "is_elsewhere", "weights_path"]
+__all__ = ["BUNDLED", "HUB", "absolute", "is_elsewhere", "is_file", "origin_of_file", "read_provenance", "weights_path"]
 
 HUB = "hf:"
 BUNDLED = {"mnist": Path(__file__).with_name("files") / "mnist.safetensors"}
@@ -35,6 +39,11 @@ _ADDRESS = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w-][\w./-]*))?")
 def is_elsewhere(address: str) -> bool:
     """Whether it is the name of a model, not a path."""
     return address.startswith(HUB) or address in BUNDLED
+
+
+def is_file(path: Path) -> bool:
+    """Whether it is called as a file of weights is; else it is the directory of a checkpoint."""
+    return path.suffix.lower() == ".safetensors"
 
 
 def weights_path(address: str | Path) -> Path:
@@ -55,7 +64,7 @@ def weights_path(address: str | Path) -> Path:
         raise CheckpointError(
             f"'{path}' is an export, which PyTorch does not run.", "Sample it with `gancli sample`, or give a run."
         )
-    if path.is_file() and path.suffix.lower() != ".safetensors":
+    if path.is_file() and not is_file(path):
         raise CheckpointError(
             f"'{path}' is not a file that a model is loaded from.",
             "Give a .safetensors or .onnx file, a folder that `gancli export -o DIR/` wrote, a checkpoint, or a run.",
@@ -86,6 +95,28 @@ def absolute(address: str, runs_dir: Path) -> str:
     return str(store.path(store.best() or steps[-1]))
 
 
+def read_provenance(path: Path) -> Provenance:
+    """What a checkpoint or a file says about its model.
+
+    Raises:
+        CheckpointError: it is corrupt, foreign or unsafe.
+    """
+    if is_file(path):
+        return origin_of_file(read_file(path), path).provenance
+    return Provenance.parse(read_manifest(path).facts, path)
+
+
+def origin_of_file(data: bytes, path: Path) -> Origin:
+    """Where the model in the content of a ``.safetensors`` file came from; ``path`` is its name in messages.
+
+    Raises:
+        CheckpointError: it is corrupt, foreign or unsafe.
+    """
+    said = stored_provenance(read_metadata(data, f"'{path}'").get(KEY), path)
+    digest = said.digest or sha256(data).hexdigest()
+    return Origin(said.run or path.stem, path, said.step, digest, said.weights or "ema", said)
+
+
 def _fetched(address: str) -> Path:
     """The folder with the files of a model on the hub."""
     parts = _ADDRESS.fullmatch(address.removeprefix(HUB))
@@ -95,12 +126,11 @@ def _fetched(address: str) -> Path:
         )
     name, revision = parts[1], parts[2] or "main"
     folder = cache.downloads("models") / name.replace("/", "--") / revision.replace("/", "--")
-    there = (folder / MANIFEST).is_file() or (folder / SHARED).is_file()
     try:
         refuse_offline(visible(address), f"Download its files elsewhere and put them into '{folder}'.")
         _download(address, name, revision, folder)
     except DownloadError as error:
-        if not there:
+        if not any((folder / file).is_file() for file in (MANIFEST, SHARED)):
             raise
         _LOG.warning("%s: taken from '%s'. %s", visible(address), folder, error.problem)
     return folder

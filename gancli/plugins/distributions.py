@@ -1,7 +1,8 @@
-"""What is installed: the entry points of gancli's groups, read from the metadata of distributions. Nothing is imported."""
+"""Installed plugins: the entry points of gancli's groups, read from the metadata of distributions. Nothing is imported."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -9,19 +10,55 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
-    from importlib.metadata import Distribution, EntryPoint
+    from importlib.metadata import Distribution
 
-__all__ = ["Damaged", "Provided", "read"]
+__all__ = ["OWN", "Damaged", "Entry", "allowed", "entries", "installed", "read"]
+
+OWN = "gancli"
 
 
 @dataclass(frozen=True, slots=True)
-class Provided:
-    """One entry point, and the distribution that it belongs to: its normalised name, version and one-line description."""
+class Entry:
+    """One plugin, as far as it is known without importing it.
 
-    point: EntryPoint
+    Attributes:
+        name: what users type.
+        group: the entry-point group.
+        target: ``module:attribute``; for a file, ``path:attribute``.
+        distribution: normalised name of the distribution that provides it; empty for a file.
+        version: version of that distribution; for a file, ``sha256:...`` of its bytes.
+        summary: the distribution's one-line description.
+    """
+
+    name: str
+    group: str
+    target: str
     distribution: str
     version: str
-    summary: str
+    summary: str = ""
+
+    @property
+    def qualified(self) -> str:
+        """``dist/name``, which is unique."""
+        return f"{self.distribution}/{self.name}"
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file of the user's, not an installed distribution's."""
+        return not self.distribution
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, for messages."""
+        if self.is_file:
+            return f"the file {self.target.rpartition(':')[0]}"
+        return f"{self.distribution} {self.version}"
+
+    def spelled(self, typed: str) -> str:
+        """The name as it is stored in a configuration, for one that was typed in any case."""
+        if self.is_file:
+            return typed
+        return self.qualified if "/" in typed else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +75,24 @@ class Damaged:
 
 
 @cache
-def read() -> tuple[tuple[Provided, ...], tuple[Damaged, ...]]:
-    """Every entry point of gancli's groups, and what cannot be read. Read once, since every read scans the disk."""
+def read() -> tuple[tuple[Entry, ...], tuple[Damaged, ...]]:
+    """Every plugin of every kind, and what cannot be read. Read once, since every read scans the disk."""
     from importlib.metadata import distributions
 
-    found: dict[tuple[str, str, str], Provided] = {}
+    found: dict[tuple[str, str], Entry] = {}
     broken: dict[str, Damaged] = {}
     for dist in distributions():
         try:
-            for provided in _provided_by(dist):
-                found.setdefault((provided.point.group, provided.distribution, provided.point.name), provided)
+            for entry in _provided_by(dist):
+                found.setdefault((entry.group, entry.qualified), entry)
         except Exception as error:  # noqa: BLE001  (whatever importlib.metadata makes of somebody else's broken files)
             place = str(getattr(dist, "_path", dist))  # importlib.metadata has no public name for it
             broken.setdefault(place, Damaged(place, f"{type(error).__name__}: {error}"))
     return tuple(found.values()), tuple(broken.values())
 
 
-def _provided_by(dist: Distribution) -> list[Provided]:
-    """What one distribution adds.
+def _provided_by(dist: Distribution) -> list[Entry]:
+    """The plugins of one distribution.
 
     Raises:
         Exception: its metadata are damaged, for which no other plugin is to blame.
@@ -67,4 +104,24 @@ def _provided_by(dist: Distribution) -> list[Provided]:
     for key in ("Name", "Version"):
         if key not in about or not about[key]:
             raise ValueError(f"METADATA has no {key}")
-    return [Provided(point, canonicalize_name(about["Name"]), about["Version"], about["Summary"] or "") for point in points]
+    origin = canonicalize_name(about["Name"]), about["Version"], about["Summary"] or ""
+    return [Entry(point.name, point.group, point.value, *origin) for point in points]
+
+
+def installed(group: str) -> list[Entry]:
+    """The plugins of a group, sorted by name, those included that ``GANCLI_PLUGINS`` switches off."""
+    found = [entry for entry in read()[0] if entry.group == group]
+    return sorted(found, key=lambda entry: (entry.name, entry.distribution != OWN, entry.distribution))
+
+
+def entries(group: str) -> list[Entry]:
+    """Likewise, those only that may be used."""
+    return [entry for entry in installed(group) if allowed(entry.distribution)]
+
+
+def allowed(distribution: str) -> bool:
+    """Whether ``GANCLI_PLUGINS`` lets a distribution in: unset all, empty none, ``a,b`` these two; and always gancli."""
+    chosen = os.environ.get("GANCLI_PLUGINS")
+    if chosen is None or distribution == OWN:
+        return True
+    return distribution in {canonicalize_name(name.strip()) for name in chosen.split(",") if name.strip()}

@@ -1,11 +1,15 @@
-"""The command that adds something to this very environment: pip, pipx and uv each keep theirs in a way of their own."""
+"""What is missing, and the command that installs it into this very environment: pip, pipx and uv each have their own."""
 
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
+from gancli.errors import PluginError
 from gancli.text import shell
+
+__all__ = ["OFFICIAL", "install_command", "install_plugin", "require"]
 
 OFFICIAL = {
     ("gancli.architectures", "dcgan"): "gancli-dcgan",
@@ -18,7 +22,7 @@ OFFICIAL = {
 
 
 def install_command(*requirement: str) -> str:
-    """The command that installs a requirement, such as ``gancli[onnx]`` or ``-e FOLDER``, beside this gancli."""
+    """The command that installs a requirement, such as ``gancli[hf]`` or ``-e FOLDER``, beside this gancli."""
     prefix = Path(sys.prefix)
     configuration = prefix / "pyvenv.cfg"
     if (prefix / "pipx_metadata.json").is_file():
@@ -27,3 +31,32 @@ def install_command(*requirement: str) -> str:
         return shell("uv", "pip", "install", "--python", sys.executable, *requirement)
     by_uv = configuration.is_file() and "\nuv = " in configuration.read_text(encoding="utf-8", errors="replace")
     return shell(*(("uv", "pip") if by_uv else ("pip",)), "install", *requirement)  # uv's environments have no pip
+
+
+def install_plugin(distribution: str) -> str:
+    """The command that installs a distribution of plugins; one of the project's own lies in a clone of gancli."""
+    own = distribution in OFFICIAL.values()
+    return install_command(f"./plugins/{distribution}" if own else distribution)
+
+
+def require(extra: str, *modules: str) -> None:
+    """Say how to install what is missing, before it is imported. Nothing is imported here.
+
+    Args:
+        extra: name of the extra of gancli that installs them.
+        modules: top-level modules.
+
+    Raises:
+        PluginError: one of them is not installed.
+    """
+    missing = [module for module in modules if not _is_there(module)]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        command = install_command(f"gancli[{extra}]")
+        raise PluginError(f"{', '.join(missing)} {verb} not installed.", f"The extra '{extra}' brings it: {command}")
+
+
+def _is_there(module: str) -> bool:
+    if module in sys.modules:
+        return sys.modules[module] is not None
+    return find_spec(module) is not None

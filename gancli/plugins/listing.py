@@ -1,31 +1,34 @@
-"""Installed plugins of every kind: what they are, whether they work, and which kind a name or file is."""
+"""Installed plugins of every kind: what they are, whether they work, what their options are, and which kind a name is."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gancli.errors import GancliError, PluginError, UsageError, did_you_mean
-from gancli.plugins.distributions import read
-from gancli.plugins.options import options
+from gancli.plugins.distributions import OWN, installed, read
 from gancli.plugins.registry import (
     ARCHITECTURES,
+    COMMANDS,
     DATASETS,
     EXPORTERS,
     LOGGERS,
     OBJECTIVES,
     OPTIMIZERS,
-    OWN,
     imported,
     is_file,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gancli.plugins.registry import Entry, Registry
 
-__all__ = ["architecture", "health", "kind_of", "listing", "option_rows", "overview", "provider"]
+__all__ = ["KINDS", "Option", "architecture", "health", "kind_of", "listing", "options", "overview"]
 
-KINDS: tuple[Registry[Any], ...] = (ARCHITECTURES, OBJECTIVES, OPTIMIZERS, DATASETS, LOGGERS, EXPORTERS)
+KINDS: tuple[Registry[Any], ...] = (ARCHITECTURES, OBJECTIVES, OPTIMIZERS, DATASETS, LOGGERS, EXPORTERS, COMMANDS)
 
 
 def listing(registry: Registry[Any]) -> list[dict[str, Any]]:
@@ -33,12 +36,15 @@ def listing(registry: Registry[Any]) -> list[dict[str, Any]]:
 
     Third parties' code is not imported: their distribution's own summary stands for them.
     """
-    return [_described(registry, entry) for entry in registry.entries()]
-
-
-def _described(registry: Registry[Any], entry: Entry) -> dict[str, Any]:
-    summary = registry.load_entry(entry).summary if entry.distribution == OWN else entry.summary
-    return {"name": entry.name, "distribution": entry.distribution, "version": entry.version, "summary": summary}
+    return [
+        {
+            "name": entry.name,
+            "distribution": entry.distribution,
+            "version": entry.version,
+            "summary": registry.load_entry(entry).summary if entry.distribution == OWN else entry.summary,
+        }
+        for entry in registry.entries()
+    ]
 
 
 def architecture(name: str) -> dict[str, Any]:
@@ -60,31 +66,6 @@ def architecture(name: str) -> dict[str, Any]:
     }
 
 
-def provider(described: dict[str, Any]) -> str:
-    """``gancli 0.1.0``, or the file."""
-    return f"{described['distribution']} {described['version']}" if described["distribution"] else described["target"]
-
-
-def option_rows(described: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
-    """The options of :func:`architecture` as rows of key, type, default, range and meaning."""
-    return [(o.key, o.type, o.default, o.range, o.meaning) for o in options(described["schema"], "arch")]
-
-
-def health() -> list[dict[str, Any]]:
-    """Every plugin of every kind, loaded to see whether it can be: ``error`` is None or says why not."""
-    return [
-        {
-            "kind": registry.kind,
-            "name": entry.name,
-            "distribution": entry.distribution,
-            "version": entry.version,
-            "error": _error(registry, entry),
-        }
-        for registry in KINDS
-        for entry in registry.entries()
-    ]
-
-
 def overview(*, verify: bool = False) -> list[dict[str, Any]]:
     """Every plugin of every kind, and every distribution whose metadata cannot be read.
 
@@ -95,7 +76,7 @@ def overview(*, verify: bool = False) -> list[dict[str, Any]]:
         ``kind``, ``name``, ``distribution``, ``version``, ``api`` (None as long as it is not known), ``status`` (``ok``,
         ``installed``, ``broken``, ``ambiguous``, ``off`` or ``damaged``) and ``problem`` (None, or a sentence).
     """
-    found = [_reviewed(registry, entry, verify=verify) for registry in KINDS for entry in registry.installed()]
+    found = [_reviewed(registry, entry, verify=verify) for registry in KINDS for entry in installed(registry.group)]
     unreadable = [
         dict.fromkeys(("kind", "name", "distribution", "version", "api"))
         | {"distribution": each.place, "status": "damaged", "problem": f"Its metadata cannot be read: {each.reason}."}
@@ -106,15 +87,15 @@ def overview(*, verify: bool = False) -> list[dict[str, Any]]:
 
 def _reviewed(registry: Registry[Any], entry: Entry, *, verify: bool) -> dict[str, Any]:
     status, api, problem = "installed", None, None
-    allowed = registry.entries()
-    if entry not in allowed:
+    usable = registry.entries()
+    if entry not in usable:
         status, problem = "off", "Switched off by GANCLI_PLUGINS."
     elif verify or entry.distribution == OWN:
         try:
-            status, api = "ok", registry.load_entry(entry).api
+            status, api = "ok", getattr(registry.load_entry(entry), "api", None)
         except GancliError as error:
             status, problem = "broken", str(error)
-    if status in {"ok", "installed"} and Counter(each.name for each in allowed)[entry.name] > 1:
+    if status in {"ok", "installed"} and Counter(each.name for each in usable)[entry.name] > 1:
         status, problem = "ambiguous", f"Others have this name too: write {entry.qualified}."
     return {
         "kind": registry.kind,
@@ -125,6 +106,16 @@ def _reviewed(registry: Registry[Any], entry: Entry, *, verify: bool) -> dict[st
         "status": status,
         "problem": problem,
     }
+
+
+def health() -> list[dict[str, Any]]:
+    """Every plugin that may be used, loaded to see whether it can be: ``error`` is None or says why not."""
+    return [
+        {key: row[key] for key in ("kind", "name", "distribution", "version")}
+        | {"error": row["problem"] if row["status"] == "broken" else None}
+        for row in overview(verify=True)
+        if row["status"] not in {"off", "damaged"}
+    ]
 
 
 def kind_of(name: str, kind: str | None = None) -> Registry[Any]:
@@ -141,16 +132,14 @@ def kind_of(name: str, kind: str | None = None) -> Registry[Any]:
     kinds = {registry.kind.replace(" ", ""): registry for registry in KINDS}
     if kind is not None and kind not in kinds:
         raise UsageError(f"There is no kind of plugin '{kind}'.", did_you_mean(kind, kinds))
+    wanted = {text: registry for text, registry in kinds.items() if kind in {None, text}}
     if is_file(name):
-        if kind is not None:
-            return kinds[kind]
-        plugin = imported(name)
-        found = next((registry for registry in KINDS if registry.is_kind_of(plugin)), None)
+        plugin = None if kind else imported(name)
+        found = next((registry for registry in wanted.values() if kind or registry.is_kind_of(plugin)), None)
         if found is None:
-            bases = ", ".join(registry.base_name for registry in KINDS)
+            bases = ", ".join(registry.expected.rpartition(".")[2] for registry in KINDS if registry is not COMMANDS)
             raise PluginError(f"'{name}' is not a plugin.", f"Derive the class from one of gancli.plugin's: {bases}.")
         return found
-    wanted = {text: registry for text, registry in kinds.items() if kind in {None, text}}
     having = {
         text: registry
         for text, registry in wanted.items()
@@ -168,9 +157,66 @@ def kind_of(name: str, kind: str | None = None) -> Registry[Any]:
     return next(iter(having.values()))
 
 
-def _error(registry: Registry[Any], entry: Entry) -> str | None:
-    try:
-        registry.load_entry(entry)
-    except GancliError as error:
-        return str(error)
-    return None
+# -- options --
+
+_BOUNDS = {
+    "minimum": ">= {}",
+    "exclusiveMinimum": "> {}",
+    "maximum": "<= {}",
+    "exclusiveMaximum": "< {}",
+    "minLength": "at least {} characters",
+    "maxLength": "at most {} characters",
+    "minItems": "at least {}",
+    "maxItems": "at most {}",
+}
+_TYPES = {"null": "none", "string": "text", "boolean": "true | false"}
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option: what it is called, what it may be, what it is by default, and what it means."""
+
+    key: str
+    type: str
+    range: str
+    default: str
+    meaning: str
+
+
+def options(schema: Mapping[str, Any], section: str = "") -> list[Option]:
+    """One entry per property of a JSON Schema, the keys with ``section.`` in front.
+
+    >>> slope = {"type": "number", "minimum": 0, "default": 0.2, "description": "of LeakyReLU"}
+    >>> options({"properties": {"slope": slope}}, "arch")
+    [Option(key='arch.slope', type='number', range='>= 0', default='0.2', meaning='of LeakyReLU')]
+    """
+    prefix = f"{section}." if section else ""
+    return [
+        Option(
+            f"{prefix}{key}",
+            _type(value),
+            _range(value),
+            json.dumps(value["default"]) if "default" in value else "",
+            str(value.get("description", "")),
+        )
+        for key, value in schema.get("properties", {}).items()
+    ]
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_type(part) for part in schema["anyOf"])
+    if "enum" in schema:
+        return " | ".join(str(value) for value in schema["enum"])
+    if schema.get("type") == "array":
+        inner = schema.get("items") or (schema.get("prefixItems") or [{}])[0]
+        return f"list of {_type(inner)}"
+    name = str(schema.get("type", "any"))
+    return _TYPES.get(name, name)
+
+
+def _range(schema: Mapping[str, Any]) -> str:
+    own = [text.format(schema[key]) for key, text in _BOUNDS.items() if key in schema]
+    inner = schema.get("anyOf", [])
+    each = _range(schema["items"]) if isinstance(schema.get("items"), dict) else ""
+    return ", ".join([*own, *filter(None, map(_range, inner)), *([f"each {each}"] if each else [])])

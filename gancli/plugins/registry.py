@@ -1,13 +1,10 @@
-"""Plugins: find them, load the one that is asked for, explain what went wrong.
+"""Plugins by kind: find them, load the one that is chosen, explain what went wrong.
 
-Finding reads the metadata of installed distributions and imports nothing, so that a broken plugin cannot break a listing, a
-completion or another plugin. Loading imports one entry point and checks what comes out. gancli's own architectures,
-objectives and data sets stand in the same groups and are found in the same way.
+Finding imports nothing, so that a broken plugin cannot break a listing, a completion or another plugin. Loading imports one
+entry point and checks what comes out. gancli's own plugins stand in the same groups and are found in the same way.
 
-Besides the name of an entry point, an architecture may be asked for as ``dist/name`` (when two distributions claim one
-name) or as ``FILE.py:CLASS`` (one file, no package).
-
-``GANCLI_PLUGINS`` restricts what is seen: empty switches every third party off, ``a,b`` lets these distributions in.
+A plugin is named by its entry point, by ``dist/name`` (when two distributions claim one name), or by ``FILE.py:CLASS`` (one
+file, no package).
 """
 
 from __future__ import annotations
@@ -19,6 +16,8 @@ import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -27,16 +26,18 @@ from packaging.utils import canonicalize_name
 
 from gancli.errors import DatasetError, GancliError, PluginError, UsageError, did_you_mean, nearest
 from gancli.plugin import API, ArchConfig, Architecture, Dataset, Exporter, Logger, Objective, Optimizer
-from gancli.plugins.distributions import read
-from gancli.plugins.installation import OFFICIAL, install_command
+from gancli.plugins.distributions import OWN, Entry, allowed, entries, installed
+from gancli.plugins.installation import OFFICIAL, install_plugin
 
 __all__ = [
     "ARCHITECTURES",
+    "COMMANDS",
     "DATASETS",
     "EXPORTERS",
     "LOGGERS",
     "OBJECTIVES",
     "OPTIMIZERS",
+    "OWN",
     "Chosen",
     "Entry",
     "PluginT",
@@ -48,47 +49,9 @@ __all__ = [
     "understood",
 ]
 
-OWN = "gancli"
 _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
 ChosenT = TypeVar("ChosenT")
 PluginT = TypeVar("PluginT", Architecture[Any], Dataset, Exporter[Any], Objective, Optimizer, Logger)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One plugin, as far as it is known without importing it.
-
-    Attributes:
-        name: what users type.
-        group: the entry-point group.
-        target: ``module:attribute``; for a file, ``path:attribute``.
-        distribution: normalised name of the distribution that provides it; empty for a file.
-        version: version of that distribution; for a file, ``sha256:...`` of its bytes.
-        summary: the distribution's one-line description.
-    """
-
-    name: str
-    group: str
-    target: str
-    distribution: str
-    version: str
-    summary: str = ""
-
-    @property
-    def qualified(self) -> str:
-        """``dist/name``, which is unique."""
-        return f"{self.distribution}/{self.name}"
-
-    def spelled(self, typed: str) -> str:
-        """The name as it is stored in a configuration, for one that was typed in any case."""
-        if self.is_file:
-            return typed
-        return self.qualified if "/" in typed else self.name
-
-    @property
-    def is_file(self) -> bool:
-        """Whether it is a file of the user's, not an installed distribution's."""
-        return not self.distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +75,6 @@ def understood(api: object) -> bool:
     return type(api) is int and max(1, API - 1) <= api <= API
 
 
-def _allowed(distribution: str) -> bool:
-    chosen = os.environ.get("GANCLI_PLUGINS")
-    if chosen is None or distribution == OWN:
-        return True
-    return distribution in {canonicalize_name(name.strip()) for name in chosen.split(",") if name.strip()}
-
-
 class Registry(Generic[PluginT]):
     """The plugins of one kind.
 
@@ -135,31 +91,22 @@ class Registry(Generic[PluginT]):
         self.group = group
         self._base: type[PluginT] = base
 
+    @property
+    def expected(self) -> str:
+        """What an entry point of this group has to name."""
+        return f"a subclass of gancli.plugin.{self._base.__name__}"
+
+    def is_kind_of(self, plugin: object) -> bool:
+        """Whether an object is a plugin of this kind."""
+        return isinstance(plugin, type) and issubclass(plugin, self._base)
+
     def entries(self) -> list[Entry]:
         """Every plugin of this kind that may be used, sorted by name; nothing is imported."""
-        return [entry for entry in self.installed() if _allowed(entry.distribution)]
-
-    def installed(self) -> list[Entry]:
-        """Likewise, those included that ``GANCLI_PLUGINS`` switches off."""
-        found = [
-            Entry(each.point.name, self.group, each.point.value, each.distribution, each.version, each.summary)
-            for each in read()[0]
-            if each.point.group == self.group
-        ]
-        return sorted(found, key=lambda entry: (entry.name, entry.distribution != OWN, entry.distribution))
+        return entries(self.group)
 
     def names(self) -> list[str]:
         """The names that users may type, sorted, each once."""
         return sorted({entry.name for entry in self.entries()})
-
-    @property
-    def base_name(self) -> str:
-        """Name of the class that a plugin of this kind derives from."""
-        return self._base.__name__
-
-    def is_kind_of(self, plugin: object) -> bool:
-        """Whether an object is a class of this kind of plugin."""
-        return isinstance(plugin, type) and issubclass(plugin, self._base)
 
     def find(self, name: str) -> Entry:
         """The plugin that ``name`` means, in any case.
@@ -169,9 +116,9 @@ class Registry(Generic[PluginT]):
         """
         if is_file(name):
             return _file_entry(name, self.group)
-        entries = self.entries()
-        matches = [entry for entry in entries if name in (entry.name, entry.qualified)]
-        matches = matches or [entry for entry in entries if name.lower() in (entry.name.lower(), entry.qualified.lower())]
+        known = self.entries()
+        matches = [entry for entry in known if name in (entry.name, entry.qualified)]
+        matches = matches or [entry for entry in known if name.lower() in (entry.name.lower(), entry.qualified.lower())]
         if not matches:
             failure = PluginError if (self.group, name) in OFFICIAL else self._missing
             path = ", and no file or folder of that name" if self.group == DATASETS.group else ""
@@ -182,6 +129,17 @@ class Registry(Generic[PluginT]):
                 f"Say which: {' or '.join(m.qualified for m in matches)}.",
             )
         return matches[0]
+
+    def _remedy(self, name: str) -> str:
+        restricted = "Plugins are restricted by GANCLI_PLUGINS. " if "GANCLI_PLUGINS" in os.environ else ""
+        if provider := OFFICIAL.get((self.group, name)):
+            return f"{restricted}{provider} provides it. In a clone of gancli: {install_plugin(provider)}"
+        if self.group == DATASETS.group:
+            here: list[str] = [path for path in os.listdir() if not path.startswith(".")]  # noqa: PTH208  (names, not paths)
+            near = nearest(name, [*self.names(), *here])
+            return f"Did you mean '{near}'?" if near else f"Give a path, or one of {', '.join(self.names())}."
+        hint = f"{did_you_mean(name, self.names())} {restricted}".strip()
+        return f"{hint} Choose a known one, or install the plugin that provides it.".strip()
 
     def spelled(self, name: str) -> str:
         """``name`` as the plugin writes it; see :meth:`find`."""
@@ -198,17 +156,17 @@ class Registry(Generic[PluginT]):
         Raises:
             PluginError: it is not installed, or switched off; with the command that installs it.
         """
-        wanted = f"{canonicalize_name(distribution)}/{name.rpartition('/')[2]}"
-        for entry in self.installed():
-            if entry.qualified == wanted and _allowed(entry.distribution):
+        distribution = canonicalize_name(distribution)
+        wanted = f"{distribution}/{name.rpartition('/')[2]}"
+        for entry in installed(self.group):
+            if entry.qualified == wanted and allowed(entry.distribution):
                 return entry
             if entry.qualified == wanted:
                 raise PluginError(
                     f"The {self.kind} '{wanted}' {version}, which made this model, is switched off by GANCLI_PLUGINS.",
                     f"Add {entry.distribution} to GANCLI_PLUGINS, or unset it.",
                 )
-        honest = _DISTRIBUTION.fullmatch(canonicalize_name(distribution))
-        how = f"Install it: {install_command(canonicalize_name(distribution))}" if honest else "Install it."
+        how = f"Install it: {install_plugin(distribution)}" if _DISTRIBUTION.fullmatch(distribution) else "Install it."
         raise PluginError(f"The {self.kind} '{wanted}' {version}, which made this model, is not installed.", how)
 
     def load(self, name: str) -> type[PluginT]:
@@ -221,7 +179,20 @@ class Registry(Generic[PluginT]):
         Raises:
             PluginError: it cannot be imported, is something else, or was written for another version of the contract.
         """
-        return self._checked(self.import_entry(entry), entry)
+        plugin = self.import_entry(entry)
+        api = getattr(plugin, "api", None)
+        if not understood(api):
+            newer = isinstance(api, int) and api > API
+            raise PluginError(
+                f"The {self.kind} '{entry.name}' has api = {api!r}; this gancli speaks api {API}.",
+                f"Update {'gancli' if newer else entry.origin}.",
+            )
+        if flaw := _flaw(plugin):
+            raise PluginError(
+                f"The {self.kind} '{entry.name}' {flaw}.",
+                f"It comes from {entry.origin}; its author has to keep the contract of gancli.plugin.",
+            )
+        return plugin
 
     def import_entry(self, entry: Entry) -> type[PluginT]:
         """Import one plugin, whatever version of the contract it was written for.
@@ -229,53 +200,47 @@ class Registry(Generic[PluginT]):
         Raises:
             PluginError: it cannot be imported, or is something else.
         """
-        try:
-            with redirect_stdout(sys.stderr):  # stdout carries results only
-                plugin = _import_file(entry) if entry.is_file else _import_installed(entry)
-        except (KeyboardInterrupt, PluginError):
-            raise
-        except BaseException as error:  # a plugin may raise anything, SystemExit included, and must not take gancli with it
+        plugin: Any = _imported(entry, f"The {self.kind} '{entry.name}'")
+        if not self.is_kind_of(plugin):
             raise PluginError(
-                f"The {self.kind} '{entry.name}' cannot be loaded: {type(error).__name__}: {error}".rstrip(".: ") + ".",
-                f"It comes from {_origin(entry)}; update or uninstall that, or see the traceback with --debug.",
-            ) from error
-        if not (isinstance(plugin, type) and issubclass(plugin, self._base)):
-            raise PluginError(
-                f"'{entry.name}' is not of the kind {self.kind}: it is {plugin!r:.200}, not a subclass of "
-                f"gancli.plugin.{self.base_name}.",
+                f"'{entry.name}' is not of the kind {self.kind}: it is {plugin!r:.200}, not {self.expected}.",
                 "Derive the class from that, or choose another."
                 if entry.is_file
-                else f"It comes from {_origin(entry)}; its author has to name the class in the entry point.",
+                else f"It comes from {entry.origin}; its author has to name that in the entry point.",
             )
-        return plugin
+        found: type[PluginT] = plugin
+        return found
 
-    def _checked(self, plugin: type[PluginT], entry: Entry) -> type[PluginT]:
-        api = getattr(plugin, "api", None)
-        if not understood(api):
-            newer = isinstance(api, int) and api > API
-            raise PluginError(
-                f"The {self.kind} '{entry.name}' has api = {api!r}; this gancli speaks api {API}.",
-                f"Update {'gancli' if newer else _origin(entry)}.",
-            )
-        flaw = _flaw(plugin)
-        if flaw:
-            raise PluginError(
-                f"The {self.kind} '{entry.name}' {flaw}.",
-                f"It comes from {_origin(entry)}; its author has to keep the contract of gancli.plugin.",
-            )
-        return plugin
 
-    def _remedy(self, name: str) -> str:
-        if self.group == DATASETS.group:
-            here: list[str] = [path for path in os.listdir() if not path.startswith(".")]  # noqa: PTH208  (names, not paths)
-            near = nearest(name, [*self.names(), *here])
-            return f"Did you mean '{near}'?" if near else f"Give a path, or one of {', '.join(self.names())}."
-        hint = did_you_mean(name, self.names())
-        if os.environ.get("GANCLI_PLUGINS") is not None:
-            hint += " Plugins are restricted by GANCLI_PLUGINS."
-        if provider := OFFICIAL.get((self.group, name)):
-            return f"{hint} {provider} provides it; install that: {install_command(provider)}".strip()
-        return f"{hint} Choose a known one, or install the plugin that provides it.".strip()
+def _imported(entry: Entry, what: str) -> object:
+    try:
+        with redirect_stdout(sys.stderr):  # stdout carries results only
+            return _import_file(entry) if entry.is_file else EntryPoint(entry.name, entry.target, entry.group).load()
+    except (KeyboardInterrupt, PluginError):
+        raise
+    except BaseException as error:  # a plugin may raise anything, SystemExit included, and must not take gancli with it
+        remedy = "Correct the file" if entry.is_file else f"It comes from {entry.origin}; update or uninstall that"
+        raise PluginError(
+            f"{what} cannot be loaded: {type(error).__name__}: {error}".rstrip(".: ") + ".",
+            f"{remedy}, or see the traceback with --debug.",
+        ) from error
+
+
+def _flaw(plugin: type) -> str | None:
+    """What a class lacks that its kind of plugin must have, as the rest of a sentence about it."""
+    if abstract := sorted(getattr(plugin, "__abstractmethods__", ())):
+        return f"does not define {', '.join(abstract)}"
+    if not isinstance(getattr(plugin, "summary", None), str):
+        return "has no summary"
+    if not isinstance(getattr(plugin, "defaults", {}), Mapping):
+        return "has defaults that are no mapping"
+    config = getattr(plugin, "Config", None)
+    if issubclass(plugin, Architecture) and not (isinstance(config, type) and issubclass(config, ArchConfig)):
+        return "has no Config that derives from gancli.plugin.ArchConfig"
+    return None
+
+
+# -- plugins in a file --
 
 
 def is_file(name: str) -> bool:
@@ -289,17 +254,7 @@ def imported(name: str) -> object:
     Raises:
         PluginError: there is no such file or class in it, or the file cannot be imported.
     """
-    entry = _file_entry(name, "")
-    try:
-        with redirect_stdout(sys.stderr):  # stdout carries results only
-            return _import_file(entry)
-    except (KeyboardInterrupt, PluginError):
-        raise
-    except BaseException as error:  # a file may raise anything, SystemExit included
-        raise PluginError(
-            f"'{name}' cannot be loaded: {type(error).__name__}: {error}".rstrip(".: ") + ".",
-            "Correct the file, or see the traceback with --debug.",
-        ) from error
+    return _imported(_file_entry(name, ""), f"'{name}'")
 
 
 def _file_entry(name: str, group: str) -> Entry:
@@ -308,30 +263,15 @@ def _file_entry(name: str, group: str) -> Entry:
     if not path.is_file():
         raise PluginError(f"There is no file '{path}'.", "A plugin in a file is given as FILE.py:CLASS.")
     source = _source(path)
-    try:
-        classes = [node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
-    except (SyntaxError, ValueError):
-        classes = []  # importing it says what is wrong with it
     if not attribute:
-        example = f"'{text}:{classes[-1]}'" if classes else f"'{text}:CLASS'"
-        raise PluginError(f"'{name}' does not name a class.", f"Give the class too, such as {example}.")
+        try:
+            classes = [node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+        except (SyntaxError, ValueError):
+            classes = []  # importing it says what is wrong with it
+        raise PluginError(
+            f"'{name}' does not name a class.", f"Give the class too, such as '{text}:{(classes or ['CLASS'])[-1]}'."
+        )
     return Entry(name, group, f"{path.resolve()}:{attribute}", "", _version_of(source))
-
-
-def _flaw(plugin: type) -> str | None:
-    """What a class lacks that its kind of plugin must have, as the rest of a sentence about it."""
-    abstract = sorted(getattr(plugin, "__abstractmethods__", ()))
-    if abstract:
-        return f"does not define {', '.join(abstract)}"
-    if not isinstance(getattr(plugin, "summary", None), str):
-        return "has no summary"
-    if not isinstance(getattr(plugin, "defaults", {}), Mapping):
-        return "has defaults that are no mapping"
-    if issubclass(plugin, Architecture):
-        config = getattr(plugin, "Config", None)
-        if not (isinstance(config, type) and issubclass(config, ArchConfig)):
-            return "has no Config that derives from gancli.plugin.ArchConfig"
-    return None
 
 
 def _source(path: Path) -> bytes:
@@ -344,20 +284,7 @@ def _source(path: Path) -> bytes:
 
 
 def _version_of(source: bytes) -> str:
-    from hashlib import sha256
-
     return f"sha256:{sha256(source).hexdigest()}"
-
-
-def _origin(entry: Entry) -> str:
-    return f"the file {entry.target.rpartition(':')[0]}" if entry.is_file else f"{entry.distribution} {entry.version}"
-
-
-def _import_installed(entry: Entry) -> object:
-    for each in read()[0]:
-        if (each.point.group, each.distribution, each.point.name) == (entry.group, entry.distribution, entry.name):
-            return each.point.load()
-    raise PluginError(f"{entry.qualified} is not installed any more.", "Start gancli again.")
 
 
 def _import_file(entry: Entry) -> object:
@@ -382,13 +309,28 @@ def _import_file(entry: Entry) -> object:
     return found
 
 
+# -- the kinds --
+
+
+class _Commands(Registry[Any]):
+    """Commands are functions or Typer apps: they derive from no class, and state no version of the contract."""
+
+    expected = "a function or a typer.Typer"
+
+    def is_kind_of(self, plugin: object) -> bool:
+        return callable(plugin) and not isinstance(plugin, type)
+
+    def load_entry(self, entry: Entry) -> Any:  # noqa: ANN401  (a function or a typer.Typer)
+        return self.import_entry(entry)
+
+
 ARCHITECTURES: Registry[Architecture[Any]] = Registry("architecture", "gancli.architectures", Architecture)  # type: ignore[type-abstract]
 OBJECTIVES: Registry[Objective] = Registry("objective", "gancli.objectives", Objective)  # type: ignore[type-abstract]
 LOGGERS: Registry[Logger] = Registry("logger", "gancli.loggers", Logger)  # type: ignore[type-abstract]
 OPTIMIZERS: Registry[Optimizer] = Registry("optimiser", "gancli.optimizers", Optimizer)  # type: ignore[type-abstract]
 DATASETS: Registry[Dataset] = Registry("data set", "gancli.datasets", Dataset, missing=DatasetError)  # type: ignore[type-abstract]
 EXPORTERS: Registry[Exporter[Any]] = Registry("exporter", "gancli.exporters", Exporter, missing=UsageError)  # type: ignore[type-abstract]
-
+COMMANDS = _Commands("command", "gancli.commands", object)
 
 FILES = (".npz", ".npy", ".zip", ".tar", ".gz", ".tgz", ".xz", ".parquet", ".arrow")
 """Suffixes that no named data set has: a missing file is a missing file, not an unknown plugin."""

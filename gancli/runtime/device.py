@@ -16,7 +16,7 @@ import torch
 
 from gancli.errors import ConfigError, MemoryExhaustedError
 from gancli.randomness.seeds import address
-from gancli.runtime.processes import ALONE, refuse_shared_device
+from gancli.runtime.processes import ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ def pick_device(wanted: str) -> torch.device:
     try:
         device = torch.device(wanted)
     except RuntimeError as error:
-        raise ConfigError(f"'{wanted}' is no device.", "Choose auto, cpu, cuda, cuda:N or mps.") from error
+        raise ConfigError(f"'{wanted}' is not a device.", "Choose auto, cpu, cuda, cuda:N or mps.") from error
     present = {
         "cpu": True,
         "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
@@ -75,7 +75,11 @@ def _own_device(wanted: str, processes: Processes) -> torch.device:
             "Choose --device cuda, with a GPU for each process of a machine, or --device cpu.",
         )
     if device.type == "cuda":
-        refuse_shared_device(processes, torch.cuda.device_count())
+        if processes.neighbours > (count := torch.cuda.device_count()):
+            raise ConfigError(
+                f"{processes.neighbours} processes on this machine cannot share {count} CUDA devices.",
+                "Start one process per GPU (--nproc-per-node), or choose --device cpu.",
+            )
         device = device if chosen_by_number else torch.device("cuda", processes.place)
         torch.cuda.set_device(device)
     return device
@@ -137,9 +141,9 @@ class Runtime:
             tensor = tensor.pin_memory()
         return tensor.to(self.device, non_blocking=True)
 
-    def seed_networks(self, seed: int, turn: str, step: int, share: int = 0) -> None:
-        """Set torch's default generators, on which dropout and the like draw, to the address of this share of this turn."""
-        number = address(address(seed, f"networks of the {turn}'s turn", step), "share", share)
+    def seed_networks(self, seed: int, update: str, number: int, micro_batch: int = 0) -> None:
+        """Seed torch's default generators, which dropout and the like use, for this micro-batch of this update."""
+        number = address(address(seed, f"networks of the {update}'s turn", number), "share", micro_batch)
         torch.default_generator.manual_seed(number)  # torch.manual_seed notes the stack for every backend that is not in use
         if self.device.type == "cuda":
             torch.cuda.manual_seed_all(number)

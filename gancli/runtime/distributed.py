@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from gancli import errors
 from gancli.errors import GancliError, PeerLostError, Stopped
+from gancli.runtime.processes import Processes
 from gancli.storage.system import HANG_UP
 
 if TYPE_CHECKING:
@@ -39,10 +40,10 @@ _FAILURE = "failure"
 _RESUME = "Start the training again with --resume: the last checkpoint is intact."
 
 
-class SeveralProcesses:
+class SeveralProcesses(Processes):
     """One of several, connected by gloo on CPUs and by NCCL between GPUs.
 
-    What is agreed upon is added up on the host, also between GPUs: a process that is gone is found out there once per step,
+    :meth:`all_reduce_max` works on the host, also between GPUs: a process that is gone is found out there once per step,
     and not by a kernel that waits for it for ever.
 
     Args:
@@ -60,7 +61,6 @@ class SeveralProcesses:
         from torch import distributed
         from torch.distributed.rendezvous import rendezvous
 
-        self.place, self.neighbours = place, neighbours
         self._launcher = os.getppid() if launched else None
         self._on_gpus = torch.cuda.is_available() and distributed.is_nccl_available()
         self._backend = "cpu:gloo,cuda:nccl" if self._on_gpus else "gloo"
@@ -68,7 +68,7 @@ class SeveralProcesses:
         self._group: ProcessGroup | None = None
         try:
             store, rank, world = next(rendezvous("env://", timeout=timeout))
-            self.rank, self.world = int(rank), int(world)
+            super().__init__(int(rank), int(world), place, neighbours)
             name = _common_name(store, self.rank, self.world)
             self._store: Store = distributed.PrefixStore(name, store)  # type: ignore[attr-defined]  # torch does export it
             distributed.init_process_group(
@@ -82,13 +82,8 @@ class SeveralProcesses:
             problem = f"The processes have not found each other ({_reason(error)})."
             raise PeerLostError(problem, "Start them again.") from error
 
-    @property
-    def leads(self) -> bool:
-        """Whether this is process 0."""
-        return self.rank == 0
-
     def sum(self, tensors: Sequence[Tensor]) -> None:
-        """Add up each tensor over all processes, in place: one flat all-reduce."""
+        """All-reduce each tensor to its sum, in place: one flat all-reduce."""
         import torch
         from torch import distributed
 
@@ -98,7 +93,7 @@ class SeveralProcesses:
         for tensor, total in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(total.view_as(tensor))
 
-    def agree(self, signal: int, seconds: float) -> tuple[int, float]:
+    def all_reduce_max(self, signal: int, seconds: float) -> tuple[int, float]:
         """The largest signal and the largest number of seconds that any process has; all wait for each other here."""
         import torch
         from torch import distributed
@@ -110,25 +105,15 @@ class SeveralProcesses:
             distributed.all_reduce(largest, distributed.ReduceOp.MAX, group=self._group)
         return int(largest[0]), float(largest[1])
 
-    def tell(self, said: Mapping[str, Any]) -> None:
-        """Process 0 says something, as JSON, which all others :meth:`hear`."""
-        self._spread(json.dumps(dict(said)).encode())
+    def broadcast(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Process 0's facts, as JSON has them, in every process; those of the others are ignored."""
+        received: dict[str, Any] = json.loads(self._broadcast(json.dumps(dict(facts)).encode()))
+        return received
 
-    def hear(self) -> dict[str, Any]:
-        """What process 0 tells."""
-        said: dict[str, Any] = json.loads(self._spread())
-        return said
-
-    def send(self, make: Callable[[], Mapping[str, bytes]]) -> None:
-        """Process 0 sends what all others :meth:`receive`."""
-        files = make()
-        self.tell({"names": list(files)})
-        for content in files.values():
-            self._spread(content)
-
-    def receive(self) -> dict[str, bytes]:
-        """What process 0 sends."""
-        return {name: self._spread() for name in self.hear()["names"]}
+    def broadcast_files(self, make: Callable[[], Mapping[str, bytes]]) -> dict[str, bytes]:
+        """Process 0's files in every process; the others make none."""
+        files = make() if self.leads else {}
+        return {name: self._broadcast(files.get(name, b"")) for name in self.broadcast({"names": list(files)})["names"]}
 
     def wait_at_most(self, seconds: float) -> None:
         """From now on a process that does not answer for so long is given up."""
@@ -139,11 +124,9 @@ class SeveralProcesses:
 
     def tell_failure(self, error: BaseException) -> None:
         """Leave word of why this process goes, unless another one has; best effort, since the launcher may be gone too."""
-        if isinstance(error, GancliError):
-            told = error.as_json()
-        else:
-            told = {"kind": PeerLostError.__name__, "problem": f"{type(error).__name__}: {error}.", "remedy": _RESUME}
-        words = json.dumps({**told, "rank": self.rank})
+        if not isinstance(error, GancliError):
+            error = PeerLostError(f"{type(error).__name__}: {error}.", _RESUME)
+        words = json.dumps({**error.as_json(), "rank": self.rank})
         _briefly(lambda: self._store.compare_set(_FAILURE, "", words))
 
     def leave(self, *, in_order: bool) -> None:
@@ -154,7 +137,7 @@ class SeveralProcesses:
         if in_order or not self._on_gpus:
             distributed.destroy_process_group()
 
-    def _spread(self, content: bytes = b"") -> bytes:
+    def _broadcast(self, content: bytes) -> bytes:
         """Process 0's content, in every process."""
         import torch
         from torch import distributed
@@ -162,7 +145,7 @@ class SeveralProcesses:
         size = torch.tensor(len(content))
         with self._watched():
             distributed.broadcast(size, 0, group=self._group)
-            data = torch.frombuffer(bytearray(content.ljust(int(size), b"\0")), dtype=torch.uint8)
+            data = torch.frombuffer(bytearray(content.ljust(int(size), b"\0")[: int(size)]), dtype=torch.uint8)
             distributed.broadcast(data, 0, group=self._group)
         return data.numpy().tobytes()
 
@@ -172,22 +155,20 @@ class SeveralProcesses:
         try:
             yield
         except RuntimeError as error:
-            raise self._loss(error) from error
+            told: dict[str, Any] = {}
 
-    def _loss(self, error: RuntimeError) -> GancliError:
-        told: dict[str, Any] = {}
+            def look() -> None:
+                if self._store.check([_FAILURE]):
+                    told.update(json.loads(self._store.get(_FAILURE)))
 
-        def look() -> None:
-            if self._store.check([_FAILURE]):
-                told.update(json.loads(self._store.get(_FAILURE)))
-
-        _briefly(look)
-        if not told:
-            return PeerLostError(f"One of the {self.world} processes is gone ({_reason(error)}).", _RESUME)
-        kind = getattr(errors, str(told["kind"]), PeerLostError)
-        if not (isinstance(kind, type) and issubclass(kind, GancliError)) or kind is Stopped:
-            kind = PeerLostError
-        return kind(f"Process {told['rank']} of {self.world} has ended: {told['problem']}", told["remedy"] or _RESUME)
+            _briefly(look)
+            if not told:
+                raise PeerLostError(f"One of the {self.world} processes is gone ({_reason(error)}).", _RESUME) from error
+            kind = getattr(errors, str(told["kind"]), PeerLostError)
+            if not (isinstance(kind, type) and issubclass(kind, GancliError)) or kind is Stopped:
+                kind = PeerLostError
+            problem = f"Process {told['rank']} of {self.world} has ended: {told['problem']}"
+            raise kind(problem, told["remedy"] or _RESUME) from error
 
 
 def _reason(error: RuntimeError) -> str:

@@ -1,7 +1,7 @@
 """From what a launcher says in the environment to the processes of a training.
 
-`torchrun` starts them and says which is which. Process 0 leads: it alone reads the command line's wishes, prints, and touches
-the run directory; the others hear from it what to play, and play their shares of every batch.
+`torchrun` starts them and says which is which. Process 0 leads: it alone reads the command line, prints, and touches the
+run directory; the others receive the configuration from it, and compute their part of every batch.
 """
 
 from __future__ import annotations
@@ -70,5 +70,5 @@ def joined(
 def _number(environment: Mapping[str, str], name: str, least: int, most: int) -> int:
     text = environment[name]
     if not (text.isascii() and text.isdigit() and least <= int(text[:20]) <= most):
-        raise UsageError(f"{name}={text} in the environment is no number from {least} to {most:,}.", REMEDY)
+        raise UsageError(f"{name}={text} in the environment is not a number from {least} to {most:,}.", REMEDY)
     return int(text)

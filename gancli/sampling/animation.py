@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
-    from gancli.models.frames import Tour
+    from gancli.models.interpolation import Frames
     from gancli.sampling.encoders.film import Pixels
 
     Progress = Callable[[int, int], None]
@@ -141,7 +141,7 @@ def frames_in(folder: Path) -> list[Path]:
         return sorted(path for path in folder.iterdir() if _FRAME_NAME.fullmatch(path.name)) if folder.is_dir() else []
 
 
-def write(tour: Tour, request: Request, progress: Progress = lambda _done, _total: None) -> Written:
+def write(tour: Frames, request: Request, progress: Progress = lambda _done, _total: None) -> Written:
     """Draw and write.
 
     Args:
@@ -157,7 +157,7 @@ def write(tour: Tour, request: Request, progress: Progress = lambda _done, _tota
     canvases = _Canvases(tour, request.columns, scale, progress)
     told = _metadata(tour, request)
     if request.format:
-        film = Film(len(tour), *size, tour.model.image.channels, request.fps, tour.walk.loop, told, canvases.glimpse)
+        film = Film(len(tour), *size, tour.model.image.channels, request.fps, tour.interpolation.loop, told, canvases.glimpse)
         _write_film(Path(request.target), request.format, film, iter(canvases))
     elif request.is_folder:
         _write_folder(Path(request.target), len(tour), iter(canvases), told)
@@ -170,7 +170,7 @@ def write(tour: Tour, request: Request, progress: Progress = lambda _done, _tota
 class _Canvases:
     """The frames as they are shown, uint8 ``(h, w, c)``: cells as a grid, enlarged."""
 
-    def __init__(self, tour: Tour, columns: int | None, scale: int, progress: Progress) -> None:
+    def __init__(self, tour: Frames, columns: int | None, scale: int, progress: Progress) -> None:
         self._tour, self._columns, self._scale, self._progress = tour, columns, scale, progress
 
     def __iter__(self) -> Iterator[Pixels]:
@@ -190,14 +190,16 @@ class _Canvases:
             yield canvas.repeat(self._scale, 0).repeat(self._scale, 1)
 
 
-def _padding(tour: Tour) -> int:
-    return images.PADDING if tour.walk.cells > 1 else 0
+def _padding(tour: Frames) -> int:
+    return images.PADDING if tour.interpolation.cells > 1 else 0
 
 
-def _size(tour: Tour, request: Request) -> tuple[tuple[int, int], int]:
+def _size(tour: Frames, request: Request) -> tuple[tuple[int, int], int]:
     """Height and width of a frame, and how many times it is enlarged."""
     image, kind = tour.model.image, request.format
-    height, width = images.refuse_huge_grid(tour.walk.cells, image.height, image.width, request.columns, _padding(tour))
+    height, width = images.refuse_huge_grid(
+        tour.interpolation.cells, image.height, image.width, request.columns, _padding(tour)
+    )
     scale = request.scale or (max(1, WATCHABLE_PIXELS // max(height, width)) if kind else 1)
     height, width = height * scale, width * scale
     if height * width > images.MAX_PIXELS or (kind and max(height, width) > kind.largest_side):
@@ -211,10 +213,10 @@ def _size(tour: Tour, request: Request) -> tuple[tuple[int, int], int]:
     return (height, width), scale
 
 
-def _metadata(tour: Tour, request: Request) -> dict[str, Any]:
+def _metadata(tour: Frames, request: Request) -> dict[str, Any]:
     if not request.metadata:
         return {}
-    walk = tour.walk
+    walk = tour.interpolation
     return {
         **about(tour.model.origin),
         "walk": {

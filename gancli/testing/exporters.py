@@ -15,7 +15,7 @@ from gancli.errors import ExportError
 from gancli.exporting.formats import Format
 from gancli.gan.architectures.dense import Dense, DenseConfig
 from gancli.plugin import Exporter, ImageSpec, TrainedGenerator
-from gancli.plugins.extras import require
+from gancli.plugins.installation import require
 from gancli.plugins.registry import ARCHITECTURES, EXPORTERS
 from gancli.randomness.latents import latents
 from gancli.testing.checks import Check, Rules, fail

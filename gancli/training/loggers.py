@@ -8,6 +8,8 @@
 ``wandb``         ``RUN/wandb/``; `wandb sync` uploads it             ``WANDB_MODE=online``
 ``mlflow``        ``.mlflow/``                                        ``MLFLOW_TRACKING_URI``
 ================  ==================================================  ==========================================
+
+Every logger, a plugin's too, runs in a thread of its own, a :class:`Background`.
 """
 
 from __future__ import annotations
@@ -15,17 +17,78 @@ from __future__ import annotations
 import os
 from contextlib import redirect_stdout
 from io import StringIO
+from queue import Full, Queue
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from gancli.plugin import Alarm, EpochEnded, Event, IntervalEnded, Logger, PreviewWritten, RunStarted
-from gancli.plugins.extras import require
+from gancli.plugins.installation import require
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["MLflow", "TensorBoard", "Trackio", "WeightsAndBiases"]
+__all__ = ["Background", "MLflow", "TensorBoard", "Trackio", "WeightsAndBiases"]
 
 PROJECT = "gancli"
+
+MOST_WAITING = 10_000
+"""Events that may wait for a slow logger."""
+
+PATIENCE_SECONDS = 60.0
+"""How long the end of a run waits for a logger to finish."""
+
+
+class Background:
+    """Passes events to a logger in a thread of its own: whatever it does, training goes on at its own pace.
+
+    Args:
+        name: of the logger, for messages.
+        logger: whose calls all come from one thread.
+    """
+
+    def __init__(self, name: str, logger: Logger) -> None:
+        self._name, self._logger = name, logger
+        self._waiting: Queue[Event | None] = Queue(MOST_WAITING)
+        self._problem = ""
+        self._thread = Thread(target=self._work, name=f"logger {name}", daemon=True)  # one that hangs is left behind
+        self._thread.start()
+
+    def __call__(self, event: Event) -> None:
+        """Pass an event on, unless the logger has failed."""
+        if not self._problem:
+            try:
+                self._waiting.put_nowait(event)
+            except Full:
+                self._problem = f"it is {MOST_WAITING:,} events behind"
+
+    def problem(self) -> str:
+        """What has gone wrong, once, as a sentence; empty if nothing has."""
+        if not self._problem or self._problem == self._name:
+            return ""
+        problem, self._problem = self._problem, self._name  # the name alone: reported, and still failed
+        return f"The logger '{self._name}' gets nothing more: {problem}. Training goes on without it."
+
+    def close(self) -> None:
+        """Let the logger finish what waits, for a minute at most."""
+        if self._thread.is_alive():
+            try:
+                self._waiting.put(None, timeout=PATIENCE_SECONDS)
+                self._thread.join(PATIENCE_SECONDS)
+            except Full:
+                pass
+            if self._thread.is_alive():
+                self._problem = self._problem or f"it has not finished within {PATIENCE_SECONDS:.0f} seconds"
+
+    def _work(self) -> None:
+        def log_all() -> None:
+            while (event := self._waiting.get()) is not None:
+                self._logger.log(event)
+
+        for work in (log_all, self._logger.close):
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit included)
+                self._problem = self._problem or f"{type(error).__name__}: {error}".rstrip(".: ")
 
 
 def _scalars(event: IntervalEnded | EpochEnded) -> Mapping[str, float]:

@@ -20,50 +20,51 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gancli.runs import RunDirectory
-    from gancli.training.setup import Game
+    from gancli.training.setup import Training
 
 __all__ = ["Record", "run_ended", "run_started"]
 
 
-def run_started(game: Game, run: RunDirectory, notes: tuple[str, ...] = ()) -> RunStarted:
+def run_started(training: Training, run: RunDirectory, notes: tuple[str, ...] = ()) -> RunStarted:
     """What is about to be trained."""
-    count, world = len(game.data.images.images), game.runtime.processes.world
+    count, runtime, state = len(training.data.images.images), training.runtime, training.state
+    world = runtime.processes.world
     return RunStarted(
         run=run.path,
-        dataset=f"{count:,} images {game.image}, {game.data.source}",
-        arch=game.arch.name,
-        parameters=game.parameters(),
-        device=f"{world} x {game.runtime.device.type}" if world > 1 else str(game.runtime.device),
-        precision=game.runtime.precision,
-        step=game.state.step,
-        epochs=game.plan.epochs,
-        total_steps=game.plan.total_steps,
-        notes=(*game.notes, *notes),
-        elapsed_seconds=game.state.elapsed_seconds,
-        settings=flatten(game.config),
-        probabilities=game.objective.probabilities,
+        dataset=f"{count:,} images {training.image}, {training.data.source}",
+        arch=training.arch.name,
+        parameters=training.parameters(),
+        device=f"{world} x {runtime.device.type}" if world > 1 else str(runtime.device),
+        precision=runtime.precision,
+        step=state.step,
+        epochs=training.plan.epochs,
+        total_steps=training.plan.total_steps,
+        notes=(*training.notes, *notes),
+        elapsed_seconds=state.elapsed_seconds,
+        settings=flatten(training.config),
+        probabilities=training.objective.probabilities,
     )
 
 
 def run_ended(
-    game: Game, run: RunDirectory, signal: int, preview: Path | None = None, *, from_step: int = 0, warning: str = ""
+    training: Training, run: RunDirectory, signal: int, preview: Path | None = None, *, from_step: int = 0, warning: str = ""
 ) -> RunEnded:
     """How it ended: at the end of its plan, or by a signal."""
-    state = game.state
+    state = training.state
     return RunEnded(
         run=run.path,
         status="stopped" if signal else "done",
         step=state.step,
-        epochs=state.step / game.plan.steps_per_epoch,
+        epochs=state.step / training.plan.steps_per_epoch,
         elapsed_seconds=state.elapsed_seconds,
         checkpoint=run.checkpoints / f"step-{state.step:09d}",
         preview=preview,
-        arch=game.config.arch.name,
+        arch=training.config.arch.name,
         best="" if state.best is None else f"step {state.best.step:,}, {state.best.figure} {distance(state.best.value)}",
         signal=signal,
         from_step=from_step,
         warning=warning,
-        translates=game.config.data.dataset if game.image.source else "",
+        translates=training.config.data.dataset if training.image.source else "",
     )
 
 
@@ -72,15 +73,15 @@ class Record:
 
     Args:
         run: its directory.
-        game: the training.
+        training: what is trained.
         argv: the command line that started this session.
     """
 
-    def __init__(self, run: RunDirectory, game: Game, argv: Sequence[str]) -> None:
-        self._run, self._game = run, game
-        facts = game.facts()
+    def __init__(self, run: RunDirectory, training: Training, argv: Sequence[str]) -> None:
+        self._run, self._training = run, training
+        facts = training.facts().model_dump(mode="json")
         before = run.info() if run.info_path.exists() else {}
-        this = {"started": _now(), "argv": list(argv), "from_step": game.state.step}
+        this = {"started": _now(), "argv": list(argv), "from_step": training.state.step}
         self._start = {
             "name": run.name,
             "status": "running",
@@ -92,18 +93,15 @@ class Record:
             "torch": str(torch.__version__),
             "python": platform.python_version(),
             "platform": platform.platform(),
-            "arch": facts.arch.model_dump(mode="json"),
-            "objective": game.config.objective.name,
-            "dataset": facts.dataset.model_dump(mode="json"),
-            "parent": None if facts.parent is None else facts.parent.model_dump(mode="json"),
-            "changes": [change.model_dump(mode="json") for change in facts.changes],
-            "parameters": game.parameters(),
-            "device": str(game.runtime.device),
-            "precision": game.runtime.precision,
-            "compiled": not game.uncompiled,
-            "uncompiled": game.uncompiled or None,
+            "objective": training.config.objective.name,
+            **{key: facts[key] for key in ("arch", "dataset", "parent", "changes")},
+            "parameters": training.parameters(),
+            "device": str(training.runtime.device),
+            "precision": training.runtime.precision,
+            "compiled": not training.uncompiled,
+            "uncompiled": training.uncompiled or None,
             "threads": torch.get_num_threads(),
-            "processes": game.runtime.processes.world,
+            "processes": training.runtime.processes.world,
         }
 
     def write(self, **changes: Any) -> None:  # noqa: ANN401  (JSON)
@@ -112,10 +110,10 @@ class Record:
         Raises:
             StorageError: it cannot be written.
         """
-        state = self._game.state
+        state = self._training.state
         progress = {
             "step": state.step,
-            "epochs": round(state.step / self._game.plan.steps_per_epoch, 3),
+            "epochs": round(state.step / self._training.plan.steps_per_epoch, 3),
             "images_seen": state.images_seen,
             "elapsed_seconds": round(state.elapsed_seconds, 3),
             "best": state.counters()["best"],

@@ -1,4 +1,4 @@
-"""The use case: train into a run directory, or go on with one.
+"""The use case: train into a run directory, or resume one.
 
 Nothing is written before everything that can be checked was checked.
 """
@@ -21,7 +21,6 @@ from gancli.config.schema import LENGTHS, RunConfig
 from gancli.data.paths import count
 from gancli.data.source import located
 from gancli.errors import CheckpointError, ConfigError, DatasetError, RunError, StorageError
-from gancli.events import Preparing
 from gancli.models.parent import start_from
 from gancli.models.stored import absolute
 from gancli.runs import RunDirectory, create_run, refuse_missing_architecture, refuse_name
@@ -32,22 +31,21 @@ from gancli.text import shell
 from gancli.training.session import Session
 from gancli.training.setup import advice
 from gancli.training.snapshot import unpack
-from gancli.training.worker import hand_out, set_up_together
+from gancli.training.worker import broadcast_state, set_up_together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gancli.checkpoint.loading import Checkpoint
-    from gancli.data import Watch
     from gancli.events import Event, RunEnded
     from gancli.runtime.processes import Processes
     from gancli.training.plan import Plan
-    from gancli.training.setup import Game
+    from gancli.training.setup import Training
 
-__all__ = ["resume", "stored_config", "train"]
+__all__ = ["config_document", "resume", "stored_config", "train"]
 
-_EXACT_SHARES = 2
-"""Two shares add up to the same bits whoever adds them; more than two, in another order, do not."""
+_EXACT_MICRO_BATCHES = 2
+"""Two micro-batches add up to the same bits whoever adds them; more than two, in another order, do not."""
 
 
 def _ignore(event: Event) -> None:
@@ -75,10 +73,10 @@ def train(
         config: the whole configuration, see :func:`gancli.config.resolve.resolve`.
         runs_dir: where run directories live; made if it is missing.
         name: name of the new run directory; by default time, data set and architecture.
-        observe: is told what happens, see :mod:`gancli.events`.
+        observe: is called with what happens, see :mod:`gancli.events`.
         stop: asked after every step; when it returns a signal's number, the run is saved and ends.
         argv: the command line, for the record.
-        processes: all that take part; the others call :func:`gancli.training.worker.follow`.
+        processes: all that take part; the others call :func:`gancli.training.worker.worker_loop`.
 
     Returns:
         how it ended: ``status`` is ``done`` or ``stopped``.
@@ -88,32 +86,32 @@ def train(
     """
     if name is not None:
         refuse_name(runs_dir, name)
-    frozen = config.train.freeze_discriminator
-    if config.model.parent is not None:
-        model = config.model.model_copy(update={"parent": absolute(config.model.parent, runs_dir)})
-        config = config.model_copy(update={"model": model})
+    address, frozen = config.model.parent, config.train.freeze_discriminator
+    if address is not None:
+        address = absolute(address, runs_dir)
+        config = config.model_copy(update={"model": config.model.model_copy(update={"parent": address})})
     elif frozen:
         raise ConfigError(f"train.freeze_discriminator is {frozen}, without a parent.", "Name a trained model with --from.")
-    game = set_up_together(config, processes, _told(observe))
-    notes = advice(game)
-    if config.model.parent is not None:
-        parent, started = start_from(config.model.parent, game.state, game.arch.name, game.image.classes)
+    training = set_up_together(config, processes, observe)
+    notes = advice(training)
+    if address is not None:
+        parent, started = start_from(address, training.state, training.arch.name, training.image.classes)
         if frozen and "discriminator" not in parent.networks:
             raise ConfigError(
                 f"train.freeze_discriminator is {frozen}, and '{parent.run}' holds no discriminator.",
                 "Start from a run or a checkpoint, or leave it out.",
             )
-        game, notes = replace(game, parent=parent), (*started, *notes)
-    run = create_run(runs_dir, name, game.data.name, game.arch.name.rpartition(":")[2])
+        training, notes = replace(training, parent=parent), (*started, *notes)
+    run = create_run(runs_dir, name, training.data.name, training.arch.name.rpartition(":")[2])
     prepared = False
     try:
         with RunLock(run.lock_path):
-            session = Session(game, run, observe, stop, notes=notes)
+            session = Session(training, run, observe, stop, notes=notes)
             session.prepare()
-            write_atomically(run.config_path, _document(game.config))
+            write_atomically(run.config_path, config_document(training.config))
             prepared = True
-            hand_out(game, run)
-            return session.play(argv)
+            broadcast_state(training, run)
+            return session.train(argv)
     except StorageError:
         if not prepared:
             shutil.rmtree(run.path, ignore_errors=True)  # nothing has happened in it yet
@@ -147,33 +145,34 @@ def resume(
     Raises:
         ConfigError: a change would make it another model; all differences are listed. Or the batches were divided among
             another number of processes.
-        RunError: there is no checkpoint to go on from.
+        RunError: there is no checkpoint to resume from.
         CheckpointError: the newest one is corrupt, or belongs to another model or data set.
     """
-    config = _changed(stored_config(run), changes or {}, allowed=allow_changes)
+    stored, changes = flatten(stored_config(run)), changes or {}
+    new_length = any(key in LENGTHS for key in changes)
+    kept = {key: value for key, value in stored.items() if not (new_length and key in LENGTHS)}
+    config = located(resolve(flags={**kept, **changes}, environment={}, preferences=False).config)
+    refuse_changes(stored, flatten(config), allowed=allow_changes)
     with RunLock(run.lock_path):
         store = CheckpointStore(run.checkpoints)
-        checkpoint = _load_or_explain(store, run, from_step)
-        facts = _complete_facts(checkpoint)
-        allowed = allow_changes or _announced(run, checkpoint.step)
-        changed = _changes(facts, config, checkpoint, allowed=allowed)
+        checkpoint, facts = _load(store, run, from_step)
+        changed = _changes(facts, config, checkpoint, allowed=allow_changes or _announced(run, checkpoint.step))
         divided_anew = _divisions(facts, config, processes, checkpoint.step)
         try:
-            game = set_up_together(config, processes, _told(observe))
+            training = set_up_together(config, processes, observe)
         except DatasetError as error:
             remedy = f"{error.remedy} If the images were moved, name their new place with --dataset."
             raise DatasetError(error.problem, remedy) from error
-        plan = _continued(game.plan, facts, config, changed, checkpoint.step)
-        game = replace(game, plan=plan, divided_anew=divided_anew, changes=changed, parent=facts.parent)
-        _refuse_other_data(facts, game)
-        _refuse_other_frozen(facts, game)
-        unpack(checkpoint, game.state)
+        plan = _continued(training.plan, facts, config, changed, checkpoint.step)
+        training = replace(training, plan=plan, divided_anew=divided_anew, changes=changed, parent=facts.parent)
+        _refuse_another(training, facts)
+        unpack(checkpoint, training.state)
         store.discard([step for step in store.steps() if step > checkpoint.step])
-        write_atomically(run.config_path, _document(config))
-        session = Session(game, run, observe, stop, notes=_drift(facts, game))
+        write_atomically(run.config_path, config_document(config))
+        session = Session(training, run, observe, stop, notes=_drift(facts, training))
         session.prepare()
-        hand_out(game, run)
-        return session.play(argv)
+        broadcast_state(training, run)
+        return session.train(argv)
 
 
 def stored_config(run: RunDirectory) -> RunConfig:
@@ -190,39 +189,22 @@ def stored_config(run: RunDirectory) -> RunConfig:
     return resolve(files=[run.config_path], environment={}, preferences=False).config
 
 
-def _told(observe: Callable[[Event], None]) -> Watch:
-    """Work on the pictures, as events."""
-    return lambda what, done, total: observe(Preparing(what, done, total))
-
-
-def _document(config: RunConfig) -> bytes:
+def config_document(config: RunConfig) -> bytes:
+    """The content of ``config.json``."""
     return (json.dumps(config.model_dump(mode="json"), indent=2) + "\n").encode()
 
 
-def _load_or_explain(store: CheckpointStore, run: RunDirectory, step: int | None) -> Checkpoint:
-    """The checkpoint to go on from; if it is corrupt, the error says how to go on from the newest intact one."""
+def _load(store: CheckpointStore, run: RunDirectory, step: int | None) -> tuple[Checkpoint, Provenance]:
+    """The checkpoint to resume from, and all that it has to say for that; if it is corrupt, the error names an intact one."""
     try:
-        return store.load(step)
+        checkpoint = store.load(step)
     except CheckpointError as error:
         intact = store.newest_intact()
         if intact is None:
             remedy = "No checkpoint of this run is intact: start a new one with -c and its config.json."
             raise CheckpointError(error.problem, remedy) from error
         command = shell("gancli", "train", "--resume", run.path, "--from-step", intact)
-        raise CheckpointError(error.problem, f"Step {intact} is intact; go on from it with: {command}") from error
-
-
-def _changed(stored: RunConfig, changes: Mapping[str, object], *, allowed: bool) -> RunConfig:
-    """The stored configuration with the changes, if they leave it the same model."""
-    old = flatten(stored)
-    flags = {**_set_keys(old, changes), **changes}
-    asked = located(resolve(flags=flags, environment={}, preferences=False).config)
-    refuse_changes(old, flatten(asked), allowed=allowed)
-    return asked
-
-
-def _complete_facts(checkpoint: Checkpoint) -> Provenance:
-    """What the checkpoint says about its training, if it says all that resuming needs."""
+        raise CheckpointError(error.problem, f"Step {intact} is intact; resume from it with: {command}") from error
     facts = Provenance.parse(checkpoint.manifest.facts, checkpoint.path)
     missing = [name for name in ("config", "environment", "plan") if not getattr(facts, name)]
     if missing or not facts.dataset.fingerprint:
@@ -230,7 +212,7 @@ def _complete_facts(checkpoint: Checkpoint) -> Provenance:
             f"The checkpoint '{checkpoint.path}' does not say its {' and '.join(missing or ['data set'])}.",
             "It was written by another version of gancli or by something else: it can be sampled but not resumed.",
         )
-    return facts
+    return checkpoint, facts
 
 
 def _changes(facts: Provenance, config: RunConfig, checkpoint: Checkpoint, *, allowed: bool) -> tuple[Change, ...]:
@@ -242,40 +224,33 @@ def _changes(facts: Provenance, config: RunConfig, checkpoint: Checkpoint, *, al
     return (*facts.changes, *now)
 
 
+def _announced(run: RunDirectory, step: int) -> bool:
+    """Whether a resume that was killed before its first checkpoint had trained with changed settings."""
+    changes = run.info().get("changes") if run.info_path.is_file() else None
+    return isinstance(changes, list) and any(change.get("step") == step for change in changes)
+
+
 def _divisions(facts: Provenance, config: RunConfig, processes: Processes, step: int) -> tuple[str, ...]:
-    """Where the batches were divided anew so far, this time included; the same bits, as far as there are two shares."""
+    """Where the batches were divided anew so far, this time included; the same bits, as far as there are two micro-batches."""
     before = cast("int", facts.environment.get("processes", 1)), cast("int", facts.config.get("train.accumulate", 1))
     now = processes.world, config.train.accumulate
-    earlier = facts.divided_anew
-    if before == now or before[0] * before[1] == now[0] * now[1] == _EXACT_SHARES:
-        return earlier
+    if before == now or before[0] * before[1] == now[0] * now[1] == _EXACT_MICRO_BATCHES:
+        return facts.divided_anew
     then, today = (
         f"{count(world, 'process', 'processes')} x train.accumulate={accumulate}" for world, accumulate in (before, now)
     )
     if not config.runtime.allow_other_processes:
-        exact = before[0] * before[1] == _EXACT_SHARES >= processes.world
-        alike = f", give -s train.accumulate={_EXACT_SHARES // processes.world} for the same bits" if exact else ""
+        exact = before[0] * before[1] == _EXACT_MICRO_BATCHES >= processes.world
+        alike = f", give -s train.accumulate={_EXACT_MICRO_BATCHES // processes.world} for the same bits" if exact else ""
         raise ConfigError(
             f"The batches of this run are divided among {then}, not {today}: the result would differ in its last bits, "
             "and with batch normalisation in more.",
             f"Start as many as before{alike}, or accept that with -s runtime.allow_other_processes=true.",
         )
-    return (*earlier, f"from step {step} on {today}, not {then}")
+    return (*facts.divided_anew, f"from step {step} on {today}, not {then}")
 
 
-def _announced(run: RunDirectory, step: int) -> bool:
-    """Whether a resume that was killed before its first checkpoint had begun to train with changed settings."""
-    changes = run.info().get("changes") if run.info_path.is_file() else None
-    return isinstance(changes, list) and any(change.get("step") == step for change in changes)
-
-
-def _continued(
-    plan: Plan,
-    facts: Provenance,
-    config: RunConfig,
-    changed: Sequence[Change],
-    step: int,
-) -> Plan:
+def _continued(plan: Plan, facts: Provenance, config: RunConfig, changed: Sequence[Change], step: int) -> Plan:
     """The plan of a resumed run: made longer (or shorter) now, or when it was, or never.
 
     With another batch size since step s, the steps after s are as many as the rest of the images needs.
@@ -293,43 +268,33 @@ def _continued(
     return replace(plan, extended_at=stored.extended_at)
 
 
-def _set_keys(old: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
-    """The stored values, without the stored length where a new one is asked for."""
-    new_length = any(key in LENGTHS for key in changes)
-    return {key: value for key, value in old.items() if not (new_length and key in LENGTHS)}
-
-
-def _refuse_other_data(facts: Provenance, game: Game) -> None:
-    stored = facts.dataset.fingerprint or ""
-    if stored != game.data.fingerprint:
+def _refuse_another(training: Training, facts: Provenance) -> None:
+    """Refuse other images, or other frozen networks, than those that the run was trained with."""
+    stored, data = facts.dataset.fingerprint or "", training.data
+    if stored != data.fingerprint:
         raise ConfigError(
-            f"The data set '{game.data.name}' is not the one that this run was trained on "
-            f"(fingerprint {game.data.fingerprint[:12]}, not {stored[:12]}).",
-            "Restore the pictures as they were, or start a new run.",
+            f"The data set '{data.name}' is not the one that this run was trained on "
+            f"(fingerprint {data.fingerprint[:12]}, not {stored[:12]}).",
+            "Restore the images as they were, or start a new run.",
+        )
+    if differing := facts.frozen.items() ^ training.frozen_digests().items():
+        raise ConfigError(
+            f"The frozen network '{min(differing)[0]}' has other weights than those that this run was trained with.",
+            f"Install the version of {training.arch.distribution or training.arch.name} that made the run, or start a new run.",
         )
 
 
-def _refuse_other_frozen(facts: Provenance, game: Game) -> None:
-    stored, now = facts.frozen, game.frozen_digests()
-    if stored != now:
-        name = next(iter(stored.items() ^ now.items()))[0]
-        raise ConfigError(
-            f"The frozen network '{name}' has other weights than those that this run was trained with.",
-            f"Install the version of {game.arch.distribution or game.arch.name} that made the run, or start a new run.",
-        )
-
-
-def _drift(facts: Provenance, game: Game) -> tuple[str, ...]:
+def _drift(facts: Provenance, training: Training) -> tuple[str, ...]:
     """Sentences about what is not as it was, and so may change the last bits."""
     then = {"compiled": False, **facts.environment}
-    now = {key: value for key, value in game.environment().items() if key != "processes"}
+    now = {key: value for key, value in training.environment().items() if key != "processes"}
     changed = [f"{key} was {then.get(key)!r}, is {now[key]!r}" for key in now if then.get(key) != now[key]]
-    changed += game.divided_anew[len(facts.divided_anew) :]
+    changed += training.divided_anew[len(facts.divided_anew) :]
     arch = facts.arch
-    if arch.version != game.arch.version:
-        changed.append(f"{canonicalize_name(arch.distribution)} was {arch.version}, is {game.arch.version}")
+    if arch.version != training.arch.version:
+        changed.append(f"{canonicalize_name(arch.distribution)} was {arch.version}, is {training.arch.version}")
     notes = tuple(
         f"From step {change.step:,} on {change.key} is {change.now}, not {change.before}; the run records it."
-        for change in game.changes[len(facts.changes) :]
+        for change in training.changes[len(facts.changes) :]
     )
     return (*notes, f"The result may differ in its last bits: {'; '.join(changed)}.") if changed else notes

@@ -1,4 +1,4 @@
-"""Process 0's part of a training: take the steps, and tell everybody who watches what happens.
+"""Process 0's part of a training: take the steps, and emit what happens.
 
 Whatever happens is an event (:mod:`gancli.events`), emitted once and passed to ``log.txt``, ``metrics.jsonl``, the loggers and
 the observer. Order of things that a reader may rely on: rows of metrics are durable before the checkpoint that covers them; a
@@ -31,14 +31,13 @@ from gancli.runs import mark_latest
 from gancli.storage.disk import explained, remove_leftovers, write_atomically
 from gancli.text import distance
 from gancli.training.alarms import COLLAPSED, EARLIEST_STEP, signs_of_trouble
-from gancli.training.background import Background
 from gancli.training.lines import Log
+from gancli.training.loggers import Background
 from gancli.training.metrics import MetricsLog, plot_losses, read_rows, time_of
 from gancli.training.monitoring import monitor_of
 from gancli.training.plan import SHORT_EPOCH_STEPS
 from gancli.training.record import Record, run_ended, run_started
 from gancli.training.snapshot import pack
-from gancli.training.worker import play_on
 from gancli.version import __version__
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gancli.runs import RunDirectory
-    from gancli.training.setup import Game
+    from gancli.training.setup import Training
 
 __all__ = ["Session"]
 
@@ -78,15 +77,15 @@ class Session:
 
     def __init__(
         self,
-        game: Game,
+        training: Training,
         run: RunDirectory,
         observe: Callable[[Event], None],
         stop: Callable[[], int],
         notes: tuple[str, ...] = (),
     ) -> None:
-        self.game, self.run, self.notes = game, run, notes
+        self.training, self.run, self.notes = training, run, notes
         self.store = CheckpointStore(run.checkpoints)
-        self.monitor = monitor_of(game)
+        self.monitor = monitor_of(training)
         self.stop = stop
         self.saved_step: int | None = None
         self.preview: Path | None = None
@@ -94,9 +93,9 @@ class Session:
         self._failed_by_products: set[str] = set()
         self._observe = observe
         self._clock = time.monotonic
-        now, state = self._clock(), game.state
+        now, state = self._clock(), training.state
         self._from_step = state.step
-        self._resumed_at = game.plan.fraction(state.step, state.elapsed_seconds), state.elapsed_seconds
+        self._resumed_at = training.plan.fraction(state.step, state.elapsed_seconds), state.elapsed_seconds
         self._started = now - state.elapsed_seconds
         self._previewed = self._next_plot = now
         self._shown = float("-inf")
@@ -112,14 +111,14 @@ class Session:
             with explained(directory):
                 directory.mkdir(exist_ok=True)  # an archive or a version control may have dropped an empty one
                 remove_leftovers(directory)
-        networks = [network.state_dict().values() for network in self.game.state.stored_networks().values()]
-        weights = sum(int(tensor.nbytes) for tensors in networks for tensor in tensors)
-        self.store.prepare(weights + 2 * 4 * sum(self.game.parameters().values()))  # Adam has two moments
+        networks = self.training.state.stored_networks().values()
+        weights = sum(int(tensor.nbytes) for network in networks for tensor in network.state_dict().values())
+        self.store.prepare(weights + 2 * 4 * sum(self.training.parameters().values()))  # Adam has two moments
 
-    def play(self, argv: Sequence[str]) -> RunEnded:
+    def train(self, argv: Sequence[str]) -> RunEnded:
         """Train to the end of the plan, or until a signal asks to stop."""
-        game, state, run = self.game, self.game.state, self.run
-        self.record = Record(run, game, argv)
+        training, state, run = self.training, self.training.state, self.run
+        self.record = Record(run, training, argv)
         self.record.write()
         with ExitStack() as stack:
             with explained(run.log_path):
@@ -128,21 +127,21 @@ class Session:
             rows = read_rows(run.metrics_path)  # of a resumed run: the next alarm depends on what was measured before
             self._diversity = next((row["diversity"] for row in reversed(rows) if "diversity" in row), None)
             self.times = stack.enter_context(closing(MetricsLog(run.times_path, state.step, time_of)))
-            self._loggers = [Background(name, logger) for name, logger in load_loggers(game.config).items()]
+            self._loggers = [Background(name, logger) for name, logger in load_loggers(training.config).items()]
             for logger in self._loggers:
                 stack.callback(logger.close)
             stack.enter_context(self.record.of_failure())
-            self._emit(run_started(game, run, self.notes))
+            self._emit(run_started(training, run, self.notes))
             if not state.step:
                 self._write_preview()
             signal = 0
-            while not signal and not game.is_over:
+            while not signal and not training.is_over:
                 self._step()
-                signal = play_on(game, self.stop())
+                signal = training.stop_signal(self.stop())
             warning = self._finish(done=not signal)
             self.record.end("stopped" if signal else "done")
-            game.runtime.processes.agree(0, 0.0)
-            ended = run_ended(game, run, signal, self.preview, from_step=self._from_step, warning=warning)
+            training.stop_signal()
+            ended = run_ended(training, run, signal, self.preview, from_step=self._from_step, warning=warning)
             for logger in self._loggers:
                 logger(ended)
                 logger.close()
@@ -153,7 +152,7 @@ class Session:
         """Pass an event on to everything that watches."""
         for logger in self._loggers:
             if problem := logger.problem():
-                self._emit(Alarm("logger", self.game.state.step, problem))
+                self._emit(Alarm("logger", self.training.state.step, problem))
         with explained(self.run.log_path):
             self._log.log(event)
         self.metrics.log(event)
@@ -165,8 +164,8 @@ class Session:
 
     def _step(self) -> None:
         """One step of the training, and what is due after it."""
-        game, state, plan, config = self.game, self.game.state, self.game.plan, self.game.config
-        report = game.step()
+        training, state, plan, config = self.training, self.training.state, self.training.plan, self.training.config
+        report = training.step()
         for meter in state.meters.values():
             meter.add(report)
         state.elapsed_seconds = self._clock() - self._started
@@ -187,7 +186,7 @@ class Session:
 
     def _show_progress(self, metrics: Mapping[str, float], images_per_second: float) -> None:
         """The expected time is at the pace of this session: another machine's pace says nothing about this one's."""
-        state, plan = self.game.state, self.game.plan
+        state, plan = self.training.state, self.training.plan
         fraction = plan.fraction(state.step, state.elapsed_seconds)
         done, seconds = fraction - self._resumed_at[0], state.elapsed_seconds - self._resumed_at[1]
         eta = seconds * (1 - fraction) / done if done > 0 else float("inf")
@@ -196,30 +195,30 @@ class Session:
 
     def _means(self, name: str) -> Means:
         """Means since the last call with this name, all finite."""
-        state = self.game.state
+        state = self.training.state
         metrics = state.meters[name].means()
         state.meters[name].reset()
         self._refuse_non_finite(metrics)
-        epochs = round(state.step / self.game.plan.steps_per_epoch, 6)
+        epochs = round(state.step / self.training.plan.steps_per_epoch, 6)
         return Means(state.step, epochs, state.images_seen, metrics, self._rate(name), state.elapsed_seconds)
 
     def _rate(self, name: str) -> float:
         """Real images per second since the last call with this name."""
         then, seen = self._rates[name]
         now = self._clock()
-        self._rates[name] = now, self.game.state.images_seen
-        return (self.game.state.images_seen - seen) / max(now - then, 1e-9)
+        self._rates[name] = now, self.training.state.images_seen
+        return (self.training.state.images_seen - seen) / max(now - then, 1e-9)
 
     @property
     def _evaluated_every(self) -> float:
         """Steps between evaluations; 0 for none."""
-        batch = self.game.config.train.batch_size * self.game.trainer.batches_per_step
-        return self.game.config.log.quality_every_images / batch
+        batch = self.training.config.train.batch_size * self.training.trainer.batches_per_step
+        return self.training.config.log.quality_every_images / batch
 
     def _end_epoch(self) -> None:
         """Evaluate, as far as that is due: when the images seen pass a multiple, and at the end of the run."""
-        game, state, plan = self.game, self.game.state, self.game.plan
-        means, over = self._means("epoch"), game.is_over
+        training, state, plan = self.training, self.training.state, self.training.plan
+        means, over = self._means("epoch"), training.is_over
         evaluation = {"diversity": self.monitor.diversity()}
         if self._evaluated_every and (over or plan.ends_epoch_past(state.step, self._evaluated_every)):
             evaluation |= self.monitor.evaluate()
@@ -228,8 +227,8 @@ class Session:
         if name in evaluation:
             state.consider(name, evaluation[name])
         self._emit(EpochEnded(*means, evaluation, plan.epoch(state.step), plan.epochs, name))
-        measured, classes, before = {**means.metrics, **evaluation}, game.image.classes, self._diversity
-        for alarm, message in signs_of_trouble(measured, state.step, game.objective, classes=classes, before=before):
+        measured, classes, before = {**means.metrics, **evaluation}, training.image.classes, self._diversity
+        for alarm, message in signs_of_trouble(measured, state.step, training.objective, classes=classes, before=before):
             if alarm not in state.alarms:
                 state.alarms.append(alarm)
                 self._emit(Alarm(alarm, state.step, message, state.images_seen, means.epochs_done))
@@ -237,16 +236,16 @@ class Session:
 
     def _is_preview_due(self) -> bool:
         """By epochs if the user chose how many; else at steps 10, 20, 50, 100, ..., at the end of epochs, and by the clock."""
-        step, plan, every = self.game.state.step, self.game.plan, self.game.config.log.preview_every_epochs
+        step, plan, every = self.training.state.step, self.training.plan, self.training.config.log.preview_every_epochs
         if every:
             return plan.ends_epoch(step) and plan.epoch(step) % every == 0
         round_number = step >= FIRST_PREVIEW and str(step).rstrip("0") in {"1", "2", "5"}
         age = self._clock() - self._previewed
-        late = age > max(PREVIEW_SECONDS, PREVIEW_FRACTION * self.game.state.elapsed_seconds)
+        late = age > max(PREVIEW_SECONDS, PREVIEW_FRACTION * self.training.state.elapsed_seconds)
         return round_number or late or plan.ends_epoch_past(step, SHORT_EPOCH_STEPS)
 
     def _write_preview(self) -> None:
-        step = self.game.state.step
+        step = self.training.state.step
         target = self.run.samples / f"{step:06d}.png"
         previews, buffer = self.monitor.previews(), BytesIO()
         self._previewed = self._clock()
@@ -268,15 +267,15 @@ class Session:
                 self._failed_by_products.add(what)
                 reason = next(iter(str(error).splitlines()), "") or type(error).__name__
                 message = f"The {what} could not be made, and the training goes on: {reason}"
-                self._emit(Alarm(what, self.game.state.step, message))
+                self._emit(Alarm(what, self.training.state.step, message))
 
     def _save(self) -> None:
-        state = self.game.state
+        state = self.training.state
         culprit = state.non_finite()
         if culprit:
             raise self._diverged(f"the tensor {culprit}")
         self.metrics.sync()
-        facts = self.game.facts()
+        facts = self.training.facts()
         members = pack(state, facts.model_copy(update={"step": state.step}))
         about = facts.model_copy(update={"elapsed_seconds": state.elapsed_seconds, "gancli": __version__})  # not of the state
         saved = self.store.save(state.step, members, images_seen=state.images_seen, facts=about.document())
@@ -288,11 +287,11 @@ class Session:
         if saved.hint_problem:
             trouble = f"The checkpoint is safe, but the disk is in trouble: {saved.hint_problem}"
             self._emit(Alarm("storage", state.step, trouble))
-        self.store.prune(self.game.config.checkpoint.keep, protect=[state.best.step] if state.best else [])
+        self.store.prune(self.training.config.checkpoint.keep, protect=[state.best.step] if state.best else [])
         self._plot()
 
     def _plot(self, *, always: bool = False) -> None:
-        """Draw the losses, unless the last time was so short ago that drawing would take more than 2 % of the time."""
+        """Plot the losses, unless the last time was so short ago that plotting would take more than 2 % of the time."""
         begin = self._clock()
         if always or begin >= self._next_plot:
             with self._by_product("plot"):
@@ -301,7 +300,7 @@ class Session:
 
     def _finish(self, *, done: bool) -> str:
         """End an epoch that the plan cuts short; save the last step, with a preview; what to say of a run of no use."""
-        state = self.game.state
+        state = self.training.state
         if done and state.meters["epoch"].counts:
             self._end_epoch()
         if not (self.run.samples / f"{state.step:06d}.png").exists():
@@ -313,7 +312,7 @@ class Session:
 
     def _warning(self) -> str:
         """Why the images are of no use yet, if so: too few steps, or no better than one constant image."""
-        state, name = self.game.state, self.monitor.distance
+        state, name = self.training.state, self.monitor.distance
         few = f"{state.step:,} steps are too few. " if state.step < EARLIEST_STEP else ""
         if "collapse" not in state.alarms and (self._diversity or 1) < COLLAPSED:
             few += f"The images are still nearly all alike (diversity {self._diversity:.2f} of the data's). "
@@ -336,6 +335,6 @@ class Session:
         saved = self.store.latest()
         kept = f"Step {saved} is saved and intact. " if saved else ""
         return DivergedError(
-            f"Training diverged at step {self.game.state.step}: {culprit} is not finite.",
+            f"Training diverged at step {self.training.state.step}: {culprit} is not finite.",
             f"{kept}Try a smaller --learning-rate, a larger -s objective.r1_gamma, or --precision fp32.",
         )

@@ -1,54 +1,60 @@
-"""From a configuration to a game that is ready to be played. Nothing is written here: what can fail, fails before that."""
+"""From a configuration to a training that can take its first step. Nothing is written: what can fail, fails before that."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from gancli.checkpoint.provenance import Change, ImageSize, Length, MadeBy, Parent, Provenance, TrainedOn
 from gancli.config.resolve import choose_arch, flatten, load_objective, refuse_other_kind
-from gancli.data import Watch, unwatched
+from gancli.config.schema import LONGEST_SIDE, SHORTEST_SIDE
+from gancli.data import Watch, open_data, unwatched
 from gancli.data.batches import Batches
 from gancli.data.paths import count
 from gancli.errors import DatasetError
 from gancli.gan.augmentation import augmentation_for
-from gancli.gan.build import build_training, kinds_of_steps
-from gancli.gan.compilation import compile_networks
+from gancli.gan.build import build_training
+from gancli.gan.compilation import compile_networks, rehearse
 from gancli.gan.state import weights_digest
 from gancli.gan.trainer import Trainer
+from gancli.plugins.registry import is_path
 from gancli.runtime.device import Runtime, memory_errors_explained
 from gancli.runtime.micro_batches import MicroBatches
 from gancli.runtime.processes import ALONE
 from gancli.training.plan import Plan
-from gancli.training.sizing import load_suited
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from gancli.config.schema import RunConfig
     from gancli.data import Loaded
     from gancli.gan.state import TrainingState
-    from gancli.plugin import ImageSpec, Objective
-    from gancli.plugins.registry import Entry
+    from gancli.plugin import ArchConfig, Architecture, ImageSpec, Objective
+    from gancli.plugins.registry import Chosen, Entry
     from gancli.runtime.processes import Processes
 
-__all__ = ["Game", "advice", "mean_image", "set_up"]
+__all__ = ["Training", "advice", "load_suited", "mean_image", "nearest_side", "set_up"]
 
 LARGEST_FOR_DENSE = 3 * 32 * 32
-FEW_PICTURES, FEW_STEPS = 5_000, 1_000
+FEW_IMAGES, FEW_STEPS = 5_000, 1_000
 SUM_BYTES = 2**25
 NOT_ASKED_FOR = "not asked for"
 
+SHRINKS_TO = 0.75
+"""Rather than shrink images to less than this fraction of their size, they are enlarged."""
+
 
 @dataclass(frozen=True, slots=True)
-class Game:
+class Training:
     """Everything that a training needs.
 
     Attributes:
         uncompiled: why the networks are not compiled; empty if they are.
-        divided_anew: where the run went on in another number of processes, one clause each.
+        divided_anew: where the run was resumed in another number of processes, one clause each.
         changes: settings that were changed when the run was resumed.
         parent: the model that the training started from, if any.
     """
@@ -73,8 +79,7 @@ class Game:
     @property
     def objective(self) -> Objective:
         """The losses that were chosen."""
-        objective: Objective = load_objective(self.config)
-        return objective
+        return load_objective(self.config)
 
     @property
     def is_over(self) -> bool:
@@ -82,7 +87,7 @@ class Game:
         return self.plan.is_done(self.state.step, self.state.elapsed_seconds)
 
     def step(self) -> dict[str, Tensor]:
-        """Play one step at the fraction of the run that is done; see :meth:`.Trainer.step`.
+        """One step at the fraction of the run that is done; see :meth:`.Trainer.step`.
 
         Raises:
             MemoryExhaustedError: the device is out of memory.
@@ -91,6 +96,12 @@ class Game:
         fraction = plan.fraction(state.step, state.elapsed_seconds)
         with memory_errors_explained():
             return self.trainer.step(fraction, plan.ramp(state.step), settled=plan.settled)
+
+    def stop_signal(self, own: int = 0) -> int:
+        """The signal that asks any process to stop, or 0. All wait for each other here; the clock is process 0's."""
+        processes, state = self.runtime.processes, self.state
+        signal, state.elapsed_seconds = processes.all_reduce_max(own, state.elapsed_seconds if processes.leads else 0.0)
+        return signal
 
     def parameters(self) -> dict[str, int]:
         """Number of parameters of each trained network."""
@@ -102,24 +113,25 @@ class Game:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know about how the pictures are used, and about a wish that could not be met."""
-        notes = self.data.images.notes
-        if self.uncompiled != NOT_ASKED_FOR and self.uncompiled:
-            notes = (*notes, f"The networks are not compiled: {self.uncompiled}.")
+        """What the user should know about how the images are used, and about a wish that could not be met."""
+        notes = list(self.data.images.notes)
+        if self.uncompiled not in ("", NOT_ASKED_FOR):
+            notes.append(f"The networks are not compiled: {self.uncompiled}.")
         augment, number = self.config.augment, len(self.data.images.images)
-        if not self.state.augmentation or augment.mode == "on":
-            return notes
-        changes = f"{', '.join(augment.changes)}; -s augment.mode=off switches it off"
-        are = f"{count(number, 'picture')} {'is' if number == 1 else 'are'} few"
-        return (*notes, f"{are}: the discriminator sees them augmented ({changes}).")
+        if self.state.augmentation and augment.mode != "on":
+            changes = f"{', '.join(augment.changes)}; -s augment.mode=off switches it off"
+            are = f"{count(number, 'image')} {'is' if number == 1 else 'are'} few"
+            notes.append(f"{are}: the discriminator sees them augmented ({changes}).")
+        return tuple(notes)
 
     def environment(self) -> dict[str, Any]:
         """What the bits of a result may depend on."""
         return {**self.runtime.describe(), "compiled": not self.uncompiled}
 
     def facts(self) -> Provenance:
-        """What must be known to use or resume a checkpoint of this game."""
-        arch, image, frozen = self.arch, self.image, self.frozen_digests()
+        """What must be known to use or resume a checkpoint of this training."""
+        arch, image = self.arch, self.image
+        clock = "the length is given in minutes, so that the schedule follows the clock" if self.plan.total_seconds else ""
         made = Provenance(
             arch=MadeBy(name=arch.name, distribution=arch.distribution, version=arch.version, options=self.config.arch.options),
             image=ImageSize(channels=image.channels, height=image.height, width=image.width),
@@ -129,94 +141,135 @@ class Game:
             environment=self.environment(),
             config=flatten(self.config),
             plan=Length(total_steps=self.plan.total_steps, extended_at=self.plan.extended_at),
-            inexact=self._inexactness(),
+            inexact="; ".join(filter(None, (clock, self.runtime.inexactness(), *self.divided_anew))),
             divided_anew=self.divided_anew,
             best=self.state.counters()["best"],
         )
         optional = {
             "source": image.source,
             "paired": image.paired,
-            "frozen": frozen,
+            "frozen": self.frozen_digests(),
             "changes": self.changes,
             "parent": self.parent,
         }
         return made.model_copy(update={name: value for name, value in optional.items() if value})
 
-    def _inexactness(self) -> str:
-        clock = "the length is given in minutes, so that the schedule follows the clock" if self.plan.total_seconds else ""
-        return "; ".join(filter(None, (clock, self.runtime.inexactness(), *self.divided_anew)))
 
-
-def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwatched) -> Game:
+def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwatched) -> Training:
     """Load the images, build the networks and everything that trains them.
 
     Args:
         config: the whole configuration.
         processes: all that take part; each sets up the same training.
-        watch: is told how far work on the images is.
+        watch: is called with how far work on the images is.
 
     Raises:
         GancliError: whatever is wrong with data set, architecture, objective or device.
     """
     runtime = Runtime.select(config.runtime, processes)
-    micro_batches = MicroBatches(config.train.batch_size, config.train.accumulate, processes)
+    device, train = runtime.device, config.train
+    micro_batches = MicroBatches(train.batch_size, train.accumulate, processes)
     arch = choose_arch(config)
     config, data = load_suited(config, watch, arch)
-    image = _image_spec(config, data)
+    if config.model.conditional and not data.images.class_names:
+        raise DatasetError(
+            " ".join([f"'{data.name}' has no labels, which a conditional model learns.", *data.unlabelled]),
+            "Classes are sub-folders of images, labels beside them (dataset.json, metadata.jsonl, metadata.csv, labels.csv, "
+            ".cls), or labels of IDX files (-s data.labels=PATH); or leave out --conditional.",
+        )
+    image = data.images.spec(conditional=config.model.conditional)
     refuse_other_kind(config, arch.plugin, translating=image.source is not None)
-    images = _near(data.images.images, runtime.device)
+    images = _near(data.images.images, device)
     labels = data.images.labels if image.classes else None
     batches = Batches(
         images,
         None if labels is None else labels.to(images.device),
-        batch_size=config.train.batch_size,
-        seed=config.train.seed,
+        batch_size=train.batch_size,
+        seed=train.seed,
         part=micro_batches.part,
-        device=runtime.device,
-        sources=None if data.images.sources is None else _near(data.images.sources, runtime.device),
+        device=device,
+        sources=None if data.images.sources is None else _near(data.images.sources, device),
         paired=data.images.paired,
     )
-    state, updates = build_training(config, image, runtime.device, mean_image(images).to(runtime.device), arch)
-    augmentation = augmentation_for(
-        config.augment, len(images), seed=config.train.seed, state=state.augmentation, device=runtime.device
-    )
+    state, updates = build_training(config, image, device, mean_image(images).to(device), arch)
+    augmentation = augmentation_for(config.augment, len(images), seed=train.seed, state=state.augmentation, device=device)
     trainer = Trainer(
-        state, updates, batches, runtime, rules=config.train, latent_dim=config.model.latent_dim, augmentation=augmentation
+        state, updates, batches, runtime, rules=train, latent_dim=config.model.latent_dim, augmentation=augmentation
     )
-    uncompiled = _compile(trainer, watch) if config.runtime.compile else NOT_ASKED_FOR
-    plan = Plan.of(config.train, -(-batches.steps_per_epoch // trainer.batches_per_step), trainer.batches_per_step)
-    return Game(config, runtime, data, image, arch.entry, trainer, plan, uncompiled)
+    uncompiled = NOT_ASKED_FOR
+    if config.runtime.compile and processes.world > 1:
+        uncompiled = "there are several processes, which would have to agree on it"
+    elif config.runtime.compile:
+        uncompiled = compile_networks(state, lambda: rehearse(trainer, watch))
+    plan = Plan.of(train, -(-batches.steps_per_epoch // trainer.batches_per_step), trainer.batches_per_step)
+    return Training(config, runtime, data, image, arch.entry, trainer, plan, uncompiled)
 
 
-def _compile(trainer: Trainer, watch: Watch) -> str:
-    """Compile the networks if that works; else why not."""
-    if trainer.runtime.processes.world > 1:
-        return "there are several processes, which would have to agree on it"
+def load_suited(
+    config: RunConfig, watch: Watch, chosen: Chosen[Architecture[ArchConfig]] | None = None
+) -> tuple[RunConfig, Loaded]:
+    """The images, resized to a square if the architecture cannot generate their own size and none was asked for.
 
-    def rehearse() -> None:
-        steps = kinds_of_steps(trainer.updates)
-        for done, step in enumerate(steps):
-            watch("compiling the networks", done, len(steps))
-            trainer.state.step = step
-            trainer.step(0.0)
+    The size is chosen by the headers: nothing is decoded before.
 
-    return compile_networks(trainer.state, rehearse)
+    Returns:
+        the configuration, with the size that was chosen in it, and the images.
+
+    Raises:
+        GancliError: whatever is wrong with data set or architecture.
+    """
+    source = open_data(config.data)
+    chosen = chosen or choose_arch(config)
+    arch, options = chosen.plugin, chosen.options
+    if is_path(config.data.dataset) or config.data.to is not None:  # else a plugin's images tell
+        refuse_other_kind(config, arch, translating=config.data.to is not None)
+    if config.data.image_size is not None:
+        return config, source.load(config.data, watch)
+    spec = source.spec(config.data, watch)
+    image = spec if config.model.conditional else replace(spec, classes=0)
+
+    def suits(side: int) -> bool:
+        square = replace(image, height=side, width=side, source=image.source and (image.source[0], side, side))
+        return arch.supports(options, square) is None
+
+    fits = arch.supports(options, image) is None
+    side = None if fits else nearest_side(suits, min(image.height, image.width))
+    if side is None:
+        return config, source.load(config.data, watch)
+    config = config.model_copy(update={"data": config.data.model_copy(update={"image_size": str(side)})})
+    data = source.load(config.data, watch)
+    note = (
+        f"The architecture '{config.arch.name}' cannot generate images of {image}, only of {side}x{side}; --image-size chooses."
+    )
+    return config, replace(data, images=replace(data.images, notes=(note, *data.images.notes)))
 
 
-def advice(game: Game) -> tuple[str, ...]:
+def nearest_side(suits: Callable[[int], bool], own: int) -> int | None:
+    """The largest side that suits and is not above ``own``, unless much would be lost: then the smallest above it.
+
+    >>> [nearest_side({32, 40, 48}.__contains__, 45), nearest_side({16, 32, 64}.__contains__, 28)]
+    [40, 32]
+    """
+    below = next((n for n in range(min(own, LONGEST_SIDE), SHORTEST_SIDE - 1, -1) if suits(n)), None)
+    if below is not None and below >= SHRINKS_TO * own:
+        return below
+    above = next((n for n in range(max(own + 1, SHORTEST_SIDE), LONGEST_SIDE + 1) if suits(n)), None)
+    return below if above is None else above
+
+
+def advice(training: Training) -> tuple[str, ...]:
     """What somebody who chose nothing might like to know."""
-    size = game.image.channels * game.image.height * game.image.width
+    image, steps, number = training.image, training.plan.total_steps, len(training.data.images.images)
     notes = []
-    if game.arch.name == "dense" and size > LARGEST_FOR_DENSE:
+    if training.arch.name == "dense" and image.channels * image.height * image.width > LARGEST_FOR_DENSE:
         notes.append(
-            f"Dense networks do not know which pixels of {game.image} are neighbours: convolutions learn such images better "
+            f"Dense networks do not know which pixels of {image} are neighbours: convolutions learn such images better "
             "and faster (--arch dcgan; `gancli arch list` shows what is installed), and a smaller --image-size is quicker."
         )
-    number, steps = len(game.data.images.images), game.plan.total_steps
     if number == 1:
         notes.append("Only 1 image: the generator can do no more than repeat it. Add more: a few hundred are a beginning.")
-    in_epochs = game.config.train.images is None  # who counts images knows how few they are
-    if in_epochs and number < FEW_PICTURES and steps is not None and steps < FEW_STEPS:
+    in_epochs = training.config.train.images is None  # who counts images knows how few they are
+    if in_epochs and number < FEW_IMAGES and steps is not None and steps < FEW_STEPS:
         notes.append(
             f"{count(steps, 'step')} {'is' if steps == 1 else 'are'} few, since there "
             f"{'is' if number == 1 else 'are'} only {count(number, 'image')}: --minutes 10 trains longer."
@@ -225,7 +278,7 @@ def advice(game: Game) -> tuple[str, ...]:
 
 
 def _near(images: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """The pictures on the device if they leave half of its free memory to the networks; else where they are."""
+    """The images on the device if they leave half of its free memory to the networks; else where they are."""
     if device.type == "cuda" and images.nbytes > torch.cuda.mem_get_info(device)[0] // 2:
         return images
     return images.to(device)
@@ -234,20 +287,9 @@ def _near(images: torch.Tensor, device: torch.device) -> torch.Tensor:
 def mean_image(images: torch.Tensor) -> torch.Tensor:
     """Mean of uint8 ``(n, c, h, w)``, as float32 ``(c, h, w)`` in [-1, 1]. Exact sums: the order does not matter.
 
-    Pictures are widened a few at a time, so that memory stays flat however many there are, and however large.
+    Images are widened a few at a time, so that memory stays flat however many there are, and however large.
     """
     total = torch.zeros(images.shape[1:], dtype=torch.int64, device=images.device)
-    step = max(1, SUM_BYTES // (8 * total.numel()))
-    for start in range(0, len(images), step):
-        total += images[start : start + step].sum(0, dtype=torch.int64)
+    for part in torch.split(images, max(1, SUM_BYTES // (8 * total.numel()))):
+        total += part.sum(0, dtype=torch.int64)
     return (total.float() / len(images) - 127.5) / 127.5
-
-
-def _image_spec(config: RunConfig, data: Loaded) -> ImageSpec:
-    if config.model.conditional and not data.images.class_names:
-        raise DatasetError(
-            " ".join([f"'{data.name}' has no labels, which a conditional model learns.", *data.unlabelled]),
-            "Classes are sub-folders of images, labels beside them (dataset.json, metadata.jsonl, metadata.csv, labels.csv, "
-            ".cls), or labels of IDX files (-s data.labels=PATH); or leave out --conditional.",
-        )
-    return data.images.spec(conditional=config.model.conditional)

@@ -3,8 +3,8 @@
 ==========================  ===========================================================
 generator.safetensors       weights and buffers of the generator
 discriminator.safetensors   of the discriminator
-ema.safetensors             of the averaged generator: alone, it is the shareable model
-optim.safetensors           Adam's moments, by player and parameter name
+ema.safetensors             of the EMA of the generator: alone, it is the shareable model
+optim.safetensors           the optimisers' moments, by network and parameter name
 meters.safetensors          running means since the last row of metrics
 state.json                  step, images seen, alarms
 ==========================  ===========================================================

@@ -1,18 +1,18 @@
-"""Process 0 and the others, before and during a training: two halves of one conversation, each a few lines.
+"""Process 0 and the workers, before and during a training: two halves of one conversation, each a few lines.
 
 ====  =========================================  ==========================================
-      process 0 (:mod:`.run`, :mod:`.session`)   each other one (:func:`follow`)
+      process 0 (:mod:`.run`, :mod:`.session`)   each worker (:func:`worker_loop`)
 ====  =========================================  ==========================================
-1     tells the configuration, and versions      hears it; compares its own
-2     loads pictures, builds networks            likewise
-3     tells fingerprint, plugins, device         compares them with its own
-4     agrees that all are ready                  agrees
+1     broadcasts the configuration and versions  compares the versions with its own
+2     loads images, builds networks              likewise
+3     broadcasts fingerprint, plugins, device    compares them with its own
+4     waits until all are ready                  likewise
 5     makes or opens the run directory
-6     sends the state                            takes it over
-7     plays a step; writes down what happens     plays the same step on its own shares
-8     agrees whether to go on: again 7           agrees
+6     broadcasts the state                       takes it over
+7     takes a step; writes down what happens     takes the same step on its own micro-batches
+8     all-reduces whether to stop; else again 7  likewise
 9     saves
-10    agrees that all is saved                   agrees
+10    waits until all is saved                   likewise
 ====  =========================================  ==========================================
 
 So nothing is created before everybody could begin, everybody begins with the same bits, and only the machine of process 0
@@ -28,8 +28,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from gancli.config.schema import RunConfig
+from gancli.data import unwatched
 from gancli.data.source import located
 from gancli.errors import ConfigError, DatasetError
+from gancli.events import Preparing
 from gancli.plugins.registry import OBJECTIVES
 from gancli.runs import RunDirectory
 from gancli.training.record import run_ended, run_started
@@ -40,107 +42,89 @@ from gancli.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gancli.data import Watch
     from gancli.events import Event, RunEnded
     from gancli.runtime.processes import Processes
-    from gancli.training.setup import Game
+    from gancli.training.setup import Training
 
-__all__ = ["follow", "hand_out", "play_on", "set_up_together"]
+__all__ = ["broadcast_state", "set_up_together", "worker_loop"]
 
 
-def set_up_together(config: RunConfig, processes: Processes, watch: Watch) -> Game:
-    """Steps 1 to 4 of process 0: the game, which all others could set up as well; ``watch`` is told about the pictures.
+def set_up_together(config: RunConfig | None, processes: Processes, observe: Callable[[Event], None] | None = None) -> Training:
+    """Steps 1 to 4 of every process: the same training in each.
+
+    Args:
+        config: of process 0; None in the others, which receive it.
+        processes: all that take part.
+        observe: is called with how far work on the images is, as :class:`.Preparing`.
 
     Raises:
         GancliError: whatever is wrong with it, here or in another process.
     """
-    processes.tell({"config": config.model_dump(mode="json"), "versions": _versions()})
-    game = set_up(located(config), processes, watch)  # a relative path is of each machine's own folder
-    processes.tell({"fingerprint": game.data.fingerprint, "equipment": _equipment(game)})
-    _ready(game)
-    return game
+    document = None if config is None else config.model_dump(mode="json")
+    versions = {"gancli": __version__, "torch": str(torch.__version__)}
+    received = processes.broadcast({"config": document, "versions": versions})
+    _refuse_other_equipment(versions, received["versions"], processes)
+    config = config or RunConfig.model_validate(received["config"])
+    watch = unwatched if observe is None else lambda what, done, total: observe(Preparing(what, done, total))
+    training = set_up(located(config), processes, watch)  # a relative path is of each machine's own folder
+    arch, objective = training.arch, OBJECTIVES.find(config.objective.name)
+    equipment = {
+        f"arch {arch.name}": f"{arch.distribution} {arch.version}".strip(),
+        f"objective {objective.name}": f"{objective.distribution} {objective.version}".strip(),
+        "device": training.runtime.device.type,
+        "precision": training.runtime.precision,
+    }
+    fingerprint = training.data.fingerprint
+    received = processes.broadcast({"fingerprint": fingerprint, "equipment": equipment})
+    if received["fingerprint"] != fingerprint:
+        raise DatasetError(
+            f"The data set '{training.data.name}' is not the same in every process "
+            f"(fingerprint {fingerprint[:12]}, not {received['fingerprint'][:12]}).",
+            "Give every machine the same images under that name.",
+        )
+    _refuse_other_equipment(equipment, received["equipment"], processes)
+    training.stop_signal()  # waits for the slowest to have loaded its images; from now on nobody has a reason to be late
+    processes.wait_at_most(training.config.runtime.peer_timeout_seconds)
+    return training
 
 
-def hand_out(game: Game, run: RunDirectory) -> None:
+def broadcast_state(training: Training, run: RunDirectory) -> None:
     """Step 6 of process 0: everybody begins with these bits."""
-    processes, plan, state = game.runtime.processes, game.plan, game.state
-    processes.tell({"run": str(run.path), "extended_at": plan.extended_at, "elapsed_seconds": state.elapsed_seconds})
-    processes.send(lambda: pack(state))
+    processes, plan, state = training.runtime.processes, training.plan, training.state
+    processes.broadcast({"run": str(run.path), "extended_at": plan.extended_at, "elapsed_seconds": state.elapsed_seconds})
+    processes.broadcast_files(lambda: pack(state))
 
 
-def play_on(game: Game, signal: int) -> int:
-    """Step 8 of everybody: the signal that asks to stop, or 0; the clock is process 0's."""
-    processes, state = game.runtime.processes, game.state
-    stop, state.elapsed_seconds = processes.agree(signal, state.elapsed_seconds if processes.leads else 0.0)
-    return stop
-
-
-def follow(*, processes: Processes, observe: Callable[[Event], None], stop: Callable[[], int]) -> RunEnded:
+def worker_loop(*, processes: Processes, observe: Callable[[Event], None], stop: Callable[[], int]) -> RunEnded:
     """Be one of the processes that process 0 leads, to the end of its run.
 
     Args:
         processes: all of them.
-        observe: is told when the first step is about to be taken, and nothing else.
+        observe: is called when the first step is about to be taken, and with nothing else.
         stop: asked after every step; when it returns a signal's number, all processes stop.
 
     Raises:
         GancliError: something is wrong here, or another process has failed; all end with the same exit code.
     """
-    told = processes.hear()
-    _refuse_other_equipment(_versions(), told["versions"], processes)
-    game = set_up(located(RunConfig.model_validate(told["config"])), processes)
-    told = processes.hear()
-    _refuse_other_pictures(game, told["fingerprint"])
-    _refuse_other_equipment(_equipment(game), told["equipment"], processes)
-    _ready(game)
-    told = processes.hear()
-    game = replace(game, plan=replace(game.plan, extended_at=told["extended_at"]))
-    unpack_files(processes.receive(), game.state, "what process 0 sends")
-    game.state.elapsed_seconds = told["elapsed_seconds"]
-    run = RunDirectory(Path(told["run"]))
-    observe(run_started(game, run))
+    training = set_up_together(None, processes)
+    received = processes.broadcast({})
+    training = replace(training, plan=replace(training.plan, extended_at=received["extended_at"]))
+    unpack_files(processes.broadcast_files(dict), training.state, "what process 0 sends")
+    training.state.elapsed_seconds = received["elapsed_seconds"]
+    run = RunDirectory(Path(received["run"]))
+    observe(run_started(training, run))
     signal = 0
-    while not signal and not game.is_over:
-        game.step()
-        signal = play_on(game, stop())
-    processes.agree(0, 0.0)
-    return run_ended(game, run, signal)
-
-
-def _ready(game: Game) -> None:
-    """Wait for the slowest to have loaded its pictures; from now on nobody has a reason to be late."""
-    game.runtime.processes.agree(0, 0.0)
-    game.runtime.processes.wait_at_most(game.config.runtime.peer_timeout_seconds)
-
-
-def _refuse_other_pictures(game: Game, fingerprint: str) -> None:
-    if game.data.fingerprint != fingerprint:
-        raise DatasetError(
-            f"The data set '{game.data.name}' is not the same in every process "
-            f"(fingerprint {game.data.fingerprint[:12]}, not {fingerprint[:12]}).",
-            "Give every machine the same pictures under that name.",
-        )
-
-
-def _versions() -> dict[str, str]:
-    """What has to be the same before a configuration means the same."""
-    return {"gancli": __version__, "torch": str(torch.__version__)}
-
-
-def _equipment(game: Game) -> dict[str, str]:
-    """What each process finds on its own machine: plugins, and what `auto` has chosen."""
-    plugins = {"arch": game.arch, "objective": OBJECTIVES.find(game.config.objective.name)}
-    return {
-        **{f"{kind} {entry.name}": f"{entry.distribution} {entry.version}".strip() for kind, entry in plugins.items()},
-        "device": game.runtime.device.type,
-        "precision": game.runtime.precision,
-    }
+    while not signal and not training.is_over:
+        training.step()
+        signal = training.stop_signal(stop())
+    training.stop_signal()
+    return run_ended(training, run, signal)
 
 
 def _refuse_other_equipment(ours: Mapping[str, str], theirs: Mapping[str, str], processes: Processes) -> None:
     other = [f"{name}: {value}, not {theirs.get(name)}" for name, value in ours.items() if value != theirs.get(name)]
     if other:
         raise ConfigError(
-            f"Process {processes.rank} would play with something else than process 0 ({'; '.join(other)}).",
+            f"Process {processes.rank} has a different environment than process 0 ({'; '.join(other)}).",
             "Install the same everywhere, and choose --device and --precision instead of leaving them to each machine.",
         )

@@ -12,17 +12,17 @@ from gancli.training.setup import set_up
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gancli.training.setup import Game
+    from gancli.training.setup import Training
 
 ROUNDS, STEPS = 9, 40
 
 
-def default_game() -> Game:
+def default_game() -> Training:
     """That of `gancli train --dataset mnist`."""
     return set_up(resolve(environment={}).config)
 
 
-def share(game: Game, chores: Mapping[str, Callable[[], object]]) -> Spread:
+def share(game: Training, chores: Mapping[str, Callable[[], object]]) -> Spread:
     """The part of an epoch, chores included, that they take; prints what each of them takes."""
 
     def steps() -> float:

@@ -22,7 +22,7 @@ import torch
 
 from gancli.config.resolve import resolve
 from gancli.errors import GancliError
-from gancli.training.setup import Game, set_up
+from gancli.training.setup import Training, set_up
 
 ROOT = Path(__file__).parents[2]
 EPOCHS_OF_THE_ARTICLE, STEPS_PER_EPOCH = 200, 60_000 // 128
@@ -46,7 +46,7 @@ def waited(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def rate(game: Game, seconds: float) -> float:
+def rate(game: Training, seconds: float) -> float:
     """Real images per second over about ``seconds``, after some steps to warm up."""
     device = game.runtime.device
     for _ in range(8):  # every kind of step

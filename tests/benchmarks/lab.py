@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from gancli.gan.state import Trained
     from gancli.plugin import ImageSpec, LossTerm
-    from gancli.training.setup import Game
+    from gancli.training.setup import Training
 
 __all__ = ["Lab", "Step", "precondition"]
 
@@ -129,7 +129,7 @@ class Lab(Dense):
         return Networks(LabGenerator(config, image, latent_dim), LabDiscriminator(config, image))
 
 
-def precondition(game: Game) -> None:
+def precondition(game: Training) -> None:
     """Adapt the networks to more of the data than its mean."""
     images = game.data.images.images
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
@@ -159,7 +159,7 @@ class Step:
 
     def __init__(  # noqa: PLR0913  (one argument per lever)
         self,
-        game: Game,
+        game: Training,
         total: int,
         *,
         kind: Literal["alternate", "reuse", "single"] = "alternate",

@@ -39,7 +39,7 @@ from gancli.metrics.probe import Probe
 from gancli.metrics.random_ import RandomExtractor
 from gancli.randomness.latents import latents
 from gancli.training import setup
-from gancli.training.sizing import load_suited
+from gancli.training.setup import load_suited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from gancli.config.schema import RunConfig
     from gancli.data import Loaded
     from gancli.data.source import Watch
-    from gancli.training.setup import Game
+    from gancli.training.setup import Training
 
 HERE = Path(__file__).parent
 RESULTS = "results.jsonl"
@@ -83,7 +83,7 @@ class Candidate:
         levers = dict(word.removeprefix(LAB).split("=", 1) for word in words.split() if word.startswith(LAB))
         return cls(name.strip(), tuple(settings), {key: json.loads(value) for key, value in levers.items()}, cost)
 
-    def game(self, dataset: str, seed: int, steps: int | None = None) -> tuple[Game, Step]:
+    def game(self, dataset: str, seed: int, steps: int | None = None) -> tuple[Training, Step]:
         """The training, set up by the library, and the step to take."""
         arch = f"arch.name={HERE / 'lab.py'}:Lab"
         common = [arch, f"data.dataset={dataset}", f"train.seed={seed}", "runtime.precision=fp32", "runtime.threads=1"]
@@ -181,7 +181,7 @@ def judge(dataset: str) -> Judge:
 
 
 @torch.inference_mode()
-def draw(game: Game, count: int, start: int = FIRST_SEED) -> Iterator[Tensor]:
+def draw(game: Training, count: int, start: int = FIRST_SEED) -> Iterator[Tensor]:
     """Images of the EMA generator, of latents that are always the same."""
     for first in range(start, start + count, 250):
         seeds = range(first, min(first + 250, start + count))

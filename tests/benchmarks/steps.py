@@ -15,18 +15,18 @@ from interleave import in_turn, ratio, show
 from report import Row, conclude
 
 from gancli.config.resolve import resolve
-from gancli.training.setup import Game, set_up
+from gancli.training.setup import Training, set_up
 
 ROUNDS, STEPS = 4, 8
 
 
-def game(case: str) -> Game:
+def game(case: str) -> Training:
     """MNIST with that architecture."""
     arch, *settings = case.split()
     return set_up(resolve(assignments=[f"arch.name={arch}", "runtime.device=cpu", *settings], environment={}).config)
 
 
-def seconds(game: Game) -> float:
+def seconds(game: Training) -> float:
     """CPU time of a step, on average over a round."""
     start = time.process_time()
     for _ in range(STEPS):

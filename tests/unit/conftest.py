@@ -126,14 +126,14 @@ def untrained():
         from gancli.config.resolve import resolve
         from gancli.data.source import located
         from gancli.runs import create_run, mark_latest
-        from gancli.training.run import _document
+        from gancli.training.run import config_document
         from gancli.training.setup import set_up
         from gancli.training.snapshot import pack
 
         torch.set_num_threads(1)
         game = set_up(located(resolve(assignments=["runtime.device=cpu", *assignments], environment={}).config))
         run = create_run(runs_dir, name, game.data.name, game.arch.name.rpartition(":")[2])
-        run.config_path.write_bytes(_document(game.config))
+        run.config_path.write_bytes(config_document(game.config))
         game.state.step = step
         facts = game.facts().model_copy(update={"step": step})
         CheckpointStore(run.checkpoints).save(step, pack(game.state, facts), images_seen=0, facts=facts.document())

@@ -8,7 +8,7 @@ from PIL import Image
 
 from gancli.events import Alarm, EpochEnded, IntervalEnded, PreviewWritten, RunEnded, RunStarted
 from gancli.plugins.registry import LOGGERS
-from gancli.training.background import Background
+from gancli.training.loggers import Background
 
 NEEDED = {"tensorboard": "tensorboard", "trackio": "trackio", "mlflow": "mlflow"}
 

@@ -142,7 +142,7 @@ def test_F03_the_strength_of_the_augmentation_survives_an_interruption(configure
 def test_that_pictures_are_augmented_is_told(configure, tmp_path):
     seen = []
     start(configure("train.epochs=1"), tmp_path, observe=seen.append)
-    assert "300 pictures are few" in " ".join(seen[0].notes)
+    assert "300 images are few" in " ".join(seen[0].notes)
     assert "augment.mode=off" in " ".join(seen[0].notes)
 
 

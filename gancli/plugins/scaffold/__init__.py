@@ -122,7 +122,7 @@ class Plugin:
                 f"'{name}' would make a class called {plugin.title}, which means something else.", "Choose another name."
             )
         group = _KINDS[kind]["group"]
-        taken = [p for p in read()[0] if p.point.group == group and p.point.name == name]
+        taken = [entry for entry in read()[0] if (entry.group, entry.name) == (group, name)]
         if taken:
             raise UsageError(f"{taken[0].distribution} {taken[0].version} already provides '{name}'.", "Choose another name.")
         return plugin

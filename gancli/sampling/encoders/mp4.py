@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from gancli.errors import PluginError
-from gancli.plugins.extras import require
+from gancli.plugins.installation import require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,7 +2,6 @@ import sys
 
 import gancli
 from gancli.cli import env
-from gancli.plugins.registry import ARCHITECTURES, Entry
 
 
 def test_json(cli, monkeypatch):
@@ -30,9 +29,8 @@ def test_what_several_processes_need_is_reported(cli, monkeypatch):
     assert found["variables"]["WORLD_SIZE"] == "2"
 
 
-def test_F36_a_broken_plugin_is_reported(cli, monkeypatch):
-    broken = Entry("broken", "gancli.architectures", "no_such_module:Nothing", "someone", "1.0")
-    monkeypatch.setattr(ARCHITECTURES, "entries", lambda: [broken])
+def test_F36_a_broken_plugin_is_reported(cli, install):
+    install("someone", "broken_module", "import no_such_module", name="broken", version="1.0")
     result = cli("env")
     assert result.code == 0
     (line,) = [line for line in result.out.splitlines() if "architecture broken" in line]

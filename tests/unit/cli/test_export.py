@@ -96,10 +96,10 @@ def test_the_help_lists_the_formats_that_are_installed(cli, install):
 
 
 def test_a_page_without_its_plugin_names_it(cli, tmp_path, monkeypatch):
-    monkeypatch.setattr("gancli.plugins.registry.read", lambda: ((), ()))
+    monkeypatch.setattr("gancli.plugins.distributions.read", lambda: ((), ()))
     result = cli("export", "-o", tmp_path / "demo.html")
     assert result.code == 8
-    assert "gancli-page provides it; install that: " in result.err
+    assert "gancli-page provides it. In a clone of gancli: " in result.err
     assert result.err.count("\n") == 1
 
 

@@ -114,7 +114,7 @@ def test_the_first_frame_is_what_sample_draws(cli, tmp_path):
         (["--keyframes", "1"], 2, "stands still"),
         (["--keyframes", "99999999"], 2, "--keyframes 99999999"),
         (["--keyframes", "3", "--seeds", "1-4"], 2, "does not fit the 4 seeds"),
-        (["--seeds", "1-3", "--grid", "2x2"], 2, "3 seeds cannot be the keyframes of 4 walks"),
+        (["--seeds", "1-3", "--grid", "2x2"], 2, "3 seeds cannot be the keyframes of 4 images"),
         (["--seeds", "x"], 2, "'x' is no seed"),
         (["--grid", "4"], 2, "--grid 4 is not a grid"),
         (["--grid", "0x4"], 2, "--grid 0x4 is not a grid"),
@@ -196,15 +196,15 @@ def test_sample_truncates_and_says_so(cli, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_F30_F32_a_walk_that_is_ended_leaves_nothing_behind(cli, target, monkeypatch, number):
-    from gancli.models.frames import Tour
+    from gancli.models.interpolation import Frames
 
-    before, draw = signal.getsignal(number), Tour.at
+    before, draw = signal.getsignal(number), Frames.at
 
     def at(self, indices):
         os.kill(os.getpid(), number)
         yield from draw(self, indices)
 
-    monkeypatch.setattr(Tour, "at", at)
+    monkeypatch.setattr(Frames, "at", at)
     result = cli("interpolate", "--frames", "4", "-o", target)
     assert (result.code, result.err) == (128 + number, f"stopped: Interrupted by {number.name}.\n")
     assert list(target.parent.iterdir()) == []

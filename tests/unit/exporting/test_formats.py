@@ -58,9 +58,9 @@ def test_an_unknown_format_is_refused(tmp_path, target, name, words):
     assert words in str(raised.value)
 
 
-def test_a_format_of_the_projects_own_plugin_names_it_where_it_is_not_installed(monkeypatch):
-    monkeypatch.setattr("gancli.plugins.registry.read", lambda: ((), ()))
-    with pytest.raises(PluginError, match=r"no exporter 'html'\. gancli-page provides it; install that: .*gancli-page$"):
+def test_a_format_of_the_projects_own_plugin_names_it_where_it_is_missing(monkeypatch):
+    monkeypatch.setattr("gancli.plugins.distributions.read", lambda: ((), ()))
+    with pytest.raises(PluginError, match=r"gancli-page provides it\. In a clone of gancli: .*gancli-page$"):
         choose(Path("demo.html"))
 
 

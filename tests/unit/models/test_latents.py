@@ -7,8 +7,7 @@ from torch import nn
 
 from gancli.checkpoint.provenance import Origin, Provenance
 from gancli.errors import RunError, UsageError
-from gancli.models.frames import Tour
-from gancli.models.interpolation import Walk
+from gancli.models.interpolation import Frames, Interpolation
 from gancli.models.latents import Latents, ModelAtLatents, read_latents, style_mixing, write_arrays
 from gancli.models.model import Model
 from gancli.plugin import ImageSpec
@@ -123,8 +122,8 @@ def test_an_interpolation_passes_each_image_whole_with_its_own_class():
     model = make(Plain(3), 3)
     latents = Latents(torch.tensor([[1.0, 0, 0], [0, 5, 0], [0, 0, 1]]), [2, 0, 1])
     placed = ModelAtLatents(model, latents)
-    walk = Walk(range(3), 6, labels=latents.labels, even=True)
-    frames = torch.cat(list(Tour(placed, walk)))
+    walk = Interpolation(range(3), 6, labels=latents.labels, even=True)
+    frames = torch.cat(list(Frames(placed, walk)))
     torch.testing.assert_close(frames[::2], placed.sample(3))
 
 

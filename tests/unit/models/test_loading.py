@@ -93,7 +93,7 @@ def test_without_labels_the_classes_take_turns(conditional):
 
 @pytest.mark.parametrize("labels", [[0], [0, 3], [0, -1]])
 def test_labels_that_do_not_fit_are_refused(conditional, labels):
-    with pytest.raises(UsageError, match=r"2 pictures\. Classes are 0 to 2"):
+    with pytest.raises(UsageError, match=r"2 images\. Classes are 0 to 2"):
         conditional.sample(2, labels=labels)
 
 

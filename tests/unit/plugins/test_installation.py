@@ -1,7 +1,10 @@
+import sys
+
 import pytest
 
+from gancli.errors import PluginError
 from gancli.plugins import installation
-from gancli.plugins.installation import OFFICIAL, install_command
+from gancli.plugins.installation import OFFICIAL, install_command, install_plugin, require
 
 
 @pytest.fixture
@@ -44,3 +47,24 @@ def test_the_projects_own_plugins_are_known_before_they_are_installed():
     assert OFFICIAL["gancli.architectures", "resnet"] == "gancli-resnet"
     assert OFFICIAL["gancli.exporters", "html"] == "gancli-page"
     assert ("gancli.exporters", "resnet") not in OFFICIAL
+
+
+@pytest.mark.usefixtures("prefix")
+def test_the_projects_own_plugins_lie_in_a_clone():
+    assert install_plugin("gancli-page") == "pip install ./plugins/gancli-page"
+    assert install_plugin("gancli-wobbly") == "pip install gancli-wobbly"
+
+
+def test_what_is_there_is_not_imported_yet():
+    sys.modules.pop("this", None)
+    require("zen", "this")
+    assert "this" not in sys.modules
+
+
+def test_what_is_missing_is_named_with_the_command_that_installs_it():
+    with pytest.raises(PluginError) as raised:
+        require("video", "json", "no_such_module")
+    assert str(raised.value) == ("no_such_module is not installed. The extra 'video' brings it: pip install \"gancli[video]\"")
+    assert raised.value.exit_code == 8
+    with pytest.raises(PluginError, match=r"^a_missing_one, another are not installed"):
+        require("video", "a_missing_one", "another")

@@ -21,7 +21,7 @@ def test_without_a_launcher_one_process_is_alone(environment):
     with join(environment) as processes:
         assert processes is ALONE
         assert processes.leads
-        assert processes.agree(15, 2.5) == (15, 2.5)
+        assert processes.all_reduce_max(15, 2.5) == (15, 2.5)
 
 
 def test_half_an_environment_is_refused_with_a_way_on():

@@ -5,7 +5,7 @@ from torch import nn
 from gancli.errors import ConfigError
 from gancli.gan.schedules import rates_at
 from gancli.runtime.micro_batches import MicroBatches
-from gancli.runtime.processes import OneProcess
+from gancli.runtime.processes import Processes
 
 
 def rows(shares):
@@ -14,7 +14,7 @@ def rows(shares):
 
 @pytest.mark.parametrize(("world", "accumulate"), [(1, 1), (1, 4), (2, 2), (4, 1), (3, 2)])
 def test_every_picture_of_the_batch_belongs_to_one_share_of_one_process(world, accumulate):
-    processes = [OneProcess(rank=rank, world=world) for rank in range(world)]
+    processes = [Processes(rank=rank, world=world) for rank in range(world)]
     parts = [MicroBatches(24, accumulate, process) for process in processes]
     taken = [row for shares in parts for share in shares for row in range(24)[share.rows]]
     assert taken == list(range(24))
@@ -29,7 +29,7 @@ def test_a_batch_that_cannot_be_divided_names_those_that_can():
     with pytest.raises(
         ConfigError, match=r"33 cannot be divided evenly into 4 micro-batches \(2 processes.*--batch-size 32 or 36"
     ):
-        MicroBatches(33, 2, OneProcess(world=2))
+        MicroBatches(33, 2, Processes(world=2))
     with pytest.raises(ConfigError, match=r"--batch-size 4,"):
         MicroBatches(3, 4)
 

@@ -12,8 +12,7 @@ from PIL import Image, ImageSequence
 
 from gancli.errors import DatasetError, PluginError, StorageError, UsageError
 from gancli.images import grid, read_metadata, to_bytes
-from gancli.models.frames import Tour
-from gancli.models.interpolation import Walk
+from gancli.models.interpolation import Frames, Interpolation
 from gancli.plugin import ImageSpec
 from gancli.sampling import animation
 from gancli.sampling.animation import FORMATS, Request, frames_in, write
@@ -28,14 +27,14 @@ FILMS = sorted(FORMATS)
 def tour(smooth_model):
     def make(image=GREY, frames=10, keyframes=3, fails_at=None, **walk):
         seeds = range(keyframes * walk.get("cells", 1))
-        return Tour(smooth_model(image, fails_at), Walk(seeds, frames, **walk))
+        return Frames(smooth_model(image, fails_at), Interpolation(seeds, frames, **walk))
 
     return make
 
 
 def expected(tour, scale=1, columns=None):
     """What every frame has to show."""
-    padding = 2 if tour.walk.cells > 1 else 0
+    padding = 2 if tour.interpolation.cells > 1 else 0
     canvases = [grid(to_bytes(cells), columns, padding) for cells in tour]
     return [canvas.repeat(scale, 0).repeat(scale, 1) for canvas in canvases]
 
@@ -290,7 +289,7 @@ def test_what_has_no_transparency_is_refused_for_what_has(tour, tmp_path, suffix
 
 def test_without_the_extra_the_command_that_installs_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
-    monkeypatch.setattr("gancli.plugins.extras.find_spec", lambda name: None if name == "av" else object())
+    monkeypatch.setattr("gancli.plugins.installation.find_spec", lambda name: None if name == "av" else object())
     with pytest.raises(PluginError, match=r"av is not installed\..*pip install \"gancli\[video\]\""):
         Request("a.mp4")
 

@@ -1,17 +1,21 @@
-"""Several processes on the loopback interface, as torchrun starts them, but forked: they need not import torch again."""
+"""Several processes on the loopback interface, as torchrun starts them, but forked: they need not import torch again.
+
+They are forked by a server without threads: a lock that a thread of this process holds would stay held in them for ever.
+"""
 
 import json
+import multiprocessing
 import os
 import signal
 import sys
 import time
 import traceback
-import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
+import cloudpickle
 import pytest
 import torch
 from torch.distributed import TCPStore
@@ -23,6 +27,8 @@ from gancli.runs import RunDirectory
 from gancli.storage.tensors import decode
 
 PATIENCE_SECONDS = 120
+FORKING = multiprocessing.get_context("forkserver")
+FORKING.set_forkserver_preload(["torch", "gancli.cli.app", "gancli.training.run"])
 ARCHITECTURES = {
     "dense": (
         "arch.generator_widths=[16]", "arch.discriminator_widths=[16]", "arch.dropout=0.3",
@@ -43,7 +49,7 @@ class Team:
     """Forked processes by rank, each in a directory of its own and with its two streams in files."""
 
     home: Path
-    pids: list[int] = field(default_factory=list)
+    processes: list[multiprocessing.Process] = field(default_factory=list)
     ended: dict[int, tuple[int, float]] = field(default_factory=dict)
 
     def folder(self, rank):
@@ -53,33 +59,30 @@ class Team:
         return (self.folder(rank) / stream).read_text()
 
     def send(self, rank, number):
-        os.kill(self.pids[rank], number)
+        os.kill(self.processes[rank].pid, number)
 
     def until(self, condition):
         """Wait until something is true."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not condition():
-            assert time.monotonic() < deadline, [self.text(rank) for rank in range(len(self.pids))]
+            assert time.monotonic() < deadline, [self.text(rank) for rank in range(len(self.processes))]
             time.sleep(0.005)
 
     def _reap(self):
-        for rank, pid in enumerate(self.pids):
-            if rank not in self.ended:
-                done, status = os.waitpid(pid, os.WNOHANG)
-                if done:
-                    self.ended[rank] = os.waitstatus_to_exitcode(status), time.monotonic()
+        for rank, process in enumerate(self.processes):
+            if rank not in self.ended and process.exitcode is not None:
+                self.ended[rank] = process.exitcode, time.monotonic()
         return len(self.ended)
 
     def codes(self, *, but=()):
         """The exit codes, by rank, when all have ended but those in ``but``."""
-        self.until(lambda: self._reap() and set(self.ended) | set(but) == set(range(len(self.pids))))
+        self.until(lambda: self._reap() and set(self.ended) | set(but) == set(range(len(self.processes))))
         return {rank: self.ended[rank][0] for rank in sorted(self.ended)}
 
     def kill(self):
-        for rank, pid in enumerate(self.pids):
-            if rank not in self.ended:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
+        for process in self.processes:
+            process.kill()
+            process.join()
 
 
 def environment(rank, world, port):
@@ -113,28 +116,33 @@ def child(work, rank, folder, variables):
         os._exit(code)
 
 
+class ByValue:
+    """A function of a test, closures included, for another process."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __reduce__(self):
+        for name in {self.function.func.__module__, self.function.args[0].__module__}:
+            cloudpickle.register_pickle_by_value(sys.modules[name])
+        return cloudpickle.loads, (cloudpickle.dumps(self.function),)
+
+
 @pytest.fixture
 def team(tmp_path):
     """``(work, world=2)`` -> a :class:`Team`, each of which does ``work(rank)`` and exits with what that returns."""
     torch.set_num_threads(1)
     started = []
 
-    @contextmanager
-    def no_warning():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # forking where a thread (the store's) runs
-            yield
-
     def start(work, world=2, name="team"):
         store = TCPStore("127.0.0.1", 0, None, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=60))
         members = Team(tmp_path / name)
         started.append((members, store))
         for rank in range(world):
-            with no_warning():
-                pid = os.fork()
-            if not pid:
-                child(work, rank, members.folder(rank), environment(rank, world, store.port))
-            members.pids.append(pid)
+            call = partial(child, work, rank, members.folder(rank), environment(rank, world, store.port))
+            process = FORKING.Process(target=ByValue(call))
+            process.start()
+            members.processes.append(process)
         return members
 
     yield start

@@ -98,7 +98,7 @@ def test_what_differs_between_machines_is_refused_before_anything_is_made(train_
 
     team = train_in(*words("runtime.precision=auto"), "--name", "r", before=change)
     assert team.codes() == {0: 2, 1: 2}
-    assert re.search(rf"Process 1 would play with something else than process 0 \({said}", team.text(0)), team.text(0)
+    assert re.search(rf"Process 1 has a different environment than process 0 \({said}", team.text(0)), team.text(0)
     assert not (team.folder(0) / "runs").exists()
 
 
