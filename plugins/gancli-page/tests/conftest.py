@@ -71,11 +71,24 @@ def translator(channels=3, side=32, **options):
     return model_of(generator, 1, image, run="horse2zebra", dataset="horses-to-zebras")
 
 
+class OneSize(torch.nn.Module):
+    """A translator that takes images of 32x32 pixels only."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.down, self.up = torch.nn.Linear(3 * 32 * 32, 64), torch.nn.Linear(64, 3 * 32 * 32)
+
+    def forward(self, _z, source):
+        return self.up(self.down(source.flatten(1))).unflatten(1, (3, 32, 32)).tanh()
+
+
 @pytest.fixture(scope="session")
 def models():
     """The generators of the built-in architecture and of the plugin, with the default sizes where it matters."""
     patches = dense(patch_size=8, generator_widths=(64,))
     translators = {"translator": translator(), "grey": translator(1, 28), "alpha": translator(4)}
+    translators["one size"] = model_of(OneSize(), 1, ImageSpec(3, 32, 32, source=(3, 32, 32)))
     return {"dense": dense(), "patches": patches, "classes": dense(10), "dcgan": dcgan(), **translators}
 
 

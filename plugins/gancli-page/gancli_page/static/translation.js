@@ -5,6 +5,8 @@ const { multiple, pads, source: [channels, height, width] } = Drawing.program;
 const TRAINED = Math.max(height, width), USUAL = 512;
 const SIDES = [...new Set([TRAINED, 128, 256, USUAL, 1024])].filter((side) => side >= TRAINED).sort((a, b) => a - b);
 
+const scratch = document.createElement("canvas");
+
 const state = {
   source: null,    // what is translated: {image, name, size: [height, width]}
   film: null,      // the camera's stream
@@ -12,25 +14,23 @@ const state = {
   outdated: false, // whether there is a newer source
 };
 
-// The size that an image is translated in: its own, unless that is longer than was chosen or the network takes another one only.
+// The size that an image is shown in: its own, unless that is longer than was chosen or no multiple of what the network takes.
 function fitted([tall, wide]) {
-  if (!multiple) return [height, width];
   const scale = Math.min(1, (Number(find("size").value) || Infinity) / Math.max(tall, wide));
   const side = (length) => Math.max(1, Math.round(length * scale));
   const whole = (length) => Math.max(multiple, length - (length % multiple));
-  return pads ? [side(tall), side(wide)] : [whole(side(tall)), whole(side(wide))];
+  return pads || !multiple ? [side(tall), side(wide)] : [whole(side(tall)), whole(side(wide))];
 }
 
-// Draws the source onto the left canvas, its middle if the shape is another one; where the model knows no transparency, on white.
-function show({ image, size: [tall, wide] }, [h, w]) {
-  const canvas = Drawing.canvas(find("before"), [h, w]), pen = canvas.getContext("2d", { willReadFrequently: true });
+// Draws an image onto a canvas and returns its bytes; where the model knows no transparency, on white.
+function draw(image, canvas, [h, w]) {
+  const pen = Drawing.canvas(canvas, [h, w]).getContext("2d", { willReadFrequently: true });
   if (channels % 2) {
     pen.fillStyle = "white";
     pen.fillRect(0, 0, w, h);
   }
-  const scale = Math.max(h / tall, w / wide), cut = [w / scale, h / scale];
   pen.imageSmoothingQuality = "high";
-  pen.drawImage(image, (wide - cut[0]) / 2, (tall - cut[1]) / 2, ...cut, 0, 0, w, h);
+  pen.drawImage(image, 0, 0, w, h);
   return pen.getImageData(0, 0, w, h).data;
 }
 
@@ -52,15 +52,22 @@ function translate() {
   state.running ??= (async () => {
     while (state.outdated && state.source) {
       state.outdated = false;
-      const { source } = state, sides = fitted(source.size), started = performance.now();
-      const numbers = planes(show(source, sides));
+      const { source } = state, size = fitted(source.size), started = performance.now();
+      const sides = multiple ? size : [height, width], bytes = draw(source.image, find("before"), size);
       if (!state.film) say(`Translating ${source.name}`);
-      const images = await Drawing.draw(numbers, null, sides);
-      Drawing.paint(Drawing.canvas(find("after"), sides), Drawing.pixels(images, 0, sides));
+      const numbers = planes(multiple ? bytes : draw(source.image, scratch, sides));
+      const images = Drawing.pixels(await Drawing.draw(numbers, null, sides), 0, sides);
+      const after = Drawing.canvas(find("after"), size);
+      if (multiple) {
+        Drawing.paint(after, images);
+      } else {
+        Drawing.paint(Drawing.canvas(scratch, sides), images);
+        after.getContext("2d").drawImage(scratch, 0, 0, size[1], size[0]);
+      }
       find("save").disabled = false;
       const took = Math.round(performance.now() - started).toLocaleString("en"), [h, w] = source.size;
-      const scaled = sides[0] === h && sides[1] === w ? "" : `, from ${w} × ${h}`;
-      say(`${source.name}: ${sides[1]} × ${sides[0]}${scaled}, translated in ${took} ms`);
+      const scaled = size[0] === h && size[1] === w ? "" : `, from ${w} × ${h}`;
+      say(`${source.name}: ${size[1]} × ${size[0]}${scaled}, translated in ${took} ms`);
     }
   })().catch(fail).finally(() => { state.running = null; });
   return state.running;
@@ -120,10 +127,9 @@ function connect() {
 introduce([["Images", `${sizeOf({ channels, height, width })}, to ${sizeOf(facts.image)}`]]);
 find("size").append(...SIDES.map((side) => new Option(`${side} pixels`, String(side))), new Option("as it is", ""));
 find("size").value = String(Math.max(USUAL, TRAINED));
-find("size-field").hidden = !multiple;
 find("limits").textContent = [
   multiple ? `The network takes any size; it was trained at ${width} × ${height}.`
-    : `The network takes ${width} × ${height} only: images are scaled, and their middle is taken.`,
+    : `The network takes ${width} × ${height} only: images are scaled to it, and translations back.`,
   channels % 2 ? "Transparent images are composited onto white." : "Browsers round the colours of transparent pixels.",
 ].join(" ");
 showCommand(["gancli translate IMAGE", `--run ${shellWord(facts.run)}`, "-o translated.png"]);
