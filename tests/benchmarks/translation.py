@@ -70,7 +70,7 @@ def train(work: Path, name: str, settings: Sequence[str]) -> None:
     """Train, or resume what was interrupted."""
     if not (work / "runs" / name).exists():
         gancli.train(gancli.resolve(assignments=settings, environment={}).config, runs_dir=work / "runs", name=name)
-    elif RunDirectory(work / "runs" / name).info.get("status") != "done":
+    elif RunDirectory(work / "runs" / name).info().get("status") != "done":
         resume(RunDirectory(work / "runs" / name))
 
 

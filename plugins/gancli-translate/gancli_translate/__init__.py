@@ -88,7 +88,7 @@ class CycleGANConfig(ResidualConfig):
     cycle_weight: float = Field(10.0, ge=0, le=1e3, description="weight of |F(G(a)) - a| and |G(F(b)) - b|")
     identity_weight: float = Field(5.0, ge=0, le=1e3, description="weight of |G(b) - b| and |F(a) - a|, which keeps colours")
     pool_size: int = Field(
-        50, ge=0, le=1000, description="earlier translations that D is shown again; 0: none, for several processes"
+        50, ge=0, le=1000, description="earlier translations that D is shown again; 0, or several processes: none"
     )
 
 

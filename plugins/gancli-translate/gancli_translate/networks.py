@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
@@ -192,7 +192,8 @@ class UNet(nn.Module):
 class Pool(nn.Module):
     """Earlier translations: each image is shown, or, with probability 1/2, changes places with one of the pool.
 
-    Shrivastava et al., 2017, section 2.3. Images are kept in 8 bits, as those of data sets are.
+    Shrivastava et al., 2017, section 2.3. Images are kept in 8 bits, as those of data sets are. Several processes show
+    new ones only: a checkpoint holds one pool, and not that of each.
     """
 
     images: Tensor
@@ -206,6 +207,8 @@ class Pool(nn.Module):
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         """``(n, c, h, w)`` in [-1, 1] -> as many, new and old."""
+        if distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1:
+            return images
         coded = ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
         size, filled = len(self.images), int(self.filled)
         shown = []
