@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from gancli.data.files import load_files
+from gancli.data.decoding import load_files
 from gancli.errors import UsageError
 from gancli.gan.inputs import conditions
 from gancli.images import grid, to_bytes, to_picture
