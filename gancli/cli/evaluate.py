@@ -147,9 +147,8 @@ def measured(images: Path | None, asked: Asked, source: Source, output: Output) 
 def _both(images: Path | None, asked: Asked, source: Source, output: Output) -> "tuple[Subject, Reference]":
     """What is measured and what it is measured against."""
     from gancli.config.schema import DataConfig
-    from gancli.evaluation import translation
+    from gancli.evaluation import subject as subjects
     from gancli.evaluation.reference import data_of, load_reference, of_size, with_note
-    from gancli.evaluation.subject import of_model, of_pictures, size_at
     from gancli.runtime.device import pick_device
 
     def reference_of(data: DataConfig) -> "Reference":
@@ -159,15 +158,15 @@ def _both(images: Path | None, asked: Asked, source: Source, output: Output) -> 
     model = source.sampler() if images is None else None
     provenance = model.origin.provenance if model else None
     if model and provenance and model.image.source:
-        translation.refuse_options(model, asked.dataset, asked.seed)
-        reference = with_note(reference_of(translation.data_of_translator(model)), provenance.dataset.fingerprint)
-        return translation.of_translator(model, reference, asked.count), reference
+        subjects.refuse_options(model, asked.dataset, asked.seed)
+        reference = with_note(reference_of(subjects.data_of_translator(model)), provenance.dataset.fingerprint)
+        return subjects.of_translator(model, reference, asked.count), reference
     data = data_of(provenance) if provenance else DataConfig()
     if asked.dataset is not None:  # read as the model's own images were
         data = data.model_copy(update={"dataset": asked.dataset, "labels": None})
-        data = of_size(data, model.image.shape[1:] if model else size_at(cast("Path", images)))
+        data = of_size(data, model.image.shape[1:] if model else subjects.size_at(cast("Path", images)))
     if model and provenance:
-        subject = of_model(model, asked.count or DEFAULT_COUNT, asked.seed or 0)
+        subject = subjects.of_model(model, asked.count or DEFAULT_COUNT, asked.seed or 0)
         return subject, with_note(reference_of(data), None if asked.dataset else provenance.dataset.fingerprint)
     reference = reference_of(data)
-    return of_pictures(cast("Path", images), reference.training.images.images.shape[1], asked.count), reference
+    return subjects.of_images(cast("Path", images), reference.training.images.images.shape[1], asked.count), reference
