@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, distributed, nn
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gancli.plugin import ImageSpec
+
+    Border = Literal["zeros", "reflect"]
 
 __all__ = ["Heads", "PatchDiscriminator", "ResidualGenerator", "UNet", "sized"]
 
@@ -41,7 +43,7 @@ def cropped(images: Tensor, like: Tensor) -> Tensor:
     return images.narrow(2, 0, like.shape[2]).narrow(3, 0, like.shape[3])
 
 
-def convolution(inputs: int, outputs: int, side: int, stride: int = 1, *, border: str = "reflect") -> nn.Sequential:
+def convolution(inputs: int, outputs: int, side: int, stride: int = 1, *, border: Border = "reflect") -> nn.Sequential:
     """Border, convolution, instance normalisation, ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, side, stride, padding=side // 2, padding_mode=border, bias=False),
@@ -53,7 +55,7 @@ def convolution(inputs: int, outputs: int, side: int, stride: int = 1, *, border
 class Residual(nn.Module):
     """``x + f(x)``, f of two convolutions with instance normalisation."""
 
-    def __init__(self, channels: int, border: str) -> None:
+    def __init__(self, channels: int, border: Border) -> None:
         super().__init__()
         self.first = convolution(channels, channels, 3, border=border)
         self.second = nn.Sequential(
@@ -87,7 +89,7 @@ class ResidualGenerator(nn.Module):
     def __init__(self, source: tuple[int, int, int], outputs: int, channels: int, blocks: int, patch: int) -> None:
         super().__init__()
         narrow, middle, wide = channels, 2 * channels, 4 * channels
-        border = "zeros" if patch > 1 else "reflect"
+        border: Border = "zeros" if patch > 1 else "reflect"
         if patch > 1:
             first = [nn.Sequential(nn.PixelUnshuffle(2), convolution(4 * source[0], middle, 3, border=border))]
             last: list[nn.Module] = [nn.Conv2d(middle, 4 * outputs, 3, padding=1), nn.PixelShuffle(2)]
