@@ -29,6 +29,7 @@ from gancli.data import load_images
 from gancli.images import grid, to_bytes
 from gancli.runs import RunDirectory
 from gancli.training.run import resume, stored_config
+from gancli.training.run import train as start
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +70,8 @@ def make_data(source: Path, target: Path, folder: Path) -> None:
 def train(work: Path, name: str, settings: Sequence[str]) -> None:
     """Train, or resume what was interrupted."""
     if not (work / "runs" / name).exists():
-        gancli.train(gancli.resolve(assignments=settings, environment={}).config, runs_dir=work / "runs", name=name)
+        config = gancli.resolve(assignments=settings, environment={}).config
+        start(config, runs_dir=work / "runs", name=name)
     elif RunDirectory(work / "runs" / name).info().get("status") != "done":
         resume(RunDirectory(work / "runs" / name))
 
