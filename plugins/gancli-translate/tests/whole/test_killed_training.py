@@ -20,7 +20,7 @@ def test_a_killed_training_ends_in_the_same_bits(configure, tmp_path, name):
     config = configure(name, f"train.images={4 * STEPS}", "checkpoint.every_steps=4", "runtime.threads=1")
     (tmp_path / "config.json").write_text(config.model_dump_json())
     command = [sys.executable, "-m", "gancli", "-q", "train", "-c", tmp_path / "config.json", "--name", "killed"]
-    with subprocess.Popen([*command, "--runs-dir", tmp_path]) as process:  # noqa: S603  (gancli itself)
+    with subprocess.Popen([*command, "--runs-dir", tmp_path]) as process:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not list(tmp_path.glob("killed/checkpoints/step-*/*.safetensors")):
             assert process.poll() is None
