@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from gancli.config.schema import TrainConfig
     from gancli.data.batches import Batches
-    from gancli.gan.augmentation import Augments
     from gancli.gan.schedules import Rates
     from gancli.gan.state import TrainingState
     from gancli.plugin import Update
@@ -64,7 +63,7 @@ class Trainer:
         *,
         rules: TrainConfig,
         latent_dim: int,
-        augmentation: Augments | None = None,
+        augmentation: NoAugmentation | None = None,
     ) -> None:
         self.state = state
         self.updates = tuple(updates)
