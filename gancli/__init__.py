@@ -3,6 +3,8 @@
 Importing this package costs nothing; each name below is imported when it is first used.
 
     import gancli
+    run = gancli.train(dataset="mnist", epochs=2)
+    run.model.grid(64).save("grid.png")
     model = gancli.load("runs/20261123-120431-mnist-dense")
     images = model.sample(64, seed=0)          # float32 tensor (64, c, h, w) in [-1, 1]
 """
@@ -14,36 +16,53 @@ from gancli.version import __version__
 TYPE_CHECKING = False  # what typing calls so, without the 5 ms that importing typing costs every start
 
 if TYPE_CHECKING:
+    from gancli.api import From, Settings, evaluate, export, interpolate, project, resume, train
     from gancli.config.resolve import resolve
     from gancli.config.schema import RunConfig
     from gancli.errors import GancliError
+    from gancli.history.run import Run
     from gancli.models.loading import load
     from gancli.models.model import Model
     from gancli.plugin import Architecture, ImageSpec, Networks
-    from gancli.training.run import train
 
 _HOME = {
     "Architecture": "gancli.plugin",
+    "From": "gancli.api",
     "GancliError": "gancli.errors",
     "ImageSpec": "gancli.plugin",
     "Model": "gancli.models.model",
     "Networks": "gancli.plugin",
+    "Run": "gancli.history.run",
     "RunConfig": "gancli.config.schema",
+    "Settings": "gancli.api",
+    "evaluate": "gancli.api",
+    "export": "gancli.api",
+    "interpolate": "gancli.api",
     "load": "gancli.models.loading",
+    "project": "gancli.api",
     "resolve": "gancli.config.resolve",
-    "train": "gancli.training.run",
+    "resume": "gancli.api",
+    "train": "gancli.api",
 }
 
 __all__ = [
     "Architecture",
+    "From",
     "GancliError",
     "ImageSpec",
     "Model",
     "Networks",
+    "Run",
     "RunConfig",
+    "Settings",
     "__version__",
+    "evaluate",
+    "export",
+    "interpolate",
     "load",
+    "project",
     "resolve",
+    "resume",
     "train",
 ]
 

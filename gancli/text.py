@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 import re
 import shlex
+from typing import TYPE_CHECKING
 
-__all__ = ["distance", "duration", "first_line", "loss", "printable", "score", "shell"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["distance", "duration", "first_line", "html_table", "loss", "printable", "score", "shell"]
 
 _HOUR_SECONDS = 3600
 _LONGEST_FIXED = 1000
@@ -91,3 +95,18 @@ def first_line(error: BaseException) -> str:
     ('no kernel for float16', 'KeyError')
     """
     return printable(next(iter(str(error).strip().splitlines()), type(error).__name__))[:200].rstrip(".")
+
+
+def html_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table in HTML; empty if there are no rows.
+
+    >>> html_table(["a"], [["<b>"]])
+    '<table><tr><th>a</th></tr><tr><td>&lt;b&gt;</td></tr></table>'
+    """
+    from html import escape
+
+    def line(tag: str, cells: Sequence[object]) -> str:
+        return f"<tr>{''.join(f'<{tag}>{escape(printable(cell))}</{tag}>' for cell in cells)}</tr>"
+
+    lines = [line("td", row) for row in rows]
+    return f"<table>{line('th', titles)}{''.join(lines)}</table>" if lines else ""

@@ -11,7 +11,6 @@ from gancli.cli.farewell import free_name
 from gancli.cli.model_options import Source, told
 from gancli.cli.options import Force, Json, expand, named, whole
 from gancli.cli.output import Output, refuse_existing
-from gancli.cli.sample import class_number
 from gancli.cli.signals import interrupting
 from gancli.errors import UsageError
 
@@ -54,7 +53,7 @@ def directions(
         from gancli.models.directions import find_directions
         from gancli.sampling.sheets import write_directions
 
-        labels = None if class_ is None else [class_number(class_, model)]
+        labels = None if class_ is None else [model.class_number(class_)]
         found = find_directions(model, count, progress=counter)
         write_directions(model, found, path, seed=seed, labels=labels)
     for note in (f"{count} directions in {found.space}, of {told(model)}", *model.origin.notes):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gancli.evaluation.report import Report
     from gancli.evaluation.subject import Subject
 
-__all__ = ["evaluate"]
+__all__ = ["Asked", "evaluate", "measured"]
 
 DEFAULT_COUNT = 10_000
 MOST = 1_000_000
@@ -92,22 +92,27 @@ def evaluate(
 ) -> None:
     """Measure how close generated images are to real ones, with 95 % intervals. Works offline."""
     output = Output.of(context)
+    report, written = measured(pictures, asked, source, output)
+    if json:
+        output.document({**report.as_json(), **written})
+        return
+    _show(output, report, modes_only=asked.modes)
+    for what, path in written.items():
+        output.note(f"{what}: {path}")
+
+
+def measured(pictures: Path | None, asked: Asked, source: Source, output: Output) -> "tuple[Report, dict[str, str]]":
+    """What was found, and the paths of what was written into the run."""
     asked.check(pictures, source)
     with Counter(sys.stderr, quiet=output.quiet) as counter:
         from gancli.evaluation.measure import evaluate as measure
 
         subject, reference = _both(pictures, asked, source, output)
         report, png = measure(subject, reference, modes_only=asked.modes, progress=counter)
-    document = report.as_json()
-    written = _keep(subject, document, png, asked, output)
+    written = _keep(subject, report.as_json(), png, asked, output)
     for note in report.notes:
         output.note(note)
-    if json:
-        output.document({**document, **written})
-        return
-    _show(output, report, modes_only=asked.modes)
-    for what, path in written.items():
-        output.note(f"{what}: {path}")
+    return report, written
 
 
 def _both(pictures: Path | None, asked: Asked, source: Source, output: Output) -> "tuple[Subject, Reference]":
@@ -165,17 +170,15 @@ def _keep(subject: "Subject", document: dict[str, Any], png: bytes | None, asked
 
 
 def _show(output: Output, report: "Report", *, modes_only: bool) -> None:
+    from gancli.evaluation.report import TITLES
+
     names = report.extractor
     output.note(
         f"{report.subject}: {report.images:,} images, compared with {report.real_images:,} "
         f"of {report.dataset} ({report.against})"
     )
     output.note(f"extractor {names['name']}, {names['digest'][:12]}; 95 % intervals")
-    rows = [(name, figure) for name, figure in report.figures.items()]
-    if report.histogram is not None:
-        rows.append(("KL of classes", report.histogram.kl))
-    cells = [(name, _number(e.value), f"{_number(e.low)} to {_number(e.high)}", f"{e.count:,}") for name, e in rows]
-    output.table(("metric", "value", "interval", "N"), cells)
+    output.table(TITLES, report.rows())
     if report.histogram is None:
         return
     output.line()
@@ -188,7 +191,3 @@ def _show(output: Output, report: "Report", *, modes_only: bool) -> None:
             ("class", "%", "interval"),
             [(name, f"{100 * e.value:.1f}", f"{100 * e.low:.1f} to {100 * e.high:.1f}") for name, e in shares],
         )
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}"

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.core
@@ -15,7 +15,11 @@ from gancli.cli.output import Output, refuse_existing
 from gancli.cli.signals import interrupting
 from gancli.errors import StorageError, UsageError
 
-__all__ = ["ExportCommand", "export"]
+if TYPE_CHECKING:
+    from gancli.exporting.formats import Exported
+    from gancli.models.model import Model
+
+__all__ = ["ExportCommand", "Wanted", "export", "exported"]
 
 _TARGET = typer.Option(
     "-o",
@@ -96,9 +100,28 @@ class Wanted:
 def export(context: typer.Context, *, wanted: Wanted, source: StoredModel, json: Json = False) -> None:
     """Write a trained generator for other programs and people. It is loaded again and compared before it is there."""
     output = Output.of(context)
+    with interrupting():
+        written, model = exported(wanted, source, output)
+    if json:
+        output.document(
+            {
+                "path": str(written.path),
+                "bytes": written.size,
+                "difference": written.difference,
+                "tolerance": written.tolerance,
+                "model": told(model),
+            }
+            | ({"files": list(written.files)} if written.files else {})
+        )
+    else:
+        output.result(str(written.path))
+
+
+def exported(wanted: Wanted, source: StoredModel, output: Output) -> "tuple[Exported, Model]":
+    """Load the model and write it; what was written."""
     source.check()
     target = wanted.check()
-    with interrupting(), Counter(sys.stderr, quiet=output.quiet):
+    with Counter(sys.stderr, quiet=output.quiet):
         if wanted.is_folder:
             from gancli.exporting.folder import write_folder
 
@@ -117,16 +140,4 @@ def export(context: typer.Context, *, wanted: Wanted, source: StoredModel, json:
     output.note(f"loaded again and compared with the generator: {difference} ({written.tolerance:.1e} is allowed, of -1 to 1)")
     if wanted.is_folder:
         output.note(f"share it: hf upload USER/NAME {target}")
-    if json:
-        output.document(
-            {
-                "path": str(target),
-                "bytes": written.size,
-                "difference": written.difference,
-                "tolerance": written.tolerance,
-                "model": told(model),
-            }
-            | ({"files": list(written.files)} if written.files else {})
-        )
-    else:
-        output.result(str(target))
+    return written, model

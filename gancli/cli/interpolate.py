@@ -14,7 +14,7 @@ from gancli.cli.farewell import free_name
 from gancli.cli.model_options import Source, told
 from gancli.cli.options import Force, Json, expand, named, whole
 from gancli.cli.output import Output, refuse_existing
-from gancli.cli.sample import Truncation, class_number
+from gancli.cli.sample import Truncation
 from gancli.cli.signals import interrupting
 from gancli.errors import UsageError
 
@@ -163,11 +163,11 @@ class Route:
 def _classes(text: str, model: "Model") -> list[int]:
     """``8``, ``eight``, ``3,8``, ``0-9`` or ``9-0``: a name is tried first, for it may hold a comma or a hyphen."""
     if text in model.class_names:
-        return [class_number(text, model)]
+        return [model.class_number(text)]
     numbers: list[int] = []
     for item in (item.strip() for item in text.split(",")):
         ends = None if item in model.class_names else _RANGE.fullmatch(item)
-        first, last = (class_number(end, model) for end in (ends.groups() if ends else (item, item)))
+        first, last = (model.class_number(end) for end in (ends.groups() if ends else (item, item)))
         numbers += range(first, last + 1) if first <= last else range(first, last - 1, -1)
         if len(numbers) > LONGEST_LIST:
             raise UsageError(f"--class {text} names more than {LONGEST_LIST:,} classes.", "Give fewer.")

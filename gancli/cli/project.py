@@ -54,7 +54,7 @@ def project(
         refuse_existing(written, force=force)
     with interrupting(), Counter(sys.stderr, quiet=output.quiet) as counter:
         model = source.load()
-        from gancli.data.files import load_files
+        from gancli.data.decoding import load_files
         from gancli.models.projection import project as find
         from gancli.sampling.sheets import write_projection
 

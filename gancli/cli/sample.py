@@ -14,14 +14,14 @@ from gancli.cli.model_options import Source, told
 from gancli.cli.options import Force, Json, expand, named, number, whole
 from gancli.cli.output import Output, refuse_existing
 from gancli.cli.signals import interrupting
-from gancli.errors import UsageError, did_you_mean
+from gancli.errors import UsageError
 
 if TYPE_CHECKING:
     from gancli.images import Images
     from gancli.models.sampler import Sampler
     from gancli.sampling.sample import Recipe
 
-__all__ = ["FOREIGN", "Pictures", "Target", "Truncation", "class_number", "sample"]
+__all__ = ["FOREIGN", "Pictures", "Target", "Truncation", "sample"]
 
 DEFAULT_COUNT, STYLE_ROWS = 64, 4
 FOREIGN = "These latents were found with other weights than those of this model."
@@ -108,7 +108,7 @@ class Pictures:
         else:
             seeds = self.seed_list(recipe) if self.seeds or self.count or self.seed else range(STYLE_ROWS)
             styles = parse_seeds(self.style_seeds or "")
-            labels = None if self.class_ is None else [class_number(self.class_, model)] * len(seeds)
+            labels = None if self.class_ is None else [model.class_number(self.class_)] * len(seeds)
             latents = style_mixing(model, seeds, styles, self.style_from, labels=labels, truncation=self.threshold(recipe))
             instead = {"coarse_seeds": list(seeds), "style_seeds": styles, "style_from": self.style_from}
             columns = len(styles)
@@ -150,7 +150,7 @@ class Pictures:
     def labels(self, model: "Sampler[Images]", count: int, recipe: "Recipe | None") -> list[int] | None:
         """The class of each image; None leaves it to the model."""
         if self.class_ is not None:
-            return [class_number(self.class_, model)] * count
+            return [model.class_number(self.class_)] * count
         same_number = recipe is not None and recipe.labels is not None and len(recipe.labels) == count
         return recipe.labels if recipe is not None and same_number else None
 
@@ -183,23 +183,6 @@ class Placed:
     instead: dict[str, object] | None = None
     columns: int | None = None
     foreign: bool = False
-
-
-def class_number(text: str, model: "Sampler[Images]") -> int:
-    """The number of a class that was given by name or by number.
-
-    Raises:
-        UsageError: the model has no such class.
-    """
-    names = model.class_names
-    if not model.image.classes:
-        raise UsageError(f"--class {text}: this model is not conditional.", "Train one with --conditional.")
-    if text in names:
-        return names.index(text)
-    if text.isdecimal() and int(text) < len(names):
-        return int(text)
-    near = "" if text.lstrip("-").isdecimal() else f" {did_you_mean(text, names)}"  # no typo, but too large
-    raise UsageError(f"--class {text}: there is no such class.", f"Give 0 to {len(names) - 1}.{near}")
 
 
 @dataclass(frozen=True)

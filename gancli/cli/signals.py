@@ -6,6 +6,7 @@ signal simply interrupts.
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
@@ -56,7 +57,8 @@ class Signals:
         self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def __enter__(self) -> Self:
-        for number in STOP_SIGNALS:
+        here = threading.current_thread() is threading.main_thread()  # Python handles signals in no other
+        for number in STOP_SIGNALS if here else ():
             if signal.getsignal(number) != signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._handle)
         return self

@@ -11,6 +11,7 @@ import typer
 
 from gancli.cli import complete
 from gancli.cli.config import show_settings
+from gancli.cli.console import QuietConsole
 from gancli.cli.failures import explain
 from gancli.cli.farewell import farewell
 from gancli.cli.options import Json, RunsDir, Settings, expand
@@ -20,16 +21,18 @@ from gancli.errors import ConfigError, DatasetError, RunError, UsageError
 from gancli.events import RunStarted
 from gancli.runs import RunDirectory, find_run, refuse_busy, refuse_missing_architecture, refuse_name, remove_run
 from gancli.runtime.launch import joined
+from gancli.runtime.processes import ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gancli.cli.console import Console
     from gancli.config.resolve import Resolved
     from gancli.config.schema import RunConfig
     from gancli.events import Event, RunEnded
     from gancli.runtime.processes import Processes
 
-__all__ = ["train"]
+__all__ = ["refuse_early", "train", "watched"]
 
 AUTO = "auto"
 LENGTHS = ("train.epochs", "train.images", "train.minutes")
@@ -79,7 +82,7 @@ def train(
             if dry_run:
                 processes.all_reduce_max(0, 0.0)  # or process 0 might find this one gone before it has met it
                 return
-            ended = _watched(Output(quiet=True), _follow, processes)
+            ended = watched(QuietConsole(), _follow, processes)
         else:
             run = _run_to_resume(resuming.resume, name, runs_dir)
             if run is None and name is not None:
@@ -90,7 +93,7 @@ def train(
                 raise UsageError(f"{option} needs a run to resume.", "Add --resume RUN.")
             if run is None:
                 resolved = settings.resolve(runs_dir)
-                _refuse_early(resolved)
+                refuse_early(resolved)
             else:
                 refuse_missing_architecture(run)
                 changes = settings.changes(run, allowed=allowed)
@@ -105,14 +108,14 @@ def train(
                 refuse_busy(run)
                 _note_finished(output, run, changes, from_step)
                 start = partial(_go_on, run, changes, from_step, allow_changes=allowed, argv=output.argv)
-            ended = _watched(output, start, processes)
+            ended = watched(output.console(), start, processes)
     if processes.leads:
         _conclude(output, ended, as_json=json)
     if ended.signal:
         raise typer.Exit(128 + ended.signal)
 
 
-def _refuse_early(resolved: "Resolved") -> None:
+def refuse_early(resolved: "Resolved") -> None:
     """Refuse what needs neither torch nor the images to be refused.
 
     Raises:
@@ -216,15 +219,30 @@ def _follow(**watch: Any) -> "RunEnded":  # noqa: ANN401  (observe and stop)
     return worker_loop(**watch)
 
 
-def _watched(output: Output, start: "Callable[..., RunEnded]", processes: "Processes") -> "RunEnded":
-    """Train with the progress on stderr, to the end or to a signal."""
-    console = output.console()
-    signals = Signals(console.stopping, console.abandon, lasting=processes.world > 1)
+def watched(
+    console: "Console",
+    start: "Callable[..., RunEnded]",
+    processes: "Processes" = ALONE,
+    *,
+    abandon: "Callable[[], None] | None" = None,
+    observe: "Callable[[Event], None]" = lambda _event: None,
+) -> "RunEnded":
+    """Train with the progress on a console, to the end or to a signal.
 
-    def observe(event: "Event") -> None:
+    Args:
+        console: where it is shown.
+        start: the training.
+        processes: all that take part.
+        abandon: what is done at a second Ctrl-C, if not to end the process at once.
+        observe: called with every event, after the console.
+    """
+    signals = Signals(console.stopping, abandon or console.abandon, lasting=processes.world > 1)
+
+    def passed_on(event: "Event") -> None:
         if isinstance(event, RunStarted):
             signals.defer()
         console(event)
+        observe(event)
 
     with signals, console:
-        return start(processes=processes, observe=observe, stop=signals.stop)
+        return start(processes=processes, observe=passed_on, stop=signals.stop)

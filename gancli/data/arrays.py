@@ -22,18 +22,19 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from dataclasses import dataclass
+from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from tokenize import TokenError
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from gancli.data.paths import count, names_in, open_regular, quoted, unreadable, visible
+from gancli.data.paths import count, open_regular, quoted, unreadable, visible
 from gancli.errors import DatasetError
 from gancli.plugin import ImageSet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from io import BufferedIOBase, BufferedReader
 
     import numpy as np
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COMPRESSIONS",
+    "SPLIT_WORD",
     "decompressed",
     "digest",
     "has_idx_name",
@@ -70,7 +72,30 @@ IMAGE_NAMES = ("{split}_images", "x_{split}", "{split}_x", "images", "x", "data"
 LABEL_NAMES = ("{split}_labels", "y_{split}", "{split}_y", "labels", "y", "label", "arr_1")
 """Names under which images and their labels are looked for in an ``.npz``, the first that is there."""
 COPY_AGAIN = "Copy or download it again."
-_DAMAGE = (OSError, ValueError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+
+
+class Cifar(NamedTuple):
+    """A version of CIFAR.
+
+    Attributes:
+        train: names of the files of the training split, which ``batches`` says how many are.
+        labels: how many labels come before each image; the last one counts.
+        names: the file with the names of the classes.
+    """
+
+    train: str
+    test: str
+    labels: int
+    names: str
+    classes: int
+    batches: int
+
+
+CIFAR = (
+    Cifar(r"data_batch_[1-5]\.bin", r"test_batch\.bin", 1, "batches.meta.txt", classes=10, batches=5),
+    Cifar(r"train\.bin", r"test\.bin", 2, "fine_label_names.txt", classes=100, batches=1),
+)
+CIFAR_SIDE = 32
 
 
 def decompressed(raw: BufferedReader) -> BufferedIOBase:
@@ -95,23 +120,61 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     import numpy as np
 
     path = Path(path)
-    with open_regular(path) as raw:
-        try:
-            stream = decompressed(raw)
-            shape = _idx_shape(stream, path)
-            size = math.prod(shape)
-            _check_plausible(size, os.fstat(raw.fileno()).st_size, path)
-            data = _payload(stream, size)
-        except EOFError as error:
-            raise DatasetError(f"{quoted(path)} is cut short.", COPY_AGAIN) from error
-        except (OSError, zlib.error, lzma.LZMAError) as error:
-            raise DatasetError(f"{quoted(path)} is damaged: {error}.", COPY_AGAIN) from error
-        except MemoryError as error:
-            raise DatasetError(f"{quoted(path)} does not fit into memory.", "Give fewer or smaller images.") from error
+    with _explained(path), open_regular(path) as raw:
+        stream = decompressed(raw)
+        if len(start := stream.read(4)) < struct.calcsize(">HBB"):
+            raise EOFError
+        zeros, kind, dimensions = struct.unpack(">HBB", start)
+        if zeros or (kind != UNSIGNED_BYTE and kind not in OTHER_TYPES) or not 1 <= dimensions <= MAX_DIMENSIONS:
+            raise DatasetError(
+                f"{quoted(path)} is not an IDX file: it starts with the bytes {start.hex(' ')}.",
+                "Images in IDX start with 00 00 08 03 (or 04, in colour), labels with 00 00 08 01.",
+            )
+        if kind != UNSIGNED_BYTE:
+            wrong = f"{quoted(path)} holds numbers of type {OTHER_TYPES[kind]}."
+            raise DatasetError(wrong, "Convert it to unsigned bytes (uint8, type code 08).")
+        if len(sizes := stream.read(4 * dimensions)) < 4 * dimensions:
+            raise EOFError
+        shape = struct.unpack(f">{dimensions}I", sizes)
+        data = _payload(stream, shape, 1, os.fstat(raw.fileno()).st_size, path)
+    return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Whatever reading an array raises is a :class:`DatasetError` about its file."""
+    try:
+        yield
+    except EOFError as error:
+        raise DatasetError(f"{quoted(path)} is cut short.", COPY_AGAIN) from error
+    except MemoryError as error:
+        raise DatasetError(f"{quoted(path)} does not fit into memory.", "Give fewer or smaller images.") from error
+    except (OSError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        reason = visible(str(error))[:200]
+        raise DatasetError(f"{quoted(path)} is damaged or not a file of arrays: {reason}.", COPY_AGAIN) from error
+
+
+def _payload(stream: IO[bytes] | BufferedIOBase, shape: tuple[int, ...], item_bytes: int, stored: int, path: Path) -> bytearray:
+    """The array that follows a header, which claims this shape in a file of ``stored`` bytes."""
+    size, described = math.prod(shape) * item_bytes, " x ".join(f"{side:,}" for side in shape)
+    if size <= 0:
+        raise DatasetError(f"{quoted(path)} holds an array with nothing in it: {described}.", "Give at least 1 image.")
+    if size > MAX_BYTES:
+        raise DatasetError(
+            f"{quoted(path)} says that it holds {size:,} bytes of images.", f"At most {MAX_BYTES:,} bytes are read."
+        )
+    if size > FREE_BYTES and size > MAX_RATIO * stored:
+        raise DatasetError(
+            f"{quoted(path)} says that it holds {size:,} bytes, in a file of {stored:,}.",
+            f"No images shrink more than {MAX_RATIO} times: it is damaged or made to do harm.",
+        )
+    data = bytearray()
+    while piece := stream.read(min(CHUNK_BYTES, size + 1 - len(data))):  # the last byte tells that there is too much
+        data += piece
     if len(data) != size:
         found = "more follow" if len(data) > size else f"only {len(data):,} follow"
-        raise DatasetError(f"{quoted(path)} says that it holds {_by(shape)} = {size:,} bytes, but {found}.", COPY_AGAIN)
-    return np.frombuffer(data, np.uint8).reshape(shape)
+        raise DatasetError(f"{quoted(path)} says that it holds {described} = {size:,} bytes, but {found}.", COPY_AGAIN)
+    return data
 
 
 def header(shape: tuple[int, ...]) -> bytes:
@@ -125,9 +188,7 @@ def header(shape: tuple[int, ...]) -> bytes:
 
 def digest(array: NDArray[np.uint8]) -> str:
     """SHA-256, in hex, of the IDX file that holds ``array``, as ``sha256sum`` prints it of the plain file."""
-    state = sha256(header(array.shape))
-    state.update(array.data)
-    return state.hexdigest()
+    return sha256(header(array.shape) + array.tobytes()).hexdigest()
 
 
 def has_idx_name(name: str) -> bool:
@@ -152,7 +213,7 @@ def load_idx(path: Path, split: str, labels: str | None) -> tuple[ImageSet, Path
     array = read_idx(file)
     if array.ndim == 1:
         raise DatasetError(f"{quoted(file)} holds labels, not images.", "Give the file of images (images-idx3-ubyte).")
-    return _image_set(array, None if beside is None else read_idx(beside), file, beside, orders=("last",)), file
+    return _image_set(array, None if beside is None else read_idx(beside), file, beside, channels_last=True), file
 
 
 def find_images(path: Path, split: str) -> Path:
@@ -161,27 +222,30 @@ def find_images(path: Path, split: str) -> Path:
     Raises:
         DatasetError: it does not exist, or the folder does not hold exactly one such file.
     """
+
+    def split_of(name: str) -> str | None:
+        word = SPLIT_WORD.search(name)
+        return word and ("train" if word[1] == "train" else "test")
+
     try:
         entries = os.listdir(path)  # noqa: PTH208  (names, not paths)
     except NotADirectoryError:
-        if split == "test" and _split_of(path.name) != split:
-            raise DatasetError(
-                f"{quoted(path)} is one file, without a test split.", "Give a folder that holds the test images too."
-            ) from None
+        if split == "test" and split_of(path.name) != split:
+            remedy = "Give a folder that holds the test images too."
+            raise DatasetError(f"{quoted(path)} is one file, without a test split.", remedy) from None
         return path
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
     names = [name for entry in entries if (name := IDX_NAME.fullmatch(entry))]
-    fitting: list[Callable[[str], bool]] = [lambda stem: stem == WELL_KNOWN[split], lambda stem: _split_of(stem) == split]
+    fitting: list[Callable[[str], bool]] = [lambda stem: stem == WELL_KNOWN[split], lambda stem: split_of(stem) == split]
     if split == "train":  # a name that names no split is to train on
-        fitting.append(lambda stem: _split_of(stem) is None)
+        fitting.append(lambda stem: split_of(stem) is None)
     chosen = next((some for fits in fitting if (some := [name for name in names if fits(name["stem"])])), [])
     if len({name["plain"] for name in chosen}) == 1:
         return path / min(name[0] for name in chosen)  # of several compressions, the quickest to read
     listed = ", ".join(sorted(visible(name[0]) for name in chosen or names)[:10]) or "none"
-    raise DatasetError(
-        f"{quoted(path)} does not hold exactly one file of {split} images, but {listed}.", "Give the path of the file itself."
-    )
+    wrong = f"{quoted(path)} does not hold exactly one file of {split} images, but {listed}."
+    raise DatasetError(wrong, "Give the path of the file itself.")
 
 
 def find_labels(images: Path) -> Path | None:
@@ -195,8 +259,7 @@ def find_labels(images: Path) -> Path | None:
 
 
 def load_numpy(path: Path, split: str) -> ImageSet:
-    """Images in a ``.npy`` or ``.npz`` file and their labels: uint8 ``(n, h, w)``, ``(n, h, w, c)``,
-    ``(n, c, h, w)`` or, of squares in one channel, ``(n, h * w)``.
+    """Images in a ``.npy`` or ``.npz`` file and their labels: uint8 ``(n, h, w)``, ``(n, h, w, c)`` or ``(n, c, h, w)``.
 
     Raises:
         DatasetError: it is damaged, holds something else, or claims more than it holds.
@@ -204,104 +267,92 @@ def load_numpy(path: Path, split: str) -> ImageSet:
     archived = zipfile.is_zipfile(path)
     if split == "test" and not archived:
         raise DatasetError(f"{quoted(path)} is one array, without a test split.", "Give an .npz with test_images in it.")
-    labels = None
-    with open_regular(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        try:
-            if not archived:
-                return _image_set(_npy(file, size, size, path), None, path)
-            with zipfile.ZipFile(file) as archive:
-                members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
-
-                def array(names: tuple[str, ...]) -> NDArray[Any] | None:
-                    """Under the best name; to test with, only under one that names the split."""
-                    wanted = [name.format(split=split) for name in names if split == "train" or "{split}" in name]
-                    member = next((members[name] for name in wanted if name in members), None)
-                    if member is None:
-                        return None
-                    with archive.open(member) as stream:
-                        return _npy(stream, member.file_size, member.compress_size, path)
-
-                images, labels = array(IMAGE_NAMES), array(LABEL_NAMES)
-        except _DAMAGE as error:
-            raise DatasetError(
-                f"{quoted(path)} is damaged or not a file of arrays: {visible(str(error))[:200]}.", "Write it again."
-            ) from error
+    with _explained(path), open_regular(path) as file:
+        if not archived:
+            return _image_set(_npy(file, os.fstat(file.fileno()).st_size, path), None, path)
+        with zipfile.ZipFile(file) as archive:
+            members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+            found: list[NDArray[Any] | None] = []
+            for names in (LABEL_NAMES, IMAGE_NAMES):  # to test with, only under a name that names the split
+                wanted = [name.format(split=split) for name in names if split == "train" or "{split}" in name]
+                member = next((members[name] for name in wanted if name in members), None)
+                if member is None:
+                    found.append(None)
+                    continue
+                with archive.open(member) as stream:
+                    found.append(_npy(stream, member.compress_size, path))
+    labels, images = found
     if images is None:
         listed = ", ".join(sorted(map(visible, members))[:10]) or "nothing"
-        wanted = ", ".join(n.format(split=split) for n in IMAGE_NAMES if split == "train" or "{split}" in n)
-        raise DatasetError(f"{quoted(path)} holds {listed}, but no {split} images.", f"Name the array one of {wanted}.")
+        named = f"Name the array one of {', '.join(wanted)}."
+        raise DatasetError(f"{quoted(path)} holds {listed}, but no {split} images.", named)
     return _image_set(images, labels, path)
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Which files hold a split of CIFAR, how many labels come before each image (the last one counts), and the names.
+def _npy(stream: IO[bytes], stored: int, path: Path) -> NDArray[Any]:
+    """The array in a stream that takes ``stored`` bytes on the disk."""
+    import numpy as np
+    from numpy.lib import format as npy
 
-    Attributes:
-        classes: how many there are.
-        batches: how many files the training split has.
-    """
-
-    train: str
-    test: str
-    labels: int
-    names: str
-    classes: int
-    batches: int
-
-
-CIFAR = (
-    Layout(r"data_batch_[1-5]\.bin", r"test_batch\.bin", 1, "batches.meta.txt", classes=10, batches=5),
-    Layout(r"train\.bin", r"test\.bin", 2, "fine_label_names.txt", classes=100, batches=1),
-)
-CIFAR_SIDE, MAX_CIFAR_BYTES = 32, 2**28
+    version = npy.read_magic(stream)
+    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    try:
+        shape, fortran, dtype = read_header(stream)
+        shape = tuple(map(int, shape))
+    except (SyntaxError, TypeError, RecursionError, MemoryError, TokenError) as error:  # of hostile headers, in Python's parser
+        raise ValueError(error) from error
+    if dtype.hasobject or dtype.kind not in "uibf":
+        wrong = f"{quoted(path)} holds an array of {visible(str(dtype))}."
+        raise DatasetError(wrong, "Images are uint8 (0 to 255), labels whole numbers.")
+    data = _payload(stream, shape, dtype.itemsize, stored, path)
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
 def is_cifar(names: Collection[str]) -> bool:
     """Whether files of these names are CIFAR in its binary version."""
-    return any(re.fullmatch(layout.train, name) for layout in CIFAR for name in names)
+    return any(re.fullmatch(version.train, name) for version in CIFAR for name in names)
 
 
-def load_cifar(path: Path, split: str) -> ImageSet:
-    """The images ``(n, 3, 32, 32)`` and labels of a split, from a folder or an archive.
+def load_cifar(path: Path, split: str, files: Mapping[str, Callable[[], bytes]]) -> ImageSet:
+    """The images ``(n, 3, 32, 32)`` and labels of a split.
+
+    Args:
+        path: of the folder or archive.
+        split: ``train`` or ``test``.
+        files: what reads each of its files, by name.
 
     Raises:
         DatasetError: a file is missing, or does not hold a whole number of rows.
     """
     import numpy as np
 
-    files = _cifar_files(path)
-    layout = next((one for one in CIFAR if any(re.fullmatch(one.train, name) for name in files)), None)
-    wanted = "" if layout is None else layout.train if split == "train" else layout.test
-    chosen = sorted(name for name in files if re.fullmatch(wanted, name))
-    if layout is None or not chosen:
+    version = next((one for one in CIFAR if any(re.fullmatch(one.train, name) for name in files)), CIFAR[0])
+    chosen = sorted(filter(partial(re.fullmatch, version.train if split == "train" else version.test), files))
+    if not chosen:
         raise DatasetError(f"{quoted(path)} holds no {split} batch of CIFAR.", "Get the binary version again.")
-    width = layout.labels + 3 * CIFAR_SIDE**2
-    data = b"".join(files[name] for name in chosen)
+    width = version.labels + 3 * CIFAR_SIDE**2
+    data = b"".join(files[name]() for name in chosen)
     listed = f"{', '.join(chosen)} in {quoted(path)}"
     if not data or len(data) % width:
         raise DatasetError(f"{listed} hold {len(data):,} bytes, not a whole number of rows of {width:,}.", COPY_AGAIN)
     rows = np.frombuffer(data, np.uint8).reshape(-1, width)
-    numbers = rows[:, layout.labels - 1]
-    if numbers.max() >= layout.classes:
-        raise DatasetError(f"{listed} hold the label {numbers.max()}, of {layout.classes} classes.", COPY_AGAIN)
-    names = files.get(layout.names, b"").decode(errors="replace").split()
-    images = rows[:, layout.labels :].reshape(-1, 3, CIFAR_SIDE, CIFAR_SIDE).copy()
-    few = len(chosen) if split == "train" else layout.batches
-    notes = (f"Only {few} of {layout.batches} batches are there: {', '.join(chosen)}.",) if few < layout.batches else ()
+    numbers = rows[:, version.labels - 1]
+    if numbers.max() >= version.classes:
+        raise DatasetError(f"{listed} hold the label {numbers.max()}, of {version.classes} classes.", COPY_AGAIN)
+    names = files[version.names]().decode(errors="replace").split() if version.names in files else []
+    images = rows[:, version.labels :].reshape(-1, 3, CIFAR_SIDE, CIFAR_SIDE).copy()
+    few = split == "train" and len(chosen) < version.batches
+    notes = (f"Only {len(chosen)} of {version.batches} batches are there: {', '.join(chosen)}.",) if few else ()
     return _labelled(images, numbers.astype(np.int64), names, notes)
 
 
 def notes_on_classes(numbers: Sequence[int] | None, names: Sequence[str]) -> tuple[str, ...]:
     """A note about classes without an image, if there are any."""
-    if numbers is None:
-        return ()
-    there = set(numbers)
+    there = set(numbers or ())
     empty = [name for number, name in enumerate(names) if number not in there]
-    if not empty:
+    if numbers is None or not empty:
         return ()
-    shown = ", ".join(map(visible, empty[:10])) + (", ..." if len(empty) > 10 else "")  # noqa: PLR2004
+    shown = ", ".join(map(visible, empty[:10])) + (", ..." if len(empty) > 10 else "")  # noqa: PLR2004  (as many are shown)
     missing = count(len(empty), "class", "classes")
     return (f"No image is labelled {shown}: {missing} of {len(names)} would learn nothing.",)
 
@@ -311,7 +362,8 @@ def _image_set(
     labels: NDArray[Any] | None,
     path: Path,
     labels_path: Path | None = None,
-    orders: tuple[str, ...] = ("last", "first"),
+    *,
+    channels_last: bool = False,
 ) -> ImageSet:
     """The images as uint8 ``(n, c, h, w)``, contiguous. Of two possible orders channels come last."""
     import numpy as np
@@ -323,52 +375,46 @@ def _image_set(
             "Images are uint8, 0 to 255: save (x * 255).round().astype('uint8') for values from 0 to 1, "
             "x.astype('uint8') for others.",
         )
-    images, notes = _channels_first(pixels, path, orders)
+    images, notes = _channels_first(pixels, path, channels_last=channels_last)
     if labels is None:
         return ImageSet(torch.from_numpy(images), notes=(*notes, "There are no labels, so the classes cannot be learned."))
     if labels.size != len(images) or max(labels.shape) != len(images):
         one_hot = " One column per class? Save labels.argmax(1)." if labels.ndim > 1 else ""
+        shape = " x ".join(map(str, labels.shape))
         raise DatasetError(
-            f"{quoted(labels_path or path)} holds labels {' x '.join(map(str, labels.shape))} "
-            f"for {count(len(images), 'image')}.",
+            f"{quoted(labels_path or path)} holds labels {shape} for {count(len(images), 'image')}.",
             f"Give one number per image, (n,), from the same split.{one_hot}",
         )
     if labels.dtype.kind not in "uib":
         raise DatasetError(f"{quoted(path)} has labels of type {labels.dtype}.", "Labels are whole numbers.")
     numbers = labels.reshape(len(images)).astype(np.int64)
     if numbers.min() < 0 or numbers.max() >= MAX_CLASSES:
-        raise DatasetError(
-            f"{quoted(path)} has labels from {numbers.min()} to {numbers.max()}.", f"Classes are 0 to {MAX_CLASSES - 1}."
-        )
+        wrong = f"{quoted(path)} has labels from {numbers.min()} to {numbers.max()}."
+        raise DatasetError(wrong, f"Classes are 0 to {MAX_CLASSES - 1}.")
     return _labelled(images, numbers, (), notes)
 
 
-def _channels_first(
-    pixels: NDArray[np.uint8], path: Path, orders: tuple[str, ...]
-) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+def _channels_first(pixels: NDArray[np.uint8], path: Path, *, channels_last: bool) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """The images as ``(n, c, h, w)``, contiguous, and a note where both orders could be meant."""
     import numpy as np
 
-    shape = pixels.shape
-    written = " x ".join(map(str, shape))
+    shape, written = pixels.shape, " x ".join(map(str, pixels.shape))
+    could_be_first = not channels_last and len(shape) == 4 and shape[1] <= MAX_CHANNELS  # noqa: PLR2004  (dimensions)
     notes: tuple[str, ...] = ()
     match shape:
         case (_, _, _):
             pixels = pixels[:, np.newaxis]
         case (_, _, _, channels) if channels <= MAX_CHANNELS:
             pixels = pixels.transpose(0, 3, 1, 2)
-            if "first" in orders and shape[1] <= MAX_CHANNELS:
+            if could_be_first:
                 taken = f"images of {shape[1]}x{shape[2]} with {count(channels, 'channel')}"
                 notes = (f"An array {written} is taken as {taken}: channels come last where both could be meant.",)
-        case (_, channels, _, _) if channels <= MAX_CHANNELS and "first" in orders:
-            pass
-        case _:
-            grey, colour = math.isqrt(shape[-1]), math.isqrt(shape[-1] // 3)
-            remedy = ""
-            if len(shape) == 2 and grey * grey == shape[1]:  # noqa: PLR2004
-                remedy = f" Save x.reshape(-1, {grey}, {grey})."
-            elif len(shape) == 2 and 3 * colour * colour == shape[1]:  # noqa: PLR2004
-                remedy = f" Save x.reshape(-1, 3, {colour}, {colour}), or x.reshape(-1, {colour}, {colour}, 3)."
+        case _ if not could_be_first:
+            remedy, rows = "", shape[-1] if len(shape) == 2 else 0  # noqa: PLR2004  (flattened images)
+            for channels, axes in ((1, "{0}, {0}"), (3, "3, {0}, {0}")):
+                side = math.isqrt(rows // channels)
+                if rows and channels * side * side == rows:
+                    remedy = f" Save x.reshape(-1, {axes.format(side)})."
             raise DatasetError(
                 f"{quoted(path)} holds an array {written}, which is not images.",
                 "Images are (n, height, width), (n, height, width, channels) or, in NumPy's files, (n, channels, height, "
@@ -385,109 +431,3 @@ def _labelled(images: NDArray[np.uint8], numbers: NDArray[np.int64], names: Sequ
     known = tuple(names) if len(names) == classes else tuple(map(str, range(classes)))
     empty = notes_on_classes(list(Counter(numbers.tolist())), known)
     return ImageSet(torch.from_numpy(images), torch.from_numpy(numbers), known, (*notes, *empty))
-
-
-def _idx_shape(stream: BufferedIOBase, path: Path) -> tuple[int, ...]:
-    """The sizes in the header of an IDX file, which is consumed."""
-
-    def exactly(size: int) -> bytes:
-        if len(data := stream.read(size)) < size:
-            raise EOFError
-        return data
-
-    start = exactly(4)
-    zeros, kind, dimensions = struct.unpack(">HBB", start)
-    if zeros or (kind != UNSIGNED_BYTE and kind not in OTHER_TYPES) or not 1 <= dimensions <= MAX_DIMENSIONS:
-        raise DatasetError(
-            f"{quoted(path)} is not an IDX file: it starts with the bytes {start.hex(' ')}.",
-            "Images in IDX start with 00 00 08 03 (or 04, in colour), labels with 00 00 08 01.",
-        )
-    if kind != UNSIGNED_BYTE:
-        raise DatasetError(
-            f"{quoted(path)} holds numbers of type {OTHER_TYPES[kind]}.", "Convert it to unsigned bytes (uint8, type code 08)."
-        )
-    shape: tuple[int, ...] = struct.unpack(f">{dimensions}I", exactly(4 * dimensions))
-    if 0 in shape:
-        raise DatasetError(
-            f"{quoted(path)} is an IDX file with nothing in it: {_by(shape)}.", "Give one with at least 1 image."
-        )
-    return shape
-
-
-def _npy(stream: IO[bytes], size: int, stored: int, path: Path) -> NDArray[Any]:
-    """The array in a stream of ``size`` bytes, which take ``stored`` bytes on the disk."""
-    import numpy as np
-    from numpy.lib import format as npy
-
-    version = npy.read_magic(stream)
-    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    try:
-        shape, fortran, dtype = read_header(stream)
-        shape = tuple(map(int, shape))
-    except (SyntaxError, TypeError, RecursionError, MemoryError, TokenError) as error:  # of hostile headers, in Python's parser
-        raise ValueError(error) from error
-    if dtype.hasobject or dtype.kind not in "uibf":
-        raise DatasetError(
-            f"{quoted(path)} holds an array of {visible(str(dtype))}.", "Images are uint8 (0 to 255), labels whole numbers."
-        )
-    claimed = math.prod(shape) * dtype.itemsize
-    _check_plausible(claimed, stored, path)
-    if not 0 < claimed <= size:
-        raise DatasetError(
-            f"{quoted(path)} says that it holds {' x '.join(map(str, shape))} {dtype}, but has {size:,} bytes.",
-            "Write it again with numpy.save.",
-        )
-    data = _payload(stream, claimed)
-    if len(data) != claimed:
-        raise DatasetError(f"{quoted(path)} holds {len(data):,} bytes of an array of {claimed:,}.", "Copy it again.")
-    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
-
-
-def _check_plausible(claimed: int, stored: int, path: Path) -> None:
-    """Believe a header that claims so many bytes in a file of ``stored`` bytes, or not."""
-    if claimed > MAX_BYTES:
-        raise DatasetError(
-            f"{quoted(path)} says that it holds {claimed:,} bytes of images.", f"At most {MAX_BYTES:,} bytes are read."
-        )
-    if claimed > FREE_BYTES and claimed > MAX_RATIO * stored:
-        raise DatasetError(
-            f"{quoted(path)} says that it holds {claimed:,} bytes, in a file of {stored:,}.",
-            f"No images shrink more than {MAX_RATIO} times: it is damaged or made to do harm.",
-        )
-
-
-def _payload(stream: IO[bytes] | BufferedIOBase, size: int) -> bytearray:
-    """Everything after the header, but at most ``size`` + 1 bytes: the last one tells that there is too much."""
-    data = bytearray()
-    while piece := stream.read(min(CHUNK_BYTES, size + 1 - len(data))):
-        data += piece
-    return data
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return " x ".join(f"{size:,}" for size in shape)
-
-
-def _split_of(name: str) -> str | None:
-    """The split that the name of an IDX file speaks of, if any."""
-    word = SPLIT_WORD.search(name)
-    return word and ("train" if word[1] == "train" else "test")
-
-
-def _cifar_files(path: Path) -> Mapping[str, bytes]:
-    """The files of CIFAR, by name, in a folder or an archive."""
-    from gancli.data.tars import tar_members
-
-    names = [pattern for one in CIFAR for pattern in (one.train, one.test, re.escape(one.names))]
-    belongs = re.compile("|".join(names)).fullmatch
-    files: dict[str, bytes] = {}
-    if path.is_dir():
-        for name in filter(belongs, names_in(path)):
-            with open_regular(path / name) as file:
-                files[name] = file.read(MAX_CIFAR_BYTES)
-        return files
-    for member, read in tar_members(path):
-        name = member.name.rpartition("/")[2]
-        if member.isreg() and member.size <= MAX_CIFAR_BYTES and belongs(name):
-            files[name] = read()
-    return files

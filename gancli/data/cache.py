@@ -1,54 +1,83 @@
-"""Where decoded pictures and downloads are kept: ``GANCLI_CACHE``, else ``XDG_CACHE_HOME/gancli``, else ``~/.cache/gancli``.
+"""The cache on the disk: decoded images, downloads, features. All of it can be made again.
+
+It lies in ``GANCLI_CACHE``, else ``XDG_CACHE_HOME/gancli``, else ``~/.cache/gancli``.
 
     pictures/KEY/pixels.bin     uint8 (n, c, h, w), row by row; mapped into memory, never read as a whole
     pictures/KEY/facts.json     written last of all: shape, labels, fingerprint, what was left out
-    pictures/.part-KEY/         unfinished: the same, with how far it is in progress.json; gone on with by the next who needs it
+    pictures/.part-KEY/         unfinished: the same, with progress.json; whoever needs it next continues it
     pictures/.lock-KEY          a lock, held by whoever decodes
     downloads/NAME/             files of named data sets
-    readings/                   features of real pictures, see gancli.evaluation.cache
+    readings/                   features of real images, see gancli.evaluation.reference
 
-Everything in it can be made again: ``gancli dataset clear`` removes it.
+``progress.json`` says how many images of the source were dealt with, and how many rows came of them; the rows
+are synced before it is written. A folder gets its name when it is complete.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import os
+import time
+import warnings
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from gancli.errors import StorageError
-from gancli.storage.disk import DISK, explained, remove
+from gancli.storage.disk import DISK, explained, remove, write_atomically
+from gancli.storage.system import open_to_append
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["READINGS", "UNFINISHED", "clear", "downloads", "folder", "locked", "root"]
+    from gancli.data.decoding import Decoded
+
+__all__ = [
+    "READINGS",
+    "Facts",
+    "Unfinished",
+    "clear",
+    "downloads",
+    "finished",
+    "folder",
+    "locked",
+    "mapped",
+    "root",
+    "unfinished",
+]
 
 READINGS = "readings"
 PARTS = ("pictures", "downloads", READINGS)
 VARIABLE = "GANCLI_CACHE"
 UNFINISHED, LOCK = ".part-", ".lock-"
+DIGEST = "sha256"
+PIXELS, FACTS, PROGRESS = "pixels.bin", "facts.json", "progress.json"
+SYNC_SECONDS = 3.0
+"""At most this much work is lost when the process is killed."""
+SPARE_BYTES = 2**26
 
 
 def root() -> Path:
-    """The cache's folder, which may not exist yet.
+    """The folder of the cache, which may not exist yet.
 
     Raises:
-        StorageError: nobody says where it is, and there is no home.
+        StorageError: no variable names it, and there is no home folder.
     """
     if chosen := os.environ.get(VARIABLE):
         return Path(chosen)
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111  (Path.expanduser raises)
-    if not os.path.isabs(base):  # noqa: PTH117  (a tilde that stayed, or a relative XDG_CACHE_HOME, which the standard forbids)
-        raise StorageError("There is no home folder to keep decoded pictures in.", f"Name a folder in {VARIABLE}.")
+    if not os.path.isabs(base):  # noqa: PTH117  (a tilde that stayed, or a relative path, which the standard forbids)
+        raise StorageError("There is no home folder to keep decoded images in.", f"Name a folder in {VARIABLE}.")
     return Path(base) / "gancli"
 
 
 def folder(part: str) -> Path:
-    """``pictures`` or ``downloads``, made if it is missing.
+    """``pictures``, ``downloads`` or ``readings``, made if it is missing.
 
     Raises:
         StorageError: it cannot be made.
@@ -57,6 +86,11 @@ def folder(part: str) -> Path:
     with _explained(path):
         path.mkdir(parents=True, exist_ok=True)  # others may make it at the same time
     return path
+
+
+def downloads(name: str) -> Path:
+    """Where the files of a named data set are kept."""
+    return root() / "downloads" / name
 
 
 @contextmanager
@@ -68,14 +102,9 @@ def _explained(path: Path) -> Iterator[None]:
         raise StorageError(error.problem, f"{error.remedy} {VARIABLE} names another place for the cache.") from error
 
 
-def downloads(name: str) -> Path:
-    """Where the files of a named data set are kept."""
-    return root() / "downloads" / name
-
-
 @contextmanager
 def locked(key: str) -> Iterator[None]:
-    """Within the block nobody else makes the pictures of ``key``; waits for whoever does.
+    """Within the block no other process decodes the images of ``key``; waits for one that does.
 
     Raises:
         StorageError: the cache cannot be written to.
@@ -90,10 +119,10 @@ def locked(key: str) -> Iterator[None]:
 
 
 def clear() -> tuple[int, int]:
-    """Remove everything from the cache but what is being made. A training that uses it goes on: what is mapped stays.
+    """Empty the cache, except for what is being made. A training that uses it continues: what is mapped stays.
 
     Returns:
-        the number of sets of pictures and downloads that were removed, finished or not, and their bytes.
+        the number of sets of images and downloads that were removed, finished or not, and their bytes.
 
     Raises:
         StorageError: something cannot be removed.
@@ -101,39 +130,167 @@ def clear() -> tuple[int, int]:
     number = size = 0
     for path in (root() / part for part in PARTS):
         with _explained(path):
-            names = sorted(DISK.listdir(path) if DISK.lstat(path) else [], reverse=True)
-            for name in names:  # an unfinished set comes before its lock
-                with _nobody_makes(path, name) as free:
-                    if free:
+            for name in sorted(DISK.listdir(path) if DISK.lstat(path) else [], reverse=True):  # a set before its lock
+                key = name.removeprefix(LOCK).removeprefix(UNFINISHED)
+                lock = FileLock(path / f"{LOCK}{key}", blocking=False, preserve_lock_file=True)
+                try:
+                    with nullcontext() if key == name else lock:
                         number += not name.startswith(LOCK)
-                        size += _bytes(path / name)
+                        files = [path / name, *(path / name).rglob("*")]
+                        size += sum(file.lstat().st_size for file in files if not file.is_dir())
                         with suppress(PermissionError) if name.startswith(LOCK) else nullcontext():
                             remove(path / name)  # except that Windows keeps a lock's empty file while it is held
+                except Timeout:
+                    continue
     return number, size
 
 
-@contextmanager
-def _nobody_makes(path: Path, name: str) -> Iterator[bool]:
-    """Whether this part of the cache belongs to no process that makes it at the moment, and none begins within the block."""
-    key = next((name.removeprefix(begin) for begin in (LOCK, UNFINISHED) if name.startswith(begin)), None)
-    if key is None:
-        yield True
-        return
-    lock = FileLock(path / f"{LOCK}{key}", blocking=False, preserve_lock_file=True)
-    try:
-        lock.acquire()
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a finished set of decoded images.
+
+    Attributes:
+        shape: ``(n, c, h, w)``.
+        skipped: number in the source, name and flaw of each image that was left out.
+        fingerprint: of pixels and labels, see :func:`gancli.data.fingerprint`.
+        unlabelled: see :class:`gancli.data.Loaded`.
+    """
+
+    shape: tuple[int, int, int, int]
+    labels: tuple[int, ...] | None
+    class_names: tuple[str, ...]
+    notes: tuple[str, ...]
+    skipped: tuple[tuple[int, str, str], ...]
+    fingerprint: str
+    unlabelled: tuple[str, ...]
 
 
-def _bytes(path: Path) -> int:
-    """Of a file, or of all files below a folder."""
-    if path.is_dir() and not path.is_symlink():
-        return sum(_bytes(path / name) for name in DISK.listdir(path))
-    status = DISK.lstat(path)
-    return status.st_size if status else 0
+@dataclass
+class Unfinished:
+    """A set of decoded images in the making, for the holder of its lock.
+
+    Attributes:
+        path: its folder.
+        row_shape: ``(c, h, w)``.
+        done: images of the source that were dealt with.
+        rows: those of them that were written.
+        skipped: see :class:`Facts`.
+    """
+
+    path: Path
+    row_shape: tuple[int, int, int]
+    done: int = 0
+    rows: int = 0
+    skipped: list[tuple[int, str, str]] = field(default_factory=list)
+    _synced: float = 0.0
+    _descriptor: int = -1
+
+    @contextmanager
+    def writing(self, total: int) -> Iterator[None]:
+        """Within the block rows can be added, up to ``total``; afterwards, however it ends, they are on the disk.
+
+        Raises:
+            StorageError: there is no room for so many, or they cannot be written.
+        """
+        row_bytes = math.prod(self.row_shape)
+        needed = (total - self.rows) * row_bytes + SPARE_BYTES
+        with explained(self.path):
+            if (free := DISK.free_bytes(self.path)) < needed:
+                where = f"in '{self.path.parent}', where {free / 1e6:,.0f} MB are free"
+                raise StorageError(
+                    f"{total:,} images need {needed / 1e6:,.0f} MB {where}.",
+                    f"Make room (`gancli dataset clear` empties the cache), choose a smaller --image-size, or set {VARIABLE}.",
+                )
+            self._descriptor = open_to_append(self.path / PIXELS)
+            os.ftruncate(self._descriptor, self.rows * row_bytes)
+            os.lseek(self._descriptor, 0, os.SEEK_END)
+        self._synced = time.monotonic()
+        try:
+            yield
+        finally:
+            try:
+                self._sync()
+            finally:
+                os.close(self._descriptor)
+
+    def add(self, name: str, image: Decoded) -> None:
+        """Write the next image of the source, or note why it is left out."""
+        if image.pixels is None:
+            self.skipped.append((self.done, name, image.flaw))
+        else:
+            with explained(self.path):
+                DISK.write(self._descriptor, memoryview(image.pixels.tobytes()))
+            self.rows += 1
+        self.done += 1
+        if time.monotonic() - self._synced > SYNC_SECONDS:
+            self._sync()
+
+    def _sync(self) -> None:
+        with explained(self.path):
+            DISK.fsync(self._descriptor)
+        state = {"row_shape": self.row_shape, "done": self.done, "rows": self.rows, "skipped": self.skipped}
+        write_atomically(self.path / PROGRESS, json.dumps(state).encode())
+        self._synced = time.monotonic()
+
+    def finish(self, target: Path, facts: Facts) -> None:
+        """Give the set its name, durably."""
+        document = asdict(facts)
+        write_atomically(self.path / FACTS, json.dumps({**document, DIGEST: _digest(document)}).encode(), durable=True)
+        with explained(target):
+            DISK.unlink(self.path / PROGRESS)
+            remove(target)
+            DISK.rename(self.path, target)
+            DISK.fsync_dir(target.parent)
+
+
+def unfinished(target: Path, row_shape: tuple[int, int, int]) -> Unfinished:
+    """The set that is to be finished as ``target``: continued, or anew if what is there does not fit or is damaged."""
+    path = target.with_name(f"{UNFINISHED}{target.name}")
+    try:
+        state = json.loads((path / PROGRESS).read_bytes())
+        skipped = [(index, name, flaw) for index, name, flaw in state["skipped"]]
+        begun = Unfinished(path, row_shape, state["done"], state["rows"], skipped)
+        stored = (path / PIXELS).stat().st_size
+        if tuple(state["row_shape"]) == row_shape and stored >= begun.rows * math.prod(row_shape):
+            return begun
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    with explained(path):
+        remove(path)
+        DISK.mkdir(path)
+    return Unfinished(path, row_shape)
+
+
+def finished(path: Path) -> Facts | None:
+    """The facts of the finished set at ``path``; None if there is none, or if it was damaged."""
+    try:
+        state = json.loads((path / FACTS).read_bytes())
+        if state.pop(DIGEST) != _digest(state):
+            return None
+        facts = Facts(**{key: _tuples(value) for key, value in state.items()})
+        return facts if (path / PIXELS).stat().st_size == math.prod(facts.shape) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def mapped(path: Path, shape: tuple[int, int, int, int]) -> Any:  # noqa: ANN401  (a tensor)
+    """The pixels of the set at ``path``: a tensor whose memory is the file's own, read from the disk when touched.
+
+    It must not be written to: the memory is protected, and a write would end the process.
+    """
+    import numpy as np
+    import torch
+
+    with explained(path):
+        pixels = np.memmap(path / PIXELS, np.uint8, "r", shape=shape)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(pixels)
+
+
+def _digest(document: dict[str, Any]) -> str:
+    return sha256(json.dumps(document).encode()).hexdigest()
+
+
+def _tuples(value: Any) -> Any:  # noqa: ANN401  (JSON)
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -86,14 +86,14 @@ class Item:
         name: below the source, see :func:`normalised`.
         size: encoded bytes, as far as its container says.
         stamp: what changes when the content does: a time, or a checksum that the container holds.
-        key: its place in the container.
+        key: its place in the container: a name, a number, or a byte.
         path: its name without the folder of its split: what its class is read from.
     """
 
     name: str
     size: int
     stamp: str
-    key: int
+    key: int | str
     path: str = ""
 
 

@@ -1,4 +1,4 @@
-"""Sources of encoded images, of any sizes and modes: headers first, then decoded once, and kept.
+"""Sources of encoded images, of any sizes and modes: headers first, then decoded once, and kept in the cache.
 
 A decoded set is kept under a key made of the catalogue (names, sizes, and times or checksums: see
 :meth:`Collection.stamp`), of all settings that change pixels, and of Pillow's version.
@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar
 from gancli.data import cache
 from gancli.data.arrays import notes_on_classes
 from gancli.data.catalogue import SNIFFED_BYTES, SUFFIXES, Catalogue, Item, Part, uncommon
-from gancli.data.decoded import Facts, finished, mapped, unfinished
 from gancli.data.decoding import MAX_FILE_BYTES, Flaw, Opened, decode_all, picky_pillow, reading, survey
 from gancli.data.fit import DEEPEST, Fit, choose
 from gancli.data.labels import Labels, labels_of
@@ -43,11 +42,9 @@ FORMAT = 3
 """Version of what is kept; a change makes all sets anew."""
 PIXEL_KEYS = ("image_size", "channels", "fit", "alpha", "background", "max_pixels")
 SHOWN = 3
-TOO_LARGE = "data.max_pixels"
 CHECKED_BYTES = 2**30
 """Up to here (a second's work) a kept set is compared with its fingerprint whenever it is used."""
 SAMPLES, SAMPLE_BYTES = 64, 2**14
-GREY_CHANNELS = (1, 2)
 
 
 class Collection(Source):
@@ -57,30 +54,25 @@ class Collection(Source):
         kind: ``folder``, ``zip``, ``tar`` or ``table``.
         split: ``train`` or ``test``.
         domain: of a translation data set; empty for both.
+        items: the images of this split, in an order that depends on nothing but the content.
+        labelled: the class of each image, if there are any, and notes about what looks like labels but is not used.
     """
 
     kind: ClassVar[str]
+    items: Sequence[Item]
+    labelled: tuple[Labels | None, tuple[str, ...]]
 
     def __init__(self, path: Path, split: str = "train", domain: str = "", name: str = "") -> None:
         self.path, self.split, self.domain = path, split, domain
         self.name = name or title(path)
         self._headers: list[Header | str] | None = None
 
-    @abstractmethod
-    def items(self) -> Sequence[Item]:
-        """The images of this split, in an order that depends on nothing but the content.
-
-        Raises:
-            DatasetError: the source cannot be read, or has no such split.
-        """
+    def __str__(self) -> str:
+        return quoted(self.path)
 
     @abstractmethod
     def each(self, start: int = 0) -> Iterator[Opened]:
-        """The images in that order, from number ``start`` on. Each is closed when the next is opened."""
-
-    @abstractmethod
-    def labels(self) -> Labels | None:
-        """The class of each image; None if there are none."""
+        """The images in their order, from number ``start`` on. Each is closed when the next is opened."""
 
     @abstractmethod
     def notes(self) -> tuple[str, ...]:
@@ -90,47 +82,45 @@ class Collection(Source):
     def stamp(self) -> str:
         """SHA-256, in hex, that changes with every image added, removed, renamed or replaced (not when all are moved)."""
 
-    def _chosen_parts(self, parts: Sequence[Part]) -> list[Part]:
-        """The parts of the split and the domain; what is there for validation serves as test set."""
+    def inventory(self) -> str:
+        """What is there where no image is; empty if that is not known."""
+        return ""
+
+    def chosen(self, parts: Sequence[Part]) -> list[Part]:
+        """The parts of the split and the domain; what is there for validation serves as test set.
+
+        Raises:
+            DatasetError: there is no such split or domain.
+        """
         here = [part for part in parts if self.domain in ("", part.domain)]
         if not here and parts:
             known = ", ".join(sorted({part.domain for part in parts if part.domain})) or "no domains"
             raise DatasetError(
-                f"{quoted(self.path)} has no domain '{self.domain}', but {known}.",
-                "Name its folders trainA, trainB, testA and testB.",
+                f"{self} has no domain '{self.domain}', but {known}.", "Name its folders trainA, trainB, testA and testB."
             )
         tested = any(part.split == "test" for part in here)
         split = "val" if self.split == "test" and not tested else self.split
         chosen = [part for part in here if part.split == split]
         if not chosen and here:
             raise DatasetError(
-                f"{quoted(self.path)} has no {self.split} split, such as a sub-folder of {self.split} images.",
+                f"{self} has no {self.split} split, such as a sub-folder of {self.split} images.",
                 "Name one 'test', beside one named 'train', or give it as a data set of its own.",
             )
         return chosen
-
-    def unlabelled(self) -> tuple[str, ...]:
-        """Why there are no labels, where something looked like labels."""
-        return ()
-
-    def inventory(self) -> str:
-        """What is there where no image is; empty if that is not known."""
-        return ""
 
     def headers(self, config: DataConfig, watch: Watch = unwatched) -> list[Header | str]:
         """The header of each image, or what is wrong with it; read once."""
         if self._headers is None:
             with picky_pillow(config.max_pixels):
-                self._headers = survey(self.each(), watch, len(self.items()))
+                self._headers = survey(self.each(), watch, len(self.items))
         return self._headers
 
     def spec(self, config: DataConfig, watch: Watch = unwatched) -> ImageSpec:
         """See :meth:`Source.spec`. No pixel is decoded for it."""
-        self._check(config)
-        facts = finished(cache.root() / "pictures" / _key(self, config))
+        facts = cache.finished(cache.root() / "pictures" / self._key(config))
         if facts is not None:
             return ImageSpec(*facts.shape[1:], len(facts.class_names))
-        fit, labels = choose(self._sound_headers(config, watch), config), self.labels()
+        fit, labels = choose(self._sound_headers(config, watch), config), self.labelled[0]
         return ImageSpec(fit.channels, fit.height, fit.width, len(labels.names) if labels else 0)
 
     def load(self, config: DataConfig, watch: Watch = unwatched) -> Loaded:
@@ -140,61 +130,111 @@ class Collection(Source):
             DatasetError: there are none, or too many are broken.
             StorageError: the cache cannot be written to, or is full.
         """
-        self._check(config)
-        key = _key(self, config)
+        key = self._key(config)
         target = cache.folder("pictures") / key
         facts = _kept(target)
         if facts is None:
             with cache.locked(key):
-                facts = _kept(target) or _make(self, config, target, watch)
+                facts = _kept(target) or self._decode(config, target, watch)
         skipped = tuple((name, flaw) for _, name, flaw in facts.skipped)
         if len(skipped) > config.allow_broken * (facts.shape[0] + len(skipped)):
-            raise _too_many_broken(self, config, skipped)
-        source = str(self.path.resolve())
-        return Loaded(
-            self.name,
-            source,
-            _image_set(target, facts),
-            facts.fingerprint,
-            skipped=skipped,
-            unlabelled=facts.unlabelled,
-        )
+            raise self._too_many_broken(config, skipped)
+        images, source = _image_set(target, facts), str(self.path.resolve())
+        return Loaded(self.name, source, images, facts.fingerprint, skipped=skipped, unlabelled=facts.unlabelled)
 
-    def _check(self, config: DataConfig) -> None:
+    def _key(self, config: DataConfig) -> str:
+        """The name of the decoded set in the cache. Refuses what cannot be decoded at all."""
+        import PIL
+
         if config.labels is not None:
             raise ConfigError(
                 f"data.labels is '{config.labels}', but a set of encoded images has its labels in sub-folders or in "
                 "files beside the images (dataset.json, metadata.jsonl, metadata.csv, labels.csv, .cls).",
                 "Leave data.labels out.",
             )
-        if not self.items():
+        if not self.items:
             inside = self.inventory()
             held = inside if inside == "nothing" else f"{inside}, but no image" if inside else "no image"
+            hints = *self.notes(), "`gancli dataset list` shows the data sets that have a name."
             raise DatasetError(
-                f"{quoted(self.path)} holds {held}.",
-                f"Images end in {', '.join(SUFFIXES)}; hidden names are passed over. "
-                + " ".join([*self.notes(), "`gancli dataset list` shows the data sets that have a name."]),
+                f"{self} holds {held}.",
+                f"Images end in {', '.join(SUFFIXES)}; hidden names are passed over. {' '.join(hints)}",
             )
+        settings = {key: getattr(config, key) for key in PIXEL_KEYS}
+        return sha256(json.dumps([FORMAT, PIL.__version__, self.stamp(), settings]).encode()).hexdigest()[:32]
 
     def _sound_headers(self, config: DataConfig, watch: Watch) -> list[Header]:
         seen = self.headers(config, watch)
-        headers = [header for header in seen if not isinstance(header, str)]
-        if not headers:
-            names = [item.name for item in self.items()]
-            flaws = [(name, flaw) for name, flaw in zip(names, seen, strict=True) if isinstance(flaw, str)]
-            raise _too_many_broken(self, config, flaws)
-        return headers
+        if headers := [header for header in seen if not isinstance(header, str)]:
+            return headers
+        raise self._too_many_broken(config, [(item.name, str(flaw)) for item, flaw in zip(self.items, seen, strict=True)])
+
+    def _decode(self, config: DataConfig, target: Path, watch: Watch) -> cache.Facts:
+        """Decode everything, and give it the name ``target``. For the holder of the lock.
+
+        Nothing ends early because many images are broken: how many there are is what the user has to
+        know, and to allow.
+        """
+        headers, items = self._sound_headers(config, watch), self.items
+        fit = choose(headers, config)
+        rows = cache.unfinished(target, (fit.channels, fit.height, fit.width))
+        with rows.writing(len(items)), picky_pillow(config.max_pixels):
+            for decoded in decode_all(self.each(rows.done), fit):
+                rows.add(items[decoded.index].name, decoded)
+                watch("decoding images", rows.done, len(items))
+        if not rows.rows:
+            raise self._too_many_broken(config, [(name, flaw) for _, name, flaw in rows.skipped])
+        labels, looked_like_labels = self.labelled
+        left_out = {index for index, _, _ in rows.skipped}
+        kept = None if labels is None else tuple(n for index, n in enumerate(labels.numbers) if index not in left_out)
+        classes = () if labels is None else labels.names
+        facts = cache.Facts(
+            shape=(rows.rows, *rows.row_shape),
+            labels=kept,
+            class_names=classes,
+            notes=(*self.notes(), *_what_was_done(headers, fit, config), *notes_on_classes(kept, classes)),
+            skipped=tuple(rows.skipped),
+            fingerprint="",
+            unlabelled=() if labels else looked_like_labels,
+        )
+        facts = replace(facts, fingerprint=fingerprint(_image_set(rows.path, facts)))
+        rows.finish(target, facts)
+        return facts
+
+    def _too_many_broken(self, config: DataConfig, broken: Sequence[tuple[str, str]]) -> DatasetError:
+        """More images are broken than ``data.allow_broken`` permits: which, and why."""
+        total = len(self.items)
+        remedy, allowed, what = "`gancli dataset show` lists all of them.", "", "broken"
+        if all("data.max_pixels" in flaw for _, flaw in broken):
+            what, remedy = "too large", f"Resize them, or set the limit with -s data.max_pixels=N. {remedy}"
+        elif len(broken) < total:
+            share = min(1.0, len(broken) / total + 0.01)
+            remedy = f"`gancli dataset show` lists all of them; -s data.allow_broken={share:.2f} trains without them."
+            allowed = f", more than {config.allow_broken:.0%}"
+        are = f"{'is' if len(broken) == 1 else 'are'} {what}{allowed} ({_listed(broken, ', ')})"
+        return DatasetError(f"{count(len(broken), 'image')} of {total:,} in {self} {are}.", remedy)
 
 
 class FileSource(Collection):
-    """Images that are files in a folder or an archive, with one catalogue for all kinds."""
+    """Images that are files in a folder or an archive, with one catalogue for all kinds.
 
-    backslashes: ClassVar[bool] = False
+    Attributes:
+        files: every regular file, under the name that stands in the container.
+    """
+
     is_sorted: ClassVar[bool] = True
 
+    def __init__(self, path: Path, split: str = "train", domain: str = "") -> None:
+        super().__init__(path, split, domain)
+        self.files, self._notes_on_files = self.listed()
+
     @abstractmethod
-    def files(self) -> list[Item]:
-        """Every regular file, under the name that stands in the container."""
+    def listed(self) -> tuple[list[Item], list[str]]:
+        """The files, and notes about what is not among them.
+
+        Raises:
+            DatasetError: the container cannot be read.
+        """
 
     @abstractmethod
     def opened(self, item: Item) -> BinaryIO:
@@ -204,36 +244,46 @@ class FileSource(Collection):
             Flaw: it cannot be read.
         """
 
-    def notes_on_files(self) -> list[str]:
-        """What was not even listed."""
-        return []
-
     def sample(self) -> bytes:
         """Some of the content, where names, sizes and times alone could be those of other images."""
         return b""
 
+    def damaged(self, error: Exception) -> DatasetError:
+        """The error for an archive that cannot be read."""
+        return DatasetError(f"{self} is a damaged {self.kind} archive: {error}.", "Copy or download it again.")
+
+    def refuse_size(self, item: Item) -> None:
+        """Raise a :class:`Flaw` for a file that is empty, or larger than any image that is read."""
+        if not 0 < item.size <= MAX_FILE_BYTES:
+            raise Flaw(f"larger than {MAX_FILE_BYTES >> 20} MiB" if item.size else "empty")
+
+    def read(self, item: Item, size: int = MAX_FILE_BYTES) -> bytes:
+        """What is in a file, or its beginning; nothing if it cannot be read."""
+        try:
+            with self.opened(item) as stream:
+                data = reading(Opened(0, stream), lambda stream: stream.read(size))
+        except Flaw:
+            return b""
+        return data if isinstance(data, bytes) else b""
+
     @cached_property
     def catalogue(self) -> Catalogue:
         """Images by part, files of labels, and what is not used."""
-        return Catalogue.of(self.files(), partial(self._read, size=SNIFFED_BYTES), backslashes=self.backslashes)
+        return Catalogue.of(self.files, partial(self.read, size=SNIFFED_BYTES), backslashes=self.kind != "folder")
 
     def parts(self) -> tuple[Part, ...]:
         """See :meth:`Source.parts`."""
         return tuple(sorted(self.catalogue.parts))
 
-    def items(self) -> Sequence[Item]:
-        """See :meth:`Collection.items`."""
-        return self._items
-
     @cached_property
-    def _items(self) -> list[Item]:
-        parts = self._chosen_parts(self.parts())
-        items = [item for part in parts for item in self.catalogue.parts[part]]
+    def items(self) -> list[Item]:  # type: ignore[override]  # which is read only as well
+        """See :class:`Collection`."""
+        items = [item for part in self.chosen(self.parts()) for item in self.catalogue.parts[part]]
         return sorted(items, key=lambda item: item.name) if self.is_sorted else items
 
     def each(self, start: int = 0) -> Iterator[Opened]:
         """See :meth:`Collection.each`."""
-        for index, item in islice(enumerate(self._items), start, None):
+        for index, item in islice(enumerate(self.items), start, None):
             try:
                 stream = self.opened(item)
             except Flaw as flaw:
@@ -242,63 +292,29 @@ class FileSource(Collection):
             with stream:
                 yield Opened(index, stream)
 
-    def labels(self) -> Labels | None:
-        """See :meth:`Collection.labels`."""
-        return self._labelled[0]
+    @cached_property
+    def labelled(self) -> tuple[Labels | None, tuple[str, ...]]:  # type: ignore[override]
+        """See :class:`Collection`."""
+        sidecars = self.catalogue.sidecars
+        return labels_of(
+            [item.name for item in self.items],
+            sidecars,
+            lambda name: self.read(sidecars[name]),
+            [item.path for item in self.items],
+        )
 
     def notes(self) -> tuple[str, ...]:
         """See :meth:`Collection.notes`."""
-        return (*self.notes_on_files(), *uncommon(self._items), *self.catalogue.notes, *self._labelled[1])
-
-    def unlabelled(self) -> tuple[str, ...]:
-        """See :meth:`Collection.unlabelled`."""
-        return () if self._labelled[0] else self._labelled[1]
+        return (*self._notes_on_files, *uncommon(self.items), *self.catalogue.notes, *self.labelled[1])
 
     def stamp(self) -> str:
         """See :meth:`Collection.stamp`: of names, sizes, times and checksums."""
         state = sha256(f"{self.kind}\n".encode())
-        for item in (*self._items, *self.catalogue.sidecars.values()):
+        for item in (*self.items, *self.catalogue.sidecars.values()):
             state.update(f"{item.name}\0{item.size}\0{item.stamp}\n".encode(errors="surrogateescape"))
         state.update("".join(self.catalogue.notes).encode(errors="surrogateescape"))
         state.update(self.sample())
         return state.hexdigest()
-
-    @cached_property
-    def _labelled(self) -> tuple[Labels | None, tuple[str, ...]]:
-        sidecars = self.catalogue.sidecars
-        return labels_of(
-            [item.name for item in self._items],
-            sidecars,
-            lambda name: self._read(sidecars[name]),
-            [item.path for item in self._items],
-        )
-
-    def _read(self, item: Item, size: int = MAX_FILE_BYTES) -> bytes:
-        """What is in a file, or its beginning; nothing if it cannot be read."""
-        try:
-            stream = self.opened(item)
-        except Flaw:
-            return b""
-        with stream:
-            data = reading(Opened(0, stream), lambda stream: stream.read(size))
-        return data if isinstance(data, bytes) else b""
-
-
-def _too_many_broken(source: Collection, config: DataConfig, broken: Sequence[tuple[str, str]]) -> DatasetError:
-    """More images are broken than ``data.allow_broken`` permits: which, and why."""
-    total = len(source.items())
-    remedy, allowed, what = "`gancli dataset show` lists all of them.", "", "broken"
-    if all(TOO_LARGE in flaw for _, flaw in broken):
-        what, remedy = "too large", f"Resize them, or set the limit with -s {TOO_LARGE}=N. {remedy}"
-    elif len(broken) < total:
-        share = min(1.0, len(broken) / total + 0.01)
-        remedy = f"`gancli dataset show` lists all of them; -s data.allow_broken={share:.2f} trains without them."
-        allowed = f", more than {config.allow_broken:.0%}"
-    return DatasetError(
-        f"{count(len(broken), 'image')} of {total:,} in {quoted(source.path)} "
-        f"{'is' if len(broken) == 1 else 'are'} {what}{allowed} ({_listed(broken, ', ')}).",
-        remedy,
-    )
 
 
 def _listed(broken: Sequence[tuple[str, str]], end: str) -> str:
@@ -306,68 +322,22 @@ def _listed(broken: Sequence[tuple[str, str]], end: str) -> str:
     return listed + (f"{end}..." if len(broken) > SHOWN else "")
 
 
-def _key(source: Collection, config: DataConfig) -> str:
-    import PIL
-
-    settings = {key: getattr(config, key) for key in PIXEL_KEYS}
-    text = json.dumps([FORMAT, PIL.__version__, source.stamp(), settings])
-    return sha256(text.encode()).hexdigest()[:32]
-
-
-def _kept(target: Path) -> Facts | None:
+def _kept(target: Path) -> cache.Facts | None:
     """The facts of a set that is there and whole; what was damaged is made anew."""
-    facts = finished(target)
+    facts = cache.finished(target)
     if facts is None or math.prod(facts.shape) > CHECKED_BYTES:
         return facts
     return facts if fingerprint(_image_set(target, facts)) == facts.fingerprint else None
 
 
-def _make(source: Collection, config: DataConfig, target: Path, watch: Watch) -> Facts:
-    """Decode everything, and give it the name ``target``. For the holder of the lock.
-
-    Nothing ends early because many images are broken: how many there are is what the user has to
-    know, and to allow.
-    """
-    headers = source._sound_headers(config, watch)  # noqa: SLF001  (the other half of load)
-    labels, items = source.labels(), source.items()
-    fit = choose(headers, config)
-    place = target.with_name(f"{cache.UNFINISHED}{target.name}")
-    rows = unfinished(place, (fit.channels, fit.height, fit.width))
-    rows.refuse_full_disk(len(items))
-    with rows.writing(), picky_pillow(config.max_pixels):
-        for decoded in decode_all(source.each(rows.done), fit):
-            if decoded.pixels is None:
-                rows.skip(items[decoded.index].name, decoded.flaw)
-            else:
-                rows.append(decoded.pixels)
-            watch("decoding images", rows.done, len(items))
-    if not rows.rows:
-        raise _too_many_broken(source, config, [(name, flaw) for _, name, flaw in rows.skipped])
-    left_out = {index for index, _, _ in rows.skipped}
-    kept = None if labels is None else tuple(n for index, n in enumerate(labels.numbers) if index not in left_out)
-    classes = () if labels is None else labels.names
-    facts = Facts(
-        shape=(rows.rows, *rows.row_shape),
-        labels=kept,
-        class_names=classes,
-        notes=(*source.notes(), *_what_was_done(headers, fit, config), *notes_on_classes(kept, classes)),
-        skipped=tuple(rows.skipped),
-        fingerprint="",
-        unlabelled=source.unlabelled(),
-    )
-    facts = replace(facts, fingerprint=fingerprint(_image_set(rows.path, facts)))
-    rows.finish(target, facts)
-    return facts
-
-
-def _image_set(path: Path, facts: Facts) -> ImageSet:
+def _image_set(path: Path, facts: cache.Facts) -> ImageSet:
     import torch
 
     labels = None if facts.labels is None else torch.tensor(facts.labels, dtype=torch.int64)
     notes, broken = facts.notes, [(name, flaw) for _, name, flaw in facts.skipped]
     if broken:
         notes = (*notes, f"{count(len(broken), 'broken image')} left out ({_listed(broken, '; ')}).")
-    return ImageSet(mapped(path, facts.shape), labels, facts.class_names, notes)
+    return ImageSet(cache.mapped(path, facts.shape), labels, facts.class_names, notes)
 
 
 def _what_was_done(headers: Sequence[Header], fit: Fit, config: DataConfig) -> list[str]:
@@ -383,13 +353,12 @@ def _what_was_done(headers: Sequence[Header], fit: Fit, config: DataConfig) -> l
         chosen = "" if config.image_size else "; --image-size chooses another size"
         notes.append(f"Images are {were}, and are resized to {fit.height}x{fit.width}: {how}{chosen}.")
     if (alpha := sum(header.alpha for header in headers)) and not fit.keeps_alpha:
-        notes.append(
-            f"{count(alpha, 'image')} with transparency, composited onto {config.background}; -s data.alpha=keep learns it."
-        )
+        shown = f"composited onto {config.background}; -s data.alpha=keep learns it"
+        notes.append(f"{count(alpha, 'image')} with transparency, {shown}.")
     colour = sum(not header.grey for header in headers)
-    if 0 < colour < len(headers) and fit.channels > 2:  # noqa: PLR2004
+    if 0 < colour < len(headers) and fit.is_colour:
         notes.append(f"{len(headers) - colour:,} of {len(headers):,} images are grey; all are taken as colour.")
-    elif colour and fit.channels < 3:  # noqa: PLR2004
+    elif colour and not fit.is_colour:
         notes.append(f"{count(colour, 'image')} in colour, taken as grey.")
     if profiles := sum(header.profile for header in headers):
         notes.append(f"{count(profiles, 'image')} with a colour profile of another kind, converted to sRGB.")
@@ -448,13 +417,12 @@ def images_at(source: Collection, config: DataConfig, channels: int, n: int | No
     import numpy as np
     import torch
 
-    if not source.items():
-        raise DatasetError(f"{quoted(source.path)} holds no images.", "Give a folder or an archive of images, or an .npz file.")
-    names = [item.name for item in source.items()][:n]
+    names = [item.name for item in source.items[:n]]
+    if not names:
+        raise DatasetError(f"{source} holds no images.", "Give a folder or an archive of images, or an .npz file.")
 
     def broken(name: str, flaw: str) -> DatasetError:
-        whole = quoted(source.path / name)
-        where = whole if source.kind == "folder" else f"'{visible(name)}' in {quoted(source.path)}"
+        where = quoted(source.path / name) if source.kind == "folder" else f"'{visible(name)}' in {source}"
         return DatasetError(f"{where} cannot be read as an image: {visible(flaw)}.", "Replace or remove it.")
 
     headers: list[Header] = []
@@ -465,20 +433,17 @@ def images_at(source: Collection, config: DataConfig, channels: int, n: int | No
             headers.append(seen)
             if (seen.width, seen.height) != (headers[0].width, headers[0].height):
                 sizes = f"{headers[0].width}x{headers[0].height} and {seen.width}x{seen.height}"
-                raise DatasetError(
-                    f"{quoted(source.path)} holds images of {sizes} ('{visible(name)}').", "Give images of one size."
-                )
+                raise DatasetError(f"{source} holds images of {sizes} ('{visible(name)}').", "Give images of one size.")
         fit = Fit(headers[0].height, headers[0].width, channels)
         images = np.empty((len(names), channels, fit.height, fit.width), np.uint8)
         for name, decoded in zip(names, decode_all(islice(source.each(), len(names)), fit), strict=True):
             if decoded.pixels is None:
                 raise broken(name, decoded.flaw)
             images[decoded.index] = decoded.pixels
-    to_grey = channels in GREY_CHANNELS
-    others = sum(header.grey != to_grey for header in headers)
+    others = sum(header.grey == fit.is_colour for header in headers)
     notes: tuple[str, ...] = ()
     if others:
-        are = f"{count(others, 'image')} of {quoted(source.path)} {'is' if others == 1 else 'are'} stored in"
-        then, now = ("colour", "grey") if to_grey else ("grey", "colour")
+        are = f"{count(others, 'image')} of {source} {'is' if others == 1 else 'are'} stored in"
+        then, now = ("grey", "colour") if fit.is_colour else ("colour", "grey")
         notes = (f"{are} {then}, and compared in {now}, as the data are.",)
     return ImageSet(torch.from_numpy(images), notes=notes)

@@ -24,31 +24,38 @@ it is decoded; a JPEG may be larger, because it is decoded at a fraction of its 
 
 from __future__ import annotations
 
-import os
 import struct
 import warnings
 import zlib
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from io import BytesIO
+from itertools import product
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from PIL import ExifTags, Image, ImageCms, JpegImagePlugin, UnidentifiedImageError
 
-from gancli.data.fit import DEEPEST, channels_first, place
+from gancli.config.schema import DataConfig
+from gancli.data.fit import DEEPEST, MODES, channels_first, choose, place
+from gancli.data.paths import open_regular, quoted
+from gancli.errors import DatasetError
+from gancli.storage.system import usable_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from gancli.data.fit import Fit
     from gancli.data.source import Watch
+    from gancli.plugin import ImageSpec
 
 __all__ = [
     "FORMATS",
@@ -60,6 +67,7 @@ __all__ = [
     "decode",
     "decode_all",
     "header",
+    "load_files",
     "picky_pillow",
     "read_all",
     "reading",
@@ -73,7 +81,6 @@ MAX_FILE_BYTES = 256 * 2**20
 """The largest encoded image that is read."""
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
 ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
-PLAIN_MODES = frozenset({"L", "LA", "RGB", "RGBA"})
 SPARE_ALPHA = frozenset({"BMP", "DIB", "TGA"})
 """Formats whose fourth byte is often written as 0 and means nothing."""
 LYING = frozenset({5, 6, 7, 8})
@@ -190,30 +197,37 @@ def header(stream: BinaryIO) -> Header:
     Raises:
         Flaw: it is not an image that can be read.
     """
-    with _explained(), _opened(stream, whole=False) as (picture, frames):
-        width, height = picture.size
-        if _orientation(picture) in LYING:
+    with _explained(), _opened(stream, whole=False) as (image, frames):
+        width, height = image.size
+        if _orientation(image) in LYING:
             width, height = height, width
-        mode, deepest = picture.mode, 0
-        if ";16" in _raw_mode(picture) or mode == "I" or mode.startswith("I;16"):
+        deepest, tile = 0, getattr(image, "tile", None)
+        raw_mode = tile[0][3] if tile else ""  # how the pixels are stored, such as RGB;16B
+        if ";16" in str(raw_mode if isinstance(raw_mode, str) else raw_mode and raw_mode[0]) or _is_deep(image.mode):
             stream.seek(0)
             with _opened(stream, whole=True) as (deep, _):
-                values = [channel[1] for channel in _extrema(deep)]
-            scaled = picture.format == "PPM"  # Pillow has scaled its values already
-            deepest = DEEPEST if scaled else round(max(values)) * (1 if _is_deep(mode) else 257)
-        alpha = mode in ALPHA_MODES or "transparency" in picture.info
-        if alpha and picture.format in SPARE_ALPHA:
-            alpha = picture.getchannel("A").getextrema() != (0, 0)
-        foreign = _transform(picture.info.get("icc_profile"), _colour_mode(picture)) is not None
+                extrema = deep.getextrema()
+                largest = max(channel[1] if isinstance(channel, tuple) else channel for channel in extrema)
+                scaled = image.format == "PPM"  # Pillow has scaled its values already
+                deepest = DEEPEST if scaled else round(largest) * (1 if _is_deep(deep.mode) else 257)
+        alpha = image.mode in ALPHA_MODES or "transparency" in image.info
+        if alpha and image.format in SPARE_ALPHA:
+            alpha = image.getchannel("A").getextrema() != (0, 0)
+        grey = image.mode in GREY_MODES
+        if image.mode == "P" and image.palette is not None:
+            order, palette = image.palette.getdata()
+            step = len(order.partition(";")[0])
+            grey = order[:3] in {"RGB", "BGR"} and palette[0::step] == palette[1::step] == palette[2::step]
+        colours = "CMYK" if image.mode == "CMYK" else "L" if image.mode in GREY_MODES - {"F"} else "RGB"
         return Header(
             width=width,
             height=height,
-            format=picture.format or "",
-            mode=mode,
-            grey=_is_grey(picture),
+            format=image.format or "",
+            mode=image.mode,
+            grey=grey,
             alpha=alpha,
             frames=frames,
-            profile=foreign,
+            profile=_transform(image.info.get("icc_profile"), colours) is not None,
             deepest=deepest,
         )
 
@@ -270,44 +284,34 @@ def decode_all(images: Iterable[Opened], fit: Fit, workers: int | None = None) -
     Raises:
         DatasetError: the source itself cannot be read.
     """
-    if workers is None:
-        affinity = getattr(os, "sched_getaffinity", None)
-        workers = len(affinity(0)) if affinity else os.cpu_count() or 1
+    workers = workers or usable_cores()
     pool = ThreadPoolExecutor(workers, "gancli-decode")
     waiting: deque[Future[list[Decoded]]] = deque()
+    chunk: list[tuple[int, bytes | str]] = []
+    size = 0
     try:
-        for chunk in _chunks(images):
-            waiting.append(pool.submit(_decode_chunk, chunk, fit))
+        for opened in images:
+            data = reading(opened, read_all)
+            chunk.append((opened.index, data))
+            size += len(data)
+            if len(chunk) == CHUNK_IMAGES or size > CHUNK_BYTES:
+                waiting.append(pool.submit(_decode_chunk, chunk, fit))
+                chunk, size = [], 0
             if len(waiting) > 2 * workers:
                 yield from waiting.popleft().result()
+        waiting.append(pool.submit(_decode_chunk, chunk, fit))
         while waiting:
             yield from waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _chunks(images: Iterable[Opened]) -> Iterator[list[tuple[int, bytes | str]]]:
-    """Encoded images, or why they cannot be read, a handful at a time."""
-    chunk: list[tuple[int, bytes | str]] = []
-    size = 0
-    for opened in images:
-        data = reading(opened, read_all)
-        chunk.append((opened.index, data))
-        size += len(data)
-        if len(chunk) == CHUNK_IMAGES or size > CHUNK_BYTES:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
-
-
 def _decode_chunk(chunk: list[tuple[int, bytes | str]], fit: Fit) -> list[Decoded]:
     decoded = []
     for index, data in chunk:
-        if isinstance(data, str):
-            decoded.append(Decoded(index, None, data))
-            continue
         try:
+            if isinstance(data, str):
+                raise Flaw(data)  # noqa: TRY301  (found while it was read)
             decoded.append(Decoded(index, decode(BytesIO(data), fit)))
         except Flaw as flaw:
             decoded.append(Decoded(index, None, str(flaw)))
@@ -315,23 +319,18 @@ def _decode_chunk(chunk: list[tuple[int, bytes | str]], fit: Fit) -> list[Decode
 
 
 def _decode(data: bytes, fit: Fit) -> NDArray[np.uint8]:
-    with _opened(BytesIO(data), whole=True) as (picture, _):
-        orientation = _orientation(picture)
-        turn = TURNS.get(orientation)
-        lying = orientation in LYING
-        target = replace(fit, height=fit.width, width=fit.height) if lying else fit
+    with _opened(BytesIO(data), whole=True) as (image, _):
+        orientation = _orientation(image)
+        target = replace(fit, height=fit.width, width=fit.height) if orientation in LYING else fit
         extent = None
-        if picture.format in {"JPEG", "MPO"}:  # decoded at a fraction of its size
-            if picture.size[0] * picture.size[1] <= (Image.MAX_IMAGE_PIXELS or 0):
-                wanted = DRAFT * target.width, DRAFT * target.height
-            else:
-                wanted = target.width, target.height
-            drafted = picture.draft(picture.mode, wanted)
+        if image.format in {"JPEG", "MPO"}:  # decoded at a fraction of its size
+            scale = DRAFT if image.size[0] * image.size[1] <= (Image.MAX_IMAGE_PIXELS or 0) else 1
+            drafted = image.draft(image.mode, (scale * target.width, scale * target.height))
             extent = drafted and (drafted[1][2], drafted[1][3])
-            Image._decompression_bomb_check(picture.size)  # noqa: SLF001  (as Image.open does)
-        profile = picture.info.get("icc_profile")
-        placed = place(_in_srgb(_eight_bits(picture, fit.white), profile), target, extent)
-        return channels_first(placed if turn is None else placed.transpose(turn))
+            Image._decompression_bomb_check(image.size)  # noqa: SLF001  (as Image.open does)
+        profile = image.info.get("icc_profile")
+        placed = place(_in_srgb(_eight_bits(image, fit.white), profile), target, extent)
+        return channels_first(placed.transpose(TURNS[orientation]) if orientation in TURNS else placed)
 
 
 @contextmanager
@@ -342,20 +341,21 @@ def _opened(stream: BinaryIO, *, whole: bool) -> Iterator[tuple[Image.Image, int
     frames = 1
     if start.startswith(JPEG):  # its pixels are counted when it was drafted
         try:
-            picture: Image.Image = JpegImagePlugin.jpeg_factory(stream)
+            image: Image.Image = JpegImagePlugin.jpeg_factory(stream)
         except (SyntaxError, IndexError, TypeError, KeyError, struct.error) as error:
             raise UnidentifiedImageError from error
-        width, height = picture.size
-        if width * height > DRAFTED * (Image.MAX_IMAGE_PIXELS or 0):
+        if image.size[0] * image.size[1] > DRAFTED * (Image.MAX_IMAGE_PIXELS or 0):
             raise Image.DecompressionBombError
     else:
         if start == PNG:
             stream, frames = _essential(stream, whole=whole)
-        picture = Image.open(stream, formats=FORMATS)
-        if not whole and picture.format != "PNG":
-            frames = _frames(picture)
-    with picture:
-        yield picture, frames
+        image = Image.open(stream, formats=FORMATS)
+        if not whole and image.format != "PNG":  # in a JPEG they would be the previews that phones hide there
+            with suppress(Exception):  # of a damaged later frame, which is not used anyway
+                frames = int(getattr(image, "n_frames", 1))
+            image.seek(0)
+    with image:
+        yield image, frames
 
 
 def _essential(stream: BinaryIO, *, whole: bool) -> tuple[BytesIO, int]:
@@ -372,55 +372,43 @@ def _essential(stream: BinaryIO, *, whole: bool) -> tuple[BytesIO, int]:
         body = stream.read(min(size + 4, MAX_FILE_BYTES))
         if kind == b"acTL":
             frames = int.from_bytes(body[:4])
-        if not kind[0] & 0x20 or (kind in PNG_CHUNKS and body[size:] == zlib.crc32(kind + body[:size]).to_bytes(4)):  # critical
+        is_critical = not kind[0] & 0x20
+        if is_critical or (kind in PNG_CHUNKS and body[size:] == zlib.crc32(kind + body[:size]).to_bytes(4)):
             kept += head + body
     return BytesIO(bytes(kept) + head), frames
 
 
-def _frames(picture: Image.Image) -> int:
-    """Frames of an animation, or pages; the previews that phones hide in a JPEG do not count."""
-    try:
-        return 1 if picture.format == "MPO" else int(getattr(picture, "n_frames", 1))
-    except Exception:  # noqa: BLE001  (of a damaged later frame, which is not used anyway)
-        return 1
-    finally:
-        picture.seek(0)
-
-
-def _eight_bits(picture: Image.Image, white: int) -> Image.Image:
+def _eight_bits(image: Image.Image, white: int) -> Image.Image:
     """The first frame, decoded, in one of the modes L, LA, RGB and RGBA (or CMYK with a profile)."""
     import numpy as np
 
-    if picture.mode == "F":
+    if image.mode == "F":
         raise Flaw("floating-point pixels, whose range is not known")
-    if _is_deep(picture.mode):
-        deep = np.asarray(picture).astype(np.int64)
+    if _is_deep(image.mode):
+        deep = np.asarray(image).astype(np.int64)
         if deep.min() < 0 or deep.max() > DEEPEST:
             raise Flaw(f"pixels from {deep.min():,} to {deep.max():,}, of which no range is known")
-        white = DEEPEST if picture.format == "PPM" else white
+        white = DEEPEST if image.format == "PPM" else white
         return Image.fromarray(((255 * deep + white // 2) // white).clip(0, 255).astype(np.uint8))
-    if "transparency" in picture.info:
-        return picture.convert("LA" if picture.mode in {"1", "L"} else "RGBA")
-    if picture.format in SPARE_ALPHA and picture.mode == "RGBA":
-        return picture.convert("RGB") if picture.getextrema()[3] == (0, 0) else picture  # type: ignore[misc]
-    if picture.mode in PLAIN_MODES or _transform(picture.info.get("icc_profile"), picture.mode):
-        picture.load()
-        return picture
-    if picture.mode == "1":
-        return picture.convert("L")
-    return picture.convert({"La": "LA", "PA": "RGBA", "RGBa": "RGBA"}.get(picture.mode, "RGB"))
+    if "transparency" in image.info:
+        return image.convert("LA" if image.mode in {"1", "L"} else "RGBA")
+    if image.format in SPARE_ALPHA and image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0):
+        return image.convert("RGB")
+    if image.mode in MODES.values() or _transform(image.info.get("icc_profile"), image.mode):
+        image.load()
+        return image
+    return image.convert({"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA"}.get(image.mode, "RGB"))
 
 
-def _in_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    mode = {"LA": "L", "RGBA": "RGB"}.get(picture.mode, picture.mode)
-    transform = _transform(profile, mode)
-    if transform is None:
-        return picture
-    converted = ImageCms.applyTransform(picture.convert(mode), transform)
+def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    mode = {"LA": "L", "RGBA": "RGB"}.get(image.mode, image.mode)
+    if (transform := _transform(profile, mode)) is None:
+        return image
+    converted = ImageCms.applyTransform(image.convert(mode), transform)
     assert converted is not None  # noqa: S101  (it is not converted in place)
     converted = converted.convert("L") if mode == "L" else converted
-    if mode != picture.mode:
-        converted.putalpha(picture.getchannel("A"))
+    if mode != image.mode:
+        converted.putalpha(image.getchannel("A"))
     return converted
 
 
@@ -430,14 +418,10 @@ def _transform(profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform |
     if not profile or mode not in {"L", "RGB", "CMYK"}:
         return None
     try:
-        transform = ImageCms.buildTransform(
-            ImageCms.ImageCmsProfile(BytesIO(profile)),
-            ImageCms.createProfile("sRGB"),
-            mode,
-            "RGB",
-            flags=ImageCms.Flags.NOCACHE,  # it is shared by threads
-        )
-        ramp = [(r, g, b) for r in range(0, 256, 51) for g in range(0, 256, 51) for b in range(0, 256, 51)]
+        given, srgb = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
+        flags = ImageCms.Flags.NOCACHE  # it is shared by threads
+        transform = ImageCms.buildTransform(given, srgb, mode, "RGB", flags=flags)
+        ramp = list(product(range(0, 256, 51), repeat=3))
         sample = Image.new("RGB", (len(ramp), 1))
         sample.putdata(ramp)
         sample = sample.convert(mode)
@@ -448,43 +432,16 @@ def _transform(profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform |
         return None
 
 
-def _colour_mode(picture: Image.Image) -> str:
-    """The mode in which the colours of an image are converted."""
-    if picture.mode in {"L", "LA", "La", "1"} or _is_deep(picture.mode):
-        return "L"
-    return "CMYK" if picture.mode == "CMYK" else "RGB"
-
-
-def _orientation(picture: Image.Image) -> int:
+def _orientation(image: Image.Image) -> int:
     """EXIF's number; 1 (upright) where there is none, and for TIFF, which Pillow turns by itself."""
-    if "exif" not in picture.info or picture.format == "TIFF":
+    if "exif" not in image.info or image.format == "TIFF":
         return 1
-    value = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    value = image.getexif().get(ExifTags.Base.Orientation, 1)
     return value if isinstance(value, int) else 1
 
 
 def _is_deep(mode: str) -> bool:
     return mode == "I" or mode.startswith("I;16")
-
-
-def _raw_mode(picture: Image.Image) -> str:
-    """How the pixels are stored, such as ``RGB;16B``."""
-    tile = getattr(picture, "tile", None)
-    arguments = tile[0][3] if tile else ""
-    return str(arguments if isinstance(arguments, str) else arguments and arguments[0])
-
-
-def _extrema(picture: Image.Image) -> list[tuple[float, float]]:
-    extrema = picture.getextrema()
-    return [extrema] if isinstance(extrema[0], int | float) else list(extrema)
-
-
-def _is_grey(picture: Image.Image) -> bool:
-    if picture.mode != "P" or picture.palette is None:
-        return picture.mode in GREY_MODES
-    order, palette = picture.palette.getdata()
-    step = len(order.partition(";")[0])
-    return order[:3] in {"RGB", "BGR"} and palette[0::step] == palette[1::step] == palette[2::step]
 
 
 def reading(opened: Opened, read: Callable[[BinaryIO], T]) -> T | str:
@@ -511,10 +468,45 @@ def _explained() -> Iterator[None]:
     except UnidentifiedImageError as error:
         raise Flaw("not an image in a format that is read (" + ", ".join(FORMATS).lower() + ")") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        limit = f"{Image.MAX_IMAGE_PIXELS or 0:,}"
-        raise Flaw(f"more than {limit} pixels (data.max_pixels)") from error
+        raise Flaw(f"more than {Image.MAX_IMAGE_PIXELS or 0:,} pixels (data.max_pixels)") from error
     except Exception as error:  # decoders raise anything from struct.error to RecursionError
         text = " ".join(str(error).split())
         if "truncated" in text.lower():
             raise Flaw("truncated") from error
         raise Flaw(f"damaged: {text}" if text else f"damaged ({type(error).__name__})") from error
+
+
+def load_files(sources: Sequence[Path | Image.Image], image: ImageSpec, settings: Mapping[str, object]) -> Tensor:
+    """Single images as a model saw its training images: float32 ``(n, c, h, w)`` in [-1, 1].
+
+    Args:
+        sources: paths of the files, or images of Pillow.
+        image: channels and size of the model.
+        settings: those of its training, by dotted key; ``data.fit`` and others say how images are fitted.
+
+    Raises:
+        DatasetError: a file is missing, or is not an image that can be read.
+    """
+    import numpy as np
+    import torch
+
+    from gancli.data.batches import normalise
+
+    keys = [key for key in ("fit", "background", "alpha", "max_pixels") if f"data.{key}" in settings]
+    config = DataConfig.model_validate({key: settings[f"data.{key}"] for key in keys})
+    config = config.model_copy(update={"image_size": f"{image.height}x{image.width}", "channels": image.channels})
+    pixels = np.empty((len(sources), *image.shape), np.uint8)
+    with picky_pillow(config.max_pixels):
+        for i, source in enumerate(sources):
+            try:
+                with BytesIO() if isinstance(source, Image.Image) else open_regular(source) as file:
+                    if isinstance(source, Image.Image):
+                        source.save(file, "PNG", icc_profile=source.info.get("icc_profile"))
+                        file.seek(0)
+                    fit = choose([header(file)], config)
+                    file.seek(0)
+                    pixels[i] = decode(file, fit)
+            except Flaw as flaw:
+                name = "The image" if isinstance(source, Image.Image) else quoted(source)
+                raise DatasetError(f"{name} cannot be read as an image: {flaw}.", "Give a PNG or JPEG.") from flaw
+    return normalise(torch.from_numpy(pixels))

@@ -163,7 +163,7 @@ def write_sheet(loaded: Loaded, path: Path) -> None:
 
 def _files(source: Collection, config: DataConfig, loaded: Loaded, watch: Watch) -> Files:
     """What the headers tell, and which files are the same: only those of equal sizes and checksums are read."""
-    seen, items = source.headers(config, watch), source.items()
+    seen, items = source.headers(config, watch), source.items
     headers = [header for header in seen if not isinstance(header, str)]
 
     def likeness(item: Item) -> tuple[int, str]:

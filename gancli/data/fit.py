@@ -37,7 +37,7 @@ DEEPEST = 65_535
 WHITES = (255, 1_023, 4_095, 16_383, DEEPEST)
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 REDUCING_GAP = 3.0
-"""Before the good filter, a quick one may shrink a image to this many times its final size (Pillow's own advice)."""
+"""Before the good filter, a quick one may shrink an image to this many times its final size (Pillow's own advice)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,11 @@ class Fit:
     def keeps_alpha(self) -> bool:
         """Whether the last channel is alpha."""
         return self.channels in ALPHA_CHANNELS
+
+    @property
+    def is_colour(self) -> bool:
+        """Whether there are three channels of colour."""
+        return MODES[self.channels].startswith("RGB")
 
     def __str__(self) -> str:
         return f"{self.channels}x{self.height}x{self.width}"
@@ -119,7 +124,9 @@ def colour(name: str) -> tuple[int, int, int]:
     except ValueError as error:
         hint = did_you_mean(name, ImageColor.colormap)
         nearest = f" {hint}" if hint.startswith("Did") else ""
-        raise ConfigError(f"data.background is '{name}', which is no colour.{nearest}", "Give a name, or #rrggbb.") from error
+        raise ConfigError(
+            f"data.background is '{name}', which is not a colour.{nearest}", "Give a name, or #rrggbb."
+        ) from error
     return red, green, blue
 
 
@@ -133,16 +140,26 @@ def place(image: Image, fit: Fit, extent: tuple[float, float] | None = None) -> 
     """
     from PIL import Image
 
-    size = fit.width, fit.height
-    whole = extent or (float(image.width), float(image.height))
+    width, height = extent or (float(image.width), float(image.height))
+    wide, tall, left, top = fit.width, fit.height, 0.0, 0.0
+    if fit.fit == "pad":  # the largest size of the image's proportions that fits
+        scale = min(wide / width, tall / height)
+        wide, tall = max(1, round(width * scale)), max(1, round(height * scale))
+    elif fit.fit == "crop":  # the largest box of the target's proportions in the centre
+        scale = min(width / wide, height / tall)
+        left, top = max(0.0, (width - wide * scale) / 2), max(0.0, (height - tall * scale) / 2)  # not below 0 by rounding
+    box = (left, top, width - left, height - top)
+    if image.size != (wide, tall) or box != (0.0, 0.0, float(wide), float(tall)):
+        image = image.resize((wide, tall), Image.Resampling.LANCZOS, box=box, reducing_gap=REDUCING_GAP)
     if fit.fit == "pad":
-        inner = _inside(whole, size)
-        scaled = _resized(image, inner, (0.0, 0.0, *whole))
-        canvas = Image.new("RGBA", size, (*fit.background, 0))
-        canvas.paste(scaled.convert("RGBA"), ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2))
-        return _as_mode(canvas, fit)
-    box = (0.0, 0.0, *whole) if fit.fit == "stretch" else _middle(whole, size)
-    return _as_mode(_resized(image, size, box), fit)
+        canvas = Image.new("RGBA", (fit.width, fit.height), (*fit.background, 0))
+        canvas.paste(image.convert("RGBA"), ((fit.width - wide) // 2, (fit.height - tall) // 2))
+        image = canvas
+    if image.mode in {"LA", "RGBA"} and not fit.keeps_alpha:
+        canvas = Image.new("RGBA", image.size, fit.background)
+        canvas.alpha_composite(image.convert("RGBA"))
+        image = canvas.convert("RGB")
+    return image if image.mode == fit.mode else image.convert(fit.mode)
 
 
 def place_array(pixels: NDArray[np.uint8], fit: Fit) -> NDArray[np.uint8]:
@@ -164,9 +181,9 @@ def refit(images: ImageSet, config: DataConfig, watch: Watch) -> ImageSet:
     fit = Fit(height, width, config.channels or channels, config.fit, colour(config.background))
 
     def fitted(given: Tensor, fit: Fit) -> Tensor:
-        pixels, placed = given.numpy(), np.empty((len(given), fit.channels, fit.height, fit.width), np.uint8)
-        for i in range(len(pixels)):
-            placed[i] = place_array(pixels[i], fit)
+        placed = np.empty((len(given), fit.channels, fit.height, fit.width), np.uint8)
+        for i, pixels in enumerate(given.numpy()):
+            placed[i] = place_array(pixels, fit)
             watch("resizing images", i + 1, number)
         return torch.from_numpy(placed)
 
@@ -184,40 +201,4 @@ def channels_first(image: Image) -> NDArray[np.uint8]:
     import numpy as np
 
     pixels = np.asarray(image)
-    return pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)  # noqa: PLR2004
-
-
-def _resized(image: Image, size: tuple[int, int], box: tuple[float, float, float, float]) -> Image:
-    from PIL import Image
-
-    if image.size == size and box == (0.0, 0.0, float(image.width), float(image.height)):
-        return image
-    return image.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=REDUCING_GAP)
-
-
-def _middle(size: tuple[float, float], target: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The largest box of the target's proportions in the middle of a image."""
-    (width, height), (wide, tall) = size, target
-    scale = min(width / wide, height / tall)
-    left, top = max(0.0, (width - wide * scale) / 2), max(0.0, (height - tall * scale) / 2)  # rounding may go below 0
-    return left, top, width - left, height - top
-
-
-def _inside(size: tuple[float, float], target: tuple[int, int]) -> tuple[int, int]:
-    """The largest size of the image's proportions that fits into the target."""
-    (width, height), (wide, tall) = size, target
-    scale = min(wide / width, tall / height)
-    return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def _as_mode(image: Image, fit: Fit) -> Image:
-    """In the mode of ``fit``: alpha is kept, or shown before the background."""
-    from PIL import Image
-
-    if image.mode == fit.mode:
-        return image
-    if image.mode in {"LA", "RGBA"} and not fit.keeps_alpha:
-        canvas = Image.new("RGBA", image.size, fit.background)
-        canvas.alpha_composite(image.convert("RGBA"))
-        image = canvas.convert("RGB")
-    return image.convert(fit.mode)
+    return pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)  # noqa: PLR2004  (one channel)

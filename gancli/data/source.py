@@ -10,6 +10,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from gancli.config.schema import DataConfig, RunConfig
     from gancli.data.catalogue import Part
+    from gancli.data.collection import FileSource
     from gancli.plugin import ImageSet, ImageSpec
 
 __all__ = ["Loaded", "Source", "Watch", "fingerprint", "located", "named", "open_source", "slug", "title", "unwatched"]
@@ -36,7 +38,6 @@ ARRAYS = (b"\0\0", b"\x1f\x8b", b"\xfd7zXZ")
 SPLITS = ("train", "test")
 SAVED = "dataset_dict.json"
 """Beside the folders of the splits that Hugging Face's library has saved."""
-SPLIT_WORD = re.compile(r"(?<![a-z])(train|t10k|test)(?![a-z])")
 
 
 class Watch(Protocol):
@@ -184,13 +185,16 @@ def open_source(address: str, split: str = "train", domain: str = "") -> Source:
 
 
 def _folder(path: Path, split: str, domain: str) -> Source:
-    from gancli.data.folder import FolderSource
+    from gancli.data.arrays import has_idx_name, is_cifar
+    from gancli.data.containers import FolderSource
     from gancli.data.tables import TableSource, is_table
 
     names = names_in(path)
     if not any(map(is_image, names)):  # beside which anything else is none of the data
-        if (arrays := _arrays_in(path, names, split)) is not None:
-            return arrays
+        if any(map(has_idx_name, names)):
+            return _idx(path, split)
+        if is_cifar(names):
+            return _cifar(FolderSource(path, split), split)
         below = [name for folder in names for name in names_in(path / folder, strict=False)]
         tables = any(map(is_table, below)) and not any(map(is_image, below))
         if tables or SAVED in names or any(map(is_table, names)):
@@ -198,35 +202,23 @@ def _folder(path: Path, split: str, domain: str) -> Source:
     return FolderSource(path, split, domain)
 
 
-def _arrays_in(path: Path, names: list[str], split: str) -> Source | None:
-    """The source of a folder of IDX files, or of CIFAR's; None if it is neither."""
-    from gancli.data import arrays
-
-    if any(map(arrays.has_idx_name, names)):
-        return _Arrays(lambda config: named(*arrays.load_idx(path, split, config.labels)))
-    if arrays.is_cifar(names):
-        return _Arrays(lambda _: named(arrays.load_cifar(path, split), path))
-    return None
-
-
 def _file(path: Path, split: str, domain: str) -> Source:
-    from gancli.data import arrays
+    from gancli.data.arrays import is_cifar, load_numpy
+    from gancli.data.containers import TarSource, ZipSource, is_tar
     from gancli.data.tables import ARROW_FILE, PARQUET, TableSource, is_table
-    from gancli.data.tars import TarSource, is_cifar_tar, is_tar
-    from gancli.data.zips import ZipSource
 
     with open_regular(path) as file:
         start = file.peek(8)[:8]
     if start.startswith((PARQUET, ARROW_FILE)) or (is_table(path.name) and start.startswith(ARROW)):
         return TableSource(path, split, domain)
     if start.startswith(NUMPY) or (start.startswith(ZIPS) and path.suffix.lower() == ".npz"):
-        return _Arrays(lambda _: named(arrays.load_numpy(path, split), path))
+        return _Arrays(lambda _: named(load_numpy(path, split), path))
     if start.startswith(ZIPS):
         return ZipSource(path, split, domain)
     if is_tar(path):
-        if is_cifar_tar(path):
-            return _Arrays(lambda _: named(arrays.load_cifar(path, split), path))
-        return TarSource(path, split, domain)
+        archive = TarSource(path, split, domain)
+        names = [file.name.rpartition("/")[2] for file in archive.files]
+        return _cifar(archive, split) if is_cifar(names) and not any(map(is_image, names)) else archive
     if is_image(path.name) and not start.startswith(b"\0\0\x08"):
         raise DatasetError(f"{quoted(path)} is one image.", "Give the folder that it lies in, or an archive.")
     if not start.startswith(ARRAYS):
@@ -234,7 +226,21 @@ def _file(path: Path, split: str, domain: str) -> Source:
             f"{quoted(path)} is not a supported data set: it starts with the bytes {start[:4].hex(' ')}.",
             "Give a folder, zip or tar of images, or a file of them in IDX, .npy, .npz or Parquet.",
         )
-    return _Arrays(lambda config: named(*arrays.load_idx(path, split, config.labels)))
+    return _idx(path, split)
+
+
+def _idx(path: Path, split: str) -> Source:
+    from gancli.data.arrays import load_idx
+
+    return _Arrays(lambda config: named(*load_idx(path, split, config.labels)))
+
+
+def _cifar(source: FileSource, split: str) -> Source:
+    from gancli.data.arrays import load_cifar
+
+    uppermost_last = sorted(source.files, key=lambda item: -item.name.count("/"))
+    files = {item.name.rpartition("/")[2]: partial(source.read, item) for item in uppermost_last}
+    return _Arrays(lambda _: named(load_cifar(source.path, split, files), source.path))
 
 
 def _from_plugin(config: DataConfig, address: str, split: str) -> Loaded:
@@ -289,6 +295,8 @@ def title(path: Path) -> str:
     >>> title(Path("/data/Fashion MNIST/train-images-idx3-ubyte.gz")), title(Path("a/cats.tar.gz"))
     ('fashion-mnist', 'cats')
     """
+    from gancli.data.arrays import SPLIT_WORD
+
     stem = re.sub(r"images[-.]idx[34]-ubyte.*", "", path.name, flags=re.DOTALL)
     own = slug(SPLIT_WORD.sub("", stem if stem != path.name else stem.split(".")[0]))
     return own or slug(path.absolute().parent.name) or "images"

@@ -15,12 +15,11 @@ import os
 import re
 from collections import defaultdict
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from gancli.data.catalogue import Item, Part, part_of
 from gancli.data.collection import SAMPLES, Collection, sampled
@@ -30,9 +29,10 @@ from gancli.data.labels import LABEL_COLUMNS, Labels, numbered
 from gancli.data.paths import open_regular, quoted, visible
 from gancli.errors import DatasetError, DownloadError
 from gancli.plugins.installation import require
+from gancli.text import first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator
 
 __all__ = ["ARROW_FILE", "PARQUET", "TableSource", "fetched", "is_table"]
 
@@ -50,47 +50,31 @@ HUB_SPLITS = {"train": ("train",), "test": ("test", "validation")}
 
 
 class TableSource(Collection):
-    """The images in one table, or in all those of a split in a folder, row by row."""
+    """The images in one table, or in all those of a split in a folder, row by row. Rows have numbers for names."""
 
     kind: ClassVar[str] = "table"
 
     def __init__(self, path: Path, split: str = "train", domain: str = "", name: str = "") -> None:
         super().__init__(path, split, domain, name)
-        self._notes: list[str] = []
+        self._parts: dict[Part, list[Path]] = defaultdict(list)
+        for file in [path] if path.is_file() else sorted(path.rglob("*")):
+            if file == path or (is_table(file.name) and file.is_file()):
+                self._parts[Part("train") if file == path else _part(file.relative_to(path))].append(file)
+        if not self._parts:
+            raise DatasetError(f"{self} holds no table.", "Name the file itself.")
+        self._tables = {file: _opened(file) for part in self.chosen(self.parts()) for file in self._parts[part]}
+        first = next(iter(self._tables))
         try:
-            self._image, self._label, self._names = _columns(_opened(self._files[0]), self._files[0])
+            self._image, self._label, self._names = _columns(self._tables[first], first)
         except UnicodeDecodeError as error:  # a name in the schema, which is decoded when it is looked at
-            raise _damaged(self._files[0], error) from error
-
-    @cached_property
-    def _parts(self) -> Mapping[Part, list[Path]]:
-        if self.path.is_file():
-            return {Part("train"): [self.path]}
-        parts: dict[Part, list[Path]] = defaultdict(list)
-        for file in sorted(self.path.rglob("*")):
-            if is_table(file.name) and file.is_file():
-                parts[_part(file.relative_to(self.path))].append(file)
-        if not parts:
-            raise DatasetError(f"{quoted(self.path)} holds no table.", "Name the file itself.")
-        return parts
-
-    @cached_property
-    def _files(self) -> list[Path]:
-        return [file for part in self._chosen_parts(self.parts()) for file in self._parts[part]]
+            raise _damaged(first, error) from error
+        rows = sum(table.rows for table in self._tables.values())
+        width = len(str(max(rows - 1, 0)))
+        self.items = [Item(f"row {row:0{width}}", 0, "", row) for row in range(rows)]
 
     def parts(self) -> tuple[Part, ...]:
         """See :meth:`Source.parts`."""
         return tuple(sorted(self._parts))
-
-    def items(self) -> Sequence[Item]:
-        """See :meth:`Collection.items`; rows have numbers for names."""
-        return self._items
-
-    @cached_property
-    def _items(self) -> tuple[Item, ...]:
-        rows = sum(_opened(file).rows for file in self._files)
-        width = len(str(max(rows - 1, 0)))
-        return tuple(Item(f"row {row:0{width}}", 0, "", row) for row in range(rows))
 
     def each(self, start: int = 0) -> Iterator[Opened]:
         """See :meth:`Collection.each`."""
@@ -103,52 +87,39 @@ class TableSource(Collection):
             else:
                 yield Opened(index, io.BytesIO(data))
 
-    def labels(self) -> Labels | None:
-        """See :meth:`Collection.labels`: from the column of labels."""
-        return self._labels
-
     @cached_property
-    def _labels(self) -> Labels | None:
+    def labelled(self) -> tuple[Labels | None, tuple[str, ...]]:  # type: ignore[override]
+        """See :class:`Collection`: from the column of labels."""
         if self._label is None:
-            return None
-        values = [int(v) if isinstance(v, bool) else v for v in self._values(self._label)]
+            return None, (f"No column is named {', '.join(LABEL_COLUMNS)}.",)
         try:
-            return numbered(values, self._names)
+            values = [int(v) if isinstance(v, bool) else v for v in self._values(self._label)]
+            return numbered(values, self._names), ()
         except ValueError:
-            label = visible(self._label)
-            self._notes.append(f"The column {label} holds something else than class numbers from 0 on, so it is not used.")
-            return None
+            what = "holds something else than class numbers from 0 on, so it is not used"
+            return None, (f"The column {visible(self._label)} {what}.",)
 
     def notes(self) -> tuple[str, ...]:
         """See :meth:`Collection.notes`."""
-        return tuple(self._notes)
-
-    def unlabelled(self) -> tuple[str, ...]:
-        """See :meth:`Collection.unlabelled`."""
-        listed = ", ".join(LABEL_COLUMNS)
-        return self.notes() or ((f"No column is named {listed}.",) if self._label is None else ())
+        return self.labelled[1] if self._label else ()
 
     def stamp(self) -> str:
         """Of the names and times of the files, and samples of their bytes: their rows are not read for it."""
         state = sha256(f"{self.kind}\n".encode())
-        for file in self._files:
+        for file in self._tables:
             state.update(f"{file.name}\0{file.stat().st_mtime_ns}\n".encode(errors="surrogateescape"))
-            state.update(sampled(file, max(1, SAMPLES // len(self._files))))
+            state.update(sampled(file, max(1, SAMPLES // len(self._tables))))
         return state.hexdigest()
 
     def _values(self, column: str) -> Iterator[Any]:
-        pa = _pyarrow()
-        for file in self._files:
-            table = _opened(file)
-            if column not in table.types:
-                first = quoted(self._files[0])
+        for file, table in self._tables.items():
+            if column not in table.schema.names:
+                first = quoted(next(iter(self._tables)))
                 raise DatasetError(f"{quoted(file)} has no column {visible(column)}, which {first} has.", "Remove one of them.")
-            try:
+            with _intact(file):
                 for batch in table.batches(column):
                     batch.validate(full=True)  # what is mapped into memory could point anywhere
                     yield from batch.column(0).to_pylist()
-            except (OSError, ValueError, pa.ArrowException) as error:
-                raise _damaged(file, error) from error
 
 
 def is_table(name: str) -> bool:
@@ -166,66 +137,54 @@ def _part(file: Path) -> Part:
     >>> _part(Path("contest/train-0.parquet")), _part(Path("a/latest.parquet")).split
     (Part(split='train', domain=''), 'train')
     """
-    words = re.findall(r"[A-Za-z0-9]+", file.stem)
-    folders = [word for folder in reversed(file.parts[:-1]) for word in re.findall(r"[A-Za-z0-9]+", folder)]
-    return next((part for word in [*words, *folders] if (part := part_of(word))), Part("train"))
+    words = [re.findall(r"[A-Za-z0-9]+", name) for name in (file.stem, *reversed(file.parts[:-1]))]
+    return next((part for some in words for word in some if (part := part_of(word))), Part("train"))
 
 
-@dataclass(frozen=True)
-class _Table:
-    """What all kinds of files have in common: ``batches`` yields the rows of one column, a handful at a time."""
+class _Table(NamedTuple):
+    """An open file: ``batches`` gives the rows of one column, a handful at a time."""
 
-    types: Mapping[str, Any]
-    metadata: Mapping[bytes, bytes]
+    schema: Any
     rows: int
     batches: Callable[[str], Iterator[Any]]
-
-    @classmethod
-    def of(cls, schema: Any, rows: int, batches: Callable[[str], Iterator[Any]]) -> _Table:  # noqa: ANN401  (pyarrow is not typed)
-        """With the type of each column, and what else the schema says."""
-        return cls({field.name: field.type for field in schema}, dict(schema.metadata or {}), rows, batches)
 
 
 def _opened(path: Path) -> _Table:
     pa = _pyarrow()
     with open_regular(path) as file:
         start = file.peek(8)[:8]
-    try:
+    with _intact(path):
         if start.startswith(PARQUET):
-            import pyarrow.parquet as pq
+            table = pa.parquet.ParquetFile(path)
+            return _Table(
+                table.schema_arrow,
+                table.metadata.num_rows,
+                lambda column: table.iter_batches(batch_size=ROWS, columns=[column]),
+            )
+        read = pa.ipc.open_file if start.startswith(ARROW_FILE) else pa.ipc.open_stream
+        table = read(pa.memory_map(os.fspath(path))).read_all()  # which maps it
+        return _Table(table.schema, table.num_rows, lambda column: table.select([column]).to_batches(ROWS))
 
-            table = pq.ParquetFile(path)
-            rows = table.metadata.num_rows
-            return _Table.of(table.schema_arrow, rows, lambda column: table.iter_batches(batch_size=ROWS, columns=[column]))
 
-        def arrow() -> Iterator[Any]:
-            """The schema of an Arrow file of either kind, and then its batches."""
-            source = pa.memory_map(os.fspath(path))
-            if start.startswith(ARROW_FILE):
-                file = pa.ipc.open_file(source)
-                yield file.schema
-                yield from (file.get_batch(i) for i in range(file.num_record_batches))
-            else:
-                stream = pa.ipc.open_stream(source)
-                yield stream.schema
-                yield from stream
-
-        def slices(column: str) -> Iterator[Any]:
-            for batch in islice(arrow(), 1, None):
-                one = batch.select([column])
-                yield from (one.slice(begin, ROWS) for begin in range(0, one.num_rows, ROWS))
-
-        batches = arrow()
-        schema = next(batches)
-        return _Table.of(schema, sum(batch.num_rows for batch in batches), slices)
-    except (OSError, ValueError, pa.ArrowException) as error:
+@contextmanager
+def _intact(path: Path) -> Iterator[None]:
+    """Whatever pyarrow raises is a :class:`DatasetError` about the file."""
+    try:
+        yield
+    except (OSError, ValueError, _pyarrow().ArrowException) as error:
         raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> DatasetError:
+    reason = visible(str(error)).rstrip(". ")[:200]
+    return DatasetError(f"{quoted(path)} is a damaged table: {reason}.", "Copy or download it again.")
 
 
 def _pyarrow() -> Any:  # noqa: ANN401  (the module)
     require("hf", "pyarrow")
     import pyarrow as pa
     import pyarrow.ipc
+    import pyarrow.parquet
     import pyarrow.types
 
     return pa
@@ -233,9 +192,9 @@ def _pyarrow() -> Any:  # noqa: ANN401  (the module)
 
 def _columns(table: _Table, path: Path) -> tuple[str, str | None, tuple[str, ...]]:
     """Which columns hold images and labels, and the names of the classes, as far as the schema tells."""
-    types = table.types
+    types = {field.name: field.type for field in table.schema}
     lower = {name.lower(): name for name in types}
-    fit = [name for name, kind in types.items() if _holds_bytes(kind)]
+    fit = [name for name, kind in types.items() if _holds(kind, "binary")]
     if not fit:
         listed = ", ".join(f"{visible(name)} ({visible(str(kind))[:40]})" for name, kind in list(types.items())[:8])
         raise DatasetError(
@@ -243,37 +202,24 @@ def _columns(table: _Table, path: Path) -> tuple[str, str | None, tuple[str, ...
             "Images are bytes; where they are files beside the table, move it away.",
         )
     image = next((lower[name] for name in IMAGE_NAMES if lower.get(name) in fit), fit[0])
-    label = next((lower[name] for name in LABEL_COLUMNS if name in lower and _names_classes(types[lower[name]])), None)
+    named = (lower[name] for name in LABEL_COLUMNS if name in lower)
+    label = next((name for name in named if _holds(types[name], "string", "integer", "boolean")), None)
     try:  # the names that Hugging Face's library keeps in the schema
-        features = json.loads(table.metadata[b"huggingface"])["info"]["features"]
+        features = json.loads(table.schema.metadata[b"huggingface"])["info"]["features"]
         return image, label, tuple(map(str, features[label]["names"]))
     except (KeyError, TypeError, ValueError):
         return image, label, ()
 
 
-def _holds_bytes(kind: Any) -> bool:  # noqa: ANN401  (pyarrow is not typed)
-    """Whether a column of this type can hold encoded images."""
+def _holds(kind: Any, *wanted: str) -> bool:  # noqa: ANN401  (pyarrow is not typed)
+    """Whether a column of this type holds one of these types; of images, in its field ``bytes`` as well."""
     types = _pyarrow().types
+    if types.is_dictionary(kind):
+        return _holds(kind.value_type, *wanted)
     if types.is_struct(kind):
-        return any(field.name == "bytes" and _holds_bytes(field.type) for field in kind)
-    if types.is_dictionary(kind):
-        return _holds_bytes(kind.value_type)
-    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
-
-
-def _names_classes(kind: Any) -> bool:  # noqa: ANN401  (pyarrow is not typed)
-    """Whether a column of this type can hold labels."""
-    types = _pyarrow().types
-    if types.is_dictionary(kind):
-        return _names_classes(kind.value_type)
-    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
-        return True
-    return bool(types.is_integer(kind) or types.is_boolean(kind))
-
-
-def _damaged(path: Path, error: Exception) -> DatasetError:
-    reason = visible(str(error)).rstrip(". ")[:200]
-    return DatasetError(f"{quoted(path)} is a damaged table: {reason}.", "Copy or download it again.")
+        return "binary" in wanted and any(field.name == "bytes" and _holds(field.type, *wanted) for field in kind)
+    tests = [getattr(types, f"is_{form}", None) for name in wanted for form in (name, f"large_{name}", f"{name}_view")]
+    return any(test(kind) for test in tests if test)
 
 
 def fetched(name: str, split: str) -> Path:
@@ -284,40 +230,33 @@ def fetched(name: str, split: str) -> Path:
         DatasetError: there is no such data set, or it has no such split.
         DownloadError: the network is forbidden or fails.
     """
-    hub = _hub()
-    where = f"https://huggingface.co/datasets/{visible(name)}"
-    refuse_offline(f"hf:{visible(name)}", f"Download the Parquet files of {where} elsewhere and give their folder.")
-    with _explained(hub, name):
-        names = hub.HfApi().list_repo_files(name, repo_type="dataset", revision=CONVERTED)
-    chosen = _of_split([file for file in names if file.endswith(".parquet")], split)
-    if not chosen:
-        listed = ", ".join(sorted(map(visible, names))[:10])
-        raise DatasetError(f"hf:{visible(name)} has no {split} split.", f"It has {listed}.")
-    _LOG.warning("downloading %d files of %s", len(chosen), where)
-    with _explained(hub, name):
-        paths = [Path(hub.hf_hub_download(name, file, repo_type="dataset", revision=CONVERTED)) for file in chosen]
-    return paths[0].parent
-
-
-@contextmanager
-def _explained(hub: Any, name: str) -> Iterator[None]:  # noqa: ANN401  (the module)
+    hub, shown = _hub(), visible(name)
+    where = f"https://huggingface.co/datasets/{shown}"
+    refuse_offline(f"hf:{shown}", f"Download the Parquet files of {where} elsewhere and give their folder.")
     try:
-        yield
+        names = hub.HfApi().list_repo_files(name, repo_type="dataset", revision=CONVERTED)
+        chosen = _of_split(names, split)
+        _LOG.warning("downloading %d files of %s", len(chosen), where)
+        paths = [hub.hf_hub_download(name, file, repo_type="dataset", revision=CONVERTED) for file in chosen]
+    except DatasetError:
+        raise
     except (hub.errors.RepositoryNotFoundError, hub.errors.HFValidationError) as error:
-        raise DatasetError(f"There is no data set '{visible(name)}' on the hub.", "Write it as hf:OWNER/NAME.") from error
+        raise DatasetError(f"There is no data set '{shown}' on the hub.", "Write it as hf:OWNER/NAME.") from error
     except Exception as error:  # the hub's HTTP library has changed before, and its errors have no common base
-        first = visible(str(error).strip().split("\n", 1)[0])[:200].rstrip(".")
-        raise DownloadError(f"hf:{visible(name)} could not be downloaded: {first}.", "Check the network.") from error
+        raise DownloadError(f"hf:{shown} could not be downloaded: {first_line(error)}.", "Check the network.") from error
+    return Path(paths[0]).parent
 
 
-def _of_split(files: list[str], split: str) -> list[str]:
+def _of_split(names: list[str], split: str) -> list[str]:
     """The files ``CONFIG/SPLIT/0000.parquet`` of one split, of the configuration ``default``, else of the first."""
-    parts = [(file, file.split("/")) for file in files]
+    parts = [file.split("/") for file in names if file.endswith(".parquet") and file.count("/") > 1]
     for wanted in HUB_SPLITS[split]:
-        configs = sorted({p[0] for _, p in parts if len(p) > 2 and p[1] == wanted}, key=lambda c: (c != "default", c))  # noqa: PLR2004
+        configs = {config for config, name, *_ in parts if name == wanted}
         if configs:
-            return sorted(file for file, p in parts if p[:2] == [configs[0], wanted])
-    return []
+            config = min(configs, key=lambda config: (config != "default", config))
+            return sorted(name for name in names if name.startswith(f"{config}/{wanted}/") and name.endswith(".parquet"))
+    listed = ", ".join(sorted(map(visible, names))[:10])
+    raise DatasetError(f"The data set on the hub has no {split} split.", f"It has {listed}.")
 
 
 def _hub() -> Any:  # noqa: ANN401  (the module)

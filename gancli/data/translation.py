@@ -177,7 +177,7 @@ def _stems(source: Source) -> dict[str, str] | None:
     if not isinstance(source, FileSource):
         return None
     stems: dict[str, str] = {}
-    for item in source.items():
+    for item in source.items:
         parts = (item.path or item.name).split("/")
         if source.domain in parts[:-1]:
             parts.remove(source.domain)

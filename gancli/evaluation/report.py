@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from gancli.text import html_table
+
 if TYPE_CHECKING:
     from gancli.metrics.classes import Histogram
     from gancli.metrics.estimate import Estimate
 
-__all__ = ["Report"]
+__all__ = ["TITLES", "Report"]
+
+TITLES = ("metric", "value", "interval", "N", "better")
+
+_BETTER = {"KL": "lower", "L1": "lower", "copying": "0.5; 1 is copied"}
+"""Which values are better, by the first word of a metric; of distances lower ones, of all others higher ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,19 @@ class Report:
     histogram: Histogram | None = None
     notes: tuple[str, ...] = ()
 
+    def rows(self) -> list[tuple[str, ...]]:
+        """Every metric as text, under :data:`TITLES`."""
+        rows = list(self.figures.items())
+        if self.histogram is not None:
+            rows.append(("KL of classes", self.histogram.kl))
+        return [
+            (name, _number(e.value), f"{_number(e.low)} to {_number(e.high)}", f"{e.count:,}", _better(name))
+            for name, e in rows
+        ]
+
+    def _repr_html_(self) -> str:
+        return html_table(TITLES, self.rows())
+
     def as_json(self) -> dict[str, Any]:
         """For ``--json`` and ``evaluation.json``; what is infinite is null."""
         document = asdict(self)
@@ -59,3 +79,11 @@ def _finite(value: Any) -> Any:  # noqa: ANN401  (JSON)
         return {key: _finite(inner) for key, inner in value.items()}
     infinite = isinstance(value, float) and value - value != 0
     return None if infinite else value
+
+
+def _better(name: str) -> str:
+    return "lower" if name.startswith(("FD", "KD")) else _BETTER.get(name.partition(" ")[0], "higher")
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}"

@@ -6,11 +6,12 @@ from base64 import b64encode
 from html import escape
 from typing import TYPE_CHECKING
 
+from gancli.text import html_table as table
 from gancli.text import printable
 from gancli.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 __all__ = ["image", "page", "paragraph", "preformatted", "table"]
 
@@ -35,13 +36,6 @@ def page(title: str, sections: Iterable[tuple[str, str]]) -> bytes:
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{_text(title)}</title><style>{_STYLE}</style></head>\n<body><h1>{_text(title)}</h1>\n{body}</body></html>\n"
     ).encode()
-
-
-def table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table; empty if there are no rows."""
-    lines = ["".join(f"<td>{_text(cell)}</td>" for cell in row) for row in rows]
-    head = "".join(f"<th>{_text(title)}</th>" for title in titles)
-    return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>" if lines else ""
 
 
 def image(png: bytes, caption: str = "", *, pixels: bool = False) -> str:

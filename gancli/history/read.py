@@ -71,7 +71,7 @@ class History:
         """What was measured under that name: per epoch if it was measured then only, else per interval."""
         found = [row for row in self.rows if name in row and row["kind"] == "interval"]
         found = found or [row for row in self.rows if name in row and row["kind"] == "epoch"]
-        return [Point(row["step"], row["images_seen"], self._seconds_at(row["step"]), float(row[name])) for row in found]
+        return [Point(row["step"], row["images_seen"], self.seconds_at(row["step"]), float(row[name])) for row in found]
 
     def distance_at(self, step: int) -> float | None:
         """The distance that was measured last by that step."""
@@ -79,8 +79,8 @@ class History:
         before = bisect_right([point.step for point in curve], step)
         return curve[before - 1].value if before else None
 
-    def _seconds_at(self, step: int) -> float:
-        """As written down; of an older run, in proportion to the steps."""
+    def seconds_at(self, step: int) -> float:
+        """Seconds of training up to a step, as written down; of an older run, in proportion to the steps."""
         whole = self.info.get("elapsed_seconds") or 0.0
         return self.seconds.get(step, whole * step / max(1, self.info.get("step") or 1))
 

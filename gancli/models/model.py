@@ -3,11 +3,13 @@
 model = gancli.load()                                # the last run; or a name, a run's path, a checkpoint's path
 images = model.sample(64, seed=0)                    # float32 (64, c, h, w) in [-1, 1]
 for frame in model.interpolate(60): ...              # float32 (1, c, h, w), from one seed's image to the next one's
+model.grid(64).save("grid.png")                      # an image of Pillow
 images = model.translate(photos)                     # float32 (n, c, h, w), of a model that translates images
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -15,16 +17,20 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
+from gancli.data.decoding import load_files
 from gancli.errors import UsageError
 from gancli.gan.inputs import conditions
+from gancli.images import grid, to_bytes, to_picture
 from gancli.models.sampler import BATCH_SIZE, TRANSLATED, Sampler
 from gancli.plugin import StyledGenerator, TwoStageGenerator
 from gancli.randomness.latents import latents
 from gancli.runtime.device import memory_errors_explained, translate_memory_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
+    from pathlib import Path
 
+    from PIL.Image import Image
     from torch import Tensor, nn
 
     from gancli.checkpoint.provenance import Origin
@@ -33,6 +39,8 @@ if TYPE_CHECKING:
     from gancli.models.interpolation import Method
     from gancli.models.projection import Projection
     from gancli.plugin import ImageSpec
+
+    Labels = Sequence[int | str] | int | str
 
 __all__ = ["BATCH_SIZE", "Model"]
 
@@ -74,7 +82,7 @@ class Model(Sampler["Tensor"]):
         *,
         seed: int = 0,
         seeds: Sequence[int] | None = None,
-        labels: Sequence[int] | int | None = None,
+        labels: Labels | None = None,
         truncation: float | None = None,
         batch_size: int = BATCH_SIZE,
     ) -> Tensor:
@@ -86,7 +94,8 @@ class Model(Sampler["Tensor"]):
             n: how many; 64 if neither this nor ``seeds`` is given.
             seed: seed of the first image.
             seeds: the seed of every image, instead of ``n`` and ``seed``.
-            labels: the class of every image, or one for all (conditional models); by default 0, 1, 2, ... in turn.
+            labels: the class of every image, or one for all (conditional models), by number or name; by default
+                0, 1, 2, ... in turn.
             truncation: 0.05 to 1; less gives more typical images and less variety. With a mapping network it is the
                 psi of w <- mean_w + psi (w - mean_w) (Karras et al., 2019); else each seed gets the most typical of
                 its round(1 / truncation) latents, see :meth:`chosen_latents`.
@@ -103,8 +112,35 @@ class Model(Sampler["Tensor"]):
         elif n is not None and n != len(seeds):
             raise UsageError(f"n = {n}, but there are {len(seeds)} seeds.", "Give one of the two.")
         if labels is not None:
-            labels = _listed(labels) * (1 if np.ndim(labels) else len(seeds))
+            labels = self._numbers(labels) * (1 if np.ndim(labels) else len(seeds))
         return torch.cat(list(self.batches(seeds, labels, batch_size, truncation)))
+
+    def grid(
+        self,
+        n: int | None = None,
+        *,
+        seed: int = 0,
+        seeds: Sequence[int] | None = None,
+        labels: Labels | None = None,
+        truncation: float | None = None,
+        columns: int | None = None,
+    ) -> Image:
+        """Generate images side by side, as one of Pillow, which a notebook shows and ``.save(path)`` writes.
+
+        Args:
+            n: how many, and the other arguments: as for :meth:`sample`.
+            seed: likewise.
+            seeds: likewise.
+            labels: likewise.
+            truncation: likewise.
+            columns: images per row; by default the grid is about square.
+
+        >>> import gancli
+        >>> gancli.load(checkpoint="mnist").grid(8, columns=4).size
+        (122, 62)
+        """
+        images = self.sample(n, seed=seed, seeds=seeds, labels=labels, truncation=truncation)
+        return to_picture(grid(to_bytes(images), columns))
 
     @torch.no_grad()
     def translate(self, sources: Images, *, batch_size: int = TRANSLATED) -> Tensor:
@@ -213,7 +249,7 @@ class Model(Sampler["Tensor"]):
         frames: int = 60,
         *,
         keyframes: int | Sequence[int] = 6,
-        labels: Sequence[int] | int | None = None,
+        labels: Labels | None = None,
         method: Method = "slerp",
         loop: bool = True,
         cells: int = 1,
@@ -239,15 +275,26 @@ class Model(Sampler["Tensor"]):
         """
         from gancli.models.interpolation import Frames, Interpolation
 
-        seeds = _listed(keyframes) if np.ndim(keyframes) else range(_listed(keyframes)[0] * max(1, cells))
-        passed = labels if labels is None else _listed(labels)
+        passed = None if labels is None else self._numbers(labels)
+        points = np.atleast_1d(np.asarray(keyframes)).tolist()
+        seeds = points if np.ndim(keyframes) else range(points[0] * max(1, cells))
         return iter(Frames(self, Interpolation(seeds, frames, cells, passed, method, loop, truncation)))
 
-    def project(self, images: Tensor, *, steps: int = 200, seed: int = 0) -> Projection:
-        """Find images ``(n, c, h, w)`` in [-1, 1] in this model; see :func:`gancli.models.projection.project`."""
+    def project(self, images: Tensor | Sequence[Path | Image] | Path | Image, *, steps: int = 200, seed: int = 0) -> Projection:
+        """Find images in this model: ``(n, c, h, w)`` in [-1, 1], or files and images of Pillow, which are fitted.
+
+        See :func:`gancli.models.projection.project`.
+        """
         from gancli.models.projection import project
 
-        return project(self, images, steps=steps, seed=seed)
+        return project(self, self.fitted(images), steps=steps, seed=seed)
+
+    def fitted(self, images: Tensor | Sequence[Path | Image] | Path | Image) -> Tensor:
+        """Files and images of Pillow as this model saw its training images: float32 ``(n, c, h, w)`` in [-1, 1]."""
+        if isinstance(images, torch.Tensor):
+            return images
+        sources = list(images) if isinstance(images, Sequence) else [images]
+        return load_files(sources, self.image, self.origin.provenance.config)
 
     @torch.no_grad()  # not inference mode, whose tensors nobody could train a classifier on
     def draw(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -256,8 +303,16 @@ class Model(Sampler["Tensor"]):
         images: Tensor = self.generator(z.to(self.device), *given)
         return images.float()
 
+    def _numbers(self, labels: Labels) -> list[int]:
+        """One class or several, given by number or name, as numbers."""
+        listed: list[int | str] = np.atleast_1d(np.asarray(labels)).tolist()
+        return [self.class_number(each) if isinstance(each, str) else each for each in listed]
 
-def _listed(numbers: Sequence[int] | int) -> list[int]:
-    """One whole number, or a list, array or tensor of them, as Python's own."""
-    listed: list[int] = np.atleast_1d(np.asarray(numbers)).tolist()
-    return listed
+    def __repr__(self) -> str:
+        origin, count = self.origin, sum(parameter.numel() for parameter in self.generator.parameters())
+        given = f"images {'x'.join(map(str, self.image.source))}" if self.image.source else f"z {self.latent_dim}"
+        classes = f", {len(self.class_names)} classes" if self.class_names else ""
+        return (
+            f"<gancli.Model {origin.run}, step {origin.step:,}, {origin.weights} weights: {origin.provenance.arch.name}, "
+            f"{given} -> {'x'.join(map(str, self.image.shape))}{classes}, {count:,} parameters, {self.device}>"
+        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from gancli.errors import UsageError
+from gancli.errors import UsageError, did_you_mean
 from gancli.randomness.latents import MAX_SEED
 
 if TYPE_CHECKING:
@@ -163,3 +163,19 @@ class Sampler(ABC, Generic[Images]):
         if len(labels) != n or not all(0 <= label < count for label in labels):
             raise UsageError(f"The classes do not fit: {len(labels)} for {n} images.", f"Classes are 0 to {count - 1}.")
         return [int(label) for label in labels]
+
+    def class_number(self, given: str | int) -> int:
+        """The number of a class that is given by its name or number.
+
+        Raises:
+            UsageError: the model has no such class.
+        """
+        names, text = self.class_names, str(given)
+        if not self.image.classes:
+            raise UsageError(f"Class '{text}': this model is not conditional.", "Train one with --conditional.")
+        if text in names:
+            return names.index(text)
+        if text.isdecimal() and int(text) < len(names):
+            return int(text)
+        near = "" if text.lstrip("-").isdecimal() else f" {did_you_mean(text, names)}"  # no typo, but too large
+        raise UsageError(f"Class '{text}': there is no such class.", f"Give 0 to {len(names) - 1}.{near}")

@@ -15,9 +15,9 @@ import numpy as np
 
 from gancli import images
 from gancli.config.schema import DataConfig
+from gancli.data.containers import FolderSource
 from gancli.data.decoding import Flaw, Header, Opened, decode_all, picky_pillow, survey
 from gancli.data.fit import Fit, choose
-from gancli.data.folder import FolderSource
 from gancli.data.paths import open_regular, quoted, unreadable
 from gancli.data.source import unwatched
 from gancli.errors import DatasetError, UsageError

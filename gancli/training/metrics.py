@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
-__all__ = ["MetricsLog", "distance_in", "matplotlib_defaults", "plot_losses", "read_rows", "row_of", "time_of"]
+__all__ = ["MetricsLog", "distance_in", "draw_losses", "matplotlib_defaults", "plot_losses", "read_rows", "row_of", "time_of"]
 
 NO_LOSSES = {"kind", "step", "epochs", "images_seen", "real_score", "fake_score", "augmentation"}
 """Columns of an interval that are neither losses nor penalties."""
@@ -115,7 +115,7 @@ def distance_in(row: Row) -> str:
     return next((name for name in row if name.startswith("fd_")), "")
 
 
-def plot_losses(rows: Sequence[Row], target: Path) -> None:
+def draw_losses(rows: Sequence[Row]) -> bytes:
     """Losses, scores of D and the distance to the data over the epochs, as far as they were measured, as PNG."""
     buffer = BytesIO()
     with matplotlib_defaults():
@@ -146,7 +146,12 @@ def plot_losses(rows: Sequence[Row], target: Path) -> None:
             if axes.lines:
                 axes.legend(loc="upper right")
         figure.savefig(buffer, format="png")
-    write_atomically(target, buffer.getvalue())
+    return buffer.getvalue()
+
+
+def plot_losses(rows: Sequence[Row], target: Path) -> None:
+    """Write :func:`draw_losses` to a file."""
+    write_atomically(target, draw_losses(rows))
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def write(path: Path) -> None:
     """A finished set of random pictures, as the cache keeps it."""
     import numpy as np
 
-    from gancli.data.decoded import PIXELS
+    from gancli.data.cache import PIXELS
 
     rng = np.random.default_rng(0)
     row = SHAPE[1] * SHAPE[2] * SHAPE[3]
@@ -45,7 +45,7 @@ def write(path: Path) -> None:
 def limited(path: Path) -> None:
     """In a process of its own: the mean image and an epoch of batches, in less memory than the set takes."""
     from gancli.data.batches import Batches
-    from gancli.data.decoded import mapped
+    from gancli.data.cache import mapped
     from gancli.training.setup import mean_image
 
     resource.setrlimit(resource.RLIMIT_DATA, (LIMIT_BYTES, LIMIT_BYTES))
@@ -67,7 +67,7 @@ def limited(path: Path) -> None:
 def main() -> list[Row]:
     """Mapped and in memory in turn; then limited."""
     from gancli.data.batches import Batches
-    from gancli.data.decoded import mapped
+    from gancli.data.cache import mapped
 
     def steps(batches: Batches, starts: Iterator[int]) -> float:
         start = next(starts)

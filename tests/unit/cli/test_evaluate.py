@@ -31,10 +31,10 @@ def test_the_last_run_is_measured_and_keeps_its_report(cli):
     assert "plain, step 8, ema weights: 50 images, compared with 64 of tiny" in result.err
     assert "Measured against the training images" in result.err
     lines = [line.split() for line in result.out.splitlines()]
-    assert lines[0] == ["metric", "value", "interval", "N"]
+    assert lines[0] == ["metric", "value", "interval", "N", "better"]
     names = [line[0] for line in lines[1:]]
     assert names == ["FD-random", "KD-random", "precision", "recall", "density", "coverage"]
-    assert lines[1][-1] == "50"
+    assert lines[1][-2:] == ["50", "lower"]
     kept = json.loads(Path("runs/plain/evaluation.json").read_text())
     assert kept["figures"]["FD-random"]["value"] == pytest.approx(float(lines[1][1]), rel=1e-2)
     assert cli("runs", "show", "plain", "--json").json["evaluation"] == "runs/plain/evaluation.json"

@@ -181,7 +181,7 @@ def test_other_types_are_named(folder, idx_bytes, kind, name):
 @pytest.mark.parametrize("shape", [(0,), (0, 28, 28), (5, 0, 28)])
 def test_F29_no_pictures_are_one_error(folder, shape):
     assert math.prod(shape) == 0
-    fails(folder / "none", header(shape), "is an IDX file with nothing in it: [05]")
+    fails(folder / "none", header(shape), "holds an array with nothing in it: [05]")
 
 
 def test_F29_one_picture_of_one_pixel_is_enough(folder):

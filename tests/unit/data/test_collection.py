@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from gancli.config.schema import DataConfig
-from gancli.data import cache, collection, decoded, load_images
+from gancli.data import cache, load_images
+from gancli.data.collection import Collection
 from gancli.errors import ConfigError, DatasetError, StorageError
 
 
@@ -117,7 +118,7 @@ def test_clearing_removes_all_and_it_is_made_again(photos):
 def test_F01_an_interrupted_decoding_is_gone_on_with(photos, monkeypatch):
     whole = loaded(photos).fingerprint
     cache.clear()
-    monkeypatch.setattr(decoded, "SYNC_SECONDS", 0.0)
+    monkeypatch.setattr(cache, "SYNC_SECONDS", 0.0)
 
     def interrupt(what, done, _):
         if (what, done) == ("decoding images", 7):
@@ -290,14 +291,14 @@ def test_F22_F28_odd_names_are_told_safely_and_read(photos, picture_bytes):
 
 
 def test_F26_a_picture_that_vanishes_meanwhile_is_left_out(photos, monkeypatch):
-    find = collection._key
+    find = Collection._key
 
-    def and_remove(reader, config):
-        key = find(reader, config)
+    def and_remove(source, config):
+        key = find(source, config)
         (photos / "red" / "0.png").unlink()
         return key
 
-    monkeypatch.setattr(collection, "_key", and_remove)
+    monkeypatch.setattr(Collection, "_key", and_remove)
     assert loaded(photos, allow_broken=0.2).skipped == (("red/0.png", "does not exist"),)
 
 

@@ -65,7 +65,7 @@ def test_a_background_has_a_name_or_a_number(name, rgb):
 
 
 def test_an_unknown_background_names_the_nearest():
-    with pytest.raises(ConfigError, match=r"data\.background is 'tomatoe', which is no colour\. Did you mean 'tomato'\?"):
+    with pytest.raises(ConfigError, match=r"data\.background is 'tomatoe', which is not a colour\. Did you mean 'tomato'\?"):
         choose(headers((8, 8)), DataConfig(background="tomatoe"))
 
 

@@ -8,8 +8,10 @@ import dataclasses
 import inspect
 import re
 import tomllib
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
+from typing import ForwardRef
 
 from pydantic import BaseModel
 
@@ -56,13 +58,14 @@ def _members(name, kind):
     for member, value in sorted(_own_and_inherited(kind).items()):
         if member.startswith(("_", "test_", "model_")):
             continue
-        if isinstance(value, property):
+        if isinstance(value, property | cached_property):
             yield f"    {name}.{member} (property)"
         elif isinstance(value, classmethod | staticmethod) or inspect.isfunction(value):
             yield f"    {name}.{member}{_signature(getattr(kind, member))}"
     for member in sorted(vars(kind).get("__annotations__", {})):
         if not member.startswith("_") and member not in dict(fields):
-            yield f"    {name}.{member}: {kind.__annotations__[member]}"
+            text = kind.__annotations__[member]
+            yield f"    {name}.{member}: {text.__forward_arg__ if isinstance(text, ForwardRef) else text}"
 
 
 def _own_and_inherited(kind):

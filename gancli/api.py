@@ -1,0 +1,397 @@
+"""gancli from Python and in notebooks: the commands as functions, with the command line's names and messages.
+
+run = gancli.train(dataset="mnist", epochs=2, learning_rate=1e-3, **{"arch.dropout": 0.3})
+run.model.grid(64)                       # an image; see gancli.Model
+gancli.resume(run, epochs=30)
+gancli.evaluate(run)
+gancli.project("my-photos/a/0.png", run, output="latents.npz")
+gancli.interpolate("walk.gif", run)
+gancli.export("demo.html", run)
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+
+from gancli.cli.console import QuietConsole, console_for
+from gancli.cli.evaluate import Asked, measured
+from gancli.cli.export import Wanted, exported
+from gancli.cli.interpolate import Route, Screen
+from gancli.cli.model_options import Source, StoredModel
+from gancli.cli.options import Settings as Flags
+from gancli.cli.output import Output, refuse_existing
+from gancli.cli.signals import Interrupted
+from gancli.cli.train import refuse_early, watched
+from gancli.errors import UsageError, did_you_mean
+from gancli.history.run import Run
+from gancli.models.interpolation import Frames
+from gancli.models.model import Model
+from gancli.runs import RunDirectory, find_run
+from gancli.sampling.animation import write as write_frames
+from gancli.sampling.sheets import write_projection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from gancli.cli.console import Console
+    from gancli.evaluation.report import Report
+    from gancli.events import Event, RunEnded
+    from gancli.exporting.formats import Exported
+    from gancli.models.projection import Projection
+
+__all__ = ["From", "Settings", "evaluate", "export", "interpolate", "project", "resume", "train"]
+
+
+class Settings(TypedDict, total=False):
+    """The settings that have a flag of their own, see `gancli train --help`; ``from_`` is ``--from``, ``config`` is ``-c``.
+
+    Every other setting goes by its dotted key, as with ``-s``: ``**{"arch.dropout": 0.3}``. `gancli config show` lists them.
+    """
+
+    dataset: str | Path
+    to: str | Path
+    paired: bool
+    image_size: int | str
+    arch: str
+    objective: str
+    epochs: int
+    images: int
+    minutes: float
+    batch_size: int
+    learning_rate: float
+    latent_dim: int
+    from_: str | Path
+    conditional: bool
+    seed: int
+    device: str
+    precision: str
+    deterministic: bool
+    log: str | Sequence[str]
+    config: str | Path | Sequence[str | Path]
+
+
+class From(TypedDict, total=False):
+    """Which checkpoint is taken, see `gancli sample --help`."""
+
+    checkpoint: str | Path
+    weights: Literal["ema", "raw"]
+    device: str
+    arch: str
+    runs_dir: str | Path
+
+
+def _ignore(event: Event) -> None:
+    """Observe nothing."""
+
+
+def train(
+    *,
+    name: str | None = None,
+    runs_dir: str | Path = "runs",
+    quiet: bool = False,
+    observe: Callable[[Event], None] = _ignore,
+    **settings: Unpack[Settings],
+) -> Run:
+    """Train a new run, with a live table in terminals and notebooks.
+
+    >>> import gancli, tempfile
+    >>> seen = []
+    >>> small = {"arch.generator_widths": [8], "arch.discriminator_widths": [8], "log.quality_every_images": 0}
+    >>> where = tempfile.mkdtemp()
+    >>> short = {"images": 128, "batch_size": 64, "runs_dir": where, "name": "a", "quiet": True}
+    >>> run = gancli.train(dataset="mnist", observe=seen.append, **short, **small)
+    >>> run, type(seen[-1]).__name__
+    (<gancli.Run a: done, 2 steps, 128 images>, 'RunEnded')
+    >>> gancli.resume(run, images=256, quiet=True)
+    <gancli.Run a: done, 4 steps, 256 images>
+
+    Args:
+        name: of the new run; by default time, data set and architecture.
+        runs_dir: where run directories are.
+        quiet: show nothing.
+        observe: is called with every event, see :mod:`gancli.events`; what it raises ends the training.
+        settings: see :class:`Settings`.
+
+    Raises:
+        GancliError: as the command does; what was announced as saved stays saved.
+        KeyboardInterrupt: Ctrl-C came, or a notebook's cell was interrupted: the step is finished and saved.
+            Once more, and the training ends at once.
+    """
+    where, flags = Path(runs_dir), _flags(settings)
+    resolved = flags.resolve(where)
+    refuse_early(resolved)
+    from gancli.training.run import train as start
+
+    return _trained(partial(start, resolved.config, runs_dir=where, name=name), quiet=quiet, observe=observe)
+
+
+def resume(
+    run: Run | str | Path | None = None,
+    *,
+    from_step: int | None = None,
+    allow_changes: bool = False,
+    runs_dir: str | Path = "runs",
+    quiet: bool = False,
+    observe: Callable[[Event], None] = _ignore,
+    **settings: Unpack[Settings],
+) -> Run:
+    """Resume a run from its newest checkpoint, for longer if a length is given.
+
+    Args:
+        run: the run, its name or path; by default the last one.
+        from_step: resume from this checkpoint instead, and delete the later ones.
+        allow_changes: accept another learning rate or batch size; the run records it.
+        runs_dir: where runs are looked for by name.
+        quiet: as for :func:`train`, like the others.
+        observe: likewise.
+        settings: what is changed.
+
+    Raises:
+        GancliError: as the command does.
+        KeyboardInterrupt: as for :func:`train`.
+    """
+    found = RunDirectory(run.path) if isinstance(run, Run) else find_run(None if run is None else str(run), Path(runs_dir))
+    changes = _flags(settings).changes(found, allowed=allow_changes)
+    from gancli.training.run import resume as start
+
+    go_on = partial(start, found, changes=changes, from_step=from_step, allow_changes=allow_changes)
+    return _trained(go_on, quiet=quiet, observe=observe)
+
+
+def evaluate(  # noqa: PLR0913  (the options of the command)
+    run: Run | Model | str | Path | None = None,
+    *,
+    images: str | Path | None = None,
+    count: int | None = None,
+    seed: int | None = None,
+    dataset: str | Path | None = None,
+    against: Literal["test", "train"] | None = None,
+    extractor: Literal["auto", "mnist", "random", "inception"] = "auto",
+    modes: bool = False,
+    nearest: str | Path | None = None,
+    quiet: bool = False,
+    **source: Unpack[From],
+) -> Report:
+    """Measure how close generated images are to real ones, with 95 % intervals.
+
+    >>> import gancli
+    >>> report = gancli.evaluate(checkpoint="mnist", count=20, modes=True, quiet=True)
+    >>> report.images, report.dataset, report.histogram.modes <= 10
+    (20, 'mnist', True)
+
+    Args:
+        run: the run, its name or path, or a model; by default the last run.
+        images: a folder of images, or an archive by `gancli sample -o x.npz`, instead of a model.
+        count: number of images; 10,000 by default, or all of ``images``.
+        seed: of the first image.
+        dataset: the real images; by default the training data.
+        against: the split to compare with.
+        extractor: what reads the images.
+        modes: only count the classes that are generated.
+        nearest: PNG file for the nearest training images; by default ``nearest.png`` in the run.
+        quiet: show nothing.
+        source: see :class:`From`.
+
+    Returns:
+        the metrics, which are also in the run's ``evaluation.json``.
+    """
+    asked = Asked(count, seed, _text(dataset), against, extractor, modes, None if nearest is None else Path(nearest), True)
+    where = None if images is None else Path(images)
+    return measured(where, asked, _source(run, source), Output(quiet=quiet))[0]
+
+
+def project(
+    images: Tensor | Sequence[Path | Image] | str | Path | Image,
+    run: Run | Model | str | Path | None = None,
+    *,
+    steps: int = 200,
+    seed: int = 0,
+    output: str | Path | None = None,
+    force: bool = False,
+    **source: Unpack[From],
+) -> Projection:
+    """Find images in a generator's latent space.
+
+    >>> import gancli
+    >>> model = gancli.load(checkpoint="mnist")
+    >>> found = gancli.project(model.sample(1, seed=5, labels=5), model, steps=5)
+    >>> found.points.shape[0], found.images.shape == (1, *model.image.shape)
+    (1, True)
+
+    Args:
+        images: files, images of Pillow, or float32 ``(n, c, h, w)`` in [-1, 1].
+        run: the run, its name or path, or a model; by default the last run.
+        steps: of the search, per image.
+        seed: first of the candidates that it starts from.
+        output: an ``.npz`` for the latents, beside which a sheet (``.png``) shows original, found image and difference.
+        force: replace files that gancli did not make.
+        source: see :class:`From`.
+    """
+    target = None if output is None else Path(output)
+    if target is not None:
+        if target.suffix.lower() != ".npz":
+            raise UsageError(f"'{target}' is not an .npz file.", "Give for instance output='latents.npz'.")
+        for path in (target, target.with_suffix(".png")):
+            refuse_existing(path, force=force)
+    model = run if isinstance(run, Model) else _source(run, source).load()
+    originals = model.fitted(Path(images) if isinstance(images, str) else images)
+    found = model.project(originals, steps=steps, seed=seed)
+    if target is not None:
+        write_projection(model, originals, found, target)
+    return found
+
+
+def interpolate(  # noqa: PLR0913  (the options of the command)
+    output: str | Path,
+    run: Run | Model | str | Path | None = None,
+    *,
+    frames: int = 60,
+    keyframes: int | None = None,
+    seeds: str | None = None,
+    classes: str | int | None = None,
+    method: Literal["slerp", "lerp"] = "slerp",
+    loop: bool = True,
+    grid: str = "1x1",
+    truncation: float | None = None,
+    latents: str | Path | None = None,
+    direction: int | None = None,
+    fps: float = 20,
+    scale: int | None = None,
+    force: bool = False,
+    **source: Unpack[From],
+) -> Path:
+    """Make an animation that interpolates between latents; ``model.interpolate()`` gives its frames as tensors.
+
+    >>> import gancli, tempfile
+    >>> gancli.interpolate(f"{tempfile.mkdtemp()}/walk.gif", checkpoint="mnist", frames=4, keyframes=2).name
+    'walk.gif'
+
+    Args:
+        output: ``walk.gif``, ``.webp``, ``.apng``, ``.avif``, ``.mp4``, a strip (``.png``) or numbered frames (``folder/``).
+        run: the run, its name or path, or a model; by default the last run.
+        frames: in all.
+        keyframes: how many; 6 by default, 1 with several classes.
+        seeds: of the keyframes, such as ``"0-5,99"``.
+        classes: a class to keep, or classes to pass, such as ``"0-9"``.
+        method: spherical or linear.
+        loop: return to the first keyframe.
+        grid: rows x columns, each cell with its own keyframes.
+        truncation: of the keyframes.
+        latents: a file of :func:`project`, whose latents are the keyframes.
+        direction: to and fro along this one instead.
+        fps: frames per second.
+        scale: enlarge each frame so many times.
+        force: replace a file that gancli did not make.
+        source: see :class:`From`.
+
+    Returns:
+        the path of what was written.
+    """
+    given = None if latents is None else Path(latents)
+    named = None if classes is None else str(classes)
+    route = Route(frames, keyframes, seeds, method, loop, grid, named, truncation, given, direction)
+    route.check()
+    request = Screen(str(output), str(fps), scale, force=force).request(route.columns)
+    model = route.model_at(run if isinstance(run, Model) else _source(run, source).load())
+    write_frames(Frames(model, route.walk(model)), request)
+    return Path(output)
+
+
+def export(
+    output: str | Path,
+    run: Run | Model | str | Path | None = None,
+    *,
+    format: str | None = None,  # noqa: A002  (the command line's name)
+    force: bool = False,
+    quiet: bool = False,
+    options: Mapping[str, object] | None = None,
+    **source: Unpack[From],
+) -> Exported:
+    """Write a trained generator for other programs. It is loaded again and compared before it is there.
+
+    >>> import gancli, tempfile
+    >>> model = gancli.load(checkpoint="mnist")
+    >>> gancli.export(f"{tempfile.mkdtemp()}/generator.safetensors", model, quiet=True).difference
+    0.0
+
+    Args:
+        output: ``generator.onnx``, ``.safetensors``, ``.pt2``, ``demo.html``, ...; with ``/`` at its end, a folder to share.
+        run: the run, its name or path, or a model; by default the last run.
+        format: its name, if the suffix does not say it.
+        force: replace a file that gancli did not make.
+        quiet: show nothing.
+        options: of the format, such as ``{"opset": 20}``.
+        source: see :class:`From`.
+    """
+    assignments = [f"{name}={json.dumps(value)}" for name, value in (options or {}).items()]
+    wanted = Wanted(str(output), None, format, assignments, force=force)
+    found = _source(run, source)
+    stored = StoredModel(**{field.name: getattr(found, field.name) for field in fields(StoredModel)})
+    return exported(wanted, stored, Output(quiet=quiet))[0]
+
+
+def _trained(start: Callable[..., RunEnded], *, quiet: bool, observe: Callable[[Event], None]) -> Run:
+    console = _console(quiet=quiet)
+
+    def abandon() -> None:
+        raise KeyboardInterrupt
+
+    ended = watched(console, start, abandon=abandon, observe=observe)
+    if ended.signal:
+        print(f'stopped and saved; go on with gancli.resume("{ended.run}")', file=sys.stderr)  # noqa: T201
+        raise Interrupted(ended.signal)
+    again = "This run was finished already: give epochs, images or minutes to train it for longer."
+    return Run(ended.run, warning=again if ended.step == ended.from_step else ended.warning)
+
+
+def _console(*, quiet: bool) -> Console:
+    """The live table of a notebook or a terminal; plain lines elsewhere."""
+    if quiet:
+        return QuietConsole()
+    import rich.console
+
+    if rich.console.Console().is_jupyter:
+        from gancli.cli.console.notebook import NotebookConsole
+
+        return NotebookConsole()
+    return console_for(sys.stderr)
+
+
+def _flags(settings: Mapping[str, Any]) -> Flags:
+    """What was given, as the command line's flags."""
+    own = {"from_": "parent", "log": "loggers", "config": "files"}
+    lists = {"log": str, "config": Path}
+    assignments, given = [], dict[str, Any]()
+    for name, value in settings.items():
+        if "." in name:
+            assignments.append(f"{name}={json.dumps(value, default=str)}")
+        elif name not in Settings.__annotations__:
+            raise UsageError(f"There is no setting '{name}'.", did_you_mean(name, Settings.__annotations__))
+        elif name in lists and value is not None:
+            given[own[name]] = [lists[name](each) for each in ([value] if isinstance(value, str | Path) else value)]
+        else:
+            given[own.get(name, name)] = str(value) if isinstance(value, Path) else value
+    return Flags(**given, assignments=assignments)
+
+
+def _source(run: Run | Model | str | Path | None, given: From) -> Source:
+    """The options of a command that choose the model."""
+    checkpoint, weights = given.get("checkpoint"), given.get("weights")
+    if isinstance(run, Model):
+        checkpoint, weights, run = run.origin.checkpoint, run.origin.weights, None
+    elif isinstance(run, Run):
+        run = run.path
+    where, device = Path(given.get("runs_dir", "runs")), given.get("device", "auto")
+    return Source(_text(run), _text(checkpoint), weights, where, given.get("arch"), device)
+
+
+def _text(path: str | Path | None) -> str | None:
+    return None if path is None else str(path)
