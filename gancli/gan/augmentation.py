@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     Network = Callable[..., Tensor]
     Change = Callable[[Tensor, Tensor, Tensor], Tensor]
 
-__all__ = ["CHANGES", "Augmentation", "NoAugmentation", "augmentation_for"]
-
 INTERVAL_STEPS = 4
 MOST = 0.8
 """Largest p: above it the changes begin to leak into generated images (Karras et al., 2020, appendix)."""

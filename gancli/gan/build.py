@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from gancli.plugin import ArchConfig, Architecture, Asset, ImageSpec, Objective, Update
     from gancli.plugins.registry import Chosen
 
-__all__ = ["assemble", "build_training", "check_asset"]
-
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _RESERVED = frozenset({"generator", "discriminator", "ema", "optim", "meters", "state", "manifest", "rng"})
 
@@ -71,7 +69,7 @@ def build_training(
     except PluginError as error:
         raise PluginError(
             f"The architecture '{config.arch.name}' {error.problem}",
-            "Its author has to keep the contract of gancli.plugin; `gancli plugin check` tells more.",
+            "Its author has to keep the contract of gancli.plugin; `gancli plugin check` says more.",
         ) from error
 
 

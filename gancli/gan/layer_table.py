@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from gancli.config.schema import RunConfig
 
-__all__ = ["networks", "parse_image"]
-
 
 def parse_image(text: str, classes: int = 0) -> ImageSpec:
     """``CHANNELSxHEIGHTxWIDTH``.

@@ -17,8 +17,6 @@ from gancli.plugin import Objective
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Hinge", "LeastSquares", "NonSaturating", "Relativistic", "Wasserstein"]
-
 
 def softplus(x: Tensor) -> Tensor:
     """log(1 + e^x), computed without overflow."""

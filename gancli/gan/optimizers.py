@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     Parameters = Iterable[Tensor] | Iterable[dict[str, Any]]
 
-__all__ = ["SGD", "Adam", "AdamW", "RMSprop"]
-
 Betas = tuple[float, float]
 
 

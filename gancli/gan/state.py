@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-__all__ = ["Average", "Best", "Meter", "Trained", "TrainingState", "load_strictly", "weights_digest"]
-
 _NUMBERS: dict[str, type[int | float]] = {"int": int, "float": float}
 _FOREIGN = "The checkpoint belongs to another model; give the configuration that it was made with."
 

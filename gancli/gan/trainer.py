@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
     Report = dict[str, Tensor]
 
-__all__ = ["Trainer"]
-
 
 class Trainer:
     """Trains the networks of a state, step by step.

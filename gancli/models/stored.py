@@ -26,8 +26,6 @@ from gancli.plugins.installation import require
 from gancli.runs import find_run
 from gancli.storage.tensors import read_metadata
 
-__all__ = ["BUNDLED", "HUB", "absolute", "is_elsewhere", "is_file", "origin_of_file", "read_provenance", "weights_path"]
-
 HUB = "hf:"
 BUNDLED = {"mnist": Path(__file__).with_name("files") / "mnist.safetensors"}
 """Models that gancli brings along, by name; for a file of that name, write ./mnist."""

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["MAX_SEED", "latents", "philox4x32"]
-
 MAX_SEED = 2**63 - 1
 """Largest seed that commands and models take: it fits a signed integer. (The formula goes on to 2^64.)"""
 

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-__all__ = ["address", "generator_at", "normal_at"]
-
 
 def address(seed: int, purpose: str, index: int = 0) -> int:
     """A 63-bit seed that belongs to (seed, purpose, index) alone.

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from gancli.config.schema import RuntimeConfig
     from gancli.runtime.processes import Processes
 
-__all__ = ["Runtime", "cpu_has_fast_bf16", "memory_errors_explained", "pick_device", "translate_memory_error"]
-
 
 def cpu_has_fast_bf16() -> bool:
     """Whether this CPU multiplies bfloat16 matrices in hardware (AVX512-BF16 or AMX); known on Linux only."""

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from gancli.runtime.processes import Processes
 
-__all__ = ["MicroBatch", "MicroBatches", "Total"]
-
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
