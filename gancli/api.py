@@ -13,26 +13,24 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import fields
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
-from gancli.cli.console import QuietConsole, console_for
+from gancli.cli.console import Console, console_for
 from gancli.cli.evaluate import Asked, measured
 from gancli.cli.export import Wanted, exported
-from gancli.cli.interpolate import Route, Screen
-from gancli.cli.model_options import Source, StoredModel
+from gancli.cli.interpolate import Wanted as Interpolated
 from gancli.cli.options import Settings as Flags
+from gancli.cli.options import Source
 from gancli.cli.output import Output, refuse_existing
 from gancli.cli.signals import Interrupted
 from gancli.cli.train import refuse_early, watched
 from gancli.errors import UsageError, did_you_mean
 from gancli.history.run import Run
-from gancli.models.interpolation import Frames
 from gancli.models.model import Model
 from gancli.runs import RunDirectory, find_run
-from gancli.sampling.animation import write as write_frames
 from gancli.sampling.sheets import write_projection
 
 if TYPE_CHECKING:
@@ -41,7 +39,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from gancli.cli.console import Console
     from gancli.evaluation.report import Report
     from gancli.events import Event, RunEnded
     from gancli.exporting.formats import Exported
@@ -295,13 +292,23 @@ def interpolate(  # noqa: PLR0913  (the options of the command)
     Returns:
         the path of what was written.
     """
-    given = None if latents is None else Path(latents)
-    named = None if classes is None else str(classes)
-    route = Route(frames, keyframes, seeds, method, loop, grid, named, truncation, given, direction)
-    route.check()
-    request = Screen(str(output), str(fps), scale, force=force).request(route.columns)
-    model = route.model_at(run if isinstance(run, Model) else _source(run, source).load())
-    write_frames(Frames(model, route.walk(model)), request)
+    wanted = Interpolated(
+        frames,
+        keyframes,
+        seeds,
+        method,
+        loop,
+        grid,
+        None if classes is None else str(classes),
+        truncation,
+        None if latents is None else Path(latents),
+        direction,
+        str(output),
+        str(fps),
+        scale,
+        force=force,
+    )
+    wanted.write(lambda: run if isinstance(run, Model) else _source(run, source).load())
     return Path(output)
 
 
@@ -333,9 +340,7 @@ def export(
     """
     assignments = [f"{name}={json.dumps(value)}" for name, value in (options or {}).items()]
     wanted = Wanted(str(output), None, format, assignments, force=force)
-    found = _source(run, source)
-    stored = StoredModel(**{field.name: getattr(found, field.name) for field in fields(StoredModel)})
-    return exported(wanted, stored, Output(quiet=quiet))[0]
+    return exported(wanted, replace(_source(run, source), device="cpu"), Output(quiet=quiet))[0]
 
 
 def _trained(start: Callable[..., RunEnded], *, quiet: bool, observe: Callable[[Event], None]) -> Run:
@@ -355,11 +360,11 @@ def _trained(start: Callable[..., RunEnded], *, quiet: bool, observe: Callable[[
 def _console(*, quiet: bool) -> Console:
     """The live table of a notebook or a terminal; plain lines elsewhere."""
     if quiet:
-        return QuietConsole()
+        return Console()
     import rich.console
 
     if rich.console.Console().is_jupyter:
-        from gancli.cli.console.notebook import NotebookConsole
+        from gancli.cli.notebook import NotebookConsole
 
         return NotebookConsole()
     return console_for(sys.stderr)

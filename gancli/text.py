@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["distance", "duration", "first_line", "html_table", "loss", "printable", "score", "shell"]
-
-_HOUR_SECONDS = 3600
 _LONGEST_FIXED = 1000
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 _SPECIAL = re.compile(r"""["$`!\n]|\\\\|\\$""")  # what means something within double quotes
@@ -27,19 +24,16 @@ def duration(seconds: float) -> str:
     if not math.isfinite(seconds):
         return "--:--"
     minutes, rest = divmod(max(0, round(seconds)), 60)
-    if minutes < _HOUR_SECONDS // 60:
-        return f"{minutes:02}:{rest:02}"
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
 
 
-def loss(value: float | None) -> str:
+def loss(value: float) -> str:
     """Three decimals, or an exponent where that would be long.
 
-    >>> loss(1.3204), loss(-123456.0), loss(None)
-    ('1.320', '-1.23e+05', '-')
+    >>> loss(1.3204), loss(-123456.0)
+    ('1.320', '-1.23e+05')
     """
-    if value is None:
-        return "-"
     return f"{value:.3f}" if abs(value) < _LONGEST_FIXED else f"{value:.2e}"
 
 
@@ -53,7 +47,7 @@ def score(value: float | None) -> str:
 
 
 def distance(value: float | None) -> str:
-    """A distance between pictures and data, with as many decimals as are worth reading.
+    """A distance between generated images and data, with as many decimals as are worth reading.
 
     >>> distance(7.4123), distance(1266.13), distance(None)
     ('7.41', '1266', '-')
@@ -69,11 +63,8 @@ def printable(text: object) -> str:
     >>> print(printable("a\x1b[31m\nb"))
     a\x1b[31m b
     """
-    return "".join(map(_visible, " ".join(str(text).splitlines())))
-
-
-def _visible(character: str) -> str:
-    return character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode("ascii")
+    line = " ".join(str(text).splitlines())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in line)
 
 
 def shell(*words: object) -> str:

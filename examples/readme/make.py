@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from gancli.cli.console.live import LiveConsole
+from gancli.cli.live import LiveConsole
 from gancli.config.resolve import resolve
 from gancli.models.interpolation import Frames, Interpolation
 from gancli.models.loading import load

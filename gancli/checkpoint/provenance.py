@@ -73,6 +73,10 @@ class Origin:
     provenance: Provenance
     notes: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """``20261123-120431-mnist-dense, step 9,380, ema weights``."""
+        return f"{self.run}, step {self.step:,}, {self.weights} weights"
+
 
 class _Section(BaseModel):
     """What is known is checked, what is not is kept: another version may have written it."""

@@ -1,5 +1,6 @@
-"""The program: its groups of commands, the options that hold everywhere, and the one place that knows exit codes."""
+"""The program: its commands, the options that hold everywhere, and the one place that knows exit codes."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -28,13 +29,10 @@ from gancli.cli import (
     translate,
 )
 from gancli.cli.commands import Group
-from gancli.cli.console.table import EXPLAINED
 from gancli.cli.failures import GLOBAL, report
-from gancli.cli.options import EVERYWHERE, PLAIN
-from gancli.cli.output import Output, put, settle
+from gancli.cli.options import EVERYWHERE, PLAIN, expand
+from gancli.cli.output import Output, settle
 from gancli.runtime.launch import follows
-
-__all__ = ["EXIT_CODES", "command", "has", "normalise", "run"]
 
 SUMMARY = """Train generative adversarial networks on your images, and sample them.
 
@@ -77,18 +75,16 @@ class Root(Group):
 
     def format_options(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401  (Typer's own)
         """Commands by subject, those of plugins last, before the options."""
-        subjects = SUBJECTS | {"Plugins": tuple(self.added(ctx))}
-        for subject, names in subjects.items():
-            rows = [(name, self.get_command(ctx, name).get_short_help_str(LONGEST_SUMMARY)) for name in names]
-            if rows:
+        for subject, names in (SUBJECTS | {"Plugins": tuple(self.added(ctx))}).items():
+            if rows := [(name, self.get_command(ctx, name).get_short_help_str(LONGEST_SUMMARY)) for name in names]:
                 with formatter.section(subject):
                     formatter.write_dl(rows)
         super().format_options(ctx, formatter)
 
-    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401  (Typer's own)
         """Nothing: the commands are listed by subject."""
 
-    def format_epilog(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401, ARG002
+    def format_epilog(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401, ARG002  (Typer's own)
         """The exit codes."""
         with formatter.section("Exit codes"):
             formatter.write_dl(EXIT_CODES)
@@ -96,7 +92,7 @@ class Root(Group):
 
 def _version(wanted: bool) -> None:  # noqa: FBT001  (Typer's signature)
     if wanted:
-        put(sys.stdout, quick.version())
+        print(quick.version(), flush=True)
         raise typer.Exit
 
 
@@ -115,58 +111,40 @@ def _root(
     version: Annotated[bool, _VERSION] = False,  # noqa: ARG001  (its callback has done it)
 ) -> None:
     context.obj = Output(argv=context.obj or (), quiet=quiet, color=not no_color)
-    if quiet:
-        context.call_on_close(_silence_log())
+    if quiet:  # nor the notes that the library logs, such as that of a download
+        log = logging.getLogger("gancli")
+        context.call_on_close(lambda level=log.level: log.setLevel(level))
+        log.setLevel(logging.ERROR)
     if context.invoked_subcommand is None:
-        put(sys.stdout, quick.concise(context.get_help()))
+        print(quick.concise(context.get_help()), flush=True)
 
 
-def _help(
-    context: typer.Context,
-    words: Annotated[  # noqa: ARG001  (normalise has turned them into COMMAND --help)
-        list[str] | None, typer.Argument(metavar="[COMMAND]", help="Such as: train, or runs list.", show_default=False)
-    ] = None,
-) -> None:
+_WORDS = typer.Argument(metavar="[COMMAND]", help="Such as: train, or runs list.", show_default=False)
+
+
+def _help(context: typer.Context, words: Annotated[list[str] | None, _WORDS] = None) -> None:  # noqa: ARG001  (see normalise)
     """Show the help of a command, as --help does."""
-    root = context.find_root()
-    put(sys.stdout, root.get_help())
-
-
-def _silence_log() -> Callable[[], None]:
-    """Silence the notes that the library logs, such as that of a download. Returns what undoes it."""
-    import logging
-
-    log = logging.getLogger("gancli")
-    before = log.level
-    log.setLevel(logging.ERROR)
-    return lambda: log.setLevel(before)
-
-
-def _assemble() -> typer.Typer:
-    app = typer.Typer(**{**PLAIN, "add_completion": True}, cls=Root, help=SUMMARY, invoke_without_command=True)
-    app.callback()(_root)
-    app.command("train", epilog=f"{EXPLAINED}\n\n{EVERYWHERE}")(train.train)
-    app.command("sample", epilog=EVERYWHERE)(sample.sample)
-    app.command("interpolate", epilog=EVERYWHERE)(interpolate.interpolate)
-    app.command("translate", epilog=EVERYWHERE)(translate.translate)
-    app.command("export", cls=export.ExportCommand, epilog=EVERYWHERE)(export.export)
-    app.command("evaluate", epilog=EVERYWHERE)(evaluate.evaluate)
-    app.command("project", epilog=EVERYWHERE)(project.project)
-    app.command("directions", epilog=EVERYWHERE)(directions.directions)
-    app.add_typer(runs.group, name="runs")
-    app.add_typer(arch.group, name="arch")
-    app.add_typer(dataset.group, name="dataset")
-    app.add_typer(plugin.group, name="plugin")
-    app.add_typer(config.group, name="config")
-    app.command("env", epilog=EVERYWHERE)(env.env)
-    app.command("selfcheck", epilog=EVERYWHERE)(selfcheck.selfcheck)
-    app.command("help", epilog=EVERYWHERE)(_help)
-    return app
+    print(context.find_root().get_help(), flush=True)
 
 
 def command() -> Any:  # noqa: ANN401  (a class of Typer's own)
     """The whole tree of commands."""
-    return typer.main.get_command(_assemble())
+    app = typer.Typer(**{**PLAIN, "add_completion": True}, cls=Root, help=SUMMARY, invoke_without_command=True)
+    app.callback()(_root)
+    app.command("train", epilog=train.EXPLAINED)(expand(train.train))
+    app.command("export", cls=export.ExportCommand)(expand(export.export))
+    functions: list[Callable[..., None]] = [sample.sample, interpolate.interpolate, translate.translate, evaluate.evaluate]
+    functions += [project.project, directions.directions, env.env, selfcheck.selfcheck]
+    for function in functions:
+        app.command()(expand(function))
+    app.command("help")(_help)
+    for module in (runs, arch, dataset, plugin, config):
+        app.add_typer(module.group, name=module.__name__.rpartition(".")[2])
+    root: Any = typer.main.get_command(app)
+    for each in root.commands.values():
+        for leaf in getattr(each, "commands", {"": each}).values():
+            leaf.epilog = f"{leaf.epilog}\n\n{EVERYWHERE}" if leaf.epilog else EVERYWHERE
+    return root
 
 
 def has(argv: Sequence[str], option: str) -> bool:
@@ -185,9 +163,7 @@ def normalise(argv: Sequence[str]) -> list[str]:
     rest = [word for word in words if word not in GLOBAL]
     if rest[:1] == ["help"] and len(rest) > 1:
         rest = [*rest[1:], "--help"]
-    rest = [
-        "--resume=" if word == "--resume" and follower.startswith("-") else word for word, follower in pairwise([*rest, "-"])
-    ]
+    rest = ["--resume=" if word == "--resume" and after.startswith("-") else word for word, after in pairwise([*rest, "-"])]
     return [*options, *rest, *argv[len(words) :]]
 
 

@@ -1,54 +1,39 @@
 """What the shell offers after a press of the Tab key. Never torch, never an error, never a plugin's own code but gancli's.
 
-A callback gets the context, the words so far (always empty) and the word that was begun; Typer keeps what begins with it.
+Typer keeps of the names that a function returns those that begin with the word typed so far.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import typer
 
-__all__ = ["architectures", "assignments", "datasets", "loggers", "objectives", "plugins", "runs"]
+Callback = Callable[..., list[str]]
 
 
-def architectures(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001  (Typer's signature)
-    """Names of installed architectures."""
-    from gancli.plugins.registry import ARCHITECTURES
+def _installed(kind: str = "") -> Callback:
+    def names() -> list[str]:
+        from gancli.plugins.listing import KINDS
 
-    return ARCHITECTURES.names()
+        return sorted({name for registry in KINDS if kind in {"", registry.kind} for name in registry.names()})
 
-
-def objectives(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001
-    """Names of installed objectives."""
-    from gancli.plugins.registry import OBJECTIVES
-
-    return OBJECTIVES.names()
+    return names
 
 
-def loggers(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001
-    """Names of installed loggers."""
-    from gancli.plugins.registry import LOGGERS
-
-    return LOGGERS.names()
+architectures, objectives, loggers, plugins = map(_installed, ("architecture", "objective", "logger", ""))
 
 
-def plugins(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001  (Typer's signature)
-    """Names of installed plugins of every kind."""
-    from gancli.plugins.listing import KINDS
-
-    return sorted({name for registry in KINDS for name in registry.names()})
-
-
-def datasets(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001
+def datasets(incomplete: str) -> list[str]:
     """Names of installed data sets, and paths."""
-    from gancli.plugins.registry import DATASETS
+    paths: list[Path] = []
+    with suppress(OSError):
+        paths = sorted(Path(os.path.dirname(incomplete) or ".").iterdir())  # noqa: PTH120  (of a/ it is a)
+    return [*_installed("data set")(), *(f"{path}{'/' * path.is_dir()}" for path in paths)]
 
-    return [*DATASETS.names(), *_paths(incomplete)]
 
-
-def runs(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001
+def runs(ctx: typer.Context) -> list[str]:
     """Names of runs, in ``--runs-dir`` if that was given before."""
     from gancli.runs import list_runs
 
@@ -57,7 +42,7 @@ def runs(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  #
     return []
 
 
-def assignments(ctx: typer.Context, words: list[str], incomplete: str) -> list[str]:  # noqa: ARG001
+def assignments(ctx: typer.Context) -> list[str]:
     """Dotted keys of the configuration, with the options of the chosen architecture if it is gancli's own."""
     from gancli.config.resolve import known_keys
     from gancli.errors import GancliError
@@ -67,11 +52,4 @@ def assignments(ctx: typer.Context, words: list[str], incomplete: str) -> list[s
         arch = ctx.params.get("arch") or "dense"
         own = ARCHITECTURES.find(arch).distribution == "gancli"
         return [f"{key}=" for key in known_keys(arch if own else "dense") if own or not key.startswith("arch.")]
-    return []
-
-
-def _paths(incomplete: str) -> Iterable[str]:
-    parent, _ = os.path.split(incomplete)
-    with suppress(OSError):
-        return [str(path) + "/" * path.is_dir() for path in sorted(Path(parent or ".").iterdir())]
     return []

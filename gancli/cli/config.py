@@ -7,25 +7,22 @@ import typer
 
 from gancli.cli import complete
 from gancli.cli.commands import new_group
-from gancli.cli.options import EVERYWHERE, Json, Settings, expand
+from gancli.cli.options import Json, Settings, arch_option, expand
 from gancli.cli.output import Output
 from gancli.errors import UsageError
 
 if TYPE_CHECKING:
     from gancli.config.resolve import Resolved
 
-__all__ = ["group", "show_settings"]
-
 group = new_group("The settings of a training: values, origins, meanings.")
 
 _TOML = typer.Option("--toml", help="Print a TOML file that `train -c` accepts.")
-_ARCH = typer.Option("--arch", metavar="NAME", help="With this architecture's options.", autocompletion=complete.architectures)
 _OBJECTIVE = typer.Option(
     "--objective", metavar="NAME", help="With this objective's options.", autocompletion=complete.objectives
 )
 
 
-@group.command("show", epilog=EVERYWHERE)
+@group.command()
 @expand
 def show(context: typer.Context, *, settings: Settings, toml: Annotated[bool, _TOML] = False, json: Json = False) -> None:
     """Print each setting that `train` would use with these options, where it comes from, and what it means."""
@@ -35,16 +32,16 @@ def show(context: typer.Context, *, settings: Settings, toml: Annotated[bool, _T
     if toml:
         from gancli.config.layers import as_toml
 
-        print(as_toml(resolved.config, resolved.meanings), end="")  # noqa: T201  (the result)
+        print(as_toml(resolved.config, resolved.meanings), end="")
     else:
         show_settings(Output.of(context), resolved, as_json=json)
 
 
-@group.command("schema", epilog=EVERYWHERE)
+@group.command()
 def schema(
     context: typer.Context,
     *,
-    arch: Annotated[str, _ARCH] = "dense",
+    arch: Annotated[str, arch_option("With this architecture's options.")] = "dense",
     objective: Annotated[str, _OBJECTIVE] = "non-saturating",
 ) -> None:
     """Print the JSON Schema of a configuration file, for editors and validators."""

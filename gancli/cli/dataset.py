@@ -1,6 +1,5 @@
 """``gancli dataset``: images to train on."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,38 +7,39 @@ import typer
 
 from gancli.cli import complete
 from gancli.cli.commands import new_group
-from gancli.cli.console.counter import Counter
-from gancli.cli.options import EVERYWHERE, Json, set_option
-from gancli.cli.output import Output, refuse_existing, show_plugins
+from gancli.cli.options import Json, set_option
+from gancli.cli.output import Output, refuse_existing
 from gancli.errors import UsageError
 
 if TYPE_CHECKING:
-    from gancli.data.doctor import Description, Files
+    from collections.abc import Sequence
 
-__all__ = ["group"]
+    from gancli.data.doctor import Description
 
 group = new_group("Images to train on.")
 
+_DATASET = typer.Argument(metavar="NAME|PATH", help="A name, or a path.", autocompletion=complete.datasets)
+_SHEET = typer.Option("--sheet", metavar="FILE.png", help="Write 64 of the images as one PNG.")
+_SIZE = typer.Option("--image-size", metavar="N|HxW", help="As for `train`.")
 
-@group.command("list", epilog=EVERYWHERE)
+
+@group.command("list")
 def list_(context: typer.Context, *, json: Json = False) -> None:
     """List the data sets that have a name; a path to your own images works as well."""
     from gancli.plugins.registry import DATASETS
 
-    show_plugins(Output.of(context), DATASETS, as_json=json)
+    Output.of(context).plugins(DATASETS, as_json=json)
 
 
-@group.command("show", epilog=EVERYWHERE)
+@group.command()
 def show(
     context: typer.Context,
-    dataset: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A name, or a path.", autocompletion=complete.datasets)],
+    dataset: Annotated[str, _DATASET],
     *,
     split: Annotated[str, typer.Option("--split", metavar="train|test", help="Which part.")] = "train",
-    sheet: Annotated[
-        Path | None, typer.Option("--sheet", metavar="FILE.png", help="Write 64 of the images as one PNG.")
-    ] = None,
+    sheet: Annotated[Path | None, _SHEET] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a sheet that is there.")] = False,
-    image_size: Annotated[str | None, typer.Option("--image-size", metavar="N|HxW", help="As for `train`.")] = None,
+    image_size: Annotated[str | None, _SIZE] = None,
     assignments: Annotated[list[str] | None, set_option("As for `train`.")] = None,
     json: Json = False,
 ) -> None:
@@ -52,9 +52,9 @@ def show(
         if sheet.suffix.lower() != ".png":
             raise UsageError(f"--sheet {sheet}: a sheet is a PNG.", "Give it a name that ends in .png.")
         refuse_existing(sheet, force=force, folders=True)
-    flags = {"data.dataset": dataset, **({} if image_size is None else {"data.image_size": image_size})}
+    flags = {"data.dataset": dataset} | ({} if image_size is None else {"data.image_size": image_size})
     config = resolve(assignments=assignments or (), flags=flags).config.data
-    with Counter(sys.stderr, quiet=output.quiet) as counter:
+    with output.progress() as counter:
         described = describe(config, split, lambda _, done, total: counter(done, total))
     if sheet is not None:
         write_sheet(described.data, sheet)
@@ -67,55 +67,50 @@ def show(
 def _show(output: Output, described: "Description", sheet: Path | None) -> None:
     data, files = described.data, described.files
     pixels = data.images.images
-    output.pairs(
-        [
-            ("name", data.name),
-            ("source", data.source),
-            ("split", described.split),
-            ("images", f"{len(pixels):,} of {data.images.spec()}, {pixels.nbytes / 1e6:,.1f} MB"),
-            ("classes", len(described.classes)),
-            ("fingerprint", data.fingerprint),
-            ("licence", data.licence or "unknown"),
-            *([("sheet", str(sheet))] if sheet else []),
-            *(_files(files) if files else []),
-            *(("note", note) for note in data.images.notes),
-            *(("advice", advice) for advice in described.advice),
-        ]
-    )
+    facts: dict[str, object] = {
+        "name": data.name,
+        "source": data.source,
+        "split": described.split,
+        "images": f"{len(pixels):,} of {data.images.spec()}, {pixels.nbytes / 1e6:,.1f} MB",
+        "classes": len(described.classes),
+        "fingerprint": data.fingerprint,
+        "licence": data.licence or "unknown",
+    }
+    if sheet:
+        facts["sheet"] = sheet
+    if files:
+        smallest, median, largest = files.shorter_sides
+        common = sorted(files.sizes.items(), key=lambda size: -size[1])[:3]
+        facts |= {
+            "files": f"{files.files:,} in a {files.kind}, {len(files.broken):,} broken",
+            "formats": ", ".join(f"{name} {number:,}" for name, number in files.formats.items()),
+            "modes": ", ".join(f"{name} {number:,}" for name, number in files.modes.items()),
+            "colour": f"{files.grey:,} grey, {files.transparent:,} with transparency",
+            "sizes": f"{len(files.sizes):,}; shorter sides {smallest} to {largest}, median {median}",
+            "commonest": ", ".join(f"{height}x{width} ({number:,})" for (height, width), number in common),
+        }
+    advice = [("advice", text) for text in described.advice]
+    output.pairs([*facts.items(), *(("note", note) for note in data.images.notes), *advice])
+    tables: list[tuple[Sequence[str], Sequence[Sequence[str]]]] = []
     if described.classes:
-        output.line()
-        share = len(pixels) / 100
-        output.table(("class", "images", "%"), [(n, f"{k:,}", f"{k / share:.1f}") for n, k in described.classes.items()])
+        classes = [(name, f"{n:,}", f"{100 * n / len(pixels):.1f}") for name, n in described.classes.items()]
+        tables.append((("class", "images", "%"), classes))
     if files and files.broken:
-        output.line()
-        output.table(("broken", "reason"), list(files.broken))
+        tables.append((("broken", "reason"), list(files.broken)))
     if files and files.duplicates:
+        tables.append((("the same", "as"), [(name, first) for first, *others in files.duplicates for name in others]))
+    for titles, rows in tables:
         output.line()
-        output.table(("the same", "as"), [(name, first) for first, *others in files.duplicates for name in others])
+        output.table(titles, rows)
 
 
-def _files(files: "Files") -> list[tuple[str, object]]:
-    """What encoded images are made of."""
-    smallest, median, largest = files.shorter_sides
-    common = sorted(files.sizes.items(), key=lambda size: -size[1])[:3]
-    return [
-        ("files", f"{files.files:,} in a {files.kind}, {len(files.broken):,} broken"),
-        ("formats", ", ".join(f"{name} {number:,}" for name, number in files.formats.items())),
-        ("modes", ", ".join(f"{name} {number:,}" for name, number in files.modes.items())),
-        ("colour", f"{files.grey:,} grey, {files.transparent:,} with transparency"),
-        ("sizes", f"{len(files.sizes):,}; shorter sides {smallest} to {largest}, median {median}"),
-        ("commonest", ", ".join(f"{height}x{width} ({number:,})" for (height, width), number in common)),
-    ]
-
-
-@group.command("clear", epilog=EVERYWHERE)
+@group.command()
 def clear(context: typer.Context, *, json: Json = False) -> None:
     """Remove what is kept of decoded images and downloads; it is made again when it is needed."""
     from gancli.data import cache
 
-    output = Output.of(context)
     removed, size = cache.clear()
     if json:
-        output.document({"path": str(cache.root()), "removed": removed, "bytes": size})
+        Output.of(context).document({"path": str(cache.root()), "removed": removed, "bytes": size})
     else:
-        output.line(f"{removed:,} removed from {cache.root()}, {size / 1e6:,.1f} MB")
+        Output.of(context).line(f"{removed:,} removed from {cache.root()}, {size / 1e6:,.1f} MB")

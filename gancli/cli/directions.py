@@ -1,33 +1,22 @@
 """``gancli directions``: what changes a generator's images most."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gancli.cli.console.counter import Counter
-from gancli.cli.farewell import free_name
-from gancli.cli.model_options import Source, told
-from gancli.cli.options import Force, Json, expand, named, whole
-from gancli.cli.output import Output, refuse_existing
-from gancli.cli.signals import interrupting
+from gancli.cli.options import Force, Json, Source, output, whole
+from gancli.cli.output import Output, free_name, refuse_existing
 from gancli.errors import UsageError
 
-__all__ = ["directions"]
-
-_TARGET = typer.Option(
-    "-o",
-    "--output",
-    metavar="TARGET",
-    help="A sheet (.png) with a row per direction and columns from -3 to 3 standard deviations, or the vectors (.npz). "
+_TARGET = output(
+    "TARGET",
+    "A sheet (.png) with a row per direction and columns from -3 to 3 standard deviations, or the vectors (.npz). "
     "By default directions.png, or the next free name.",
-    parser=named,
 )
 _CLASS = typer.Option("--class", metavar="K", help="The class of the images in the sheet (conditional models).")
 
 
-@expand
 def directions(
     context: typer.Context,
     *,
@@ -48,7 +37,7 @@ def directions(
     if count < 1 or seed < 0:
         raise UsageError(f"-n {count} --seed {seed} is out of range.", "Give at least 1 direction, and a seed from 0.")
     refuse_existing(path, force=force)
-    with interrupting(), Counter(sys.stderr, quiet=output.quiet) as counter:
+    with output.progress() as counter:
         model = source.load()
         from gancli.models.directions import find_directions
         from gancli.sampling.sheets import write_directions
@@ -56,11 +45,8 @@ def directions(
         labels = None if class_ is None else [model.class_number(class_)]
         found = find_directions(model, count, progress=counter)
         write_directions(model, found, path, seed=seed, labels=labels)
-    for note in (f"{count} directions in {found.space}, of {told(model)}", *model.origin.notes):
-        output.note(note)
-    output.note("next    gancli interpolate --direction 1")
-    if json:
-        strengths = [round(strength, 6) for strength in found.strengths.tolist()]
-        output.document({"path": str(path), "space": found.space, "strengths": strengths, "model": told(model)})
-    else:
-        output.result(str(path))
+    about = f"{count} directions in {found.space}, of {model.origin}"
+    output.note(about, *model.origin.notes, "next    gancli interpolate --direction 1")
+    strengths = [round(strength, 6) for strength in found.strengths.tolist()]
+    document = {"path": str(path), "space": found.space, "strengths": strengths, "model": str(model.origin)}
+    output.result(path, document if json else None)

@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,6 @@ from gancli.cli.output import Output
 from gancli.storage.system import usable_cores
 from gancli.version import __version__
 
-__all__ = ["env"]
-
 PACKAGES = ("torch", "numpy", "pillow", "safetensors", "pydantic", "typer", "rich", "matplotlib")
 CPU_FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
 """What decides about the speed of float32 and bfloat16 products."""
@@ -24,44 +23,38 @@ LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "G
 """Variables that decide among how many processes a training is divided, and how they find each other."""
 
 
-def _environment() -> dict[str, Any]:
-    """Versions, system, devices, plugins, paths and variables."""
+def env(context: typer.Context, *, json: Json = False) -> None:
+    """Show versions, devices, plugins and paths, to paste into a bug report."""
     from gancli.plugins.listing import health
 
-    return {
-        "versions": {"gancli": __version__, "python": platform.python_version(), **_versions()},
-        "system": _system(),
-        "torch": _torch(),
-        "plugins": health(),
-        "paths": {
-            "python": sys.executable,
-            "gancli": str(Path(__file__).parents[1]),
-            "working directory": str(Path.cwd()),
-        },
-        "variables": {
-            name: value for name, value in sorted(os.environ.items()) if name.startswith("GANCLI_") or name in LAUNCHER
-        },
-    }
-
-
-def _versions() -> dict[str, str]:
-    def found(package: str) -> str:
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            return "missing"
-
-    return {package: found(package) for package in PACKAGES}
-
-
-def _system() -> dict[str, Any]:
-    return {
+    versions = {"gancli": __version__, "python": platform.python_version(), **dict.fromkeys(PACKAGES, "missing")}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    system = {
         "platform": platform.platform(),
         "machine": platform.machine(),
         "cores": usable_cores(),
         "cpu features": _cpu_features(),
         "locale": f"{sys.stdout.encoding}, {sys.getfilesystemencoding()}",
     }
+    plugins = health()
+    paths = {"python": sys.executable, "gancli": str(Path(__file__).parents[1]), "working directory": str(Path.cwd())}
+    names = sorted(name for name in os.environ if name.startswith("GANCLI_") or name in LAUNCHER)
+    variables = {name: os.environ[name] for name in names}
+    sections: dict[str, Any] = {"versions": versions, "system": system, "torch": _torch(), "plugins": plugins}
+    sections |= {"paths": paths, "variables": variables}
+    output = Output.of(context)
+    if json:
+        output.document(sections)
+        return
+    sections["plugins"] = {
+        f"{p['kind']} {p['name']}": f"{p['distribution']} {p['version']}, {p['error'] or 'ok'}" for p in plugins
+    }
+    for title, section in sections.items():
+        output.line(title)
+        values = {k: (", ".join(map(str, v)) or "none") if isinstance(v, list) else v for k, v in section.items()}
+        output.pairs([(f"  {name}", value) for name, value in (values or {"none": ""}).items()])
 
 
 def _cpu_features() -> list[str]:
@@ -79,43 +72,12 @@ def _torch() -> dict[str, Any]:
         import torch
     except Exception as error:  # noqa: BLE001  (a broken installation may raise anything)
         return {"error": f"{type(error).__name__}: {error}"}
-    devices = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    several = torch.distributed.is_available()
     return {
         "cuda build": torch.version.cuda,
-        "cuda devices": devices,
+        "cuda devices": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
         "mps": torch.backends.mps.is_available(),
         "cpu capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
-        "several processes": _collectives(),
+        "several processes": [name for name in ("gloo", "nccl") if several and torch.distributed.is_backend_available(name)],
     }
-
-
-def _collectives() -> list[str]:
-    """What connects the processes of a training: gloo on CPUs, nccl between GPUs."""
-    from torch import distributed
-
-    if not distributed.is_available():
-        return []
-    return [name for name in ("gloo", "nccl") if distributed.is_backend_available(name)]
-
-
-def env(context: typer.Context, *, json: Json = False) -> None:
-    """Show versions, devices, plugins and paths, to paste into a bug report."""
-    output = Output.of(context)
-    found = _environment()
-    if json:
-        output.document(found)
-        return
-    for title, value in found.items():
-        output.line(title)
-        output.pairs([(f"  {name}", _text(content)) for name, content in _named(value)])
-
-
-def _named(value: dict[str, Any] | list[dict[str, Any]]) -> list[tuple[str, Any]]:
-    if isinstance(value, dict):
-        return list(value.items()) or [("none", "")]
-    return [(f"{p['kind']} {p['name']}", f"{p['distribution']} {p['version']}, {p['error'] or 'ok'}") for p in value]
-
-
-def _text(value: object) -> str:
-    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)

@@ -1,17 +1,14 @@
 """``gancli evaluate``: metrics of a trained model."""
 
-import sys
 from dataclasses import dataclass
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
 from gancli.cli import complete
-from gancli.cli.console.counter import Counter
-from gancli.cli.model_options import Source
-from gancli.cli.options import Force, Json, expand, whole
+from gancli.cli.options import Force, Json, Source, whole
 from gancli.cli.output import Output, refuse_existing
 from gancli.errors import StorageError, UsageError
 
@@ -20,13 +17,11 @@ if TYPE_CHECKING:
     from gancli.evaluation.report import Report
     from gancli.evaluation.subject import Subject
 
-__all__ = ["Asked", "evaluate", "measured"]
-
 DEFAULT_COUNT = 10_000
 MOST = 1_000_000
 MOST_CLASSES_SHOWN = 50
 
-_PICTURES = typer.Argument(
+_IMAGES = typer.Argument(
     metavar="IMAGES",
     help="A folder of images, or an archive by `sample -o x.npz`, instead of a model.",
     show_default=False,
@@ -60,31 +55,33 @@ class Asked:
     nearest: Annotated[Path | None, _NEAREST] = None
     force: Force = False
 
-    def check(self, pictures: Path | None, source: Source) -> None:
+    def check(self, images: Path | None, source: Source) -> None:
         """Refuse what can be refused before torch is loaded."""
         source.check()
         if self.count is not None and not 1 <= self.count <= MOST:
             raise UsageError(f"-n {self.count} is out of range.", f"Choose 10 to {MOST:,} images.")
-        if pictures is not None and (source.run or source.checkpoint):
-            raise UsageError(f"'{pictures}' and a model exclude each other.", "Leave one of them out.")
-        if pictures is not None and (pictures / "run.json").is_file():
-            raise UsageError(f"'{pictures}' is a run.", f"Name it with --run {pictures}.")
-        if pictures is not None and self.dataset is None:
-            raise UsageError(f"'{pictures}' needs real images to be compared with.", "Give --dataset, such as --dataset mnist.")
-        if pictures is not None and not pictures.exists():
-            raise UsageError(f"'{pictures}' does not exist.", "Give a folder or an archive; --run names a run.")
-        if self.nearest is not None and self.modes:
-            raise UsageError("--modes does not search for nearest images.", "Leave --modes or --nearest out.")
-        if self.nearest is not None and self.nearest.suffix.lower() != ".png":
-            raise UsageError(f"--nearest {self.nearest} is not a PNG.", "Give a name that ends in .png.")
+        if images is not None:
+            if source.run or source.checkpoint:
+                raise UsageError(f"'{images}' and a model exclude each other.", "Leave one of them out.")
+            if (images / "run.json").is_file():
+                raise UsageError(f"'{images}' is a run.", f"Name it with --run {images}.")
+            if self.dataset is None:
+                raise UsageError(
+                    f"'{images}' needs real images to be compared with.", "Give --dataset, such as --dataset mnist."
+                )
+            if not images.exists():
+                raise UsageError(f"'{images}' does not exist.", "Give a folder or an archive; --run names a run.")
         if self.nearest is not None:
-            refuse_existing(str(self.nearest), force=self.force)
+            if self.modes:
+                raise UsageError("--modes does not search for nearest images.", "Leave --modes or --nearest out.")
+            if self.nearest.suffix.lower() != ".png":
+                raise UsageError(f"--nearest {self.nearest} is not a PNG.", "Give a name that ends in .png.")
+            refuse_existing(self.nearest, force=self.force)
 
 
-@expand
 def evaluate(
     context: typer.Context,
-    pictures: Annotated[Path | None, _PICTURES] = None,
+    images: Annotated[Path | None, _IMAGES] = None,
     *,
     asked: Asked,
     source: Source,
@@ -92,30 +89,62 @@ def evaluate(
 ) -> None:
     """Measure how close generated images are to real ones, with 95 % intervals. Works offline."""
     output = Output.of(context)
-    report, written = measured(pictures, asked, source, output)
+    report, written = measured(images, asked, source, output)
     if json:
         output.document({**report.as_json(), **written})
         return
-    _show(output, report, modes_only=asked.modes)
-    for what, path in written.items():
-        output.note(f"{what}: {path}")
+    from gancli.evaluation.report import TITLES
+
+    names, histogram = report.extractor, report.histogram
+    compared = f"compared with {report.real_images:,} of {report.dataset} ({report.against})"
+    output.note(
+        f"{report.subject}: {report.images:,} images, {compared}",
+        f"extractor {names['name']}, {names['digest'][:12]}; 95 % intervals",
+    )
+    output.table(TITLES, report.rows())
+    if histogram is not None:
+        output.line()
+        floor = f"KL is {histogram.floor:.4f} for a perfect model, because N is {report.images:,}"
+        output.line(f"modes: {histogram.modes:,} of {len(report.class_names):,}; {floor}")
+        if len(report.class_names) <= MOST_CLASSES_SHOWN and not asked.modes:
+            shares = zip(report.class_names, histogram.shares, strict=True)
+            rows = [(name, f"{100 * e.value:.1f}", f"{100 * e.low:.1f} to {100 * e.high:.1f}") for name, e in shares]
+            output.line()
+            output.table(("class", "%", "interval"), rows)
+    output.note(*(f"{what}: {path}" for what, path in written.items()))
 
 
-def measured(pictures: Path | None, asked: Asked, source: Source, output: Output) -> "tuple[Report, dict[str, str]]":
-    """What was found, and the paths of what was written into the run."""
-    asked.check(pictures, source)
-    with Counter(sys.stderr, quiet=output.quiet) as counter:
+def measured(images: Path | None, asked: Asked, source: Source, output: Output) -> "tuple[Report, dict[str, str]]":
+    """What was found, and the paths of what was written: the report into the run, and the nearest training images."""
+    from gancli.runs import RunDirectory
+    from gancli.storage.disk import write_atomically
+
+    asked.check(images, source)
+    with output.progress() as counter:
         from gancli.evaluation.measure import evaluate as measure
 
-        subject, reference = _both(pictures, asked, source, output)
+        subject, reference = _both(images, asked, source, output)
         report, png = measure(subject, reference, modes_only=asked.modes, progress=counter)
-    written = _keep(subject, report.as_json(), png, asked, output)
-    for note in report.notes:
-        output.note(note)
+    output.note(*report.notes)
+    written: dict[str, str] = {}
+    if png is None:
+        return report, written
+    run = None if subject.run is None else RunDirectory(subject.run)
+    document = (dumps(report.as_json(), indent=2) + "\n").encode()
+    nearest = asked.nearest or (run.path / "nearest.png" if run else None)
+    for what, path, data in (("nearest", nearest, png), ("report", run.evaluation_path if run else None, document)):
+        try:
+            if path is not None:
+                write_atomically(path, data)
+                written[what] = str(path)
+        except StorageError as error:
+            if path == asked.nearest:
+                raise
+            output.note(f"The {what} was not kept in the run. {error}")
     return report, written
 
 
-def _both(pictures: Path | None, asked: Asked, source: Source, output: Output) -> "tuple[Subject, Reference]":
+def _both(images: Path | None, asked: Asked, source: Source, output: Output) -> "tuple[Subject, Reference]":
     """What is measured and what it is measured against."""
     from gancli.config.schema import DataConfig
     from gancli.evaluation import translation
@@ -123,71 +152,22 @@ def _both(pictures: Path | None, asked: Asked, source: Source, output: Output) -
     from gancli.evaluation.subject import of_model, of_pictures, size_at
     from gancli.runtime.device import pick_device
 
-    model = source.sampler() if pictures is None else None
-    if model and model.image.source:
-        translation.refuse_options(model, asked.dataset, asked.seed)
-        data, device = translation.data_of_translator(model), pick_device(source.device)
-        reference = load_reference(data, against=asked.against, extractor=asked.extractor, device=device, tell=output.note)
-        reference = with_note(reference, model.origin.provenance.dataset.fingerprint)
-        return translation.of_translator(model, reference, asked.count), reference
+    def reference_of(data: DataConfig) -> "Reference":
+        device = pick_device(source.device)
+        return load_reference(data, against=asked.against, extractor=asked.extractor, device=device, tell=output.note)
+
+    model = source.sampler() if images is None else None
     provenance = model.origin.provenance if model else None
+    if model and provenance and model.image.source:
+        translation.refuse_options(model, asked.dataset, asked.seed)
+        reference = with_note(reference_of(translation.data_of_translator(model)), provenance.dataset.fingerprint)
+        return translation.of_translator(model, reference, asked.count), reference
     data = data_of(provenance) if provenance else DataConfig()
     if asked.dataset is not None:  # read as the model's own images were
         data = data.model_copy(update={"dataset": asked.dataset, "labels": None})
-        size = model.image.shape[1:] if model else size_at(cast("Path", pictures))
-        data = of_size(data, size)
-    device = pick_device(source.device)
-    subject = of_model(model, asked.count or DEFAULT_COUNT, asked.seed or 0) if model else None
-    reference = load_reference(data, against=asked.against, extractor=asked.extractor, device=device, tell=output.note)
-    if subject and provenance:
-        return subject, with_note(reference, None if asked.dataset else provenance.dataset.fingerprint)
-    channels = reference.training.images.images.shape[1]
-    return of_pictures(cast("Path", pictures), channels, asked.count), reference
-
-
-def _keep(subject: "Subject", document: dict[str, Any], png: bytes | None, asked: Asked, output: Output) -> dict[str, str]:
-    """Write the report into the run, and the nearest training images where requested; return the paths."""
-    from gancli.runs import RunDirectory
-    from gancli.storage.disk import write_atomically
-
-    if png is None:
-        return {}
-    run = None if subject.run is None else RunDirectory(subject.run)
-    files = [("nearest", asked.nearest or (run.path / "nearest.png" if run else None), png)]
-    files += [("report", run.evaluation_path if run else None, (dumps(document, indent=2) + "\n").encode())]
-    written = {}
-    for what, path, data in files:
-        if path is None:
-            continue
-        try:
-            write_atomically(path, data)
-            written[what] = str(path)
-        except StorageError as error:
-            if path == asked.nearest:
-                raise
-            output.note(f"The {what} was not kept in the run. {error}")
-    return written
-
-
-def _show(output: Output, report: "Report", *, modes_only: bool) -> None:
-    from gancli.evaluation.report import TITLES
-
-    names = report.extractor
-    output.note(
-        f"{report.subject}: {report.images:,} images, compared with {report.real_images:,} "
-        f"of {report.dataset} ({report.against})"
-    )
-    output.note(f"extractor {names['name']}, {names['digest'][:12]}; 95 % intervals")
-    output.table(TITLES, report.rows())
-    if report.histogram is None:
-        return
-    output.line()
-    floor = f"KL is {report.histogram.floor:.4f} for a perfect model, because N is {report.images:,}"
-    output.line(f"modes: {report.histogram.modes:,} of {len(report.class_names):,}; {floor}")
-    if len(report.class_names) <= MOST_CLASSES_SHOWN and not modes_only:
-        shares = zip(report.class_names, report.histogram.shares, strict=True)
-        output.line()
-        output.table(
-            ("class", "%", "interval"),
-            [(name, f"{100 * e.value:.1f}", f"{100 * e.low:.1f} to {100 * e.high:.1f}") for name, e in shares],
-        )
+        data = of_size(data, model.image.shape[1:] if model else size_at(cast("Path", images)))
+    if model and provenance:
+        subject = of_model(model, asked.count or DEFAULT_COUNT, asked.seed or 0)
+        return subject, with_note(reference_of(data), None if asked.dataset else provenance.dataset.fingerprint)
+    reference = reference_of(data)
+    return of_pictures(cast("Path", images), reference.training.images.images.shape[1], asked.count), reference

@@ -1,6 +1,5 @@
 """``gancli export``: a trained generator for other programs and other people."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,27 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import typer.core
 
-from gancli.cli.console.counter import Counter
-from gancli.cli.model_options import StoredModel, told
-from gancli.cli.options import Force, Json, expand, named, whole
+from gancli.cli.options import Force, Json, Source, StoredModel, output, whole
 from gancli.cli.output import Output, refuse_existing
-from gancli.cli.signals import interrupting
 from gancli.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from gancli.exporting.formats import Exported
     from gancli.models.model import Model
 
-__all__ = ["ExportCommand", "Wanted", "export", "exported"]
-
-_TARGET = typer.Option(
-    "-o",
-    "--output",
-    metavar="FILE|DIR/",
-    help="What to write: its suffix says the format. With / at its end, a folder to share: weights, model card, samples.",
-    parser=named,
+_TARGET = output(
+    "FILE|DIR/",
+    "What to write: its suffix says the format. With / at its end, a folder to share: weights, model card, samples.",
 )
-_FOLDER = typer.Option("--to-folder", metavar="DIR", help="The same as -o DIR/.", parser=named)
+_FOLDER = output("DIR", "The same as -o DIR/.", "--to-folder")
 _FORMAT = typer.Option("--format", metavar="NAME", help="The format, if the suffix does not say it.")
 _OPTION = typer.Option("-s", "--set", metavar="KEY=VALUE", help="An option of the format, such as -s opset=20.")
 _UINT8 = typer.Option("--uint8", help="For .onnx: bytes in three channels, as torch-fidelity takes them.")
@@ -78,50 +69,43 @@ class Wanted:
 
         Raises:
             UsageError: there is none, or there are two, or it is not a file, or options mean nothing for a folder.
-            StorageError: it is already there.
+            StorageError: it exists already.
         """
         if self.output and self.to_folder:
             raise UsageError(f"-o {self.output} and --to-folder {self.to_folder} exclude each other.", "Leave one of them out.")
-        text = self.output or self.to_folder
-        if text is None:
+        target = self.output or self.to_folder
+        if target is None:
             raise UsageError("Missing -o/--output.", "Give for instance -o generator.onnx, or -o model/ for a folder.")
-        if text == "-":
+        if target == "-":
             raise UsageError("-o - means standard output, and an export is a file.", "Give for instance -o generator.onnx.")
         if self.is_folder and (self.format or self.options()):
             raise UsageError("A folder has no --format, --uint8, --opset or -s.", "Leave them out, or give -o FILE.")
-        target = Path(text)
-        if not self.is_folder and target.is_dir():
+        if not self.is_folder and Path(target).is_dir():
             raise StorageError(f"'{target}' is already there.", "Choose another name.")
         refuse_existing(target, force=self.force, folders=True)
-        return target
+        return Path(target)
 
 
-@expand
 def export(context: typer.Context, *, wanted: Wanted, source: StoredModel, json: Json = False) -> None:
     """Write a trained generator for other programs and people. It is loaded again and compared before it is there."""
     output = Output.of(context)
-    with interrupting():
-        written, model = exported(wanted, source, output)
-    if json:
-        output.document(
-            {
-                "path": str(written.path),
-                "bytes": written.size,
-                "difference": written.difference,
-                "tolerance": written.tolerance,
-                "model": told(model),
-            }
-            | ({"files": list(written.files)} if written.files else {})
-        )
-    else:
-        output.result(str(written.path))
+    written, model = exported(wanted, source, output)
+    document = {
+        "path": str(written.path),
+        "bytes": written.size,
+        "difference": written.difference,
+        "tolerance": written.tolerance,
+        "model": str(model.origin),
+        **({"files": list(written.files)} if written.files else {}),
+    }
+    output.result(written.path, document if json else None)
 
 
-def exported(wanted: Wanted, source: StoredModel, output: Output) -> "tuple[Exported, Model]":
+def exported(wanted: Wanted, source: Source, output: Output) -> "tuple[Exported, Model]":
     """Load the model and write it; what was written."""
     source.check()
     target = wanted.check()
-    with Counter(sys.stderr, quiet=output.quiet):
+    with output.progress():
         if wanted.is_folder:
             from gancli.exporting.folder import write_folder
 
@@ -133,11 +117,12 @@ def exported(wanted: Wanted, source: StoredModel, output: Output) -> "tuple[Expo
             form = choose(target, wanted.format, wanted.options())
             model = source.load()
             written = export(model, target, form, source.arch)
-    output.note(f"exported {told(model)}, {written.size / 1e6:,.1f} MB")
-    for note in (*model.origin.notes, *written.notes):
-        output.note(note)
     difference = f"its images differ by {written.difference:.1e} at most" if written.difference else "its images are bit-exact"
-    output.note(f"loaded again and compared with the generator: {difference} ({written.tolerance:.1e} is allowed, of -1 to 1)")
-    if wanted.is_folder:
-        output.note(f"share it: hf upload USER/NAME {target}")
+    output.note(
+        f"exported {model.origin}, {written.size / 1e6:,.1f} MB",
+        *model.origin.notes,
+        *written.notes,
+        f"loaded again and compared with the generator: {difference} ({written.tolerance:.1e} is allowed, of -1 to 1)",
+        *([f"share it: hf upload USER/NAME {target}"] if wanted.is_folder else []),
+    )
     return written, model

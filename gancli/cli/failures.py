@@ -6,19 +6,15 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import typer
 
-from gancli.cli.output import put
 from gancli.cli.signals import Interrupted
 from gancli.errors import GancliError, MemoryExhaustedError, Stopped, UsageError, nearest
 from gancli.text import printable
-
-__all__ = ["GLOBAL", "explain", "report"]
 
 GLOBAL = frozenset({"-q", "--quiet", "--no-color", "--debug"})
 """Options of the program, which may stand anywhere on the line."""
@@ -32,14 +28,26 @@ BUG = "This is a bug in gancli or in a plugin. Please report it with the lines a
 
 def explain(error: BaseException) -> GancliError | None:
     """The expected failure that ``error`` is, or None if it is a bug."""
-    for kind, translate in TRANSLATIONS:
-        if isinstance(error, kind):
-            return translate(error)
+    match error:
+        case GancliError():
+            return error
+        case typer.TyperException():
+            return _usage_error(error)
+        case KeyboardInterrupt() | typer.Abort():
+            number = error.number if isinstance(error, Interrupted) else signal.SIGINT
+            name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+            return Stopped(number, f"Interrupted by {name}.")
+        case MemoryError():
+            return MemoryExhaustedError("Out of memory.", "Ask for less at a time, or close other programs.")
+        case OSError() if error.errno in DISK_TROUBLES:
+            from gancli.storage.disk import explain as explain_storage
+
+            return explain_storage(error, Path(str(error.filename or "standard output")))
     return None
 
 
 def report(error: BaseException, *, debug: bool, as_json: bool) -> int:
-    """Tell the user, and return the exit code."""
+    """Print the error, and return the exit code."""
     failure = explain(error)
     if failure is None or debug:
         traceback.print_exception(error)
@@ -47,15 +55,10 @@ def report(error: BaseException, *, debug: bool, as_json: bool) -> int:
         failure = GancliError(f"{type(error).__name__}: {error}.", BUG)
     word = "stopped" if isinstance(failure, Stopped) else "error"
     with suppress(OSError):  # nobody reads: the exit code remains
-        put(sys.stderr, f"{word}: {printable(failure)}")
+        print(f"{word}: {printable(failure)}", file=sys.stderr, flush=True)
         if as_json:
-            put(sys.stdout, json.dumps({"error": failure.as_json()}, indent=2))
+            print(json.dumps({"error": failure.as_json()}, indent=2), flush=True)
     return failure.exit_code
-
-
-def _interrupted(error: KeyboardInterrupt | typer.Abort) -> Stopped:
-    number = error.number if isinstance(error, Interrupted) else signal.SIGINT
-    return Stopped(number, f"Interrupted by {'Ctrl-C' if number == signal.SIGINT else signal.Signals(number).name}.")
 
 
 def _usage_error(error: typer.TyperException) -> UsageError:
@@ -72,11 +75,10 @@ def _usage_error(error: typer.TyperException) -> UsageError:
         hint = f"Did you mean '{meant}'?" if meant else ""
         return UsageError(f"There is no command '{found[1]}'.", f"{hint} {see}".lstrip())
     if found := re.fullmatch(r"Got unexpected extra argument\(s\) \((.+)\)", message):
-        word = found[1]
-        model = "--checkpoint" if Path(word).suffix in {".safetensors", ".onnx"} else "--run"
+        model = "--checkpoint" if Path(found[1]).suffix in {".safetensors", ".onnx"} else "--run"
         flag = next((flag for flag in ("--dataset", model) if flag in options), None)
-        hint = f"Did you mean {flag} {word}?" if flag else "Leave it out."
-        return UsageError(f"`{context.command_path}` does not take '{word}' as it stands.", f"{hint} {see}")
+        hint = f"Did you mean {flag} {found[1]}?" if flag else "Leave it out."
+        return UsageError(f"`{context.command_path}` does not take '{found[1]}' as it stands.", f"{hint} {see}")
     return UsageError(f"{message}.", see)
 
 
@@ -92,22 +94,3 @@ def _instead_of(option: str, options: Sequence[str]) -> str:
         return "Several GPUs train together under `torchrun --nproc-per-node N -m gancli train ...`."
     key = nearest(option, known_keys())
     return f"Did you mean '-s {key}=VALUE'?" if key else ""
-
-
-def _disk_trouble(error: OSError) -> GancliError | None:
-    from gancli.storage.disk import explain as explain_storage
-
-    if error.errno not in DISK_TROUBLES:
-        return None
-    return explain_storage(error, Path(str(error.filename or "standard output")))
-
-
-TRANSLATIONS: tuple[tuple[type[BaseException], Callable[[Any], GancliError | None]], ...] = (
-    (GancliError, lambda error: error),
-    (typer.TyperException, _usage_error),
-    (KeyboardInterrupt, _interrupted),
-    (typer.Abort, _interrupted),
-    (MemoryError, lambda _: MemoryExhaustedError("Out of memory.", "Ask for less at a time, or close other programs.")),
-    (OSError, _disk_trouble),
-)
-"""What each kind of exception means; the first that fits counts."""

@@ -11,26 +11,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from gancli.cli.quick import HELP, WIDTH
-
-__all__ = ["help_texts"]
 
 
 def help_texts() -> dict[str, str]:
     """The help of every command at 80 columns, by its words joined by ``-``; that of the program itself is ``gancli``."""
     from gancli.cli.app import command
 
-    fixed = {"COLUMNS": str(WIDTH), "GANCLI_PLUGINS": ""}  # the formats of `gancli export` are those of gancli itself
-    before = {name: os.environ.pop(name, None) for name in fixed}
-    os.environ.update(fixed)
-    try:
+    with mock.patch.dict(os.environ, COLUMNS=str(WIDTH), GANCLI_PLUGINS=""):  # `gancli export` lists its own formats only
         return dict(_walk(command(), "gancli", None))
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
 
 
 def _walk(command: Any, name: str, parent: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401  (classes of Typer's own)

@@ -1,35 +1,27 @@
-"""What several commands share: their options, and what makes a group of commands."""
+"""The options that several commands share, each declared once, and two bundles of them: settings and models."""
 
 import inspect
 import json
+import os
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, is_dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
 
 import typer
 from typer.models import OptionInfo
 
 from gancli.cli import complete
+from gancli.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
     from gancli.config.resolve import Resolved
+    from gancli.images import Images
+    from gancli.models.model import Model
+    from gancli.models.sampler import Sampler
     from gancli.runs import RunDirectory
-
-__all__ = [
-    "EVERYWHERE",
-    "PLAIN",
-    "Force",
-    "Json",
-    "RunsDir",
-    "Settings",
-    "expand",
-    "named",
-    "number",
-    "set_option",
-    "whole",
-]
+    from gancli.sampling.sample import Recipe
 
 PLAIN: dict[str, Any] = {
     "rich_markup_mode": None,
@@ -44,49 +36,25 @@ EVERYWHERE = "Also, as everywhere: -q/--quiet, --no-color, --debug."
 
 
 def expand(function: Callable[..., None]) -> Callable[..., None]:
-    """The same command with the fields of its dataclasses in its signature, each where the dataclass stood.
-
-    Options that several commands share are written once, as a dataclass::
-
-        @dataclass(frozen=True)
-        class Where:
-            runs_dir: Annotated[Path, typer.Option(help="where runs are")] = Path("runs")
-
-        @app.command()
-        @expand
-        def show(name: str, where: Where) -> None: ...
-
-    makes a command ``show NAME [--runs-dir PATH]``.
-    """
-    signature = inspect.signature(function, eval_str=True)
-    bundles: dict[str, Any] = {p.name: p.annotation for p in signature.parameters.values() if is_dataclass(p.annotation)}
+    """The same command with the fields of its bundles, dataclasses of options, as options of its own."""
+    signature = inspect.signature(function)
+    bundles: dict[str, Any] = {name: p.annotation for name, p in signature.parameters.items() if is_dataclass(p.annotation)}
+    parts = {name: inspect.signature(bundle).parameters for name, bundle in bundles.items()}
 
     @wraps(function)
-    def command(**values: Any) -> None:  # noqa: ANN401  (Typer has checked them)
+    def command(**values: object) -> None:
         for name, bundle in bundles.items():
-            values[name] = bundle(**{field.name: values.pop(field.name) for field in fields(bundle)})
+            values[name] = bundle(**{part: values.pop(part) for part in parts[name]})
         function(**values)
 
-    kind = inspect.Parameter.KEYWORD_ONLY
-    parameters: list[inspect.Parameter] = []
-    for parameter in signature.parameters.values():
-        bundle = bundles.get(parameter.name)
-        if bundle is None:
-            parameters.append(parameter.replace(kind=kind))
-            continue
-        hints = get_type_hints(bundle, include_extras=True)
-        parameters += [inspect.Parameter(f.name, kind, default=f.default, annotation=hints[f.name]) for f in fields(bundle)]
+    parameters = [
+        part.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, parameter in signature.parameters.items()
+        for part in (parts[name].values() if name in parts else [parameter])
+    ]
     setattr(command, "__signature__", signature.replace(parameters=parameters))  # noqa: B010  (unknown to mypy)
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
-
-
-def _parsed_number(text: str) -> Any:  # noqa: ANN401  (whatever was typed)
-    """The number that was typed, else the text, which the configuration refuses with key, bounds and meaning."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def _whole(text: str) -> int:
@@ -103,21 +71,20 @@ def _real(text: str) -> float:
         raise typer.BadParameter(f"'{text}' is not a number.") from None
 
 
+def _named(text: str) -> str:
+    if not text:  # a shell variable that is not set
+        raise typer.BadParameter("the name is empty.")
+    return text
+
+
 def whole(*flags: str, text: str) -> Any:  # noqa: ANN401  (a class of Typer's own)
-    """An option that takes a whole number, and names what was typed instead."""
+    """An option that takes a whole number; its error shows what was typed, which Typer's own does not."""
     return typer.Option(*flags, metavar="N", help=text, parser=_whole)
 
 
-def number(*flags: str, text: str) -> Any:  # noqa: ANN401  (a class of Typer's own)
-    """An option that takes a number, and names what was typed instead."""
-    return typer.Option(*flags, metavar="X", help=text, parser=_real)
-
-
-def named(text: str) -> str:
-    """An output that was typed, or an error: an empty one is a shell variable that is not set."""
-    if not text:
-        raise typer.BadParameter("the name is empty.")
-    return text
+def output(metavar: str, text: str, *flags: str) -> Any:  # noqa: ANN401  (a class of Typer's own)
+    """``-o``: where to write to."""
+    return typer.Option(*(flags or ("-o", "--output")), metavar=metavar, help=text, parser=_named)
 
 
 def set_option(purpose: str) -> OptionInfo:
@@ -126,9 +93,137 @@ def set_option(purpose: str) -> OptionInfo:
     return option
 
 
+def arch_option(purpose: str) -> OptionInfo:
+    """``--arch NAME``, with what it is for here."""
+    option: OptionInfo = typer.Option("--arch", metavar="NAME", help=purpose, autocompletion=complete.architectures)
+    return option
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, errors included.")]
 RunsDir = Annotated[Path, typer.Option("--runs-dir", metavar="DIR", help="Directory of the runs.")]
 Force = Annotated[bool, typer.Option("-f", "--force", help="Replace a file that gancli did not make.")]
+NoMetadata = Annotated[bool, typer.Option("--no-metadata", help="Do not store how the images were made.")]
+Truncation = Annotated[
+    float | None,
+    typer.Option(
+        "--truncation",
+        metavar="X",
+        help="Truncation, 0.05 to 1: less gives more typical images, 1 changes nothing.",
+        parser=_real,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The options that choose a trained model and its device."""
+
+    run: Annotated[
+        str | None,
+        typer.Option("--run", metavar="NAME|PATH", help="The run; by default the last.", autocompletion=complete.runs),
+    ] = None
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            "--checkpoint",
+            metavar="best|latest|PATH",
+            help="best (by default) or latest of the run; or, instead of a run, a checkpoint, a .safetensors or .onnx file, "
+            "hf:USER/NAME[@revision], or mnist, a small model that gancli brings along.",
+        ),
+    ] = None
+    weights: Annotated[
+        Literal["ema", "raw"] | None,
+        typer.Option("--weights", help="The EMA of the generator (by default), or the raw weights."),
+    ] = None
+    runs_dir: RunsDir = Path("runs")
+    arch: Annotated[str | None, typer.Option("--arch", metavar="FILE.py:CLASS", help="The architecture, if it was a file.")] = (
+        None
+    )
+    device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to run.")] = "auto"
+
+    def check(self) -> None:
+        """Refuse what can be refused before torch is loaded."""
+        from pydantic import ValidationError
+
+        from gancli.config.schema import RuntimeConfig
+        from gancli.models.stored import is_elsewhere
+
+        path = os.path.expanduser(self.checkpoint or "latest")  # noqa: PTH111  (Path.expanduser raises RuntimeError)
+        if path not in {"best", "latest"}:
+            if self.run:
+                both = f"--run {self.run} and --checkpoint {self.checkpoint}"
+                raise UsageError(f"{both} exclude each other.", "Leave one of them out.")
+            if not is_elsewhere(path) and not os.path.lexists(path):
+                raise CheckpointError(
+                    f"There is no file or folder '{path}'.",
+                    "Give --checkpoint best, latest, or the path of a checkpoint, .safetensors or .onnx file.",
+                )
+        try:
+            RuntimeConfig(device=self.device)
+        except ValidationError:
+            raise UsageError(f"--device {self.device} is unknown.", "Choose auto, cpu, cuda, cuda:N or mps.") from None
+        if self._suffix == ".onnx" and (self.arch or self.device not in {"auto", "cpu"}):
+            needless = f"--arch {self.arch}" if self.arch else f"--device {self.device}"
+            raise UsageError(f"{needless} has no effect on '{path}', which ONNX Runtime runs on the CPU.", "Leave it out.")
+
+    def load(self, recipe: "Recipe | None" = None, *, back: bool = False) -> "Model":
+        """The model; with a recipe, the one that made that image, unless another is chosen.
+
+        Args:
+            recipe: how an image was made.
+            back: load the translation back, of a model that translates both ways.
+
+        Raises:
+            GancliError: there is none, it is broken, or it is not the recipe's.
+        """
+        from gancli.models.loading import load
+
+        made_by = None if self.run or self.checkpoint else recipe
+        stored = recipe.weights if recipe and self._suffix != ".safetensors" else None  # a file has only one kind
+        model = load(
+            made_by.run if made_by else self.run,
+            checkpoint=self.checkpoint,
+            step=made_by.step if made_by else None,
+            weights=self.weights or stored,
+            device=self.device,
+            runs_dir=self.runs_dir,
+            arch=self.arch,
+            back=back,
+        )
+        if made_by and not self.weights and model.origin.digest != made_by.digest:
+            raise CheckpointError(
+                f"The image was made by other weights than those of step {made_by.step} of '{made_by.run}'.",
+                "Name the model that made it with --run or --checkpoint, or this one to use the same seeds with it.",
+            )
+        return model
+
+    def sampler(self, recipe: "Recipe | None" = None, *, back: bool = False) -> "Sampler[Images]":
+        """What generates images: the model of :meth:`load`, or an exported one, for which torch is not imported."""
+        if self._suffix != ".onnx":
+            return self.load(recipe, back=back)
+        path = Path(self.checkpoint or "")
+        if back:
+            raise UsageError(f"'{path}' holds one generator, without a way back.", "Give the run, by --run.")
+        from gancli.models.onnx_model import load_onnx
+
+        model = load_onnx(path)
+        if self.weights and self.weights != model.origin.weights:
+            raise CheckpointError(
+                f"'{path}' holds the {model.origin.weights} weights, not the {self.weights} ones.",
+                "Leave --weights out, or give a run.",
+            )
+        return model
+
+    @property
+    def _suffix(self) -> str:
+        return Path(self.checkpoint or "").suffix.lower()
+
+
+@dataclass(frozen=True)
+class StoredModel(Source):
+    """The same without the device, for a command that always runs on the CPU."""
+
+    device: str = field(default="cpu", init=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,84 +233,73 @@ class Key:
     name: str
 
 
-def _setting(flag: str, metavar: str, text: str) -> Any:  # noqa: ANN401  (a class of Typer's own)
+def _parsed_number(text: str) -> object:
+    """The number that was typed, else the text, which the configuration refuses with key, bounds and meaning."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _number(flag: str, metavar: str, text: str) -> Any:  # noqa: ANN401  (a class of Typer's own)
     return typer.Option(flag, metavar=metavar, help=text, parser=_parsed_number)
 
 
-_DATASET = typer.Option("--dataset", metavar="NAME|PATH", help="The images to train on.", autocompletion=complete.datasets)
-_TO = typer.Option(
-    "--to",
-    metavar="NAME|PATH",
-    help="Learn to translate the images of --dataset into images like these.",
-    autocompletion=complete.datasets,
-)
-_PAIRED = typer.Option("--paired", help="With --to: files of the same name belong together.", show_default=False)
-_ARCH = typer.Option(
-    "--arch",
-    metavar="NAME",
-    help="The networks: a name or FILE.py:CLASS.",
-    autocompletion=complete.architectures,
-)
-_OBJECTIVE = typer.Option(
-    "--objective",
-    metavar="NAME",
-    help="The losses: non-saturating, hinge, wasserstein, ...",
-    autocompletion=complete.objectives,
-)
-_FROM = typer.Option(
-    "--from",
-    metavar="RUN|FILE|hf:USER/NAME",
-    help="Fine-tune a trained model: a run, a checkpoint, a .safetensors file, or mnist.",
-    autocompletion=complete.runs,
-)
-_CONDITIONAL = typer.Option("--conditional", help="Train on the labels, for `sample --class K`.", show_default=False)
-_DETERMINISTIC = typer.Option("--deterministic", help="On a GPU: deterministic algorithms only.", show_default=False)
-_LOG = typer.Option(
-    "--log", metavar="NAME", help="Also log to tensorboard, trackio, wandb or mlflow.", autocompletion=complete.loggers
-)
-_FILES = typer.Option("-c", "--config", metavar="FILE", help="Read settings from a TOML or JSON file. May be repeated.")
+def _text(flag: str, metavar: str, text: str, offered: complete.Callback | None = None) -> Any:  # noqa: ANN401
+    return typer.Option(flag, metavar=metavar, help=text, autocompletion=offered)
+
+
+def _flag(flag: str, text: str) -> Any:  # noqa: ANN401  (a class of Typer's own)
+    return typer.Option(flag, help=text, show_default=False)
+
+
+_TO = "Learn to translate the images of --dataset into images like these."
+_FROM = "Fine-tune a trained model: a run, a checkpoint, a .safetensors file, or mnist."
+_LOSSES = "The losses: non-saturating, hinge, wasserstein, ..."
+_LOG = "Also log to tensorboard, trackio, wandb or mlflow."
+_FILES = "Read settings from a TOML or JSON file. May be repeated."
+_ANY = "Any other setting, such as -s arch.dropout=0.3. May be repeated. `gancli config show` lists the keys."
 
 
 @dataclass(frozen=True)
 class Settings:
     """What `train` and `config show` take to choose a configuration. A flag sets one key and decides nothing."""
 
-    dataset: Annotated[str | None, Key("data.dataset"), _DATASET] = None
-    to: Annotated[str | None, Key("data.to"), _TO] = None
-    paired: Annotated[bool | None, Key("data.paired"), _PAIRED] = None
-    image_size: Annotated[Any, Key("data.image_size"), _setting("--image-size", "N|HxW", "Resize all images to this size.")] = (
+    dataset: Annotated[
+        str | None, Key("data.dataset"), _text("--dataset", "NAME|PATH", "The images to train on.", complete.datasets)
+    ] = None
+    to: Annotated[str | None, Key("data.to"), _text("--to", "NAME|PATH", _TO, complete.datasets)] = None
+    paired: Annotated[
+        bool | None, Key("data.paired"), _flag("--paired", "With --to: files of the same name belong together.")
+    ] = None
+    image_size: Annotated[Any, Key("data.image_size"), _number("--image-size", "N|HxW", "Resize all images to this size.")] = (
         None
     )
-    arch: Annotated[str | None, Key("arch.name"), _ARCH] = None
-    objective: Annotated[str | None, Key("objective.name"), _OBJECTIVE] = None
-    epochs: Annotated[Any, Key("train.epochs"), _setting("--epochs", "N", "Train for N passes over the images.")] = None
-    images: Annotated[Any, Key("train.images"), _setting("--images", "N", "Train until N real images have been seen.")] = None
-    minutes: Annotated[Any, Key("train.minutes"), _setting("--minutes", "M", "Train for M minutes.")] = None
-    batch_size: Annotated[Any, Key("train.batch_size"), _setting("--batch-size", "N", "Real images per step.")] = None
+    arch: Annotated[str | None, Key("arch.name"), arch_option("The networks: a name or FILE.py:CLASS.")] = None
+    objective: Annotated[str | None, Key("objective.name"), _text("--objective", "NAME", _LOSSES, complete.objectives)] = None
+    epochs: Annotated[Any, Key("train.epochs"), _number("--epochs", "N", "Train for N passes over the images.")] = None
+    images: Annotated[Any, Key("train.images"), _number("--images", "N", "Train until N real images have been seen.")] = None
+    minutes: Annotated[Any, Key("train.minutes"), _number("--minutes", "M", "Train for M minutes.")] = None
+    batch_size: Annotated[Any, Key("train.batch_size"), _number("--batch-size", "N", "Real images per step.")] = None
     learning_rate: Annotated[
-        Any, Key("train.learning_rate"), _setting("--learning-rate", "X", "Learning rate of both networks.")
+        Any, Key("train.learning_rate"), _number("--learning-rate", "X", "Learning rate of both networks.")
     ] = None
-    latent_dim: Annotated[Any, Key("model.latent_dim"), _setting("--latent-dim", "N", "Dimensions of the latent space.")] = None
-    parent: Annotated[str | None, Key("model.parent"), _FROM] = None
-    conditional: Annotated[bool | None, Key("model.conditional"), _CONDITIONAL] = None
-    seed: Annotated[Any, Key("train.seed"), _setting("--seed", "N", "Seed of everything random.")] = None
-    device: Annotated[
-        str | None,
-        Key("runtime.device"),
-        typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to train."),
+    latent_dim: Annotated[Any, Key("model.latent_dim"), _number("--latent-dim", "N", "Dimensions of the latent space.")] = None
+    parent: Annotated[str | None, Key("model.parent"), _text("--from", "RUN|FILE|hf:USER/NAME", _FROM, complete.runs)] = None
+    conditional: Annotated[
+        bool | None, Key("model.conditional"), _flag("--conditional", "Train on the labels, for `sample --class K`.")
     ] = None
+    seed: Annotated[Any, Key("train.seed"), _number("--seed", "N", "Seed of everything random.")] = None
+    device: Annotated[str | None, Key("runtime.device"), _text("--device", "auto|cpu|cuda|mps", "Where to train.")] = None
     precision: Annotated[
-        str | None,
-        Key("runtime.precision"),
-        typer.Option("--precision", metavar="auto|fp32|bf16", help="Floating-point precision."),
+        str | None, Key("runtime.precision"), _text("--precision", "auto|fp32|bf16", "Floating-point precision.")
     ] = None
-    deterministic: Annotated[bool | None, Key("runtime.deterministic"), _DETERMINISTIC] = None
-    loggers: Annotated[list[str] | None, Key("log.to"), _LOG] = None
-    files: Annotated[list[Path] | None, _FILES] = None
-    assignments: Annotated[
-        list[str] | None,
-        set_option("Any other setting, such as -s arch.dropout=0.3. May be repeated. `gancli config show` lists the keys."),
+    deterministic: Annotated[
+        bool | None, Key("runtime.deterministic"), _flag("--deterministic", "On a GPU: deterministic algorithms only.")
     ] = None
+    loggers: Annotated[list[str] | None, Key("log.to"), _text("--log", "NAME", _LOG, complete.loggers)] = None
+    files: Annotated[list[Path] | None, typer.Option("-c", "--config", metavar="FILE", help=_FILES)] = None
+    assignments: Annotated[list[str] | None, set_option(_ANY)] = None
 
     @property
     def flags(self) -> dict[str, object]:
@@ -251,6 +335,6 @@ class Settings:
 
         stored = flatten(Settings().resolve_upon(run).config)
         refuse_other_choice(stored, files=self.files or (), assignments=self.assignments or (), flags=self.flags)
-        asked = flatten(self.resolve_upon(run).config)
-        refuse_changes(stored, asked, allowed=allowed)
-        return {key: value for key, value in asked.items() if stored.get(key) != value}
+        given = flatten(self.resolve_upon(run).config)
+        refuse_changes(stored, given, allowed=allowed)
+        return {key: value for key, value in given.items() if stored.get(key) != value}

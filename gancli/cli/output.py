@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,23 +12,15 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import typer
 
-from gancli.cli.console.stream import is_live
+from gancli.cli.console import Counter, is_live
+from gancli.cli.signals import Signals
 from gancli.errors import StorageError
 from gancli.text import printable
 
 if TYPE_CHECKING:
-    from gancli.cli.console import Console
     from gancli.plugins.registry import Registry
 
-__all__ = ["Output", "made_by_gancli", "put", "refuse_existing", "settle", "show_plugins", "unread_is_fine"]
-
 GAP = "  "
-
-
-def put(stream: TextIO, text: str) -> None:
-    """Write one line, now."""
-    stream.write(f"{text}\n")
-    stream.flush()
 
 
 @dataclass(frozen=True)
@@ -50,45 +42,32 @@ class Output:
         """The one that the program has made for this command line."""
         return cast("Output", context.obj)
 
-    def result(self, text: str) -> None:
-        """The path that was written. It is shown safely on a terminal and passed on unchanged elsewhere."""
-        put(sys.stdout, printable(text) if sys.stdout.isatty() else text)
-
     def line(self, text: str = "") -> None:
         """One line of a result that is meant for people."""
-        put(sys.stdout, printable(text))
+        print(printable(text), flush=True)
 
     def document(self, document: object) -> None:
         """The result as JSON."""
-        put(sys.stdout, json.dumps(document, indent=2))
+        print(json.dumps(document, indent=2), flush=True)
 
-    def note(self, text: str = "") -> None:
-        """A line for whoever watches, if anybody does."""
+    def result(self, path: object, document: Mapping[str, object] | None = None) -> None:
+        """What was written: its path, shown safely on a terminal and passed on unchanged elsewhere, or a document."""
+        if document is not None:
+            self.document(document)
+        else:
+            print(printable(path) if sys.stdout.isatty() else path, flush=True)
+
+    def note(self, *lines: str) -> None:
+        """Lines for whoever watches, if anybody does."""
         if not self.quiet:
             with suppress(OSError):
-                put(sys.stderr, printable(text))
+                print(*map(printable, lines), sep="\n", file=sys.stderr, flush=True)
 
-    def console(self) -> "Console":
-        """Where the progress of a training is shown."""
-        from gancli.cli.console import console_for
-
-        return console_for(sys.stderr, quiet=self.quiet, color=self.color)
-
-    def table(self, titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """A table as the result: for eyes on a terminal, for `grep` and `awk` elsewhere.
-
-        Where a terminal is too narrow, the last columns, which hold the longest texts, move below the others.
-        """
-        cells = [[printable(cell) for cell in row] for row in rows]
-        widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
-        if not is_live(sys.stdout):
-            for row in [titles, *cells]:
-                self.line(_aligned(row, widths))
-            return
-        columns = get_terminal_size().columns
-        while len(widths) > 1 and sum(widths) + len(GAP) * (len(widths) - 1) > columns:
-            widths.pop()
-        self._show(columns, titles, cells, widths)
+    @contextmanager
+    def progress(self) -> Iterator[Counter]:
+        """What counts on a terminal. Within the block a signal interrupts, so that nothing unfinished stays on the disk."""
+        with Signals(), Counter(sys.stderr, quiet=self.quiet) as counter:
+            yield counter
 
     def pairs(self, pairs: Sequence[tuple[str, object]]) -> None:
         """Names and values, one pair a line."""
@@ -96,17 +75,53 @@ class Output:
         for name, value in pairs:
             self.line(f"{name.ljust(width)}{GAP}{value}".rstrip())
 
-    def _show(self, columns: int, titles: Sequence[str], cells: Sequence[Sequence[str]], widths: Sequence[int]) -> None:
+    def table(self, titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """A table as the result: for eyes on a terminal, for `grep` and `awk` elsewhere.
+
+        Where a terminal is too narrow, the last columns, which hold the longest texts, move below the others.
+        """
+        cells = [list(titles), *([printable(cell) for cell in row] for row in rows)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        live, columns = is_live(sys.stdout), get_terminal_size().columns
+        while live and len(widths) > 1 and sum(widths) + len(GAP) * (len(widths) - 1) > columns:
+            widths.pop()
+        shown = len(widths)
+        lines = [GAP.join(map(str.ljust, row[:shown], widths)).rstrip() for row in cells]
+        if not live:
+            print(*lines, sep="\n", flush=True)
+            return
         from rich.console import Console
         from rich.padding import Padding
         from rich.text import Text
 
         console = Console(no_color=not self.color or None, width=columns, highlight=False)
-        console.print(Text(_aligned(titles[: len(widths)], widths), style="bold"))
-        for row in cells:
-            console.print(Text(_aligned(row[: len(widths)], widths), overflow="fold"))
-            for below in filter(None, row[len(widths) :]):
+        for number, (line, row) in enumerate(zip(lines, cells, strict=True)):
+            console.print(Text(line, style="" if number else "bold", overflow="fold"))
+            for below in filter(None, row[shown:] if number else ()):
                 console.print(Padding(Text(below, style="dim"), (0, 0, 0, 2 * len(GAP))))
+
+    def plugins(self, registry: "Registry[Any]", *, as_json: bool) -> None:
+        """What is installed of one kind of plugin, third parties' included; nothing of theirs is imported."""
+        from gancli.plugins.listing import listing
+
+        found = listing(registry)
+        if as_json:
+            self.document(found)
+        else:
+            self.table(("name", "provided by", "version", "summary"), [tuple(row.values()) for row in found])
+
+
+def free_name(name: str) -> str:
+    """``name``, or with -2, -3, ... if there is such a file.
+
+    >>> free_name("no-such-file.png")
+    'no-such-file.png'
+    """
+    path, n = Path(name), 1
+    while path.exists():
+        n += 1
+        path = Path(name).with_stem(f"{Path(name).stem}-{n}")
+    return str(path)
 
 
 def refuse_existing(target: str | Path, *, force: bool, folders: bool = False) -> None:
@@ -125,7 +140,7 @@ def refuse_existing(target: str | Path, *, force: bool, folders: bool = False) -
     path = Path(target)
     with explained(path):
         there = os.path.lexists(path) and (folders or not path.is_dir())
-        if there and not force and not made_by_gancli(path):
+        if there and not force and not _made_by_gancli(path):
             raise StorageError(
                 f"'{target}' is already there, and not made by gancli.",
                 "Choose another name, or replace it with --force.",
@@ -134,10 +149,23 @@ def refuse_existing(target: str | Path, *, force: bool, folders: bool = False) -
             refuse_missing_parent(path)
 
 
-def made_by_gancli(path: Path) -> bool:
+_JSON, _CHUNK = (b'{"gancli": "',), (b"tEXtgancli\0",)
+_MARKS = {
+    **dict.fromkeys((".png", ".apng"), _CHUNK),
+    **dict.fromkeys((".gif", ".webp", ".avif", ".mp4"), _JSON),
+    ".npz": (b"gancli ",),
+    ".safetensors": (b'"gancli":"{', b'"gancli": "{'),
+    ".onnx": (b"\n\x06gancli\x12",),
+    ".pt2": (b"gancli.json",),
+    ".html": (b'<meta name="generator" content="gancli ',),
+}
+"""By suffix, the bytes with which metadata that gancli writes begin."""
+
+
+def _made_by_gancli(path: Path) -> bool:
     """Whether the metadata of a file say that gancli wrote it; of a folder, those of the weights in it."""
     if path.is_dir():
-        return made_by_gancli(path / "generator.safetensors")
+        return _made_by_gancli(path / "generator.safetensors")
     marks = _MARKS.get(path.suffix.lower())
     if marks is None or not path.is_file() or path.is_symlink():
         return False
@@ -150,38 +178,6 @@ def made_by_gancli(path: Path) -> bool:
                 return True
             end = block[-64:]
     return False
-
-
-_JSON = (b'{"gancli": "',)
-_MARKS = {
-    ".png": (b"tEXtgancli\0",),
-    ".apng": (b"tEXtgancli\0",),
-    ".gif": _JSON,
-    ".webp": _JSON,
-    ".avif": _JSON,
-    ".mp4": _JSON,
-    ".npz": (b"gancli ",),
-    ".safetensors": (b'"gancli":"{', b'"gancli": "{'),
-    ".onnx": (b"\n\x06gancli\x12",),
-    ".pt2": (b"gancli.json",),
-    ".html": (b'<meta name="generator" content="gancli ',),
-}
-"""By suffix, the bytes with which metadata that gancli writes begin."""
-
-
-def show_plugins(output: Output, registry: "Registry[Any]", *, as_json: bool) -> None:
-    """What is installed of one kind of plugin, third parties' included; nothing of theirs is imported."""
-    from gancli.plugins.listing import listing
-
-    found = listing(registry)
-    if as_json:
-        output.document(found)
-    else:
-        output.table(("name", "provided by", "version", "summary"), [tuple(row.values()) for row in found])
-
-
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
-    return GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 @contextmanager

@@ -2,34 +2,30 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from gancli.cli import complete
 from gancli.cli.commands import new_group
-from gancli.cli.options import EVERYWHERE, Json, set_option
+from gancli.cli.options import Json, set_option
 from gancli.cli.output import Output
 from gancli.errors import PluginError
-
-if TYPE_CHECKING:
-    from gancli.testing import Check, Result
-
-__all__ = ["group"]
 
 group = new_group("List, check and write plugins.")
 
 MARKS = {"passed": "ok", "failed": "FAILED", "flagged": "flagged", "skipped": "skipped"}
 INDENT = " " * 9
 
+_VERIFY = typer.Option("--verify", help="Import each one to check that it works.")
+_PLUGIN = typer.Argument(metavar="NAME|FILE.py:CLASS", help="The plugin.", autocompletion=complete.plugins)
+_KIND = typer.Option("--kind", metavar="architecture|objective|dataset|exporter", help="Which kind, if several have the name.")
+_IMAGES = typer.Option("--image", metavar="CxHxW", help="Image shapes to test with, instead of 1x28x28, 3x32x32 and 3x64x64.")
+_NEW_KIND = typer.Option("--kind", metavar="architecture|objective|dataset", help="What it provides.")
 
-@group.command("list", epilog=EVERYWHERE)
-def list_(
-    context: typer.Context,
-    *,
-    verify: Annotated[bool, typer.Option("--verify", help="Import each one to check that it works.")] = False,
-    json: Json = False,
-) -> None:
+
+@group.command("list")
+def list_(context: typer.Context, *, verify: Annotated[bool, _VERIFY] = False, json: Json = False) -> None:
     """List the plugins of every kind, broken ones too.
 
     Third-party code is imported only with --verify.
@@ -41,30 +37,21 @@ def list_(
     if json:
         output.document(found)
         return
-    titles = ("kind", "name", "provided by", "version", "api", "status")
-    keys = ("kind", "name", "distribution", "version", "api")
-    rows = [(*("-" if row[key] is None else row[key] for key in keys), _status(row)) for row in found]
-    output.table(titles, rows)
+    rows = []
+    for row in found:
+        cells = ["-" if row[key] is None else row[key] for key in ("kind", "name", "distribution", "version", "api")]
+        rows.append([*cells, f"{row['status']}: {row['problem']}" if row["problem"] else row["status"]])
+    output.table(("kind", "name", "provided by", "version", "api", "status"), rows)
 
 
-def _status(row: dict[str, Any]) -> str:
-    return f"{row['status']}: {row['problem']}" if row["problem"] else row["status"]
-
-
-@group.command("check", epilog=EVERYWHERE)
+@group.command()
 def check(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE.py:CLASS", help="The plugin.", autocompletion=complete.plugins)],
+    name: Annotated[str, _PLUGIN],
     *,
-    kind: Annotated[
-        str | None,
-        typer.Option("--kind", metavar="architecture|objective|dataset|exporter", help="Which kind, if several have the name."),
-    ] = None,
+    kind: Annotated[str | None, _KIND] = None,
     assignments: Annotated[list[str] | None, set_option("An option, such as -s arch.width=8.")] = None,
-    images: Annotated[
-        list[str] | None,
-        typer.Option("--image", metavar="CxHxW", help="Image shapes to test with, instead of 1x28x28, 3x32x32 and 3x64x64."),
-    ] = None,
+    images: Annotated[list[str] | None, _IMAGES] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Explain the checks that pass, too.")] = False,
     json: Json = False,
 ) -> None:
@@ -83,44 +70,35 @@ def check(
         checks.subject.refuse_wrong_use()
     results = []
     for each, result in checks.results():
-        results.append((each, result))
-        if not json:
-            _show(output, each, result, explain=explain)
-    failed = [result.id for _, result in results if result.outcome == "failed"]
+        results.append({**asdict(result), "title": each.title, "why": each.why, "fix": each.fix})
+        if json:
+            continue
+        skipped = result.outcome == "skipped"
+        output.line(f"{MARKS[result.outcome]:7}  {each.id:18}  {result.detail if skipped else each.title}")
+        if result.detail and not skipped:
+            output.line(f"{INDENT}found: {result.detail}")
+        if explain or result.outcome in {"failed", "flagged"}:
+            output.line(f"{INDENT}why: {each.why}")
+            output.line(f"{INDENT}fix: {each.fix}")
+    failed = [result["id"] for result in results if result["outcome"] == "failed"]
     if json:
-        output.document({"name": name, "kind": registry.kind, "ok": not failed, "checks": [_row(*pair) for pair in results]})
+        output.document({"name": name, "kind": registry.kind, "ok": not failed, "checks": results})
         raise typer.Exit(PluginError.exit_code if failed else 0)
     if failed:
         raise PluginError(
             f"The {registry.kind} '{name}' fails {len(failed)} of {len(results)} checks: {', '.join(failed)}.",
             "The lines above say why they matter and how to fix them.",
         )
-    counts = {mark: sum(result.outcome == mark for _, result in results) for mark in MARKS}
+    counts = {mark: sum(result["outcome"] == mark for result in results) for mark in MARKS}
     output.line(f"keeps the contract: {', '.join(f'{count} {mark}' for mark, count in counts.items() if count)}")
 
 
-def _show(output: Output, check: "Check[Any]", result: "Result", *, explain: bool) -> None:
-    skipped = result.outcome == "skipped"
-    output.line(f"{MARKS[result.outcome]:7}  {check.id:18}  {result.detail if skipped else check.title}")
-    if result.detail and not skipped:
-        output.line(f"{INDENT}found: {result.detail}")
-    if explain or result.outcome in {"failed", "flagged"}:
-        output.line(f"{INDENT}why: {check.why}")
-        output.line(f"{INDENT}fix: {check.fix}")
-
-
-def _row(check: "Check[Any]", result: "Result") -> dict[str, Any]:
-    return {**asdict(result), "title": check.title, "why": check.why, "fix": check.fix}
-
-
-@group.command("new", epilog=EVERYWHERE)
+@group.command()
 def new(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What users will type, such as wobbly.")],
     *,
-    kind: Annotated[
-        str, typer.Option("--kind", metavar="architecture|objective|dataset", help="What it provides.")
-    ] = "architecture",
+    kind: Annotated[str, _NEW_KIND] = "architecture",
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Directory of the new folder.")] = Path(),
     json: Json = False,
 ) -> None:
@@ -135,13 +113,11 @@ def new(
     plugin = Plugin.named(name, kind)
     path = create(plugin, to)
     install = install_command("-e", f"{f'./{path}' if path == Path(path.name) else path}[test]")
-    if json:
-        names = {"name": plugin.name, "distribution": plugin.distribution, "package": plugin.package, "class": plugin.title}
-        output.document({"path": str(path), **names, "files": sorted(plugin.files()), "install": install})
-        return
-    output.result(str(path))
-    output.note("next")
-    data = "" if kind == "dataset" else "--dataset mnist "
-    flag = "arch" if kind == "architecture" else kind
-    for command in (install, f"gancli plugin check {plugin.name}", f"gancli train {data}--{flag} {plugin.name}"):
-        output.note(f"  {command}")
+    names = {"name": plugin.name, "distribution": plugin.distribution, "package": plugin.package, "class": plugin.title}
+    document = {"path": str(path), **names, "files": sorted(plugin.files()), "install": install}
+    output.result(path, document if json else None)
+    if not json:
+        data = "" if kind == "dataset" else "--dataset mnist "
+        flag = "arch" if kind == "architecture" else kind
+        train = f"gancli train {data}--{flag} {plugin.name}"
+        output.note("next", *(f"  {command}" for command in (install, f"gancli plugin check {plugin.name}", train)))

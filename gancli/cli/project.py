@@ -1,41 +1,29 @@
 """``gancli project``: images found in a generator's latent space."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gancli.cli.console.counter import Counter
-from gancli.cli.model_options import Source, told
-from gancli.cli.options import Force, Json, expand, named, whole
+from gancli.cli.options import Force, Json, Source, output, whole
 from gancli.cli.output import Output, refuse_existing
-from gancli.cli.signals import interrupting
 from gancli.errors import UsageError
 from gancli.text import shell
-
-__all__ = ["project"]
 
 MOST_IMAGES, MOST_STEPS = 1_000, 100_000
 
 _IMAGES = typer.Argument(metavar="IMAGE...", help="The images to find, in any format that `train` reads.", show_default=False)
-_TARGET = typer.Option(
-    "-o",
-    "--output",
-    metavar="FILE.npz",
-    help="The latents. Beside them a sheet (.png) shows original, reconstruction and difference.",
-    parser=named,
-)
+_TARGET = output("FILE.npz", "The latents. Beside them a sheet (.png) shows original, reconstruction and difference.")
+_SEED = whole("--seed", text="First seed of the candidates that the search starts from.")
 
 
-@expand
 def project(
     context: typer.Context,
     images: Annotated[list[Path], _IMAGES],
     *,
     target: Annotated[str, _TARGET] = "latents.npz",
     steps: Annotated[int, whole("--steps", text="Optimisation steps per image.")] = 200,
-    seed: Annotated[int, whole("--seed", text="First seed of the candidates that the search starts from.")] = 0,
+    seed: Annotated[int, _SEED] = 0,
     force: Force = False,
     source: Source,
     json: Json = False,
@@ -47,12 +35,11 @@ def project(
     if path.suffix.lower() != ".npz":
         raise UsageError(f"'{target}' is not an .npz file.", "Give for instance -o latents.npz.")
     if not 1 <= steps <= MOST_STEPS or not 1 <= len(images) <= MOST_IMAGES:
-        raise UsageError(
-            f"{len(images)} images in {steps} steps are out of range.", f"Give 1 to {MOST_IMAGES:,} and 1 to {MOST_STEPS:,}."
-        )
+        most = f"Give 1 to {MOST_IMAGES:,} and 1 to {MOST_STEPS:,}."
+        raise UsageError(f"{len(images)} images in {steps} steps are out of range.", most)
     for written in (path, path.with_suffix(".png")):
         refuse_existing(written, force=force)
-    with interrupting(), Counter(sys.stderr, quiet=output.quiet) as counter:
+    with output.progress() as counter:
         model = source.load()
         from gancli.data.decoding import load_files
         from gancli.models.projection import project as find
@@ -67,12 +54,9 @@ def project(
     for number, (image, error) in enumerate(zip(images, errors, strict=True)):
         as_class = "" if labels is None else f", as class {labels[number]} ({model.class_names[labels[number]]})"
         output.note(f"{image}: mean squared error {error:.4f}{as_class}")
-    for note in (f"found with {told(model)}", *model.origin.notes, f"look    {sheet}"):
-        output.note(note)
+    output.note(f"found with {model.origin}", *model.origin.notes, f"look    {sheet}")
     if len(images) > 1:
         output.note(f"next    {shell('gancli', 'interpolate', '--latents', path)}")
-    if json:
-        found_in = {"images": [str(image) for image in images], "errors": errors, "classes": labels, "steps": steps}
-        output.document({"path": str(path), "sheet": str(sheet), **found_in, "model": told(model)})
-    else:
-        output.result(str(path))
+    facts = {"images": [str(image) for image in images], "errors": errors, "classes": labels, "steps": steps}
+    document = {"path": str(path), "sheet": str(sheet), **facts, "model": str(model.origin)}
+    output.result(path, document if json else None)

@@ -10,8 +10,6 @@ from pathlib import Path
 
 from gancli.version import __version__
 
-__all__ = ["COMPLETION_VARIABLE", "HELP", "answer", "concise", "version"]
-
 COMPLETION_VARIABLE = "_GANCLI_COMPLETE"
 HELP = Path(__file__).with_name("help.txt")
 WIDTH = 80
@@ -23,7 +21,11 @@ def answer(argv: list[str]) -> str | None:
         return None
     if argv == ["--version"]:
         return version()
-    if argv in ([], ["-h"], ["--help"]) and _columns() >= WIDTH and not _adds_commands():
+    try:  # the width for which Typer would format
+        columns = int(os.environ.get("COLUMNS") or os.get_terminal_size().columns)
+    except (OSError, ValueError):
+        columns = WIDTH
+    if argv in ([], ["-h"], ["--help"]) and columns >= WIDTH and not _adds_commands():
         text = HELP.read_text(encoding="utf-8").rstrip("\n")
         return text if argv else concise(text)
     return None
@@ -50,11 +52,3 @@ def _adds_commands() -> bool:
                 if b"[gancli.commands]" in path.read_bytes():
                     return True
     return False
-
-
-def _columns() -> int:
-    """The width for which Typer would format."""
-    try:
-        return int(os.environ.get("COLUMNS") or os.get_terminal_size().columns)
-    except (OSError, ValueError):
-        return WIDTH

@@ -10,18 +10,13 @@ import typer
 
 from gancli.cli import complete
 from gancli.cli.commands import new_group
-from gancli.cli.options import EVERYWHERE, Force, Json, RunsDir
+from gancli.cli.options import Force, Json, RunsDir, output
 from gancli.cli.output import Output, refuse_existing
 from gancli.errors import UsageError
-from gancli.storage.disk import refuse_missing_parent, write_atomically
-from gancli.text import distance, duration, printable, shell
-
-__all__ = ["group"]
+from gancli.storage.disk import write_atomically
+from gancli.text import printable, shell
 
 group = new_group("What was trained: list, compare, film, report.")
-
-_RUN = typer.Argument(metavar="RUN", help="Its name or path.", autocompletion=complete.runs)
-_RUN_OR_LAST = typer.Argument(metavar="RUN", help="Its name or path; by default the last.", autocompletion=complete.runs)
 
 SORTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "started": lambda run: str(run.get("started") or ""),
@@ -30,19 +25,27 @@ SORTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "time": lambda run: run["elapsed_seconds"] if isinstance(run.get("elapsed_seconds"), int | float) else 0.0,
 }
 
+Run = Annotated[str, typer.Argument(metavar="RUN", help="Its name or path.", autocompletion=complete.runs)]
+RunOrLast = Annotated[
+    str | None,
+    typer.Argument(metavar="RUN", help="Its name or path; by default the last.", autocompletion=complete.runs),
+]
+_RUNS = typer.Argument(metavar="RUN...", help="Names or paths.", autocompletion=complete.runs)
+_SORT = typer.Option("--sort", metavar="|".join(SORTS), help="By what; the newest or best first.")
+_FPS = typer.Option("--fps", metavar="N", help="Previews per second.")
+_SCALE = typer.Option("--scale", metavar="N", min=1, help="Upscale each preview N times.")
 
-@group.command("list", epilog=EVERYWHERE)
+
+@group.command("list")
 def list_(
     context: typer.Context,
     *,
-    sort: Annotated[
-        str, typer.Option("--sort", metavar="|".join(SORTS), help="By what; the newest or best first.")
-    ] = "started",
+    sort: Annotated[str, _SORT] = "started",
     runs_dir: RunsDir = Path("runs"),
     json: Json = False,
 ) -> None:
     """List the runs, newest first."""
-    from gancli.history.read import summary
+    from gancli.history.read import facts, summary
     from gancli.runs import list_runs
 
     if sort not in SORTS:
@@ -53,40 +56,39 @@ def list_(
         output.document(found)
         return
     titles = ("name", "status", "data set", "arch", "objective", "epochs", "time", "best")
-    rows = [(run["name"], *(value or "?" for value in _facts(run)), _best(run)) for run in found]
-    output.table(titles, rows)
+    known = [facts(run) for run in found]
+    output.table(titles, [[run.get(title, "-" if title == "best" else "?") for title in titles] for run in known])
     if not found:
         output.note(f"There are no runs in '{runs_dir}'. Start with `gancli train --dataset mnist`.")
 
 
-@group.command("show", epilog=EVERYWHERE)
-def show(
-    context: typer.Context,
-    run: Annotated[str | None, _RUN_OR_LAST] = None,
-    *,
-    runs_dir: RunsDir = Path("runs"),
-    json: Json = False,
-) -> None:
+@group.command()
+def show(context: typer.Context, run: RunOrLast = None, *, runs_dir: RunsDir = Path("runs"), json: Json = False) -> None:
     """Show one run: how far it came, and where its files are."""
-    from gancli.history.read import details
+    from gancli.history.read import details, facts
     from gancli.runs import find_run
 
     output = Output.of(context)
     found = details(find_run(run, runs_dir))
     if json:
         output.document(found)
-    else:
-        output.pairs(_lines(found))
+        return
+    argv, paths = found.get("argv"), {name: found[name] for name in ("config", "losses", "evaluation", "preview")}
+    lines = {
+        **facts(found),
+        "command": shell(*argv) if isinstance(argv, list) else None,
+        **paths,
+        "checkpoints": " ".join(found["checkpoints"]),
+    }
+    output.pairs([(name, value) for name, value in lines.items() if value])
 
 
-@group.command("compare", epilog=EVERYWHERE)
+@group.command()
 def compare(
     context: typer.Context,
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or paths.", autocompletion=complete.runs)],
+    runs: Annotated[list[str], _RUNS],
     *,
-    target: Annotated[
-        str | None, typer.Option("-o", "--output", metavar="FILE", help="The curves as .png, or everything as .html.")
-    ] = None,
+    target: Annotated[str | None, output("FILE", "The curves as .png, or everything as .html.")] = None,
     force: Force = False,
     runs_dir: RunsDir = Path("runs"),
     json: Json = False,
@@ -98,35 +100,32 @@ def compare(
 
     output = Output.of(context)
     writers = {".png": compare.plot, ".html": compare.page_of}
-    write = writers.get(Path(target).suffix.lower()) if target else None
     if target:
-        if write is None:
+        if Path(target).suffix.lower() not in writers:
             raise UsageError(f"'{target}' is not a comparison.", "End it in .png (curves) or .html (everything).")
         refuse_existing(target, force=force)
-        refuse_missing_parent(Path(target))
     histories = [History.of(find_run(run, runs_dir)) for run in dict.fromkeys(runs)]
     results, settings = compare.compared(histories), compare.differing(histories)
-    if target and write:
-        write_atomically(Path(target), write(histories))
-    if json:
-        output.document({"runs": results, "settings": settings, **({"file": target} if target else {})})
-    elif target:
-        output.result(target)
-    else:
-        output.table(compare.TITLES, compare.table_of(results))
-        output.line()
-        rows = [(key, *("-" if value is None else value for value in values)) for key, values in settings.items()]
-        output.table(("setting", *(result["name"] for result in results)), rows)
+    if target:
+        write_atomically(Path(target), writers[Path(target).suffix.lower()](histories))
+    if target or json:
+        document = {"runs": results, "settings": settings, **({"file": target} if target else {})}
+        output.result(target, document if json else None)
+        return
+    output.table(compare.TITLES, compare.table_of(results))
+    output.line()
+    rows = [(key, *("-" if value is None else value for value in values)) for key, values in settings.items()]
+    output.table(("setting", *(result["name"] for result in results)), rows)
 
 
-@group.command("film", epilog=EVERYWHERE)
+@group.command()
 def film(
     context: typer.Context,
-    run: Annotated[str | None, _RUN_OR_LAST] = None,
+    run: RunOrLast = None,
     *,
-    target: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="A .gif, .webp, .apng or .mp4.")],
-    fps: Annotated[float, typer.Option("--fps", metavar="N", help="Previews per second.")] = 8,
-    scale: Annotated[int | None, typer.Option("--scale", metavar="N", min=1, help="Upscale each preview N times.")] = None,
+    target: Annotated[str, output("FILE", "A .gif, .webp, .apng or .mp4.")],
+    fps: Annotated[float, _FPS] = 8,
+    scale: Annotated[int | None, _SCALE] = None,
     force: Force = False,
     runs_dir: RunsDir = Path("runs"),
     json: Json = False,
@@ -141,18 +140,15 @@ def film(
     found = find_run(run, runs_dir)
     frames = write_film(History.of(found), Path(target), Fraction(fps).limit_denominator(1000), scale)
     output.note(f"{frames} previews of {found.path}")
-    if json:
-        output.document({"file": target, "run": str(found.path), "previews": frames})
-    else:
-        output.result(target)
+    output.result(target, {"file": target, "run": str(found.path), "previews": frames} if json else None)
 
 
-@group.command("report", epilog=EVERYWHERE)
+@group.command()
 def report(
     context: typer.Context,
-    run: Annotated[str | None, _RUN_OR_LAST] = None,
+    run: RunOrLast = None,
     *,
-    target: Annotated[str, typer.Option("-o", "--output", metavar="FILE.html", help="The page to write.")],
+    target: Annotated[str, output("FILE.html", "The page to write.")],
     force: Force = False,
     runs_dir: RunsDir = Path("runs"),
     json: Json = False,
@@ -162,23 +158,18 @@ def report(
     from gancli.history.report import report
     from gancli.runs import find_run
 
-    output = Output.of(context)
     if Path(target).suffix.lower() not in {".html", ".htm"}:
         raise UsageError(f"'{target}' is not a page.", "End it in .html.")
     refuse_existing(target, force=force)
-    refuse_missing_parent(Path(target))
     found = find_run(run, runs_dir)
     write_atomically(Path(target), report(History.of(found)))
-    if json:
-        output.document({"file": target, "run": str(found.path)})
-    else:
-        output.result(target)
+    Output.of(context).result(target, {"file": target, "run": str(found.path)} if json else None)
 
 
-@group.command("rm", epilog=EVERYWHERE)
+@group.command()
 def rm(
     context: typer.Context,
-    run: Annotated[str, _RUN],
+    run: Run,
     *,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
     runs_dir: RunsDir = Path("runs"),
@@ -196,56 +187,4 @@ def rm(
             output.note("Nothing was deleted.")
             return
     remove_run(found)
-    if json:
-        output.document({"removed": str(found.path)})
-    else:
-        output.result(str(found.path))
-
-
-def _facts(run: dict[str, Any]) -> tuple[object, ...]:
-    facts = (run.get("status"), run.get("dataset"), run.get("arch"), run.get("objective"))
-    return (*facts, _short(run.get("epochs")), _time(run.get("elapsed_seconds")))
-
-
-def _best(run: dict[str, Any]) -> str:
-    best, name = run.get("best"), run.get("distance")
-    return f"{name} {distance(best)}" if isinstance(best, int | float) else "-"
-
-
-def _lines(run: dict[str, Any]) -> list[tuple[str, str]]:
-    """What a person wants to know of a run, as far as its ``run.json`` says it; the rest is in the JSON."""
-    from gancli.history.read import name_of
-
-    error, argv, best = run.get("error"), run.get("argv"), run.get("best")
-    figures = {"distance": best.get("figure"), "best": best.get("value")} if isinstance(best, dict) else {}
-    lines = {
-        "name": run["name"],
-        "status": run.get("status"),
-        "error": error.get("problem") if isinstance(error, dict) else error,
-        "data set": name_of(run.get("dataset")),
-        "arch": name_of(run.get("arch")),
-        "epochs": _short(run.get("epochs")),
-        "steps": run.get("step"),
-        "images": run.get("images_seen"),
-        "time": _time(run.get("elapsed_seconds")),
-        "best": _best(figures) if figures else None,
-        "started": run.get("started"),
-        "ended": run.get("ended"),
-        "device": run.get("device"),
-        "precision": run.get("precision"),
-        "command": shell(*argv) if isinstance(argv, list) else None,
-        "config": run["config"],
-        "losses": run["losses"],
-        "evaluation": run["evaluation"],
-        "preview": run["preview"],
-        "checkpoints": " ".join(run["checkpoints"]),
-    }
-    return [(title, str(value)) for title, value in lines.items() if value not in (None, "")]
-
-
-def _short(value: object) -> str | None:
-    return f"{value:.4g}" if isinstance(value, int | float) else None
-
-
-def _time(value: object) -> str | None:
-    return duration(value) if isinstance(value, int | float) else None
+    output.result(found.path, {"removed": str(found.path)} if json else None)

@@ -5,20 +5,15 @@ from typing import Annotated
 
 import typer
 
-from gancli.cli import complete
-from gancli.cli.options import Json, set_option
+from gancli.cli.options import Json, arch_option, set_option
 from gancli.cli.output import Output
 from gancli.errors import CheckpointError
-
-__all__ = ["selfcheck"]
 
 
 def selfcheck(
     context: typer.Context,
     *,
-    arch: Annotated[
-        str, typer.Option("--arch", metavar="NAME", help="The networks to check.", autocompletion=complete.architectures)
-    ] = "dense",
+    arch: Annotated[str, arch_option("The networks to check.")] = "dense",
     device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to run.")] = "auto",
     kills: Annotated[int, typer.Option("--kills", min=1, max=20, help="Number of kills.")] = 3,
     assignments: Annotated[list[str] | None, set_option("Any setting of the training.")] = None,
@@ -28,17 +23,14 @@ def selfcheck(
     from gancli.training.selfcheck import selfcheck as check
 
     output = Output.of(context)
-    chosen = [f"arch.name={arch}", f"runtime.device={device}", *(assignments or ())]
-    verdict = check(chosen, kills=kills, tell=output.note)
+    verdict = check([f"arch.name={arch}", f"runtime.device={device}", *(assignments or ())], kills=kills, tell=output.note)
     if not verdict.exact:
         raise CheckpointError(
             f"A killed training of '{arch}' did not resume bit-exact: {', '.join(verdict.differences)}.",
             "The architecture may keep state outside its parameters and buffers, or use a random generator of its own.",
         )
-    if json:
-        output.document(asdict(verdict))
-    else:
-        output.line(
-            f"exact: killed {verdict.kills} times (after steps {', '.join(map(str, verdict.steps))}), resumed, and ended in "
-            f"the same bits, SHA-256 {verdict.digest[:16]}, in {verdict.seconds:.0f} s"
-        )
+    exact = (
+        f"exact: killed {verdict.kills} times (after steps {', '.join(map(str, verdict.steps))}), resumed, and ended in "
+        f"the same bits, SHA-256 {verdict.digest[:16]}, in {verdict.seconds:.0f} s"
+    )
+    output.result(exact, asdict(verdict) if json else None)

@@ -1,8 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP while a training runs: a wish that is granted between two steps.
-
-Nothing is saved, and almost nothing is done, inside a handler. Before the first step there is nothing to save, and the
-signal simply interrupts.
-"""
+"""Ctrl-C, SIGTERM and SIGHUP: a request that a training grants between two steps, and an interruption elsewhere."""
 
 import os
 import signal
@@ -13,8 +9,6 @@ from types import FrameType, TracebackType
 from typing import Self
 
 from gancli.storage.system import STOP_SIGNALS
-
-__all__ = ["Interrupted", "Signals", "interrupting"]
 
 ECHO_SECONDS = 0.5
 """One Ctrl-C may arrive twice, through the terminal and through a parent such as `timeout`; a second one comes later."""
@@ -29,7 +23,9 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Signals:
-    """Within the block signals are remembered. A signal that the parent had ignored (`nohup`) stays ignored.
+    """Within the block a signal interrupts, and is only remembered after :meth:`defer`.
+
+    Nothing is saved inside a handler. A signal that the parent had ignored (`nohup`) stays ignored.
 
     Args:
         announce: called at the first signal; must be safe in a handler.
@@ -41,19 +37,14 @@ class Signals:
 
     def __init__(
         self,
-        announce: Callable[[], None],
-        abandon: Callable[[], None],
+        announce: Callable[[], None] = lambda: None,
+        abandon: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         *,
         lasting: bool = False,
     ) -> None:
-        self._announce = announce
-        self._abandon = abandon
-        self._clock = clock
-        self._lasting = lasting
-        self._number = 0
-        self._since = 0.0
-        self._deferred = False
+        self._announce, self._abandon, self._clock, self._lasting = announce, abandon, clock, lasting
+        self._number, self._since, self._deferred = 0, 0.0, False
         self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def __enter__(self) -> Self:
@@ -76,7 +67,7 @@ class Signals:
         """The number of the first signal that came, else 0."""
         return self._number
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  (Python's signature)
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
         if not self._deferred:
             raise Interrupted(number)
         if not self._number:
@@ -85,8 +76,3 @@ class Signals:
         elif number == signal.SIGINT and self._clock() - self._since > ECHO_SECONDS:
             self._abandon()
             os._exit(128 + number)
-
-
-def interrupting() -> Signals:
-    """Within the block SIGTERM and SIGHUP interrupt as Ctrl-C does, so that nothing unfinished is left on the disk."""
-    return Signals(lambda: None, lambda: None)

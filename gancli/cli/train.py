@@ -1,8 +1,11 @@
 """``gancli train``: from the command line to the last line on the terminal."""
 
 import os
+import shutil
+import sys
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,64 +14,51 @@ import typer
 
 from gancli.cli import complete
 from gancli.cli.config import show_settings
-from gancli.cli.console import QuietConsole
+from gancli.cli.console import Console, console_for
 from gancli.cli.failures import explain
-from gancli.cli.farewell import farewell
-from gancli.cli.options import Json, RunsDir, Settings, expand
-from gancli.cli.output import Output, unread_is_fine
+from gancli.cli.options import Json, RunsDir, Settings
+from gancli.cli.output import Output, free_name, unread_is_fine
 from gancli.cli.signals import Signals
 from gancli.errors import ConfigError, DatasetError, RunError, UsageError
 from gancli.events import RunStarted
 from gancli.runs import RunDirectory, find_run, refuse_busy, refuse_missing_architecture, refuse_name, remove_run
 from gancli.runtime.launch import joined
 from gancli.runtime.processes import ALONE
+from gancli.text import duration, shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gancli.cli.console import Console
     from gancli.config.resolve import Resolved
-    from gancli.config.schema import RunConfig
     from gancli.events import Event, RunEnded
     from gancli.runtime.processes import Processes
 
-__all__ = ["refuse_early", "train", "watched"]
-
+EXPLAINED = (
+    "The table: D loss and G loss, means over the epoch; D(x) and D(G(z)), the probability that D gives to real and to "
+    "generated images, where the objective makes it one; FD, distance of generated images to the data, smaller is better; "
+    "diversity, how different they are from each other, 1 as the data, below 0.18 mode collapse; img/s, real images "
+    "per second. The other losses of a training follow where the terminal is wide enough."
+)
 AUTO = "auto"
 LENGTHS = ("train.epochs", "train.images", "train.minutes")
+RESUME = "Resume a run: the last one, RUN, or (auto) the last one if there is any."
+CHANGES = "With --resume: accept another learning rate or batch size; the run records it."
 
 
-@dataclass(frozen=True)
-class Resuming:
-    """The options that continue a run."""
-
-    resume: Annotated[
-        str | None,
-        typer.Option(
-            "--resume",
-            metavar="[RUN|auto]",
-            help="Resume a run: the last one, RUN, or (auto) the last one if there is any.",
-            autocompletion=complete.runs,
-        ),
-    ] = None
-    from_step: Annotated[
-        int | None,
-        typer.Option("--from-step", metavar="N", min=1, help="With --resume: from this checkpoint, deleting later ones."),
-    ] = None
-    allow_changes: Annotated[
-        bool,
-        typer.Option("--allow-changes", help="With --resume: accept another learning rate or batch size; the run records it."),
-    ] = False
-
-
-@expand
 def train(
     context: typer.Context,
     *,
     settings: Settings,
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Name of the new run.")] = None,
     runs_dir: RunsDir = Path("runs"),
-    resuming: Resuming,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="[RUN|auto]", help=RESUME, autocompletion=complete.runs)
+    ] = None,
+    from_step: Annotated[
+        int | None,
+        typer.Option("--from-step", metavar="N", min=1, help="With --resume: from this checkpoint, deleting later ones."),
+    ] = None,
+    allow_changes: Annotated[bool, typer.Option("--allow-changes", help=CHANGES)] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check the settings, and print them.")] = False,
     json: Json = False,
 ) -> None:
@@ -77,42 +67,59 @@ def train(
     Under torchrun each batch is divided among the processes: torchrun --nproc-per-node 2 -m gancli train ...
     """
     output = Output.of(context)
+    run: RunDirectory | None = None
+    start: Callable[..., RunEnded]
     with joined(explain) as processes:
         if not processes.leads:
-            if dry_run:
-                processes.all_reduce_max(0, 0.0)  # or process 0 might find this one gone before it has met it
-                return
-            ended = watched(QuietConsole(), _follow, processes)
+            output, start = Output(quiet=True), _follow
+        elif run := _run_to_resume(resume, name, runs_dir):
+            refuse_missing_architecture(run)
+            changes = settings.changes(run, allowed=allow_changes)
+            resolved = settings.resolve_upon(run)
+            asked = {"changes": changes, "from_step": from_step, "allow_changes": allow_changes}
+            start = partial(_start, run, argv=output.argv, **asked)
         else:
-            run = _run_to_resume(resuming.resume, name, runs_dir)
-            if run is None and name is not None:
+            if name is not None:
                 refuse_name(runs_dir, name)
-            from_step, allowed = resuming.from_step, resuming.allow_changes
-            if run is None and (from_step is not None or (allowed and resuming.resume is None)):
+            if from_step is not None or (allow_changes and resume is None):
                 option = "--allow-changes" if from_step is None else f"--from-step {from_step}"
                 raise UsageError(f"{option} needs a run to resume.", "Add --resume RUN.")
-            if run is None:
-                resolved = settings.resolve(runs_dir)
-                refuse_early(resolved)
-            else:
-                refuse_missing_architecture(run)
-                changes = settings.changes(run, allowed=allowed)
-                resolved = settings.resolve_upon(run)
-            if dry_run:
+            resolved = settings.resolve(runs_dir)
+            refuse_early(resolved)
+            start = partial(_start, None, config=resolved.config, runs_dir=runs_dir, name=name, argv=output.argv)
+        if dry_run:
+            if processes.leads:
                 show_settings(output, resolved, as_json=json)
-                processes.all_reduce_max(0, 0.0)
-                return
-            if run is None:
-                start = partial(_start_new, resolved.config, runs_dir, name, argv=output.argv)
-            else:
-                refuse_busy(run)
-                _note_finished(output, run, changes, from_step)
-                start = partial(_go_on, run, changes, from_step, allow_changes=allowed, argv=output.argv)
-            ended = watched(output.console(), start, processes)
+            processes.all_reduce_max(0, 0.0)  # or process 0 might find another one gone before it has met it
+            return
+        if run:
+            refuse_busy(run)
+            _note_finished(output, run, changes, from_step)
+        ended = watched(console_for(sys.stderr, quiet=output.quiet, color=output.color), start, processes)
     if processes.leads:
-        _conclude(output, ended, as_json=json)
+        with unread_is_fine():
+            facts = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(ended).items()}
+            output.result(ended.run, facts if json else None)
+        farewell(output, ended)
     if ended.signal:
         raise typer.Exit(128 + ended.signal)
+
+
+def _run_to_resume(resume: str | None, name: str | None, runs_dir: Path) -> RunDirectory | None:
+    if resume is None:
+        return None
+    if resume != AUTO:
+        if name is not None:
+            raise UsageError(f"--name {name} is for a new run, and --resume continues one.", "Leave one of them out.")
+        return find_run(resume or None, runs_dir)
+    from gancli.checkpoint.store import CheckpointStore
+
+    with suppress(RunError):
+        run = find_run(name, runs_dir)
+        if CheckpointStore(run.checkpoints).steps():
+            return run
+        remove_run(run)  # lost before its first save: what is left of it makes room for a new one
+    return None
 
 
 def refuse_early(resolved: "Resolved") -> None:
@@ -120,7 +127,7 @@ def refuse_early(resolved: "Resolved") -> None:
 
     Raises:
         DatasetError: there is nothing at the path of the data set.
-        ConfigError: the architecture cannot make images of the size that is asked for, or does not translate.
+        ConfigError: the architecture cannot make images of the requested size, or does not translate.
     """
     from gancli.config.resolve import refuse_other_kind, sides
     from gancli.data.paths import unreadable
@@ -137,16 +144,15 @@ def refuse_early(resolved: "Resolved") -> None:
         path = Path(os.path.expanduser(address))  # noqa: PTH111  (Path.expanduser raises RuntimeError)
         if is_path(address) and not address.startswith("hf:") and not os.path.lexists(path):
             raise unreadable(path, FileNotFoundError())
-    if is_path(data.dataset) or data.to is not None or not plugin.translates:  # else a plugin's images tell
+    if is_path(data.dataset) or data.to is not None or not plugin.translates:  # else a plugin's images say it
         refuse_other_kind(resolved.config, plugin, translating=data.to is not None)
     if data.image_size is not None:
         height, width = sides(data.image_size)
-        channels = [data.channels] if data.channels else [1, 3]
-        shapes = [
-            ImageSpec(n, height, width, source=(n, height, width) if plugin.translates else None, paired=data.paired)
-            for n in channels
-        ]
-        reasons = [plugin.supports(resolved.arch.options, shape) for shape in shapes]
+        reasons = []
+        for n in [data.channels] if data.channels else [1, 3]:
+            source = (n, height, width) if plugin.translates else None
+            shape = ImageSpec(n, height, width, source=source, paired=data.paired)
+            reasons.append(plugin.supports(resolved.arch.options, shape))
         if all(reasons):
             raise ConfigError(
                 f"The architecture '{resolved.config.arch.name}' cannot make images of {height}x{width}.",
@@ -158,69 +164,13 @@ def _note_finished(output: Output, run: RunDirectory, changes: dict[str, object]
     """Say that a run that is to be resumed is at its end, and how it is trained for longer."""
     with suppress(RunError):
         info = run.info()
-        if info.get("status") != "done" or from_step is not None or any(key in LENGTHS for key in changes):
-            return
-        again = f"gancli train --resume {run.name} --epochs {2 * max(1, round(float(info.get('epochs') or 1)))}"
-        output.note(f"'{run.name}' is finished: step {info.get('step')}. To train it for longer: {again}")
-
-
-def _conclude(output: Output, ended: "RunEnded", *, as_json: bool) -> None:
-    """Say where the run is."""
-    with unread_is_fine():
-        if as_json:
-            output.document({key: str(value) if isinstance(value, Path) else value for key, value in asdict(ended).items()})
-        else:
-            output.result(str(ended.run))
-    farewell(output, ended)
-
-
-def _run_to_resume(resume: str | None, name: str | None, runs_dir: Path) -> RunDirectory | None:
-    if resume is None:
-        return None
-    if resume == AUTO:
-        with suppress(RunError):
-            return _begun(find_run(name, runs_dir))
-        return None
-    if name is not None:
-        raise UsageError(f"--name {name} is for a new run, and --resume continues one.", "Leave one of them out.")
-    return find_run(resume or None, runs_dir)
-
-
-def _begun(run: RunDirectory) -> RunDirectory | None:
-    """The run, unless it was lost before its first save: then what is left of it makes room for a new one."""
-    from gancli.checkpoint.store import CheckpointStore
-
-    if CheckpointStore(run.checkpoints).steps():
-        return run
-    remove_run(run)
-    return None
-
-
-def _start_new(config: "RunConfig", runs_dir: Path, name: str | None, **watch: Any) -> "RunEnded":  # noqa: ANN401
-    from gancli.training.run import train
-
-    return train(config, runs_dir=runs_dir, name=name, **watch)
-
-
-def _go_on(
-    run: RunDirectory,
-    changes: dict[str, object],
-    from_step: int | None,
-    **watch: Any,  # noqa: ANN401
-) -> "RunEnded":
-    from gancli.training.run import resume
-
-    return resume(run, changes=changes, from_step=from_step, **watch)
-
-
-def _follow(**watch: Any) -> "RunEnded":  # noqa: ANN401  (observe and stop)
-    from gancli.training.worker import worker_loop
-
-    return worker_loop(**watch)
+        if info.get("status") == "done" and from_step is None and not any(key in LENGTHS for key in changes):
+            again = f"gancli train --resume {run.name} --epochs {2 * max(1, round(float(info.get('epochs') or 1)))}"
+            output.note(f"'{run.name}' is finished: step {info.get('step')}. To train it for longer: {again}")
 
 
 def watched(
-    console: "Console",
+    console: Console,
     start: "Callable[..., RunEnded]",
     processes: "Processes" = ALONE,
     *,
@@ -246,3 +196,73 @@ def watched(
 
     with signals, console:
         return start(processes=processes, observe=passed_on, stop=signals.stop)
+
+
+def _start(run: RunDirectory | None, **options: Any) -> "RunEnded":  # noqa: ANN401  (those of the function that is called)
+    """Train or resume; a console that was entered is on the screen while torch is imported."""
+    from gancli.training.run import resume, train
+
+    return train(**options) if run is None else resume(run, **options)
+
+
+def _follow(**options: Any) -> "RunEnded":  # noqa: ANN401
+    from gancli.training.worker import worker_loop
+
+    return worker_loop(**options)
+
+
+def farewell(output: Output, ended: "RunEnded") -> None:
+    """The last lines: what was done, where it is, what is wrong with it, and commands for what comes next."""
+    again = ended.status == "done" and ended.step == ended.from_step
+    status = "This run was finished already:" if again else f"{ended.status:7}"
+    epochs = f"{ended.epochs:.3g}"
+    facts = {
+        "run": ended.run,
+        "best": ended.best and f"{ended.best}: what `{'translate' if ended.translates else 'sample'}` uses",
+        "look": ended.preview,
+        "but": ended.warning,
+    }
+    output.note(
+        f"{status} {epochs} epoch{'' if epochs == '1' else 's'}, {ended.step:,} steps in {duration(ended.elapsed_seconds)}",
+        *(f"{name:7} {fact}" for name, fact in facts.items() if fact),
+        *(f"next    {shell(*command)}" for command in _next(ended, again=again)),
+    )
+
+
+def _next(ended: "RunEnded", *, again: bool) -> list[list[str]]:
+    """Commands that work when pasted."""
+    at_home = ended.run.parent == Path("runs")
+    run = ended.run.name if at_home else str(ended.run)
+    file = ["--arch", ended.arch] if ".py:" in ended.arch else []  # a file is never imported by itself
+    which = [*([] if at_home else ["--run", run]), *file]
+    sample = [program(), "sample", "-n", "64", "-o", free_name("grid.png"), *which]
+    if ended.translates:
+        folders = (Path(ended.translates) / name for name in ("testA", "test", "trainA", ""))
+        photos = next((str(folder) for folder in folders if folder.is_dir()), None)
+        translate = [program(), "translate", photos or "", "-o", f"{free_name('translated')}/", *which]
+        sample = translate if photos else [program(), "evaluate", *which]
+    resume = [*launched(os.environ), "train", "--resume", run]
+    if ended.status == "stopped":
+        return [resume, sample]
+    if again or ended.warning:
+        return [[*resume, "--epochs", str(2 * max(1, round(ended.epochs)))], sample]
+    return [sample, [program(), "runs", "show", run]]
+
+
+def launched(environment: Mapping[str, str]) -> list[str]:
+    """How as many processes as now are started again: with another number a run cannot be resumed."""
+    world, here = (int(environment.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    if world == 1:
+        return [program()]
+    meeting = ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"{environment['MASTER_ADDR']}:29400"]
+    machines = [] if world == here else ["--nnodes", str(world // here), *meeting]
+    return ["torchrun", *machines, "--nproc-per-node", str(here), "-m", "gancli"]
+
+
+def program() -> str:
+    """How gancli is called from here: by its name if that finds this program, else as it was called."""
+    called = sys.argv[0]
+    found = shutil.which("gancli")
+    if Path(called).name != "gancli" or (found and Path(found).resolve() == Path(called).resolve()):
+        return "gancli"
+    return called

@@ -147,18 +147,15 @@ def write_sheet(loaded: Loaded, path: Path) -> None:
     Raises:
         StorageError: it cannot be written.
     """
-    from io import BytesIO
-
     import numpy as np
 
-    from gancli.images import grid, save_png
+    from gancli.images import grid, to_png
     from gancli.storage.disk import write_atomically
 
     pixels = loaded.images.images.numpy()
     chosen = np.linspace(0, len(pixels) - 1, min(SHEET_IMAGES, len(pixels))).round().astype(int)
-    buffer = BytesIO()
-    save_png(grid(np.ascontiguousarray(pixels[chosen].transpose(0, 2, 3, 1))), buffer, {"gancli": __version__})
-    write_atomically(path, buffer.getvalue())
+    canvas = grid(np.ascontiguousarray(pixels[chosen].transpose(0, 2, 3, 1)))
+    write_atomically(path, to_png(canvas, {"gancli": __version__}))
 
 
 def _files(source: Collection, config: DataConfig, loaded: Loaded, watch: Watch) -> Files:

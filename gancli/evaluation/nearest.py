@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,6 +68,4 @@ def picture(generated: Tensor, training: Tensor, distances: Tensor, by_pixels: T
     chosen = (distances[:, 0] / distances.mean(1)).nan_to_num(0.0).argsort(stable=True)[:SHOWN]
     real = [training[indices[chosen]].permute(0, 2, 3, 1).numpy() for indices in (by_pixels, by_features)]
     canvas = images.grid(np.concatenate([images.to_bytes(generated[chosen]), *real]), len(chosen))
-    buffer = BytesIO()
-    images.save_png(canvas, buffer, {"gancli": __version__})
-    return buffer.getvalue()
+    return images.to_png(canvas, {"gancli": __version__})

@@ -19,7 +19,7 @@ from gancli.checkpoint.provenance import SHARED
 from gancli.errors import ExportError, PluginError, StorageError, UsageError
 from gancli.exporting.card import card
 from gancli.exporting.formats import Exported, choose, put_in_place, trained_generator
-from gancli.images import grid, save_png, to_bytes
+from gancli.images import grid, to_bytes, to_png
 from gancli.plugins.registry import EXPORTERS
 from gancli.storage.disk import explained, refuse_missing_parent
 
@@ -80,8 +80,7 @@ def write_folder(model: Model, target: Path, arch_file: str | None = None, *, fo
         training = {key: value for key, value in settings.items() if key.startswith(_SHARED_SETTINGS)}
         config = {"model_type": "gan-generator", "library_name": "gancli", **metadata, "range": [-1, 1], "training": training}
         (scratch / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        with (scratch / _SAMPLES).open("wb") as file:
-            save_png(grid(to_bytes(model.sample(_IMAGES))), file)
+        (scratch / _SAMPLES).write_bytes(to_png(grid(to_bytes(model.sample(_IMAGES)))))
         (scratch / _CARD).write_text(_card_text(model, scratch, metadata, training), encoding="utf-8")
         sizes = {path.name: path.stat().st_size for path in scratch.iterdir()}
     return Exported(target, sum(sizes.values()), max(differences), allowed, tuple(notes), tuple(sorted(sizes)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from gancli.text import distance, duration
+from gancli.history.page import image, page
+from gancli.text import distance, duration, html_table
 from gancli.training.metrics import matplotlib_defaults
 from gancli.version import __version__
 
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gancli.history.read import History
-
-__all__ = ["compared", "differing", "page_of", "plot", "table_of"]
 
 FEW_POINTS = 20
 """A curve of fewer points shows each."""
@@ -53,28 +52,28 @@ def compared(histories: Sequence[History]) -> list[dict[str, Any]]:
 
 def table_of(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
     """:func:`compared` as text, under :data:`TITLES`."""
+
+    def when(images: int | None, seconds: float | None) -> tuple[str, str]:
+        return ("-" if images is None else f"{images:,}"), ("-" if seconds is None else duration(seconds))
+
     return [
         (
             row["name"],
             row["distance"] or "-",
             distance(row["best"]),
-            *_when(row["best_images"], row["best_seconds"]),
+            *when(row["best_images"], row["best_seconds"]),
             distance(row["last"]),
-            *_when(row["images"], row["seconds"]),
+            *when(row["images"], row["seconds"]),
         )
         for row in rows
     ]
 
 
-def _when(images: int | None, seconds: float | None) -> tuple[str, str]:
-    return ("-" if images is None else f"{images:,}"), ("-" if seconds is None else duration(seconds))
-
-
 def plot(histories: Sequence[History]) -> bytes:
     """The curves of all runs as PNG: distance and losses, over real images and over time.
 
-    Distances that have different names are measured in different features: each is drawn dashed in its own way, and the
-    legend names it.
+    Distances that have different names are measured in different features: each has its own dashes, and the legend
+    names it.
     """
     buffer = BytesIO()
     with matplotlib_defaults():
@@ -91,11 +90,10 @@ def plot(histories: Sequence[History]) -> bytes:
             for row, metric, line, text in curves:
                 points = history.curve(metric)
                 marker = "o" if row == 0 or len(points) < FEW_POINTS else None
-                for column, xs in enumerate(([p.images for p in points], [p.seconds / 60 for p in points])):
-                    ys = [point.value for point in points]
-                    panels[row][column].plot(
-                        xs, ys, line, marker=marker, markersize=3, linewidth=1, color=f"C{number}", label=text
-                    )
+                drawn = {"marker": marker, "markersize": 3, "linewidth": 1, "color": f"C{number}", "label": text}
+                ys = [point.value for point in points]
+                panels[row][0].plot([point.images for point in points], ys, line, **drawn)
+                panels[row][1].plot([point.seconds / 60 for point in points], ys, line, **drawn)
         if names:
             panels[0][0].set_yscale("log")
         panels[0][0].set_ylabel(names[0] if len(names) == 1 else "distance to the data")
@@ -112,15 +110,11 @@ def plot(histories: Sequence[History]) -> bytes:
 
 def page_of(histories: Sequence[History]) -> bytes:
     """All of it as one HTML page."""
-    from gancli.history.page import image, page, paragraph, table
-
     names = [history.run.name for history in histories]
     settings = [(key, *values) for key, values in differing(histories).items()]
-    return page(
-        f"Comparison of {', '.join(names)}",
-        [
-            ("Results", table(TITLES, table_of(compared(histories)))),
-            ("Settings that differ", table(("setting", *names), settings) or paragraph("None.")),
-            ("Curves", image(plot(histories))),
-        ],
-    )
+    sections = {
+        "Results": html_table(TITLES, table_of(compared(histories))),
+        "Settings that differ": html_table(("setting", *names), settings) or "<p>None.</p>",
+        "Curves": image(plot(histories)),
+    }
+    return page(f"Comparison of {', '.join(names)}", sections)

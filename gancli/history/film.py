@@ -9,9 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from gancli.errors import RunError, UsageError
-from gancli.sampling.animation import FORMATS
-from gancli.sampling.encoders.film import Film
-from gancli.storage import disk
+from gancli.sampling.encoders import FORMATS, Film
 from gancli.text import distance
 from gancli.version import __version__
 
@@ -21,9 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gancli.history.read import History
-    from gancli.sampling.encoders.film import Pixels
-
-__all__ = ["MOST_FRAMES", "write_film"]
+    from gancli.images import Pixels
 
 MOST_FRAMES = 400
 """Of more previews, that many are shown, from all over the run."""
@@ -44,7 +40,7 @@ def write_film(history: History, target: Path, fps: Fraction, scale: int | None 
         history: of the run.
         target: ``.gif``, ``.webp``, ``.apng`` or ``.mp4``; what is there is replaced when all is complete.
         fps: previews per second.
-        scale: pixels per pixel and side; None brings previews close to 512 pixels.
+        scale: enlarge each preview so many times; None brings them close to 512 pixels.
 
     Raises:
         UsageError: there is no such kind of film, or it cannot be so fast or so large.
@@ -61,43 +57,38 @@ def write_film(history: History, target: Path, fps: Fraction, scale: int | None 
     if not previews:
         raise RunError(f"'{history.run.path}' has no previews.", "Choose another run; see `gancli runs list`.")
     chosen = [previews[i] for i in np.unique(np.linspace(0, len(previews) - 1, MOST_FRAMES).round().astype(int))]
-    with _opened(chosen[-1]) as last:
-        width, height = last.size
-        mode = "RGB" if last.mode not in {"L", "RGB"} else last.mode
-    scale = scale or max(1, WATCHABLE_PIXELS // max(width, height))
-    caption = max(14, height * scale // 24)
-    size = width * scale, height * scale + caption + 2 * MARGIN
+    last = _opened(chosen[-1])
+    mode = last.mode if last.mode in {"L", "RGB"} else "RGB"
+    scale = scale or max(1, WATCHABLE_PIXELS // max(last.size))
+    width, height = last.width * scale, last.height * scale
+    caption = max(14, height // 24)
+    size = width, height + caption + 2 * MARGIN
     if max(size) > kind.largest_side:
         raise UsageError(f"A frame would be {size[0]}x{size[1]} pixels.", "Give a smaller --scale.")
-    font = ImageFont.load_default(caption)
+    font, name = ImageFont.load_default(caption), history.distance.upper().replace("_", "-", 1)
 
     def frame(path: Path) -> Pixels:
-        step = int(path.stem)
-        canvas = Image.new(mode, size, "white")
-        with _opened(path) as preview:
-            canvas.paste(preview.convert(mode).resize((size[0], height * scale), Image.Resampling.NEAREST))
+        canvas, step = Image.new(mode, size, "white"), int(path.stem)
+        canvas.paste(_opened(path).convert(mode).resize((width, height), Image.Resampling.NEAREST))
         value = history.distance_at(step)
-        measured = "" if value is None else f"   {history.distance.upper().replace('_', '-', 1)} {distance(value)}"
-        place = (MARGIN, height * scale + MARGIN)
-        ImageDraw.Draw(canvas).text(place, f"step {step:,}{measured}", fill="black", font=font)
-        pixels: Pixels = np.asarray(canvas)
-        return pixels[:, :, None] if pixels.ndim == 2 else pixels  # noqa: PLR2004  (grey)
+        text = f"step {step:,}" + ("" if value is None else f"   {name} {distance(value)}")
+        ImageDraw.Draw(canvas).text((MARGIN, height + MARGIN), text, fill="black", font=font)
+        return np.atleast_3d(np.asarray(canvas))
 
     def glimpse() -> Iterator[Pixels]:
         return map(frame, chosen[:: max(1, len(chosen) // 32)])
 
-    held = max(1, round(LAST_SECONDS * fps))
-    total, channels = len(chosen) + held, 1 if mode == "L" else 3
-    told = {"gancli": __version__, "run": history.run.name, "film": len(chosen)}
-    film = Film(total, size[1], size[0], channels, fps, loop=True, metadata=told, glimpse=glimpse)
-    disk.refuse_missing_parent(target)
-    with disk.replacing(target) as scratch, scratch.open("wb") as file:
-        kind.write(file, chain(map(frame, chosen), repeat(frame(chosen[-1]), held)), film)
+    held, channels = max(1, round(LAST_SECONDS * fps)), 1 if mode == "L" else 3
+    about = {"gancli": __version__, "run": history.run.name, "film": len(chosen)}
+    film = Film(len(chosen) + held, size[1], size[0], channels, fps, loop=True, metadata=about, glimpse=glimpse)
+    kind.write(target, chain(map(frame, chosen), repeat(frame(chosen[-1]), held)), film)
     return len(chosen)
 
 
 def _opened(path: Path) -> Image.Image:
     try:
-        return Image.open(path, formats=["PNG"])
+        with Image.open(path, formats=["PNG"]) as preview:
+            preview.load()
+            return preview
     except (OSError, SyntaxError, ValueError) as error:
         raise RunError(f"The preview '{path}' cannot be read: {error}.", "Delete it, and make the film again.") from error

@@ -6,14 +6,11 @@ from base64 import b64encode
 from html import escape
 from typing import TYPE_CHECKING
 
-from gancli.text import html_table as table
 from gancli.text import printable
 from gancli.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-__all__ = ["image", "page", "paragraph", "preformatted", "table"]
+    from collections.abc import Mapping
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -27,14 +24,15 @@ img { max-width: 100%; height: auto; } img.pixels { image-rendering: pixelated; 
 """
 
 
-def page(title: str, sections: Iterable[tuple[str, str]]) -> bytes:
-    """A page of (heading, HTML) sections; empty ones are left out."""
-    body = "".join(f"<h2>{escape(heading)}</h2>\n{content}\n" for heading, content in sections if content)
+def page(title: str, sections: Mapping[str, str]) -> bytes:
+    """A page of sections: HTML by heading; empty ones are left out."""
+    body = "".join(f"<h2>{escape(heading)}</h2>\n{content}\n" for heading, content in sections.items() if content)
+    title = escape(printable(title))
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         f'<meta name="generator" content="gancli {__version__}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_text(title)}</title><style>{_STYLE}</style></head>\n<body><h1>{_text(title)}</h1>\n{body}</body></html>\n"
+        f"<title>{title}</title><style>{_STYLE}</style></head>\n<body><h1>{title}</h1>\n{body}</body></html>\n"
     ).encode()
 
 
@@ -42,19 +40,10 @@ def image(png: bytes, caption: str = "", *, pixels: bool = False) -> str:
     """An image, inside the page; ``pixels`` are enlarged without blur."""
     kind = ' class="pixels"' if pixels else ""
     source = f"data:image/png;base64,{b64encode(png).decode()}"
-    text = _text(caption)
+    text = escape(printable(caption))
     return f'<figure><img{kind} alt="{text}" src="{source}"><figcaption>{text}</figcaption></figure>'
 
 
-def paragraph(text: str) -> str:
-    """A paragraph."""
-    return f"<p>{_text(text)}</p>"
-
-
-def preformatted(text: str) -> str:
+def preformatted(*lines: str) -> str:
     """Lines as they are."""
-    return f"<pre>{escape(chr(10).join(map(printable, text.splitlines())))}</pre>"
-
-
-def _text(value: object) -> str:
-    return escape(printable(value))
+    return f"<pre>{escape(chr(10).join(map(printable, lines)))}</pre>"

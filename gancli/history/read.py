@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from gancli.errors import GancliError
 from gancli.storage.lock import is_abandoned
+from gancli.text import distance, duration
 from gancli.training.metrics import distance_in, read_rows
 
 if TYPE_CHECKING:
     from gancli.runs import RunDirectory
-
-__all__ = ["History", "Point", "details", "name_of", "summary"]
-
-_MAX_LOCK_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +51,8 @@ class History:
         Raises:
             RunError: its ``run.json`` is missing or damaged.
         """
-        try:
-            sections = json.loads(run.config_path.read_text(encoding="utf-8"))
-            settings = {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
-        except (OSError, ValueError, AttributeError):
-            settings = {}
         times = {row["step"]: row["elapsed_seconds"] for row in read_rows(run.times_path)}
-        return cls(run, run.info(), settings, read_rows(run.metrics_path), times)
+        return cls(run, run.info(), _settings(run), read_rows(run.metrics_path), times)
 
     @property
     def distance(self) -> str:
@@ -91,15 +83,14 @@ def summary(run: RunDirectory) -> dict[str, Any]:
         info = run.info()
     except GancliError as error:
         return {"name": run.name, "path": str(run.path), "status": "damaged", "error": str(error)}
-    stored = info.get("best")
-    best = stored if isinstance(stored, dict) else {}
+    best = info["best"] if isinstance(info.get("best"), dict) else {}
     return {
         "name": run.name,
         "path": str(run.path),
         "status": _status(run, info),
-        "dataset": name_of(info.get("dataset")),
-        "arch": name_of(info.get("arch")),
-        "objective": name_of(info.get("objective")) or _stored_objective(run),
+        "dataset": _name(info.get("dataset")),
+        "arch": _name(info.get("arch")),
+        "objective": _name(info.get("objective")) or _name(_settings(run).get("objective.name")),  # of an older run
         "best": best.get("value"),
         "distance": best.get("figure"),
         "epochs": info.get("epochs"),
@@ -116,33 +107,54 @@ def details(run: RunDirectory) -> dict[str, Any]:
         RunError: it is missing or damaged.
     """
     info = run.info()
-    found = {
-        name: str(path) if path.is_file() else None
-        for name, path in (("config", run.config_path), ("losses", run.losses_path), ("evaluation", run.evaluation_path))
-    }
+    paths = {"config": run.config_path, "losses": run.losses_path, "evaluation": run.evaluation_path}
     return {
         **info,
         "name": run.name,
         "status": _status(run, info),
         "path": str(run.path),
-        **found,
+        **{name: str(path) if path.is_file() else None for name, path in paths.items()},
         "preview": next((str(path) for path in reversed(run.previews())), None),
         "checkpoints": sorted(path.name for path in run.checkpoints.glob("step-*")),
     }
 
 
-def name_of(value: object) -> str | None:
+def facts(run: dict[str, Any]) -> dict[str, str]:
+    """:func:`summary` or :func:`details` as a person reads it, as far as it is known."""
+    best, error, epochs, seconds = (run.get(key) for key in ("best", "error", "epochs", "elapsed_seconds"))
+    value, metric = (best.get("value"), best.get("figure")) if isinstance(best, dict) else (best, run.get("distance"))
+    lines = {
+        "name": run["name"],
+        "status": run.get("status"),
+        "error": error.get("problem") if isinstance(error, dict) else error,
+        "data set": _name(run.get("dataset")),
+        "arch": _name(run.get("arch")),
+        "objective": _name(run.get("objective")),
+        "epochs": f"{epochs:.4g}" if isinstance(epochs, int | float) else None,
+        "steps": run.get("step"),
+        "images": run.get("images_seen"),
+        "time": duration(seconds) if isinstance(seconds, int | float) else None,
+        "best": f"{metric} {distance(value)}" if isinstance(value, int | float) else None,
+        "started": run.get("started"),
+        "ended": run.get("ended"),
+        "device": run.get("device"),
+        "precision": run.get("precision"),
+    }
+    return {title: str(value) for title, value in lines.items() if value not in (None, "")}
+
+
+def _settings(run: RunDirectory) -> dict[str, object]:
+    try:
+        sections = json.loads(run.config_path.read_text(encoding="utf-8"))
+        return {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def _name(value: object) -> str | None:
     """The name of a data set or architecture, which ``run.json`` holds among other facts about it."""
     name = value.get("name") if isinstance(value, dict) else value
     return name if isinstance(name, str) else None
-
-
-def _stored_objective(run: RunDirectory) -> str | None:
-    """From the configuration: an older ``run.json`` does not say it."""
-    try:
-        return name_of(json.loads(run.config_path.read_text(encoding="utf-8"))["objective"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _status(run: RunDirectory, info: dict[str, Any]) -> str:

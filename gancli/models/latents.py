@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 2**28
 """Of a file of latents, and of each array in it."""
 
+FOREIGN = "These latents were found with other weights than those of this model."
+
 
 @dataclass(frozen=True, slots=True)
 class Latents:
@@ -39,19 +41,24 @@ class Latents:
         points: ``(n, d)``, for :meth:`gancli.Model.render`: w where there is a mapping network, else z.
         labels: the class of each, or None.
         digest: SHA-256 of the weights for which they were found; empty if the file does not say.
+        made_from: what the metadata of their images say instead of seeds.
     """
 
     points: Tensor
     labels: list[int] | None = None
     digest: str = ""
+    made_from: Mapping[str, object] = field(default_factory=dict)
 
 
 class ModelAtLatents(Model):
     """The same model with latents of one's own: seed i stands for row i of them."""
 
     def __init__(self, model: Model, latents: Latents) -> None:
-        super().__init__(model.generator, model.latent_dim, model.image, model.class_names, model.origin)
-        self.latents = latents
+        origin = model.origin
+        if latents.digest not in {"", origin.digest}:
+            origin = replace(origin, notes=(*origin.notes, FOREIGN))
+        super().__init__(model.generator, model.latent_dim, model.image, model.class_names, origin)
+        self.latents, self.made_from = latents, latents.made_from
 
     def cannot_truncate(self) -> str:
         """Latents of one's own are used as they are."""
@@ -116,7 +123,7 @@ def read_latents(path: Path, model: Model) -> Latents:
             raise UsageError(f"'{path}' holds labels of shape {own.shape}, {own.dtype}.", "Give int64, one per latent.")
         labels = list(model.classes(len(points), own.tolist()) or ())
     digest = str(found["model"]) if "model" in found else ""
-    return Latents(torch.from_numpy(points.astype(np.float32)), labels, digest)
+    return Latents(torch.from_numpy(points.astype(np.float32)), labels, digest, {"latents": path.name})
 
 
 def style_mixing(
@@ -165,7 +172,9 @@ def style_mixing(
         coarse = every_layer([seed], own).expand(len(style_seeds), -1, -1)
         fine = every_layer(style_seeds, None if own is None else own * len(style_seeds))
         mixed.append(torch.cat([coarse[:, :first], fine[:, first:]], 1).flatten(1))
-    return Latents(torch.cat(mixed), None if rows is None else [label for label in rows for _ in style_seeds])
+    own = None if rows is None else [label for label in rows for _ in style_seeds]
+    made_from = {"coarse_seeds": list(seeds), "style_seeds": list(style_seeds), "style_from": first_layer}
+    return Latents(torch.cat(mixed), own, made_from=made_from)
 
 
 def write_arrays(target: Path, arrays: Mapping[str, ArrayLike]) -> None:

@@ -13,7 +13,7 @@ from gancli.errors import UsageError, did_you_mean
 from gancli.randomness.latents import MAX_SEED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gancli.checkpoint.provenance import Origin
     from gancli.images import Images as Given
@@ -60,12 +60,14 @@ class Sampler(ABC, Generic[Images]):
         image: channels, height, width, classes.
         class_names: one name per class; empty for an unconditional model.
         origin: where it came from.
+        made_from: what the metadata of its images say instead of seeds; empty if they are made from seeds alone.
     """
 
     latent_dim: int
     image: ImageSpec
     class_names: tuple[str, ...]
     origin: Origin
+    made_from: Mapping[str, object] = {}
 
     def batches(
         self,

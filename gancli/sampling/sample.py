@@ -1,4 +1,4 @@
-"""Write what a model draws: a grid, a folder, an archive, or standard output. Memory does not grow with the number."""
+"""Write what a model generates: a grid, a folder, an archive, or standard output. Memory does not grow with the number."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,32 +24,27 @@ from gancli.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
-    from gancli.checkpoint.provenance import Origin
-    from gancli.images import Images
+    from gancli.checkpoint.provenance import Origin, Weights
+    from gancli.images import Images, Pixels
     from gancli.models.sampler import Sampler
 
-__all__ = ["MAX_IMAGES", "Recipe", "Request", "Written", "about", "format_seeds", "like", "parse_seeds", "write"]
-
 MAX_IMAGES = 1_000_000
-"""Pictures in one call."""
+"""Images in one call."""
 
 _SEED_ITEM = re.compile(r"(\d{1,19})(?:-(\d{1,19}))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to draw and where to.
+    """What to generate and where to.
 
     Attributes:
-        seeds: one per picture.
+        seeds: one per image.
         target: ``grid.png``, ``folder/`` or an existing folder, ``images.npz``, or ``-`` for PNG on standard output.
-        labels: the class of every picture, for conditional models.
-        columns: pictures per row of a grid; None makes it about square.
-        metadata: whether pictures carry text chunks that say how they were made.
+        labels: the class of every image, for conditional models.
+        columns: images per row of a grid; None makes it about square.
+        metadata: whether image files carry text chunks that say how they were made.
         truncation: see :meth:`gancli.Model.sample`.
-        instead: what the images were made from, if not from seeds alone; it is stored in the place of ``seeds``.
     """
 
     seeds: Sequence[int]
@@ -59,26 +53,25 @@ class Request:
     columns: int | None = None
     metadata: bool = True
     truncation: float | None = None
-    instead: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written: the path (``-`` for standard output), how many pictures, and their seeds as text."""
+    """What was written: the path (``-`` for standard output), how many images, and from which seeds or latents."""
 
     path: str
     images: int
-    seeds: str
+    made_from: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a picture was made, as stored in it."""
+    """How an image was made, as stored in it."""
 
     run: str
     step: int
     digest: str
-    weights: str
+    weights: Weights
     seeds: list[int]
     labels: list[int] | None
     columns: int | None
@@ -89,19 +82,19 @@ def parse_seeds(text: str) -> list[int]:
     """``0-3,99`` -> [0, 1, 2, 3, 99].
 
     Raises:
-        UsageError: it is no such list, or names more than a million seeds.
+        UsageError: it is not such a list, or names more than a million seeds.
 
     >>> parse_seeds("0-3,99")
     [0, 1, 2, 3, 99]
     """
     seeds: list[int] = []
-    for item in text.split(","):
-        match = _SEED_ITEM.fullmatch(item.strip())
+    for item in map(str.strip, text.split(",")):
+        match = _SEED_ITEM.fullmatch(item)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if last < first or last > MAX_SEED:
-            raise UsageError(f"'{item.strip()}' is no seed or range of seeds.", "Write for instance 0-63,99.")
+            raise UsageError(f"'{item}' is not a seed or range of seeds.", "Write for instance 0-63,99.")
         if len(seeds) + last - first >= MAX_IMAGES:
-            raise UsageError(f"'{text}' names more than {MAX_IMAGES:,} seeds.", "Draw them in several calls.")
+            raise UsageError(f"'{text}' names more than {MAX_IMAGES:,} seeds.", "Generate the images in several calls.")
         seeds.extend(range(first, last + 1))
     return seeds
 
@@ -117,90 +110,59 @@ def format_seeds(seeds: Sequence[int]) -> str:
     return ",".join(f"{first}" if first == last else f"{first}-{last}" for first, last in runs)
 
 
-def like(picture: Path) -> Recipe:
-    """How a picture that ``gancli sample`` made was made.
+def seeds_from(seed: int, count: int) -> range:
+    """As many seeds, counting up from ``seed``.
+
+    Raises:
+        UsageError: there are too few, too many or impossible ones.
+    """
+    if not 1 <= count <= MAX_IMAGES:
+        raise UsageError(f"-n {count} is out of range.", f"Choose 1 to {MAX_IMAGES:,} images.")
+    last = MAX_SEED - count + 1
+    if not 0 <= seed <= last:
+        raise UsageError(f"--seed {seed} is out of range.", f"Choose 0 to {last}.")
+    return range(seed, seed + count)
+
+
+def like(image: Path) -> Recipe:
+    """How an image that ``gancli sample`` made was made.
 
     Raises:
         DatasetError: it carries no such metadata.
     """
-    stored = images.read_metadata(picture)
+    stored = images.read_metadata(image)
     if "translated" in stored:
+        source = stored["translated"]
         raise DatasetError(
-            f"'{picture}' is a translation of '{stored['translated']}', and was not generated from a seed.",
-            "Use `gancli translate` again.",
+            f"'{image}' is a translation of '{source}', and was not generated from a seed.", "Use `gancli translate` again."
         )
     if "run" in stored and "seeds" not in stored:
-        raise DatasetError(f"'{picture}' was not made from seeds alone.", "Give an image that `gancli sample` made of seeds.")
+        raise DatasetError(f"'{image}' was not made from seeds alone.", "Give an image that `gancli sample` made of seeds.")
+    labels, columns, truncation = (stored.get(key) for key in ("labels", "columns", "truncation"))
     try:
         recipe = Recipe(
             run=str(stored["run"]),
             step=int(stored["step"]),
             digest=str(stored["digest"]),
-            weights=str(stored["weights"]),
+            weights="raw" if stored["weights"] == "raw" else "ema",
             seeds=parse_seeds(str(stored["seeds"])),
-            labels=None if stored.get("labels") is None else [int(label) for label in stored["labels"]],
-            columns=None if stored.get("columns") is None else int(stored["columns"]),
-            truncation=None if stored.get("truncation") is None else float(stored["truncation"]),
+            labels=None if labels is None else [int(label) for label in labels],
+            columns=None if columns is None else int(columns),
+            truncation=None if truncation is None else float(truncation),
         )
         check_truncation(recipe.truncation)
         if recipe.columns is not None and recipe.columns < 1:
             raise ValueError(f"columns = {recipe.columns}")  # noqa: TRY301  (one of several ways to be damaged)
     except (KeyError, TypeError, ValueError, OverflowError, UsageError) as error:
-        told = f"{type(error).__name__}: {error}".rstrip(".")
+        reason = f"{type(error).__name__}: {error}".rstrip(".")
         raise DatasetError(
-            f"The metadata of '{picture}' are damaged ({told}).", "Give a picture that `gancli sample` made."
+            f"The metadata of '{image}' are damaged ({reason}).", "Give an image that `gancli sample` made."
         ) from error
     return recipe
 
 
-def write(
-    model: Sampler[Images], request: Request, progress: Callable[[int, int], None] = lambda _done, _total: None
-) -> Written:
-    """Draw and write.
-
-    Args:
-        model: what draws.
-        request: what and where to. An existing file is replaced, when the new one is complete.
-        progress: called with (pictures done, pictures in all).
-
-    Raises:
-        UsageError: the target's kind is not known, the grid too large, or a seed or class out of range.
-        StorageError: it cannot be written; nothing half-written is left.
-    """
-    if not 1 <= len(request.seeds) <= MAX_IMAGES:
-        raise UsageError(f"{len(request.seeds):,} pictures cannot be drawn in one call.", f"Ask for 1 to {MAX_IMAGES:,}.")
-    with explained(Path(request.target)):
-        writer = _writer(request.target)
-    request = replace(request, labels=model.classes(len(request.seeds), request.labels))
-    batches = map(images.to_bytes, model.batches(request.seeds, request.labels, truncation=request.truncation))
-    written = writer(model, request, _counted(batches, len(request.seeds), progress))
-    return Written(written, len(request.seeds), format_seeds(request.seeds))
-
-
-def _writer(target: str) -> Callable[[Sampler[Images], Request, Iterator[NDArray[np.uint8]]], str]:
-    if target == "-":
-        return _write_stdout
-    if target.endswith(("/", os.sep)) or Path(target).is_dir():
-        return _write_folder
-    writers = {".png": _write_grid, ".npz": _write_archive}
-    suffix = Path(target).suffix.lower()
-    if suffix not in writers:
-        raise UsageError(f"'{target}' is no kind of output that is known.", "End it in .png, .npz or / (a folder), or give -.")
-    return writers[suffix]
-
-
-def _counted(
-    batches: Iterator[NDArray[np.uint8]], total: int, progress: Callable[[int, int], None]
-) -> Iterator[NDArray[np.uint8]]:
-    done = 0
-    for batch in batches:
-        yield batch
-        done += len(batch)
-        progress(done, total)
-
-
 def about(origin: Origin) -> dict[str, Any]:
-    """What a picture tells about the model that made it."""
+    """What an image says about the model that made it."""
     return {
         "gancli": __version__,
         "run": origin.run,
@@ -212,53 +174,79 @@ def about(origin: Origin) -> dict[str, Any]:
     }
 
 
+def write(
+    model: Sampler[Images], request: Request, progress: Callable[[int, int], None] = lambda _done, _total: None
+) -> Written:
+    """Generate and write.
+
+    Args:
+        model: what generates.
+        request: what and where to. An existing file is replaced, when the new one is complete.
+        progress: called with (images done, images in all).
+
+    Raises:
+        UsageError: the target's kind is not known, the grid too large, or a seed or class out of range.
+        StorageError: it cannot be written; nothing half-written is left.
+    """
+    total, target = len(request.seeds), request.target
+    if not 1 <= total <= MAX_IMAGES:
+        raise UsageError(f"{total:,} images cannot be generated in one call.", f"Ask for 1 to {MAX_IMAGES:,}.")
+    with explained(Path(target)):
+        is_folder = target.endswith(("/", os.sep)) or Path(target).is_dir()
+    suffix = Path(target).suffix.lower()
+    if target != "-" and not is_folder and suffix not in {".png", ".npz"}:
+        raise UsageError(f"'{target}' is not a kind of output.", "End it in .png, .npz or / (a folder), or give -.")
+    request = replace(request, labels=model.classes(total, request.labels))
+    generated = model.batches(request.seeds, request.labels, truncation=request.truncation)
+
+    def batches() -> Iterator[Pixels]:
+        done = 0
+        for batch in generated:
+            yield images.to_bytes(batch)
+            done += len(batch)
+            progress(done, total)
+
+    if is_folder:
+        _write_folder(model, request, batches())
+    elif suffix == ".npz":
+        _write_archive(model, request, batches())
+    else:
+        images.refuse_huge_grid(total, model.image.height, model.image.width, request.columns)
+        if target != "-":
+            refuse_missing_parent(Path(target))
+        canvas = images.grid(np.concatenate(list(batches())), request.columns)
+        png = images.to_png(canvas, _metadata(model, request, request.seeds, request.labels))
+        if target == "-":
+            sys.stdout.buffer.write(png)
+            sys.stdout.buffer.flush()
+        else:
+            write_atomically(Path(target), png)
+    return Written(target, total, model.made_from or {"seeds": format_seeds(request.seeds)})
+
+
 def _metadata(model: Sampler[Images], request: Request, seeds: Sequence[int], labels: Sequence[int] | None) -> dict[str, Any]:
     if not request.metadata:
         return {}
     return {
         **about(model.origin),
-        **({"seeds": format_seeds(seeds)} if request.instead is None else request.instead),
+        **(model.made_from or {"seeds": format_seeds(seeds)}),
         "labels": None if labels is None else list(labels),
         "columns": request.columns,
         "truncation": request.truncation,
     }
 
 
-def _grid_png(model: Sampler[Images], request: Request, batches: Iterator[NDArray[np.uint8]]) -> bytes:
-    image = model.image
-    images.refuse_huge_grid(len(request.seeds), image.height, image.width, request.columns)
-    buffer = BytesIO()
-    canvas = images.grid(np.concatenate(list(batches)), request.columns)
-    images.save_png(canvas, buffer, _metadata(model, request, request.seeds, request.labels))
-    return buffer.getvalue()
-
-
-def _write_grid(model: Sampler[Images], request: Request, batches: Iterator[NDArray[np.uint8]]) -> str:
-    target = Path(request.target)
-    refuse_missing_parent(target)
-    write_atomically(target, _grid_png(model, request, batches))
-    return str(target)
-
-
-def _write_stdout(model: Sampler[Images], request: Request, batches: Iterator[NDArray[np.uint8]]) -> str:
-    sys.stdout.buffer.write(_grid_png(model, request, batches))
-    sys.stdout.buffer.flush()
-    return "-"
-
-
-def _write_folder(model: Sampler[Images], request: Request, batches: Iterator[NDArray[np.uint8]]) -> str:
-    """One file per picture, encoded on all cores: ``seed0007.png``, ``seed0007-class3.png``, ``latent0007.png``."""
-    folder = Path(request.target)
+def _write_folder(model: Sampler[Images], request: Request, batches: Iterator[Pixels]) -> None:
+    """One file per image, encoded on all cores: ``seed0007.png``, ``seed0007-class3.png``, ``latent0007.png``."""
+    folder, prefix = Path(request.target), "latent" if model.made_from else "seed"
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
 
-    def encode(pixels: NDArray[np.uint8], index: int) -> None:
+    def encode(pixels: Pixels, index: int) -> None:
         seed, label = request.seeds[index], None if request.labels is None else request.labels[index]
-        buffer = BytesIO()
-        images.save_png(pixels, buffer, _metadata(model, request, [seed], None if label is None else [label]))
-        suffix = "" if label is None else f"-class{label}"
-        prefix = "seed" if request.instead is None else "latent"
-        write_atomically(folder / f"{prefix}{seed:04d}{suffix}.png", buffer.getvalue())
+        name = f"{prefix}{seed:04d}{'' if label is None else f'-class{label}'}.png"
+        metadata = _metadata(model, request, [seed], None if label is None else [label])
+        write_atomically(folder / name, images.to_png(pixels, metadata))
 
     done = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -266,25 +254,21 @@ def _write_folder(model: Sampler[Images], request: Request, batches: Iterator[ND
             try:
                 list(pool.map(encode, batch, range(done, done + len(batch))))
             except StorageError as error:
-                kept = f"The pictures in the folder, {done:,} of {len(request.seeds):,} or more, are whole. "
+                kept = f"The images in the folder, {done:,} of {len(request.seeds):,} or more, are whole. "
                 raise StorageError(error.problem, f"{kept}{error.remedy}") from error
             done += len(batch)
-    return request.target
 
 
-def _write_archive(model: Sampler[Images], request: Request, batches: Iterator[NDArray[np.uint8]]) -> str:
-    """``images``: uint8 ``(n, h, w)`` for grey pictures, ``(n, h, w, c)`` for others; ``seeds``: int64 ``(n,)``."""
-    image, n = model.image, len(request.seeds)
-    shape = (n, image.height, image.width) + ((image.channels,) if image.channels > 1 else ())
-    target = Path(request.target)
+def _write_archive(model: Sampler[Images], request: Request, batches: Iterator[Pixels]) -> None:
+    """``images``: uint8 ``(n, h, w)`` for grey images, ``(n, h, w, c)`` for others; ``seeds``: int64 ``(n,)``."""
+    image, target = model.image, Path(request.target)
+    shape = (len(request.seeds), image.height, image.width) + ((image.channels,) if image.channels > 1 else ())
     refuse_missing_parent(target)
     with replacing(target) as scratch, zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as archive:
         with archive.open("images.npy", "w", force_zip64=True) as member:
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(member, header)
+            np.lib.format.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": shape})
             for batch in batches:
                 member.write(batch.tobytes())
         archive.comment = f"gancli {__version__}".encode()
         with archive.open("seeds.npy", "w") as member:
             np.lib.format.write_array(member, np.asarray(request.seeds, dtype=np.int64), allow_pickle=False)
-    return str(target)

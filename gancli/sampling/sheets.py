@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from gancli.errors import UsageError
-from gancli.images import MAX_PIXELS, save_png, to_bytes, to_picture
+from gancli.images import MAX_PIXELS, to_bytes, to_picture, to_png
 from gancli.models.latents import write_arrays
 from gancli.sampling.sample import about
 from gancli.storage.disk import refuse_missing_parent, write_atomically
@@ -19,14 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
     from torch import Tensor
 
+    from gancli.images import Pixels
     from gancli.models.directions import Directions
     from gancli.models.model import Model
     from gancli.models.projection import Projection
-
-__all__ = ["AMOUNTS", "sheet", "write_directions", "write_projection"]
 
 AMOUNTS = (-3, -2, -1, 0, 1, 2, 3)
 """Columns of a sheet of directions: standard deviations of the latent."""
@@ -37,7 +34,7 @@ SMALLEST_CELL = 64
 FONT, GAP = 14, 6
 
 
-def sheet(images: NDArray[np.uint8], columns: Sequence[str], rows: Sequence[str]) -> NDArray[np.uint8]:
+def sheet(images: Pixels, columns: Sequence[str], rows: Sequence[str]) -> Pixels:
     """Images with a title over each column and a caption behind each row, on white.
 
     Args:
@@ -56,21 +53,21 @@ def sheet(images: NDArray[np.uint8], columns: Sequence[str], rows: Sequence[str]
     wide, tall = width * scale, height * scale
     font = ImageFont.load_default(FONT)
     behind = max((round(font.getlength(text)) for text in rows), default=0)
-    left, top = GAP, FONT + 2 * GAP
-    size = left + len(columns) * (wide + GAP) + behind + GAP, top + len(rows) * (tall + GAP)
+    lefts = [GAP + column * (wide + GAP) for column in range(len(columns) + 1)]
+    tops = [FONT + 2 * GAP + row * (tall + GAP) for row in range(len(rows) + 1)]
+    size = lefts[-1] + behind + GAP, tops[-1]
     if size[0] * size[1] > MAX_PIXELS:
         raise UsageError(f"The sheet would have {size[0]:,}x{size[1]:,} pixels.", "Ask for fewer rows.")
     canvas = Image.new("RGB", size, "white")
     pen = ImageDraw.Draw(canvas)
-    for column, title in enumerate(columns):
-        pen.text((left + column * (wide + GAP) + wide / 2, GAP), title, fill="black", font=font, anchor="ma")
+    for left, title in zip(lefts, columns, strict=False):
+        pen.text((left + wide / 2, GAP), title, fill="black", font=font, anchor="ma")
+    for top, caption in zip(tops, rows, strict=False):
+        pen.text((lefts[-1], top + tall / 2), caption, fill="black", font=font, anchor="lm")
     for number, pixels in enumerate(images):
         row, column = divmod(number, len(columns))
         cell = to_picture(pixels).convert("RGBA").resize((wide, tall), Image.Resampling.NEAREST)
-        canvas.paste(cell, (left + column * (wide + GAP), top + row * (tall + GAP)), cell)
-    for row, caption in enumerate(rows):
-        place = left + len(columns) * (wide + GAP), top + row * (tall + GAP) + tall / 2
-        pen.text(place, caption, fill="black", font=font, anchor="lm")
+        canvas.paste(cell, (lefts[column], tops[row]), cell)
     return np.asarray(canvas)
 
 
@@ -90,9 +87,8 @@ def write_projection(model: Model, originals: Tensor, found: Projection, target:
     cells = torch.stack([originals, found.images, difference], 1).flatten(0, 1)
     captions = [f"error {error:.4f}" for error in found.error.tolist()]
     path = target.with_suffix(".png")
-    _write_sheet(
-        path, sheet(to_bytes(cells), ["original", "found", "difference"], captions), model, {"projection": len(captions)}
-    )
+    pixels = sheet(to_bytes(cells), ["original", "found", "difference"], captions)
+    _write(path, pixels, {**about(model.origin), "projection": len(captions)})
     write_arrays(target, arrays)
     return path
 
@@ -117,11 +113,8 @@ def write_directions(
         progress: called with (rows done, rows in all).
     """
     if target.suffix.lower() == ".npz":
-        space, digest = found.space, model.origin.digest
-        write_arrays(
-            target,
-            {"vectors": found.vectors.numpy(), "strengths": found.strengths.numpy(), "space": space, "model": digest},
-        )
+        arrays = {"vectors": found.vectors.numpy(), "strengths": found.strengths.numpy()}
+        write_arrays(target, {**arrays, "space": found.space, "model": model.origin.digest})
         return
     classes = model.classes(1, labels)
     middle = model.points([seed], classes)
@@ -133,11 +126,10 @@ def write_directions(
         progress(number, len(found.vectors))
     captions = [f"{number}: {strength:.3f}" for number, strength in enumerate(found.strengths.tolist(), 1)]
     titles = [f"{amount:+d}" if amount else "0" for amount in AMOUNTS]
-    _write_sheet(target, sheet(np.concatenate(rows), titles, captions), model, {"directions": len(rows), "seed": seed})
+    pixels = sheet(np.concatenate(rows), titles, captions)
+    _write(target, pixels, {**about(model.origin), "directions": len(rows), "seed": seed})
 
 
-def _write_sheet(target: Path, pixels: NDArray[np.uint8], model: Model, what: dict[str, Any]) -> None:
+def _write(target: Path, pixels: Pixels, metadata: dict[str, Any]) -> None:
     refuse_missing_parent(target)
-    buffer = BytesIO()
-    save_png(pixels, buffer, {**about(model.origin), **what})
-    write_atomically(target, buffer.getvalue())
+    write_atomically(target, to_png(pixels, metadata))

@@ -1,4 +1,4 @@
-"""Translate images that lie on the disk: decoded as in training, in batches of one size, written as PNG under their names."""
+"""Translate image files: decoded as in training, in batches of one size, written as PNG under their names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
-from io import BytesIO
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
@@ -16,7 +15,7 @@ import numpy as np
 from gancli import images
 from gancli.config.schema import DataConfig
 from gancli.data.containers import FolderSource
-from gancli.data.decoding import Flaw, Header, Opened, decode_all, picky_pillow, survey
+from gancli.data.decoding import Flaw, Opened, decode_all, picky_pillow, survey
 from gancli.data.fit import Fit, choose
 from gancli.data.paths import open_regular, quoted, unreadable
 from gancli.data.source import unwatched
@@ -25,14 +24,10 @@ from gancli.sampling.sample import about
 from gancli.storage.disk import explained, write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from gancli.images import Images
     from gancli.models.sampler import Sampler
-
-__all__ = ["Job", "Translated", "jobs", "translate"]
 
 BATCH_SIZE, BATCH_PIXELS = 64, 2**19
 """Images that are translated at a time, and their pixels in all, unless one image has more."""
@@ -60,8 +55,8 @@ def jobs(paths: Sequence[Path], output: str) -> list[Job]:
 
     Args:
         paths: images, and folders of images with all folders in them.
-        output: a file, for one image; or a folder, which is there or ends in a slash. Names in it are those of
-            the images, with .png for their suffix.
+        output: a file, for one image; or a folder, which exists or ends in a slash. Names in it are those of the images,
+            with .png for their suffix: ``a.jpg`` becomes ``a.png``, or ``a.jpg.png`` beside an ``a.tif``.
 
     Raises:
         DatasetError: there is nothing at a path, or no image in a folder.
@@ -86,18 +81,15 @@ def jobs(paths: Sequence[Path], output: str) -> list[Job]:
         if folder.suffix.lower() != ".png":
             raise UsageError(f"'{output}' is not a PNG.", "Give a name that ends in .png, or in / for a folder.")
         return [Job(*found[0], folder)]
-    targets = _targets([name for name, _ in found])
-    return [Job(name, opened, folder / target) for (name, opened), target in zip(found, targets, strict=True)]
-
-
-def _targets(names: Sequence[str]) -> list[PurePosixPath]:
-    """A name of its own for each translation: ``a.jpg`` becomes ``a.png``, or ``a.jpg.png`` beside an ``a.tif``."""
-    stems = [PurePosixPath(name).with_suffix("") for name in names]
-    alike = Counter(stems)
-    targets = [PurePosixPath(f"{stem if alike[stem] == 1 else name}.png") for name, stem in zip(names, stems, strict=True)]
-    if twice := next((target for target, number in Counter(targets).items() if number > 1), None):
-        raise UsageError(f"Two of the images would become '{twice}'.", "Translate them in two calls, into two folders.")
-    return targets
+    stems = Counter(PurePosixPath(name).with_suffix("") for name, _ in found)
+    targets: dict[str, Job] = {}
+    for name, opened in found:
+        stem = PurePosixPath(name).with_suffix("")
+        target = f"{stem if stems[stem] == 1 else name}.png"
+        if target in targets:
+            raise UsageError(f"Two of the images would become '{target}'.", "Translate them in two calls, into two folders.")
+        targets[target] = Job(name, opened, folder / target)
+    return list(targets.values())
 
 
 def translate(
@@ -122,29 +114,34 @@ def translate(
         DatasetError: all images are broken.
         StorageError: a file cannot be written; nothing half-written is left.
     """
-    source = model.image.source
-    model.refuse_sources((1, source[0] if source else 1, 1, 1))
-    assert source is not None  # noqa: S101  (for the type checker)
-    said = model.origin.provenance.config
-    settings = {key: said[f"data.{key}"] for key in ("background", "max_pixels") if f"data.{key}" in said}
-    config = DataConfig.model_validate({**settings, "channels": source[0]})
+    channels = model.image.source[0] if model.image.source else 1
+    model.refuse_sources((1, channels, 1, 1))
+    settings = model.origin.provenance.config
+    kept = {key: settings[f"data.{key}"] for key in ("background", "max_pixels") if f"data.{key}" in settings}
+    config = DataConfig.model_validate({**kept, "channels": channels})
     flaws: dict[int, str] = {}
+    groups: dict[Fit, list[int]] = {}  # the numbers of images that are decoded alike: in their own size
     done = 0
     with picky_pillow(config.max_pixels):
-        headers = survey(_each(todo, range(len(todo))), unwatched, len(todo))
-        for fit, members in _by_size(headers, config, flaws).items():
-            decoded = decode_all(_each(todo, members), fit)
+        for index, header in enumerate(survey(_opened(todo, range(len(todo))), unwatched, len(todo))):
+            if isinstance(header, str):
+                flaws[index] = header
+            else:
+                fit = replace(choose([header], config), height=header.height, width=header.width)
+                groups.setdefault(fit, []).append(index)
+        for fit, members in groups.items():
+            decoded = decode_all(_opened(todo, members), fit)
             size = max(1, min(BATCH_SIZE, BATCH_PIXELS // (fit.height * fit.width)))
             while batch := list(islice(decoded, size)):
                 flaws |= {each.index: each.flaw for each in batch if each.pixels is None}
-                good = [(each.index, each.pixels) for each in batch if each.pixels is not None]
-                if good:
+                if good := [(todo[each.index], each.pixels) for each in batch if each.pixels is not None]:
                     sources = (np.stack([pixels for _, pixels in good]).astype(np.float32) - 127.5) / 127.5
-                    for (index, _), pixels in zip(
-                        good, images.to_bytes(model.translate(sources, batch_size=size)), strict=True
-                    ):
-                        facts = {**about(model.origin), "translated": todo[index].name} if metadata else {}
-                        _write(todo[index].target, pixels, facts)
+                    translated = images.to_bytes(model.translate(sources, batch_size=size))
+                    for (job, _), pixels in zip(good, translated, strict=True):
+                        facts = {**about(model.origin), "translated": job.name} if metadata else {}
+                        with explained(job.target.parent):
+                            job.target.parent.mkdir(parents=True, exist_ok=True)
+                        write_atomically(job.target, images.to_png(pixels, facts))
                 done += len(batch)
                 progress(done, len(todo))
     skipped = tuple((todo[index].name, flaw) for index, flaw in sorted(flaws.items()))
@@ -155,7 +152,7 @@ def translate(
     return Translated(len(todo) - len(skipped), skipped)
 
 
-def _each(todo: Sequence[Job], members: Sequence[int]) -> Iterator[Opened]:
+def _opened(todo: Sequence[Job], members: Iterable[int]) -> Iterator[Opened]:
     """The images with these numbers, opened one after the other."""
     for index in members:
         try:
@@ -165,24 +162,3 @@ def _each(todo: Sequence[Job], members: Sequence[int]) -> Iterator[Opened]:
             continue
         with stream:
             yield Opened(index, stream)
-
-
-def _by_size(headers: Sequence[Header | str], config: DataConfig, flaws: dict[int, str]) -> dict[Fit, list[int]]:
-    """The numbers of the images that are decoded alike: in their own size. Broken ones go to the flaws."""
-    groups: dict[Fit, list[int]] = {}
-    for index, header in enumerate(headers):
-        if isinstance(header, str):
-            flaws[index] = header
-            continue
-        fit = replace(choose([header], config), height=header.height, width=header.width)
-        groups.setdefault(fit, []).append(index)
-    return groups
-
-
-def _write(target: Path, pixels: NDArray[np.uint8], metadata: dict[str, object]) -> None:
-    """One PNG; the folders that it lies in are made."""
-    buffer = BytesIO()
-    images.save_png(pixels, buffer, metadata)
-    with explained(target.parent):
-        target.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(target, buffer.getvalue())

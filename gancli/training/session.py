@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 from gancli import images
@@ -236,13 +235,11 @@ class Session:
     def _write_preview(self) -> None:
         step = self.training.state.step
         target = self.run.samples / f"{step:06d}.png"
-        previews, buffer = self.monitor.previews(), BytesIO()
+        previews = self.monitor.previews()
         self._previewed = self._clock()
         with self._by_product("preview"):
-            images.save_png(
-                images.grid(images.to_bytes(previews), self.monitor.columns), buffer, {"gancli": __version__, "step": step}
-            )
-            write_atomically(target, buffer.getvalue())
+            grid = images.grid(images.to_bytes(previews), self.monitor.columns)
+            write_atomically(target, images.to_png(grid, {"gancli": __version__, "step": step}))
             self.preview = target
             self._emit(PreviewWritten(step, target))
 

@@ -19,9 +19,9 @@ from gancli.images import (
     grid_columns,
     read_metadata,
     refuse_huge_grid,
-    save_png,
     to_bytes,
     to_picture,
+    to_png,
 )
 
 SMALL = st.integers(1, 9)
@@ -108,7 +108,7 @@ def test_a_grid_has_columns(columns):
 
 def test_a_huge_grid_is_refused_before_it_is_made():
     assert refuse_huge_grid(1, 8188, 8188) == (8192, 8192)
-    with pytest.raises(UsageError, match=r"A grid of 1000000 pictures of 28x28 would be .* pixels\. .*-o folder/"):
+    with pytest.raises(UsageError, match=r"A grid of 1000000 images of 28x28 would be .* pixels\. .*-o folder/"):
         refuse_huge_grid(10**6, 28, 28)
     with pytest.raises(UsageError, match="64 megapixels"):
         refuse_huge_grid(MAX_PIXELS, 1, 1, columns=1)
@@ -117,8 +117,7 @@ def test_a_huge_grid_is_refused_before_it_is_made():
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "LA"), (3, "RGB"), (4, "RGBA")])
 def test_a_png_has_the_very_pixels(tmp_path, channels, mode):
     pixels = pictures(1, 5, 7, channels)[0]
-    with (tmp_path / "a.png").open("wb") as file:
-        save_png(pixels, file)
+    (tmp_path / "a.png").write_bytes(to_png(pixels))
     with Image.open(tmp_path / "a.png") as read:
         assert (read.format, read.mode, read.size) == ("PNG", mode, (7, 5))
         assert np.array_equal(np.asarray(read).reshape(5, 7, channels), pixels)
@@ -134,15 +133,12 @@ def test_a_png_has_the_very_pixels(tmp_path, channels, mode):
 )
 def test_metadata_round_trip(tmp_path_factory, metadata):
     path = tmp_path_factory.mktemp("png") / "a.png"
-    with path.open("wb") as file:
-        save_png(pictures(1, 2, 2, 1)[0], file, metadata)
+    path.write_bytes(to_png(pictures(1, 2, 2, 1)[0], metadata))
     assert read_metadata(path) == metadata
 
 
 def test_without_metadata_no_text_is_written():
-    target = BytesIO()
-    save_png(pictures(1, 2, 2, 1)[0], target, {})
-    with Image.open(target) as read:
+    with Image.open(BytesIO(to_png(pictures(1, 2, 2, 1)[0], {}))) as read:
         assert read.info == {}
 
 
@@ -189,9 +185,7 @@ def test_F21_a_text_that_unpacks_to_more_than_it_should_is_refused(tmp_path):
 
 @given(st.data())
 def test_F13_a_damaged_picture_gives_metadata_or_one_kind_of_error(tmp_path_factory, data):
-    target = BytesIO()
-    save_png(pictures(1, 2, 2, 1)[0], target, {"run": "x", "seeds": "0-3"})
-    content = bytearray(target.getvalue())
+    content = bytearray(to_png(pictures(1, 2, 2, 1)[0], {"run": "x", "seeds": "0-3"}))
     for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=4)):
         content[place] ^= data.draw(st.integers(1, 255))
     path = tmp_path_factory.mktemp("png") / "a.png"

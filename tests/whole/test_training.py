@@ -638,7 +638,7 @@ def test_a_plot_or_preview_that_fails_is_an_alarm_and_never_ends_the_training(co
         raise RuntimeError("latex was not able to process it\nand more")
 
     monkeypatch.setattr("gancli.training.session.plot_losses", fail)
-    monkeypatch.setattr("gancli.images.save_png", fail)
+    monkeypatch.setattr("gancli.images.to_png", fail)
     seen = []
     run = start(configure(), tmp_path, observe=seen.append)
     assert run.info()["status"] == "done"

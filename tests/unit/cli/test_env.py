@@ -43,14 +43,14 @@ def test_a_broken_torch_is_reported(cli, monkeypatch):
     assert "ModuleNotFoundError" in cli("env", "--json").json["torch"]["error"]
 
 
-def test_a_missing_package_is_reported(monkeypatch):
+def test_a_missing_package_is_reported(cli, monkeypatch):
     monkeypatch.setattr(env, "PACKAGES", ("no-such-package",))
-    assert env._environment()["versions"]["no-such-package"] == "missing"
+    assert cli("env", "--json").json["versions"]["no-such-package"] == "missing"
 
 
-def test_a_system_without_proc(monkeypatch):
+def test_a_system_without_proc(cli, monkeypatch):
     def fail(*_, **__):
         raise FileNotFoundError
 
     monkeypatch.setattr(env.Path, "read_text", fail)
-    assert env._environment()["system"]["cpu features"] == []
+    assert cli("env", "--json").json["system"]["cpu features"] == []

@@ -1,10 +1,11 @@
 import os
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
-from gancli.cli.output import Output, refuse_existing, settle, unread_is_fine
+from gancli.cli.output import Output, free_name, refuse_existing, settle, unread_is_fine
 from gancli.errors import StorageError
 
 TITLES, ROWS = ("name", "age", "meaning"), [("a", 1, "short"), ("longer", 22, "a text that says much more about it")]
@@ -143,3 +144,9 @@ def test_a_link_is_kept(cli, tmp_path):
 def test_a_missing_folder_is_said_early(tmp_path):
     with pytest.raises(StorageError):
         refuse_existing(tmp_path / "nosuch" / "a.png", force=True)
+
+
+def test_the_next_grid_gets_a_free_name():
+    Path("grid.png").touch()
+    Path("grid-2.png").touch()
+    assert free_name("grid.png") == "grid-3.png"

@@ -1,5 +1,6 @@
 """``gancli translate``, with networks that were never trained."""
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -181,3 +182,18 @@ def test_bad_data_for_a_translation(cli, grey_and_colour, monkeypatch, words, co
     assert (result.code, result.err.count("\n")) == (code, 1), result.err
     assert message in result.err
     assert not (grey_and_colour / "runs").exists()
+
+
+def test_the_commands_at_the_end_of_a_translation_work_when_pasted(cli, grey_and_colour):
+    small = ["-s", "arch.channels=4", "-s", "arch.blocks=1", "-s", "arch.patches=4", "-s", "arch.nce_dim=8"]
+    sets = ["--dataset", grey_and_colour / "grey", "--to", grey_and_colour / "colour"]
+    result = cli("train", *sets, "--images", "8", "--device", "cpu", *small)
+    assert result.code == 0
+    commands = [line.removeprefix("next    gancli ") for line in result.err.splitlines() if line.startswith("next")]
+    assert [cli(*shlex.split(command)).code for command in commands if command.startswith("translate")] == [0]
+    assert len(list(Path("translated").glob("*.png"))) == 6  # the test split
+    assert "what `translate` uses" in result.err
+    evaluated = cli("evaluate", "--against", "train", "--json", "--device", "cpu").json
+    assert {"FD-random", "FD-random of the input"} <= set(evaluated["figures"])
+    refused = cli("evaluate", "--seed", "3", "--device", "cpu")
+    assert (refused.code, "--seed 3 means nothing" in refused.err) == (2, True)

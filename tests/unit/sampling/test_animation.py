@@ -14,8 +14,9 @@ from gancli.errors import DatasetError, PluginError, StorageError, UsageError
 from gancli.images import grid, read_metadata, to_bytes
 from gancli.models.interpolation import Frames, Interpolation
 from gancli.plugin import ImageSpec
-from gancli.sampling import animation
-from gancli.sampling.animation import FORMATS, Request, frames_in, write
+from gancli.sampling import encoders
+from gancli.sampling.animation import Request, frames_in, write
+from gancli.sampling.encoders import FORMATS
 from gancli.sampling.sample import like
 
 GREY, COLOUR = ImageSpec(1, 9, 7), ImageSpec(3, 8, 6)
@@ -282,7 +283,7 @@ def test_a_strip_too_long_is_refused_before_anything_is_drawn(tour, tmp_path):
 
 @pytest.mark.parametrize("suffix", [".gif", ".mp4"])
 def test_what_has_no_transparency_is_refused_for_what_has(tour, tmp_path, suffix, monkeypatch):
-    monkeypatch.setattr(animation.mp4, "require", lambda *_: None)
+    monkeypatch.setattr(encoders, "require", lambda *_: None)
     with pytest.raises(UsageError, match=r"Choose \.webp, \.apng or \.avif"):
         write(tour(ImageSpec(4, 8, 8)), Request(f"{tmp_path}/a{suffix}"))
 

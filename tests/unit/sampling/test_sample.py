@@ -17,12 +17,12 @@ from torch import nn
 import gancli
 from gancli.checkpoint.provenance import Origin, Provenance
 from gancli.errors import DatasetError, StorageError, UsageError
-from gancli.images import grid, read_metadata, save_png, to_bytes
+from gancli.images import grid, read_metadata, to_bytes, to_png
 from gancli.models.loading import load
 from gancli.models.model import Model
 from gancli.plugin import ImageSpec
 from gancli.randomness.latents import MAX_SEED
-from gancli.sampling.sample import MAX_IMAGES, Request, format_seeds, like, parse_seeds, write
+from gancli.sampling.sample import MAX_IMAGES, Request, format_seeds, like, parse_seeds, seeds_from, write
 
 SEEDS = [5, 6, 7, 2**40, 0]
 
@@ -114,7 +114,7 @@ def test_lists_of_seeds(text, seeds):
     "text", ["", ",", "1,", "-1", "3-1", "1-", "a", "1.5", "1e3", "0x10", str(MAX_SEED + 1), "9" * 40, "1--2", "1 2"]
 )
 def test_F40_what_is_no_list_of_seeds_is_refused(text):
-    with pytest.raises(UsageError, match=r"is no seed or range of seeds\. Write for instance 0-63,99"):
+    with pytest.raises(UsageError, match=r"is not a seed or range of seeds\. Write for instance 0-63,99"):
         parse_seeds(text)
 
 
@@ -128,13 +128,20 @@ def test_a_million_seeds_are_allowed():
     assert len(parse_seeds("5-1000004")) == MAX_IMAGES
 
 
+def test_the_last_seed_fits():
+    assert seeds_from(2**63 - 2, 2)[-1] == 2**63 - 1
+    for seed, count in ((2**63 - 2, 3), (-1, 1), (0, 0)):
+        with pytest.raises(UsageError, match="out of range"):
+            seeds_from(seed, count)
+
+
 # -- a grid --
 
 
 def test_a_grid_has_the_models_very_pixels(model, tmp_path):
     path = tmp_path / "grid.png"
     written = write(model, Request(SEEDS, str(path), columns=2))
-    assert (written.path, written.images, written.seeds) == (str(path), 5, "5-7,1099511627776,0")
+    assert (written.path, written.images, written.made_from) == (str(path), 5, {"seeds": "5-7,1099511627776,0"})
     assert np.array_equal(decoded(path), grid(to_bytes(model.sample(seeds=SEEDS)), 2))
 
 
@@ -236,8 +243,7 @@ GOOD = {"run": "x", "step": 1, "digest": "0", "weights": "ema", "seeds": "0-3", 
     ],
 )
 def test_damaged_metadata_are_refused(tmp_path, damage):
-    with (tmp_path / "a.png").open("wb") as file:
-        save_png(np.zeros((2, 2, 1), np.uint8), file, {**GOOD, **damage})
+    (tmp_path / "a.png").write_bytes(to_png(np.zeros((2, 2, 1), np.uint8), {**GOOD, **damage}))
     with pytest.raises(DatasetError, match=r"The metadata of '.*a\.png' are damaged"):
         like(tmp_path / "a.png")
 
@@ -250,8 +256,9 @@ def test_damaged_metadata_are_refused(tmp_path, damage):
     ],
 )
 def test_missing_metadata_are_refused_by_name(tmp_path, missing, words):
-    with (tmp_path / "a.png").open("wb") as file:
-        save_png(np.zeros((2, 2, 1), np.uint8), file, {key: value for key, value in GOOD.items() if key != missing})
+    (tmp_path / "a.png").write_bytes(
+        to_png(np.zeros((2, 2, 1), np.uint8), {key: value for key, value in GOOD.items() if key != missing})
+    )
     with pytest.raises(DatasetError, match=words):
         like(tmp_path / "a.png")
 
@@ -328,7 +335,7 @@ def test_F40_the_number_is_bounded(model, target, tmp_path, n):
 
 @pytest.mark.parametrize("name", ["a.jpg", "a", "a.", "a.png.txt", ".png", "a.npy"])
 def test_an_unknown_kind_of_target_is_refused(model, tmp_path, name):
-    with pytest.raises(UsageError, match=r"is no kind of output that is known\. End it in \.png, \.npz or /"):
+    with pytest.raises(UsageError, match=r"is not a kind of output\. End it in \.png, \.npz or /"):
         write(model, Request([1], str(tmp_path / name)))
     assert not list(tmp_path.iterdir())
 

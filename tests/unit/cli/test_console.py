@@ -4,7 +4,105 @@ from pathlib import Path
 
 import pytest
 
-from gancli.cli.console.plain import PlainConsole, QuietConsole
+from gancli.cli.console import COUNTER_SECONDS, Console, Counter, PlainConsole, Unbreakable, console_for, is_live
+
+
+class Terminal(StringIO):
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
+
+
+class Broken(StringIO):
+    def write(self, _text):
+        raise BrokenPipeError
+
+    def flush(self):
+        raise BrokenPipeError
+
+
+@pytest.fixture(autouse=True)
+def _a_good_terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+def test_a_pipe_gets_plain_lines():
+    assert type(console_for(StringIO())) is PlainConsole
+
+
+def test_quiet_is_quiet_everywhere():
+    assert type(console_for(Terminal(), quiet=True)) is Console
+
+
+def test_a_terminal_is_live():
+    from gancli.cli.live import LiveConsole
+
+    assert type(console_for(Terminal())) is LiveConsole
+
+
+@pytest.mark.parametrize("term", ["dumb", None])
+def test_F52_a_dumb_terminal_gets_plain_lines(monkeypatch, term):
+    monkeypatch.delenv("TERM")
+    if term:
+        monkeypatch.setenv("TERM", term)
+    assert not is_live(Terminal())
+    assert type(console_for(Terminal())) is PlainConsole
+
+
+@pytest.mark.parametrize(("color", "no_color"), [(False, None), (True, "1")])
+def test_F52_no_color(monkeypatch, color, no_color):
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", no_color)
+    terminal = Terminal()
+    with console_for(terminal, color=color):
+        pass
+    assert "loading torch" in terminal.getvalue()
+    assert "\x1b[3" not in terminal.getvalue().replace("\x1b[?25", "")
+
+
+def test_F53_a_reader_that_leaves_only_silences():
+    stream = Unbreakable(Broken())
+    assert stream.write("text") == 4
+    stream.flush()
+    assert not stream.isatty()
+    Unbreakable(Broken()).flush()
+
+
+def test_unbreakable_passes_on():
+    terminal = Terminal()
+    stream = Unbreakable(terminal)
+    stream.write("text")
+    stream.flush()
+    assert (terminal.getvalue(), stream.isatty(), stream.encoding) == ("text", True, "utf-8")
+    with pytest.raises(OSError, match="fileno"):
+        stream.fileno()
+
+
+# -- one line that counts --
+
+
+def test_a_terminal_sees_how_far_it_is(clock):
+    terminal = Terminal()
+    with Counter(terminal, clock=clock) as counter:
+        assert "loading torch" in terminal.getvalue()
+        for done in range(0, 10_000, 100):
+            counter(done, 10_000)
+            clock.seconds += COUNTER_SECONDS / 10
+    assert 5 < terminal.getvalue().count("of 10,000") < 15
+    assert terminal.getvalue().endswith("\r\x1b[K")
+
+
+@pytest.mark.parametrize(("stream", "quiet"), [(StringIO(), False), (Terminal(), True)])
+def test_nobody_else_does(clock, stream, quiet):
+    with Counter(stream, quiet=quiet, clock=clock) as counter:
+        clock.seconds += 1
+        counter(1, 2)
+    assert stream.getvalue() == ""
+
+
+# -- plain lines, and nothing --
 
 
 class Flushed(StringIO):
@@ -95,7 +193,7 @@ def test_stopping_is_said_through_the_descriptor(console, capfd):
 
 
 def test_quiet_shows_nothing(capfd, events):
-    with QuietConsole() as console:
+    with Console() as console:
         console(events.started)
         console.stopping()
         console.abandon()

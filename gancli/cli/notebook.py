@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Self
 
 from IPython.display import HTML, display
 
-from gancli.cli.console import table
-from gancli.cli.console.plain import STOPPING, QuietConsole
+from gancli.cli.console import STOPPING, Console
+from gancli.cli.live import cells, fitting
 from gancli.events import Alarm, EpochEnded, Preparing, PreviewWritten, Progress, RunEnded, RunStarted
 from gancli.text import duration, html_table, printable
 
@@ -20,15 +20,13 @@ if TYPE_CHECKING:
 
     from gancli.events import Event
 
-__all__ = ["NotebookConsole"]
-
 INTERVAL_SECONDS = 0.5
 ROWS_KEPT = 100
 WIDE = 1000
 """Characters of a line: all columns fit."""
 
 
-class NotebookConsole(QuietConsole):
+class NotebookConsole(Console):
     """One display of HTML, which is replaced as the training goes on. It needs no widgets.
 
     Args:
@@ -62,7 +60,7 @@ class NotebookConsole(QuietConsole):
                 self._metrics.update(dict.fromkeys(event.metrics))
             case EpochEnded():
                 self._metrics.update(dict.fromkeys(event.metrics))
-                self._rows.append(table.cells(event, event.epochs, event.elapsed_seconds))
+                self._rows.append(cells(event, event.epochs, event.elapsed_seconds))
             case PreviewWritten():
                 source = f"data:image/png;base64,{b64encode(event.path.read_bytes()).decode()}"
                 self._preview = f'<img alt="preview" style="min-width: 16rem; image-rendering: pixelated" src="{source}">'
@@ -86,11 +84,11 @@ class NotebookConsole(QuietConsole):
         run, running = self._started, self._running
         if run is None:
             return f"<p>{escape(printable(self._waiting))}</p>"
-        columns = table.fitting(WIDE, self._metrics, probabilities=run.probabilities)
+        columns = fitting(WIDE, self._metrics, probabilities=run.probabilities)
         rows = list(self._rows)
         bar = ""
         if running is not None:
-            rows.append(table.cells(running, run.epochs, self._clock() - self._origin))
+            rows.append(cells(running, run.epochs, self._clock() - self._origin))
             left = duration(running.eta_seconds)
             bar = f'<p><progress value="{running.fraction:.4f}"></progress> {running.fraction:.0%}, {left} left</p>'
         facts = [f"{run.run}: {run.dataset}", f"{run.arch}, {run.device}, {run.precision}", *run.notes]

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from gancli.cli.console import table
-from gancli.cli.console.live import ROW_SECONDS, LiveConsole
-from gancli.cli.console.plain import STOPPING
+from gancli.cli.console import STOPPING
+from gancli.cli.live import ROW_SECONDS, WIDTH, LiveConsole, fitting
 
 
 class Screen(StringIO):
@@ -166,17 +165,17 @@ def test_F52_any_width(rich, clock, width, events):
 
 
 def test_narrow_terminals_keep_the_losses():
-    assert [column.title for column in table.fitting(25)] == ["epoch", "D loss", "G loss"]
-    assert [column.title for column in table.fitting(49)] == ["epoch", "D loss", "G loss", "FD", "diversity", "time"]
-    assert len(table.fitting(table.WIDTH)) == 10
-    assert table.WIDTH == 80
+    assert [column.title for column in fitting(25)] == ["epoch", "D loss", "G loss"]
+    assert [column.title for column in fitting(49)] == ["epoch", "D loss", "G loss", "FD", "diversity", "time"]
+    assert len(fitting(WIDTH)) == 10
+    assert WIDTH == 80
 
 
 def test_columns_are_those_of_the_training():
-    titles = [column.title for column in table.fitting(120, ["d_loss", "g_loss", "cycle", "path_length"])]
+    titles = [column.title for column in fitting(120, ["d_loss", "g_loss", "cycle", "path_length"])]
     assert titles[:6] == ["epoch", "step", "D loss", "G loss", "cycle", "path length"]
     assert "D(x)" not in titles
-    assert [column.title for column in table.fitting(60, ["cycle"])][:3] == ["epoch", "step", "cycle"]
+    assert [column.title for column in fitting(60, ["cycle"])][:3] == ["epoch", "step", "cycle"]
 
 
 def test_scores_that_are_no_probabilities_are_not_shown(rich, clock, events):

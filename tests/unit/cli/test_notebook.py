@@ -4,8 +4,8 @@ import pytest
 
 pytest.importorskip("IPython")
 
-from gancli.cli.console import notebook
-from gancli.images import save_png
+from gancli.cli import notebook
+from gancli.images import to_png
 
 
 @pytest.fixture
@@ -68,8 +68,7 @@ def test_the_newest_preview_is_shown_and_names_are_escaped(shown, clock, events,
     import numpy as np
 
     path = tmp_path / "000010.png"
-    with path.open("wb") as file:
-        save_png(np.zeros((4, 4, 1), np.uint8), file)
+    path.write_bytes(to_png(np.zeros((4, 4, 1), np.uint8)))
     with notebook.NotebookConsole(clock) as console:
         console(dataclasses.replace(events.started, dataset="<script>"))
         console(dataclasses.replace(events.preview, path=path))

@@ -1,0 +1,241 @@
+"""The progress of a training on a terminal. Finished epochs are printed once and scroll away like any text; only the few
+lines below them, which change, are redrawn: that is cheap, survives a resize and leaves the whole table behind for reading.
+
+    epoch    step  D loss  G loss  D(x)  D(G(z))      FD  diversity   img/s     time
+     1/20     469   1.210   0.934  0.61     0.42   41.20       0.71   5,123    00:11      printed once
+     2/20     750   1.198   0.941  0.60     0.42       -          -   5,098    00:18      redrawn
+    ━━━━━━━━━╺━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ 8%  02:41 left
+    preview runs/20261123-120431-mnist-dense/samples/000469.png
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from rich.console import Group
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+
+from gancli.cli.console import STOPPING, Console
+from gancli.events import Alarm, EpochEnded, Preparing, PreviewWritten, Progress, RunStarted
+from gancli.text import distance, duration, loss, printable, score
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from types import TracebackType
+
+    import rich.console
+    from rich.console import RenderableType
+
+    from gancli.events import Event
+
+REFRESHES_PER_SECOND = 4
+ROW_SECONDS = 0.25
+"""Where epochs are shorter than this, not each of them gets a row."""
+ROWS_KEPT = 100
+ALARMS_SHOWN = 3
+LINES_CHANGING = 3
+SHORTEST_PAGE = 5
+"""The heading is repeated when it has left the screen, but not more often than this many rows."""
+
+GAP = 2
+
+
+class Column(NamedTuple):
+    """A column of the table: which of the :func:`cells` it shows, its heading and its width in characters.
+
+    When the terminal is narrow, the column with the highest rank is the first to go.
+    """
+
+    key: str
+    title: str
+    width: int
+    rank: int
+
+
+LOSSES = (Column("d_loss", "D loss", 6, 1), Column("g_loss", "G loss", 6, 2))
+SCORES = (Column("real_score", "D(x)", 4, 8), Column("fake_score", "D(G(z))", 7, 9))
+BEFORE = (Column("epoch", "epoch", 5, 0), Column("step", "step", 6, 6))
+AFTER = (
+    Column("distance", "FD", 6, 3),
+    Column("diversity", "diversity", 9, 4),
+    Column("speed", "img/s", 6, 7),
+    Column("time", "time", 7, 5),
+)
+WIDTH = 80
+"""Characters of a line of a training with two losses."""
+
+
+def fitting(width: int, metrics: Iterable[str] = (), *, probabilities: bool = True) -> tuple[Column, ...]:
+    """The columns that fit ``width`` characters, at least one.
+
+    Args:
+        width: of the terminal.
+        metrics: names that the training has reported so far, in their order.
+        probabilities: whether the scores are shown.
+
+    >>> [column.title for column in fitting(32, ["d_loss", "g_loss", "cycle"])]
+    ['epoch', 'D loss', 'G loss', 'FD']
+    """
+    names = list(metrics)
+    known = {column.key for column in (*LOSSES, *SCORES)}
+    losses = [column for column in LOSSES if not names or column.key in names]
+    others = [Column(k, k.replace("_", " "), max(6, len(k)), 10 + i) for i, k in enumerate(names) if k not in known]
+    scores = SCORES if probabilities and (not names or "real_score" in names) else ()
+    columns = [*BEFORE, *losses, *others, *scores, *AFTER]
+    while len(columns) > 1 and sum(column.width + GAP for column in columns) - GAP > width:
+        columns.remove(max(columns, key=lambda column: column.rank))
+    return tuple(columns)
+
+
+def row_of(values: Mapping[str, str], columns: Sequence[Column]) -> str:
+    """The values of the columns, right-aligned."""
+    return (" " * GAP).join(values.get(column.key, "-").rjust(column.width) for column in columns)
+
+
+def cells(event: Progress | EpochEnded, epochs: int | None, seconds: float) -> dict[str, str]:
+    """The values of one row, by the keys of the columns."""
+    scores = {column.key for column in SCORES}
+    shown = {name: score(value) if name in scores else loss(value) for name, value in event.metrics.items()}
+    if isinstance(event, EpochEnded):
+        shown["distance"] = distance(event.evaluation.get(event.distance))
+        shown["diversity"] = score(event.evaluation.get("diversity"))
+    return {
+        **shown,
+        "epoch": str(event.epoch) if epochs is None else f"{event.epoch}/{epochs}",
+        "step": f"{event.step:,}",
+        "speed": f"{event.images_per_second:,.0f}",
+        "time": duration(seconds),
+    }
+
+
+class LiveConsole(Console):
+    """The growing table. As a Rich renderable it is the whole table so far: ``Console(record=True).print(live)``."""
+
+    def __init__(self, console: rich.console.Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console, self._clock, self._origin = console, clock, clock()
+        self._epochs: int | None = None
+        self._probabilities = True
+        self._metrics: dict[str, None] = {}
+        self._rows: deque[dict[str, str]] = deque(maxlen=ROWS_KEPT)
+        self._held: dict[str, str] | None = None  # the last row, as long as it is not printed
+        self._heading: tuple[Column, ...] | None = None
+        self._printed, self._rows_below = -ROW_SECONDS, 0
+        self._running: Progress | None = None
+        self._fraction, self._end = 0.0, math.inf
+        self._preview: Text | None = None
+        self._alarms: list[Text] = []
+        self._note: Text | None = None
+        ascii_only = console.options.ascii_only
+        self._done, self._to_do = ("#", ".") if ascii_only else ("━", "─")
+        self._waiting: Spinner | None = Spinner("line" if ascii_only else "dots", "loading torch")
+        self._live = Live(
+            console=console, get_renderable=self._changing, refresh_per_second=REFRESHES_PER_SECOND, transient=True
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start(refresh=True)
+        self._console.show_cursor(True)  # a hidden one would stay hidden after Ctrl-Z and kill -9
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Erase what changes and keep what stays."""
+        self._print_held()
+        self._live.stop()
+        for alarm in self._alarms:
+            self._console.print(alarm)
+
+    def __call__(self, event: Event) -> None:
+        """Show one event, now or at the next refresh; the command's own last lines are about the end of a run."""
+        match event:
+            case Preparing() if self._waiting is not None:
+                self._waiting.update(text=f"{event.what}: {event.done:,}{f' of {event.total:,}' if event.total else ''}")
+            case RunStarted():
+                self._start(event)
+            case Progress():
+                self._metrics.update(dict.fromkeys(event.metrics))
+                self._running, self._waiting = event, None
+                self._fraction, self._end = event.fraction, self._clock() + event.eta_seconds
+            case EpochEnded():
+                self._metrics.update(dict.fromkeys(event.metrics))
+                self._held = cells(event, self._epochs, event.elapsed_seconds)
+                self._rows.append(self._held)
+                self._running = self._waiting = None
+                self._origin = self._clock() - event.elapsed_seconds
+                if self._clock() - self._printed >= ROW_SECONDS:
+                    self._print_held()
+            case PreviewWritten():
+                self._preview = Text(f"preview {printable(event.path)}", overflow="fold")
+            case Alarm():
+                self._alarms.append(Text(f"! {printable(event.message)}", style="yellow"))
+
+    def stopping(self) -> None:
+        """At the next refresh; nothing is printed here, since a signal may come in the middle of a print."""
+        self._note = Text(STOPPING, style="bold")
+
+    def abandon(self) -> None:
+        """Begin a new line, so that the shell's prompt does not end up in this one."""
+        os.write(2, b"\n")
+
+    def __rich__(self) -> RenderableType:
+        """The whole table so far."""
+        self._heading = self._columns()
+        rows = [Text(row_of(row, self._heading)) for row in self._rows]
+        return Group(self._header(self._heading), *rows, self._changing())
+
+    def _columns(self) -> tuple[Column, ...]:
+        return fitting(self._console.width, tuple(self._metrics), probabilities=self._probabilities)
+
+    def _header(self, columns: tuple[Column, ...]) -> Text:
+        titles = row_of({column.key: column.title for column in columns}, columns)
+        return Text(titles, style="bold", no_wrap=True, overflow="crop")
+
+    def _start(self, event: RunStarted) -> None:
+        self._epochs, self._probabilities = event.epochs, event.probabilities
+        self._origin = self._clock() - event.elapsed_seconds
+        if self._waiting is not None:
+            self._waiting.update(text="taking the first steps")
+        parameters = ", ".join(f"{name} {count:,}" for name, count in event.parameters.items())
+        arch = f"{event.arch}: {parameters} parameters; {event.device}, {event.precision}"
+        notes = [f"note  {note}" for note in event.notes]
+        for line in (f"run   {event.run}", f"data  {event.dataset}", f"arch  {arch}", *notes, ""):
+            self._console.print(Text(printable(line), overflow="fold"))
+
+    def _print_held(self) -> None:
+        """Print the last row, below a heading of the same columns: on a terminal that was resized, below a new one."""
+        if self._held is None:
+            return
+        columns = self._columns()
+        page = max(SHORTEST_PAGE, self._console.height - ALARMS_SHOWN - LINES_CHANGING)
+        if columns != self._heading or self._rows_below >= page:
+            self._console.print(self._header(columns))
+            self._heading, self._rows_below = columns, 0
+        self._console.print(Text(row_of(self._held, columns), no_wrap=True, overflow="crop"))
+        self._held, self._printed = None, self._clock()
+        self._rows_below += 1
+
+    def _changing(self) -> RenderableType:
+        """The lines that are redrawn."""
+        lines = [self._waiting] if self._waiting else [*self._running_row(), self._bar(), self._preview]
+        return Group(*(line for line in (*lines, *self._alarms[-ALARMS_SHOWN:], self._note) if line is not None))
+
+    def _running_row(self) -> list[Text]:
+        """The epoch that is running, with a heading if the last that was printed has other columns."""
+        running, columns = self._running, self._columns()  # read once: this runs in the thread that refreshes, too
+        if running is None:
+            return []
+        row = row_of(cells(running, self._epochs, self._clock() - self._origin), columns)
+        heading = [] if columns == self._heading else [self._header(columns)]
+        return [*heading, Text(row, style="dim", no_wrap=True, overflow="crop")]
+
+    def _bar(self) -> Text:
+        label = f" {self._fraction:4.0%}  {duration(self._end - self._clock())} left"
+        width = max(0, min(self._console.width, WIDTH) - len(label))
+        done = round(width * self._fraction)
+        bar = Text(self._done * done, style="green", no_wrap=True, overflow="crop")
+        return bar.append(self._to_do * (width - done), style="dim").append(label, style="default")
