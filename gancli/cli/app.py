@@ -90,8 +90,8 @@ class Root(Group):
             formatter.write_dl(EXIT_CODES)
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001  (Typer's signature)
-    if wanted:
+def _version(requested: bool) -> None:  # noqa: FBT001  (Typer's signature)
+    if requested:
         print(quick.version(), flush=True)
         raise typer.Exit
 

@@ -36,9 +36,9 @@ def show(
     context: typer.Context,
     dataset: Annotated[str, _DATASET],
     *,
-    split: Annotated[str, typer.Option("--split", metavar="train|test", help="Which part.")] = "train",
+    split: Annotated[str, typer.Option("--split", metavar="train|test", help="Split to look at.")] = "train",
     sheet: Annotated[Path | None, _SHEET] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a sheet that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing sheet.")] = False,
     image_size: Annotated[str | None, _SIZE] = None,
     assignments: Annotated[list[str] | None, set_option("As for `train`.")] = None,
     json: Json = False,
@@ -106,7 +106,7 @@ def _show(output: Output, described: "Description", sheet: Path | None) -> None:
 
 @group.command()
 def clear(context: typer.Context, *, json: Json = False) -> None:
-    """Remove what is kept of decoded images and downloads; it is made again when it is needed."""
+    """Delete the cache of decoded images and downloads; it is filled again when needed."""
     from gancli.data import cache
 
     removed, size = cache.clear()

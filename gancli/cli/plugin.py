@@ -19,9 +19,11 @@ INDENT = " " * 9
 
 _VERIFY = typer.Option("--verify", help="Import each one to check that it works.")
 _PLUGIN = typer.Argument(metavar="NAME|FILE.py:CLASS", help="The plugin.", autocompletion=complete.plugins)
-_KIND = typer.Option("--kind", metavar="architecture|objective|dataset|exporter", help="Which kind, if several have the name.")
+_KIND = typer.Option(
+    "--kind", metavar="architecture|objective|dataset|exporter", help="Kind of the plugin, if several share the name."
+)
 _IMAGES = typer.Option("--image", metavar="CxHxW", help="Image shapes to test with, instead of 1x28x28, 3x32x32 and 3x64x64.")
-_NEW_KIND = typer.Option("--kind", metavar="architecture|objective|dataset", help="What it provides.")
+_NEW_KIND = typer.Option("--kind", metavar="architecture|objective|dataset", help="Kind of plugin.")
 
 
 @group.command("list")
@@ -52,7 +54,7 @@ def check(
     kind: Annotated[str | None, _KIND] = None,
     assignments: Annotated[list[str] | None, set_option("An option, such as -s arch.width=8.")] = None,
     images: Annotated[list[str] | None, _IMAGES] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Explain the checks that pass, too.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Explain passed checks, too.")] = False,
     json: Json = False,
 ) -> None:
     """Check a plugin against every rule of the contract.
@@ -99,12 +101,12 @@ def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What users will type, such as wobbly.")],
     *,
     kind: Annotated[str, _NEW_KIND] = "architecture",
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Directory of the new folder.")] = Path(),
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Directory to create it in.")] = Path(),
     json: Json = False,
 ) -> None:
     """Write a new plugin as a complete distribution.
 
-    Code, tests, README and CI: its tests pass as it is. Then replace its example by your own.
+    Code, tests, README and CI: its tests pass as they are. Then replace the example with your own.
     """
     from gancli.plugins.installation import install_command
     from gancli.plugins.scaffold import Plugin, create

@@ -14,7 +14,7 @@ def selfcheck(
     context: typer.Context,
     *,
     arch: Annotated[str, arch_option("The networks to check.")] = "dense",
-    device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to run.")] = "auto",
+    device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Device to run on.")] = "auto",
     kills: Annotated[int, typer.Option("--kills", min=1, max=20, help="Number of kills.")] = 3,
     assignments: Annotated[list[str] | None, set_option("Any setting of the training.")] = None,
     json: Json = False,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from gancli.errors import DownloadError, PluginError
-from gancli.metrics.extractor import Extractor
+from gancli.metrics.extractors import Extractor
 from gancli.plugins.installation import require
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gancli.text import html_table
 
 if TYPE_CHECKING:
-    from gancli.metrics.classes import Histogram
-    from gancli.metrics.estimate import Estimate
+    from gancli.metrics.estimate import Estimate, Histogram
 
 __all__ = ["TITLES", "Report"]
 

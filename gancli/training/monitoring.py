@@ -11,10 +11,8 @@ from gancli.data import load_images
 from gancli.data.batches import normalise
 from gancli.errors import GancliError
 from gancli.images import grid_columns
-from gancli.metrics.diversity import Diversity
-from gancli.metrics.extractor import some_of
-from gancli.metrics.probe import Probe
-from gancli.metrics.random_ import RandomExtractor
+from gancli.metrics.extractors import RandomExtractor, some_of
+from gancli.metrics.probe import Diversity, Probe
 from gancli.randomness.latents import latents
 
 if TYPE_CHECKING:

@@ -111,8 +111,6 @@ class Session:
             with explained(run.log_path):
                 self._log = Log(stack.enter_context(run.log_path.open("a", encoding="utf-8")))
             self.metrics = stack.enter_context(closing(MetricsLog(run.metrics_path, state.step)))
-            rows = read_rows(run.metrics_path)  # of a resumed run: the next alarm depends on what was measured before
-            self._diversity = next((row["diversity"] for row in reversed(rows) if "diversity" in row), None)
             self.times = stack.enter_context(closing(MetricsLog(run.times_path, state.step, time_of)))
             self._loggers = [Background(name, logger) for name, logger in load_loggers(training.config).items()]
             for logger in self._loggers:
@@ -164,6 +162,8 @@ class Session:
             self._show_progress(state.meters["interval"].means(), self._rate("interval"))
         if self._is_preview_due():
             self._write_preview()
+        if state.step == EARLIEST_STEP and state.diversity is None:  # so that a long first epoch can be judged
+            state.diversity = state.step, self.monitor.diversity()
         if plan.ends_epoch_past(state.step, min(SHORT_EPOCH_STEPS, self._evaluated_every or SHORT_EPOCH_STEPS)):
             self._end_epoch()
         every = config.checkpoint.every_steps
@@ -215,12 +215,14 @@ class Session:
             state.consider(name, evaluation[name])
         number = plan.epoch(state.step)
         self._emit(EpochEnded(**asdict(means), evaluation=evaluation, epoch=number, epochs=plan.epochs, distance=name))
-        measured, classes, before = {**means.metrics, **evaluation}, training.image.classes, self._diversity
+        measured, classes = {**means.metrics, **evaluation}, training.image.classes
+        then, before = state.diversity or (state.step, None)
+        before = before if state.step - then >= EARLIEST_STEP // 2 else None  # a few steps change nothing
         for alarm, message in signs_of_trouble(measured, state.step, training.objective, classes=classes, before=before):
             if alarm not in state.alarms:
                 state.alarms.append(alarm)
                 self._emit(Alarm(alarm, state.step, message, state.images_seen, means.epochs_done))
-        self._evaluation, self._diversity = evaluation, evaluation["diversity"]
+        self._evaluation, state.diversity = evaluation, (state.step, evaluation["diversity"])
 
     def _is_preview_due(self) -> bool:
         """By epochs if the user chose how many; else at steps 10, 20, 50, 100, ..., at the end of epochs, and by the clock."""
@@ -299,8 +301,8 @@ class Session:
         """Why the images are of no use yet, if so: too few steps, or no better than one constant image."""
         state, name = self.training.state, self.monitor.distance
         few = f"{state.step:,} steps are too few. " if state.step < EARLIEST_STEP else ""
-        if "collapse" not in state.alarms and (self._diversity or 1) < COLLAPSED:
-            few += f"The images are still nearly all alike (diversity {self._diversity:.2f} of the data's). "
+        if "collapse" not in state.alarms and state.diversity and state.diversity[1] < COLLAPSED:
+            few += f"The images are still nearly all alike (diversity {state.diversity[1]:.2f} of the data's). "
         if name not in self._evaluation or not state.best:
             return few and f"{few}Train longer."
         last, constant = self._evaluation[name], self.monitor.distance_of_a_constant()

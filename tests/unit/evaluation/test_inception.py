@@ -6,7 +6,7 @@ import torch
 
 from gancli.errors import DownloadError, PluginError
 from gancli.evaluation.inception import WEIGHTS, InceptionExtractor
-from gancli.metrics.extractor import read
+from gancli.metrics.extractors import read
 
 
 class Network(torch.nn.Module):

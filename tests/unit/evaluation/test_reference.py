@@ -3,11 +3,9 @@ import os
 import pytest
 import torch
 
-from gancli.evaluation import cache as module
-from gancli.evaluation.cache import cached
-from gancli.metrics.digits import DigitExtractor
-from gancli.metrics.extractor import Reading
-from gancli.metrics.random_ import RandomExtractor
+from gancli.evaluation import reference as module
+from gancli.evaluation.reference import cached
+from gancli.metrics.extractors import DigitExtractor, RandomExtractor, Reading
 
 
 @pytest.fixture
