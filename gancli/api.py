@@ -123,11 +123,13 @@ def train(
             Once more, and the training ends at once.
     """
     where, flags = Path(runs_dir), _flags(settings)
-    resolved = flags.resolve(where)
+    resolved = flags.resolve(where, fetch=True)
     refuse_early(resolved)
     from gancli.training.run import train as start
 
-    return _trained(partial(start, resolved.config, runs_dir=where, name=name), quiet=quiet, observe=observe)
+    return _trained(
+        partial(start, resolved.config, runs_dir=where, name=name, reason=resolved.reason), quiet=quiet, observe=observe
+    )
 
 
 def resume(
@@ -171,7 +173,7 @@ def evaluate(  # noqa: PLR0913  (the options of the command)
     seed: int | None = None,
     dataset: str | Path | None = None,
     against: Literal["test", "train"] | None = None,
-    extractor: Literal["auto", "mnist", "random", "inception"] = "auto",
+    extractor: str = "auto",
     modes: bool = False,
     nearest: str | Path | None = None,
     quiet: bool = False,

@@ -35,7 +35,12 @@ _DATASET = typer.Option(
     autocompletion=complete.datasets,
 )
 _AGAINST = typer.Option("--against", help="Split to compare with; test if there is one.", show_default=False)
-_EXTRACTOR = typer.Option("--extractor", help="Feature extractor; auto: digits for MNIST, random convolutions otherwise.")
+_EXTRACTOR = typer.Option(
+    "--extractor",
+    metavar="NAME",
+    help="Feature extractor: mnist, random, lite, inception, dinov2; auto: digits for MNIST, else lite where installed.",
+    autocompletion=complete.extractors,
+)
 _MODES = typer.Option("--modes", help="Only count the classes that are generated.", show_default=False)
 _NEAREST = typer.Option(
     "--nearest", metavar="PATH.png", help="File for the nearest training images; by default nearest.png in the run."
@@ -50,7 +55,7 @@ class EvaluateOptions:
     seed: Annotated[int | None, _SEED] = None
     dataset: Annotated[str | None, _DATASET] = None
     against: Annotated[Literal["test", "train"] | None, _AGAINST] = None
-    extractor: Annotated[Literal["auto", "mnist", "random", "inception"], _EXTRACTOR] = "auto"
+    extractor: Annotated[str, _EXTRACTOR] = "auto"
     modes: Annotated[bool, _MODES] = False
     nearest: Annotated[Path | None, _NEAREST] = None
     force: Force = False
@@ -118,9 +123,12 @@ def run_evaluation(
     images: Path | None, options: EvaluateOptions, source: Source, output: Output
 ) -> "tuple[Report, dict[str, str]]":
     """What was found, and the paths of what was written: the report into the run, and the nearest training images."""
+    from gancli.plugins.registry import EXTRACTORS
     from gancli.runs import RunDirectory
     from gancli.storage.disk import write_atomically
 
+    if options.extractor not in {"auto", "mnist", "random"}:
+        EXTRACTORS.find(options.extractor)
     options.check(images, source)
     with output.progress() as counter:
         from gancli.evaluation.measure import evaluate as measure
@@ -155,7 +163,10 @@ def _both(images: Path | None, options: EvaluateOptions, source: Source, output:
 
     def reference_of(data: DataConfig) -> "Reference":
         device = pick_device(source.device)
-        return load_reference(data, against=options.against, extractor=options.extractor, device=device, tell=output.note)
+        frozen = model.origin.provenance.frozen.values() if model else ()
+        return load_reference(
+            data, against=options.against, extractor=options.extractor, device=device, tell=output.note, frozen=frozen
+        )
 
     model = source.sampler() if images is None else None
     provenance = model.origin.provenance if model else None

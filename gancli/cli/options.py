@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
@@ -310,14 +310,25 @@ class Settings:
         keys = {name: option.key for name, option in options.items() if hasattr(option, "key")}
         return {key: getattr(self, name) for name, key in keys.items() if getattr(self, name) is not None}
 
-    def resolve(self, runs_dir: Path = Path("runs")) -> "Resolved":
-        """The configuration of a new run; a parent is looked for in ``runs_dir`` first."""
+    def resolve(self, runs_dir: Path = Path("runs"), *, fetch: bool = False) -> "Resolved":
+        """The configuration of a new run; a parent is looked for in ``runs_dir`` first.
+
+        What is left open is chosen for the images, which may be fetched for that if ``fetch`` says so.
+        """
         from gancli.config.resolve import resolve
+        from gancli.data.choice import choose
         from gancli.data.translation import has_domains
         from gancli.models.parent import inherit
 
         files, assignments, parent = self.files or (), self.assignments or (), inherit(runs_dir)
-        return resolve(files=files, assignments=assignments, flags=self.flags, inherit=parent, has_domains=has_domains)
+        return resolve(
+            files=files,
+            assignments=assignments,
+            flags=self.flags,
+            inherit=parent,
+            has_domains=has_domains,
+            choose=partial(choose, fetch=fetch),
+        )
 
     def resolve_upon(self, run: "RunDirectory") -> "Resolved":
         """The configuration of ``run`` with what was given on top."""

@@ -84,9 +84,10 @@ def train(
             if from_step is not None or (allow_changes and resume is None):
                 option = "--allow-changes" if from_step is None else f"--from-step {from_step}"
                 raise UsageError(f"{option} needs a run to resume.", "Add --resume RUN.")
-            resolved = settings.resolve(runs_dir)
+            resolved = settings.resolve(runs_dir, fetch=not dry_run)
             refuse_early(resolved)
-            start = partial(_start, None, config=resolved.config, runs_dir=runs_dir, name=name, argv=output.argv)
+            new = {"config": resolved.config, "runs_dir": runs_dir, "name": name, "reason": resolved.reason}
+            start = partial(_start, None, argv=output.argv, **new)
         if dry_run:
             if processes.leads:
                 show_settings(output, resolved, as_json=json)

@@ -220,6 +220,12 @@ class LogConfig(Section):
     quality_every_images: int = Field(
         50_000, ge=0, le=10**12, description="images between evaluations during training, at the next epoch's end; 0: none"
     )
+    extractor: str | None = Field(
+        None,
+        min_length=1,
+        max_length=500,
+        description="extractor of these evaluations, of images that are not digits; none: random convolutions",
+    )
     previews: int = Field(64, ge=1, le=1024, description="images in each preview, always from the same latents")
     to: tuple[str, ...] = Field(
         (), max_length=16, description="loggers that also get it, such as tensorboard; `gancli plugin list` shows them"

@@ -17,7 +17,7 @@ truncated, renamed text, bombs        refused; a JPEG that lacks no pixel is not
 text in a PNG                         never read, however long or damaged
 ====================================  =============================================================
 
-Formats are told by content, never by name, and only those of ``FORMATS`` are tried: the decoders of
+Formats are recognised by content, never by name, and only those of ``FORMATS`` are tried: the decoders of
 Pillow that are in wide use, and fuzzed. An image of more than ``data.max_pixels`` is refused before
 it is decoded; a JPEG may be larger, because it is decoded at a fraction of its size.
 """

@@ -1,6 +1,6 @@
 """Downloads: announced, bounded, checked against a pinned hash, and atomic. The one module that opens a connection.
 
-URL, size and target are a warning of this module's logger before the first byte; unless told otherwise, `logging` writes
+URL, size and target are a warning of this module's logger before the first byte; unless set otherwise, `logging` writes
 warnings to stderr. What is wrong or incomplete is not kept, and the next mirror is tried. ``GANCLI_OFFLINE=1`` forbids all
 of it and says what to do by hand.
 """

@@ -69,7 +69,7 @@ def has_domains(address: str) -> bool:
 
 def _place(address: str) -> str:
     """The same text for the same images."""
-    return os.path.realpath(os.path.expanduser(address)) if is_path(address) and not address.startswith(HUB) else address  # noqa: PTH111
+    return os.path.realpath(os.path.expanduser(address)) if is_path(address) and not address.startswith(HUB) else address  # noqa: PTH111  (as above)
 
 
 class Translation(Source):
@@ -127,7 +127,7 @@ class Translation(Source):
         if len({(spec.height, spec.width) for spec in specs}) > 1:
             update["image_size"] = str(min(min(spec.height, spec.width) for spec in specs))
         if len({spec.channels for spec in specs}) > 1:
-            colour, alpha = any(spec.channels > 2 for spec in specs), any(spec.channels % 2 == 0 for spec in specs)  # noqa: PLR2004
+            colour, alpha = any(spec.channels > 2 for spec in specs), any(spec.channels % 2 == 0 for spec in specs)  # noqa: PLR2004  (grey with alpha)
             update["channels"] = (3 if colour else 1) + alpha
         return config.model_copy(update=update)
 

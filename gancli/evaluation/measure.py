@@ -74,14 +74,14 @@ def evaluate(
     fake = read(reference.extractor, _counted(subject, device, progress))
     if not bool(fake.features.isfinite().all()):
         raise UsageError(f"The images of {subject.title} are not finite.", "Choose another checkpoint.")
-    figures, png = ({}, None) if modes_only else _figures(subject, reference, fake)
+    metrics, png = ({}, None) if modes_only else _metrics(subject, reference, fake)
     if (asked := _asked_digits(subject, _class_names(reference))) is not None and fake.classes is not None:
-        figures["agreement"] = proportion(int((asked == fake.classes).sum()), subject.count)
+        metrics["agreement"] = proportion(int((asked == fake.classes).sum()), subject.count)
     notes = () if modes_only else _bias_of_few(reference, len(fake))
     if not modes_only:
-        figures, more = _beside_the_input(subject, reference, figures)
+        metrics, more = _beside_the_input(subject, reference, metrics)
         notes = (*notes, *more)
-    return _report(subject, reference, fake, figures, notes), png
+    return _report(subject, reference, fake, metrics, notes), png
 
 
 def _bias_of_few(reference: Reference, n: int) -> tuple[str, ...]:
@@ -102,13 +102,13 @@ def _counted(subject: Subject, device: torch.device, progress: Callable[[int, in
         progress(done, subject.count)
 
 
-def _figures(subject: Subject, reference: Reference, fake: Reading) -> tuple[dict[str, Estimate], bytes]:
+def _metrics(subject: Subject, reference: Reference, fake: Reading) -> tuple[dict[str, Estimate], bytes]:
     extractor = reference.extractor
     real = reference.reading(reference.real)
     frechet, kernel = extractor.distances
     alike = min(len(fake), len(real))
     near = manifolds.compare(fake.features[:alike], some_of(real.features, alike))
-    figures = {
+    metrics = {
         frechet: frechet_estimate(fake.features, Moments.of([real.features])),
         kernel: kernel_distance(fake.features[:MOST_REAL], real.features, extractor.gamma),
         "precision": near.precision,
@@ -117,7 +117,7 @@ def _figures(subject: Subject, reference: Reference, fake: Reading) -> tuple[dic
         "coverage": near.coverage,
     }
     copied, png = _copies(subject, reference, fake)
-    return figures | copied, png
+    return metrics | copied, png
 
 
 def _copies(subject: Subject, reference: Reference, fake: Reading) -> tuple[dict[str, Estimate], bytes]:
@@ -144,7 +144,7 @@ def _copies(subject: Subject, reference: Reference, fake: Reading) -> tuple[dict
 
 
 def _report(
-    subject: Subject, reference: Reference, fake: Reading, figures: dict[str, Estimate], notes: tuple[str, ...]
+    subject: Subject, reference: Reference, fake: Reading, metrics: dict[str, Estimate], notes: tuple[str, ...]
 ) -> Report:
     extractor = reference.extractor
     return Report(
@@ -155,7 +155,7 @@ def _report(
         real_images=min(MOST_REAL, len(reference.real.images.images)),
         extractor={"name": extractor.name, "digest": extractor.digest},
         images=subject.count,
-        figures=figures,
+        figures=metrics,
         class_names=_class_names(reference),
         histogram=None if fake.classes is None else histogram(fake.classes, reference.class_shares()),
         notes=(*reference.notes, *subject.notes, *notes),
@@ -213,16 +213,16 @@ def nearest_sheet(generated: Tensor, training: Tensor, distances: Tensor, by_pix
 
 
 def _beside_the_input(
-    subject: Subject, reference: Reference, figures: dict[str, Estimate]
+    subject: Subject, reference: Reference, metrics: dict[str, Estimate]
 ) -> tuple[dict[str, Estimate], tuple[str, ...]]:
-    """The figures of translations with those of their untouched source images beside them, and notes.
+    """The metrics of translations with those of their untouched source images beside them, and notes.
 
     Added, in pairs, are means over images x in [-1, 1] and counterparts y: L1 |x - y|; PSNR 10 log10(4 / (x - y)^2),
     in decibels; and SSIM (Wang et al., 2004), by torchmetrics.
     """
     real, extractor = reference.real.images, reference.extractor
     if "translations" not in subject.facts or real.sources is None or real.sources.shape[1] != real.images.shape[1]:
-        return figures, ()
+        return metrics, ()
     device = next(extractor.parameters()).device
     sources = real.sources[: subject.count]
     untouched = read(extractor, batches(sources, device)).features
@@ -240,10 +240,10 @@ def _beside_the_input(
             with_ssim = True
         except PluginError as error:
             with_ssim, notes = False, (f"SSIM is left out. {error}",)
-        figures = {**figures, **_differences(subject.draw(), counterparts, with_ssim=with_ssim)}
+        metrics = {**metrics, **_differences(subject.draw(), counterparts, with_ssim=with_ssim)}
         baseline |= _differences(batches(sources), counterparts, with_ssim=with_ssim)
     beside: dict[str, Estimate] = {}
-    for name, value in figures.items():
+    for name, value in metrics.items():
         beside[name] = value
         if name in baseline:
             beside[f"{name} of the input"] = baseline[name]

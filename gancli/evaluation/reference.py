@@ -19,11 +19,12 @@ from gancli.data.cache import READINGS, root
 from gancli.data.collection import Collection
 from gancli.errors import DatasetError, GancliError
 from gancli.metrics.extractors import Reading, StackedDigitExtractor, batches, extractor_for, read, some_of
+from gancli.plugins.assets import for_colour
 from gancli.storage.disk import make_directories, write_atomically
 from gancli.storage.tensors import decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from torch import Tensor
@@ -39,6 +40,9 @@ MOST_BYTES = 256 * 2**20
 
 MOST_REAL = 10_000
 """Real pictures that distances and manifolds are computed with."""
+
+COLOUR = 3
+"""Channels from which on images are in colour."""
 
 MOST_TRAINING = 60_000
 """Training pictures among which the nearest are looked for."""
@@ -103,16 +107,23 @@ def of_size(data: DataConfig, size: tuple[int, ...]) -> DataConfig:
 
 
 def load_reference(
-    data: DataConfig, *, against: str | None, extractor: str, device: torch.device, tell: Callable[[str], None]
+    data: DataConfig,
+    *,
+    against: str | None,
+    extractor: str,
+    device: torch.device,
+    tell: Callable[[str], None],
+    frozen: Iterable[str] = (),
 ) -> Reference:
     """Load both splits and choose the extractor.
 
     Args:
         data: the data set.
         against: ``test``, ``train``, or None for the test split if there is one.
-        extractor: ``auto``, ``mnist``, ``random`` or ``inception``.
+        extractor: ``auto``, ``mnist``, ``random``, or the name of a plugin.
         device: where images are read.
-        tell: is told of downloads.
+        tell: called with what is downloaded.
+        frozen: digests of the frozen networks that the model was trained against.
 
     Raises:
         DatasetError: there is no such data, or no test split although it was asked for.
@@ -129,13 +140,10 @@ def load_reference(
         if against is None:
             notes = (f"Measured against the training images: {error.problem}",)
     chosen = against or ("test" if held_out is not None else "train")
-    if extractor == "inception":
-        from gancli.evaluation.inception import InceptionExtractor
-
-        found: Extractor = InceptionExtractor(tell)
-    else:
-        found = extractor_for(training.name, training.images.images, extractor)
-    return Reference(training, held_out, chosen, found.to(device), notes)
+    images = training.images.images
+    otherwise = for_colour() if images.shape[1] >= COLOUR else None
+    reader = extractor_for(training.name, images, extractor, otherwise=otherwise, frozen=frozen, tell=tell)
+    return Reference(training, held_out, chosen, reader.to(device), notes)
 
 
 def with_note(reference: Reference, fingerprint: object) -> Reference:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -26,7 +27,7 @@ from gancli.randomness.latents import latents
 from gancli.randomness.seeds import address, generator_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from torch import Tensor
 
@@ -85,10 +86,10 @@ class Extractor(nn.Module, ABC):
         classes: how many classes it tells apart; 0 if none.
     """
 
-    name: ClassVar[str]
-    """Part of the name of every figure: ``FD-mnist``."""
+    name: str
+    """Part of the name of every metric: ``FD-mnist``."""
 
-    gamma: ClassVar[float] = 1 / TOTAL_VARIANCE
+    gamma: float = 1 / TOTAL_VARIANCE
     """Factor of the product in the kernel distance."""
 
     digest: str
@@ -207,7 +208,7 @@ def _stored() -> _Stored:
 class DigitExtractor(Extractor):
     """64 features and the class of grey digits ``(n, 1, 28, 28)``."""
 
-    name: ClassVar[str] = "mnist"
+    name = "mnist"
 
     def __init__(self) -> None:
         super().__init__()
@@ -232,7 +233,7 @@ class DigitExtractor(Extractor):
 class StackedDigitExtractor(DigitExtractor):
     """192 features and the class, 0 to 999, of three digits as the channels of ``(n, 3, 28, 28)``: each channel by itself."""
 
-    name: ClassVar[str] = "stacked-mnist"
+    name = "stacked-mnist"
 
     def __init__(self) -> None:
         super().__init__()
@@ -263,7 +264,7 @@ class RandomExtractor(Extractor):
         calibration: images of the training data, uint8 ``(n, c, h, w)``, at least 2, on the CPU.
     """
 
-    name: ClassVar[str] = "random"
+    name = "random"
 
     def __init__(self, calibration: Tensor) -> None:
         super().__init__()
@@ -319,17 +320,32 @@ def _normal(shape: tuple[int, ...], layer: int) -> Tensor:
     return torch.from_numpy(numbers).view(shape)
 
 
-def extractor_for(dataset: str, images: Tensor, wanted: str = "auto") -> Extractor:
+def extractor_for(
+    dataset: str,
+    images: Tensor,
+    wanted: str = "auto",
+    *,
+    otherwise: str | None = None,
+    frozen: Iterable[str] = (),
+    tell: Callable[[str], None] = lambda _: None,
+) -> Extractor:
     """The extractor for a data set.
 
     Args:
         dataset: its name.
         images: its training images, uint8 ``(n, c, h, w)``.
-        wanted: ``mnist``, ``random``, or ``auto``: digits for MNIST and Stacked-MNIST, random for anything else.
+        wanted: ``mnist``, ``random``, the name of a plugin, or ``auto``: digits for MNIST and Stacked-MNIST, ``otherwise``
+            for anything else.
+        otherwise: the name of a plugin; None: random convolutions.
+        frozen: digests of the frozen networks that the model was trained against: ``auto`` chooses none of them.
+        tell: is told of downloads.
 
     Raises:
-        UsageError: digits are wanted for images of another size.
+        UsageError: digits are wanted for images of another size, or the model was trained against what was asked for.
+        PluginError: there is no such extractor, or what it needs is not installed.
     """
+    from gancli.metrics.pretrained import pretrained
+
     shape = tuple(images.shape[1:])
     stacked, single = shape == (STACKED, SIZE, SIZE), shape == (1, SIZE, SIZE)
     if wanted == DIGITS and not (stacked or single):
@@ -340,10 +356,15 @@ def extractor_for(dataset: str, images: Tensor, wanted: str = "auto") -> Extract
         )
     if wanted == RANDOM:
         return RandomExtractor.for_data(images)
+    if wanted not in {DIGITS, "auto"}:
+        return pretrained(wanted, images, frozen, tell)
     if stacked and (wanted == DIGITS or dataset == "stacked-mnist"):
         return StackedDigitExtractor()
     if single and (wanted == DIGITS or dataset == "mnist" or _is_mnist(images)):
         return DigitExtractor()
+    if otherwise is not None and otherwise != RANDOM:
+        with suppress(UsageError):  # the model was trained against it
+            return pretrained(otherwise, images, frozen, tell)
     return RandomExtractor.for_data(images)
 
 

@@ -81,7 +81,7 @@ class Probe:
     def measure(self, images: Iterable[Tensor]) -> dict[str, float]:
         """Distance and coverage of images, float batches ``(b, c, h, w)`` in [-1, 1] on the probe's device.
 
-        Pictures that are not finite are infinitely far away, and cover nothing.
+        Images that are not finite are infinitely far away, and cover nothing.
 
         Raises:
             ValueError: there are fewer than 2.

@@ -13,6 +13,8 @@ __all__ = ["OFFICIAL", "install_command", "install_plugin", "require"]
 
 OFFICIAL = {
     ("gancli.architectures", "dcgan"): "gancli-dcgan",
+    ("gancli.architectures", "projected"): "gancli-projected",
+    ("gancli.extractors", "lite"): "gancli-projected",
     ("gancli.architectures", "resnet"): "gancli-resnet",
     ("gancli.architectures", "style"): "gancli-style",
     **{("gancli.architectures", name): "gancli-translate" for name in ("cut", "cyclegan", "pix2pix")},

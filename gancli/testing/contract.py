@@ -13,6 +13,7 @@ from gancli.testing.datasets import DATASET_CHECKS, DatasetSubject
 from gancli.testing.description import ANSWERS, IDENTITY, OPTIONS, PREFERENCES
 from gancli.testing.exporters import EXPORTER_CHECKS, ExporterSubject
 from gancli.testing.exports import EXPORTS
+from gancli.testing.extractors import EXTRACTOR_CHECKS, ExtractorSubject
 from gancli.testing.networks import NETWORKS
 from gancli.testing.objectives import OBJECTIVE_CHECKS, ObjectiveSubject
 from gancli.testing.optimizers import OPTIMIZER_CHECKS, OptimizerSubject
@@ -29,6 +30,7 @@ __all__ = [
     "ArchitectureContract",
     "DatasetContract",
     "ExporterContract",
+    "ExtractorContract",
     "ObjectiveContract",
     "OptimizerContract",
     "checklist",
@@ -60,6 +62,7 @@ _KINDS: tuple[tuple[type[Subject[Any]], Sequence[Check[Any]]], ...] = (
     (OptimizerSubject, OPTIMIZER_CHECKS),
     (DatasetSubject, DATASET_CHECKS),
     (ExporterSubject, EXPORTER_CHECKS),
+    (ExtractorSubject, EXTRACTOR_CHECKS),
     (LoggerSubject, IDENTITY),
 )
 
@@ -149,6 +152,13 @@ class ExporterContract(_Contract):
     exporter: ClassVar[str] = ""
     options: ClassVar[dict[str, Any]] = {}
     _named_by, _group = "exporter", ExporterSubject.registry.group
+
+
+class ExtractorContract(_Contract):
+    """The same for a feature extractor, which is named by ``extractor``."""
+
+    extractor: ClassVar[str] = ""
+    _named_by, _group = "extractor", ExtractorSubject.registry.group
 
 
 def _test_of(check: Check[Any]) -> Callable[[_Contract], None]:

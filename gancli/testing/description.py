@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from gancli.config.resolve import validate_options
 from gancli.errors import ConfigError
-from gancli.gan.build import check_asset
-from gancli.plugin import API, Asset, ImageSpec
+from gancli.plugin import API, Asset, ImageSpec, Purpose
+from gancli.plugins.assets import check_asset
 from gancli.plugins.registry import understood
 from gancli.testing.checks import Rules, fail, skip
 from gancli.testing.subject import ArchitectureSubject, Subject
@@ -227,6 +227,23 @@ def _gives_reasons(subject: ArchitectureSubject) -> None:
 
 def _is_sentence(reason: object) -> bool:
     return isinstance(reason, str) and " " in reason.strip() and reason.rstrip().endswith((".", "!", "?"))
+
+
+@ANSWERS.add(
+    "purpose",
+    "What it is for is said in a way that gancli can choose by",
+    why="Users who name no architecture get the one of the highest rank that is for their images.",
+    fix="`purpose = Purpose('a clause that says why', rank=..., sides=(32, 256))`, or None.",
+    needs=("options-round-trip",),
+)
+def _purpose_can_be_compared(subject: ArchitectureSubject) -> None:
+    purpose = subject.plugin.purpose
+    if purpose is None:
+        return
+    if not isinstance(purpose, Purpose) or not purpose.why or purpose.why.endswith("."):
+        raise fail(f"purpose is {purpose!r:.200}, not a gancli.plugin.Purpose whose reason is a clause without a full stop.")
+    if purpose.sides[0] > purpose.sides[1] or min(purpose.resized_to) < purpose.sides[0] or not purpose.channels:
+        raise fail(f"{purpose!r:.400} is for no images.")
 
 
 @ANSWERS.add(

@@ -20,6 +20,7 @@ SPOILED = {
     "defaults": [('"train.learning_rate": 1e-3', '"train.lerning_rate": 1e-3')],
     "migrate": [("# CLASS", "def migrate(self, config, from_version):\n    return {**config, 'width': 7}")],
     "reasons": [('"Only 28x28 pictures and no larger ones."', '"no"')],
+    "purpose": [("# CLASS", "purpose = 'digits'")],
     "assets": [("# CLASS", ASSETS), ("import ArchConfig,", "import Asset, ArchConfig,")],
     "builds": [("# NETWORKS", "networks = (networks.generator, networks.discriminator)")],
     "images": [("# IMAGES", "images = images.flatten(1)")],
