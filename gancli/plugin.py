@@ -82,6 +82,7 @@ __all__ = [
     "LossTerm",
     "Networks",
     "Objective",
+    "OpenedGenerator",
     "Optimizer",
     "Penalty",
     "Preparing",
@@ -629,6 +630,19 @@ class TrainedGenerator:
         return images
 
 
+@dataclass(frozen=True, slots=True)
+class OpenedGenerator:
+    """An exported generator that runs without PyTorch, as :meth:`Exporter.open` gives it.
+
+    Attributes:
+        draw: images of latents, or translations of images. What it gives is checked.
+        metadata: the JSON that the file holds of :attr:`TrainedGenerator.metadata`, unchecked; None if it holds none.
+    """
+
+    draw: Draw
+    metadata: str | None
+
+
 class Exporter(ABC, Generic[ConfigT]):
     """A file format for trained generators. Subclasses are named by an entry point of the group ``gancli.exporters``.
 
@@ -644,10 +658,8 @@ class Exporter(ABC, Generic[ConfigT]):
     """One line for listings: what the format is for."""
     Options: ClassVar[type[ArchConfig]] = ArchConfig
     """The Pydantic model of what can be set by ``gancli export -s key=value``; by default nothing."""
-    extra: ClassVar[str] = ""
-    """The extra of gancli that installs ``packages``, for gancli's own exporters."""
     packages: ClassVar[tuple[str, ...]] = ()
-    """Top-level modules that are imported and may be missing."""
+    """Top-level modules that are imported and may be missing; users are told so before anything is computed."""
     translates: ClassVar[bool] = False
     """Whether the format can express a model that translates images (``generator.image.source``)."""
 
@@ -665,6 +677,20 @@ class Exporter(ABC, Generic[ConfigT]):
 
         ``generator`` is the one that was exported, for what a file does not say; its weights are not to be used.
         """
+
+    def open(self, content: bytes, path: Path) -> OpenedGenerator:
+        """The generator in the content of a file, for ``gancli sample --checkpoint FILE``, without importing torch; optional.
+
+        The file may be anybody's: run no code that it holds, and read no other file that it names.
+
+        Args:
+            content: of the file.
+            path: its name, for messages.
+
+        Raises:
+            CheckpointError: it is corrupt, foreign or unsafe.
+        """
+        raise NotImplementedError
 
     def stamp(self, path: Path, difference: float) -> None:
         """Store the largest difference to the generator, in [-1, 1], in the file's own metadata; by default nowhere."""

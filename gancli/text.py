@@ -76,15 +76,23 @@ def printable(text: object) -> str:
     >>> print(printable("a\x1b[31m\nb"))
     a\x1b[31m b
     """
-    line = " ".join(str(text).splitlines())
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in line)
+    return visible(" ".join(str(text).splitlines()))
+
+
+def visible(text: str) -> str:
+    r"""``text`` with every character escaped that could move the cursor, hide what follows or break the line.
+
+    >>> print(visible("a\nb\x1b[31m"))
+    a\nb\x1b[31m
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
 
 
 def shell(*words: object) -> str:
     """A command as it is pasted into a shell: in double quotes, which cmd.exe understands too, wherever they will do.
 
-    >>> print(shell("pip", "install", "gancli[onnx]"), shell("a b"), shell("a'b"), shell("$HOME"))
-    pip install "gancli[onnx]" "a b" "a'b" '$HOME'
+    >>> print(shell("pip", "install", "gancli[hf]"), shell("a b"), shell("a'b"), shell("$HOME"))
+    pip install "gancli[hf]" "a b" "a'b" '$HOME'
     """
     return " ".join(
         word if _PLAIN.fullmatch(word) else shlex.quote(word) if _SPECIAL.search(word) else f'"{word}"'

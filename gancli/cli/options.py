@@ -77,12 +77,12 @@ def _named(text: str) -> str:
     return text
 
 
-def whole(*flags: str, text: str) -> Any:  # noqa: ANN401  (a class of Typer's own)
+def whole(*flags: str, text: str) -> Any:
     """An option that takes a whole number; its error shows what was typed, which Typer's own does not."""
     return typer.Option(*flags, metavar="N", help=text, parser=_whole)
 
 
-def output(metavar: str, text: str, *flags: str) -> Any:  # noqa: ANN401  (a class of Typer's own)
+def output(metavar: str, text: str, *flags: str) -> Any:
     """``-o``: where to write to."""
     return typer.Option(*(flags or ("-o", "--output")), metavar=metavar, help=text, parser=_named)
 
@@ -146,7 +146,7 @@ class Source:
         from pydantic import ValidationError
 
         from gancli.config.schema import RuntimeConfig
-        from gancli.models.stored import is_elsewhere
+        from gancli.models.stored import is_elsewhere, is_export
 
         path = os.path.expanduser(self.checkpoint or "latest")  # noqa: PTH111  (Path.expanduser raises RuntimeError)
         if path not in {"best", "latest"}:
@@ -162,9 +162,9 @@ class Source:
             RuntimeConfig(device=self.device)
         except ValidationError:
             raise UsageError(f"--device {self.device} is unknown.", "Choose auto, cpu, cuda, cuda:N or mps.") from None
-        if self._suffix == ".onnx" and (self.arch or self.device not in {"auto", "cpu"}):
+        if is_export(self.checkpoint) and (self.arch or self.device not in {"auto", "cpu"}):
             needless = f"--arch {self.arch}" if self.arch else f"--device {self.device}"
-            raise UsageError(f"{needless} has no effect on '{path}', which ONNX Runtime runs on the CPU.", "Leave it out.")
+            raise UsageError(f"{needless} has no effect on '{path}', which runs without PyTorch, on the CPU.", "Leave it out.")
 
     def load(self, recipe: "Recipe | None" = None, *, back: bool = False) -> "Model":
         """The model; with a recipe, the one that made that image, unless another is chosen.
@@ -199,14 +199,16 @@ class Source:
 
     def sampler(self, recipe: "Recipe | None" = None, *, back: bool = False) -> "Sampler[Images]":
         """What generates images: the model of :meth:`load`, or an exported one, for which torch is not imported."""
-        if self._suffix != ".onnx":
+        from gancli.models.stored import is_export
+
+        if not is_export(self.checkpoint):
             return self.load(recipe, back=back)
         path = Path(self.checkpoint or "")
         if back:
             raise UsageError(f"'{path}' holds one generator, without a way back.", "Give the run, by --run.")
-        from gancli.models.onnx_model import load_onnx
+        from gancli.models.exported import load_export
 
-        model = load_onnx(path)
+        model = load_export(path)
         if self.weights and self.weights != model.origin.weights:
             raise CheckpointError(
                 f"'{path}' holds the {model.origin.weights} weights, not the {self.weights} ones.",
@@ -234,22 +236,22 @@ def _number(text: str) -> object:
         return text
 
 
-def _setting(key: str, *flags: str, **options: Any) -> Any:  # noqa: ANN401  (Typer's own)
+def _setting(key: str, *flags: str, **options: Any) -> Any:
     """An option that sets this key of the configuration."""
     option = typer.Option(*flags, show_default=False, **options)
     option.key = key
     return option
 
 
-def _text(key: str, flag: str, metavar: str, text: str, offered: complete.Callback | None = None) -> Any:  # noqa: ANN401
+def _text(key: str, flag: str, metavar: str, text: str, offered: complete.Callback | None = None) -> Any:
     return _setting(key, flag, metavar=metavar, help=text, autocompletion=offered)
 
 
-def _value(key: str, flag: str, metavar: str, text: str) -> Any:  # noqa: ANN401
+def _value(key: str, flag: str, metavar: str, text: str) -> Any:
     return _setting(key, flag, metavar=metavar, help=text, parser=_number)
 
 
-def _flag(key: str, flag: str, text: str) -> Any:  # noqa: ANN401
+def _flag(key: str, flag: str, text: str) -> Any:
     return _setting(key, flag, help=text)
 
 

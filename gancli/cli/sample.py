@@ -78,7 +78,7 @@ def sample(
             from gancli.models.model import Model
 
             if not isinstance(model, Model):
-                raise UsageError("An .onnx file takes seeds only.", "Give a run, a checkpoint or a .safetensors file.")
+                raise UsageError("An export takes seeds only.", "Give a run, a checkpoint or a .safetensors file.")
             if latents:
                 points = read_latents(latents, model)
             else:

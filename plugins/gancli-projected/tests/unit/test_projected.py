@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gancli.plugin import ImageSpec
-from gancli.testing.subject import states
+from gancli_kit.subject import states
 
 projected = pytest.importorskip("gancli_projected")
 efficientnet = pytest.importorskip("gancli_projected.efficientnet")
