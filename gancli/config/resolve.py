@@ -55,6 +55,7 @@ __all__ = [
     "choose_arch",
     "flatten",
     "known_keys",
+    "load_arch",
     "load_loggers",
     "load_objective",
     "load_optimizer",
@@ -322,6 +323,12 @@ def choose_arch(config: RunConfig) -> Chosen[Architecture[ArchConfig]]:
     entry = ARCHITECTURES.find(config.arch.name)
     plugin = ARCHITECTURES.load_entry(entry)()
     return Chosen(entry, plugin, validate_options("arch", plugin.Config, config.arch.options))
+
+
+def load_arch(config: RunConfig) -> tuple[Architecture[ArchConfig], ArchConfig]:
+    """The architecture of a configuration (an instance) and its validated options."""
+    chosen = choose_arch(config)
+    return chosen.plugin, chosen.options
 
 
 def load_objective(config: RunConfig) -> Objective:

@@ -66,10 +66,9 @@ def networks(config: RunConfig, image: ImageSpec) -> dict[str, Any]:
     """
     import torch
 
-    from gancli.config.resolve import choose_arch
+    from gancli.config.resolve import load_arch
 
-    chosen = choose_arch(config)
-    architecture, options = chosen.plugin, chosen.options
+    architecture, options = load_arch(config)
     if reason := architecture.supports(options, image):
         image = replace(image, source=image.shape)
         if architecture.supports(options, image):
