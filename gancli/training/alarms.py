@@ -9,8 +9,6 @@ if TYPE_CHECKING:
 
     from gancli.plugin import Objective
 
-__all__ = ["COLLAPSED", "EARLIEST_STEP", "RISING", "signs_of_trouble"]
-
 COLLAPSED, RISING = 0.18, 1.03
 """Modes have collapsed where diversity is below 0.18 and does not rise by 3 % from one measurement to the next: a young
 generator makes nearly one image as well, but more and more different ones. Campaign: tests/benchmarks/collapse.py."""
