@@ -94,7 +94,7 @@ HELD_OUT = {
         "300 shapes: dcgan, no penalty": FEW_SHAPES | DCGAN | LOOSE,
         "16 px: dcgan, lazy D, wasserstein": SIXTEEN | DCGAN | objective("wasserstein") | LAZY_D,
         "16 px: dense, lazy D, patches": SIXTEEN | {"arch.patch_size": 4} | LAZY_D,
-        "16 px: resnet, lazy D": SIXTEEN | {"arch.name": "resnet", "arch.channels": 8} | LAZY_D,
+        "16 px: resnet, lazy D": SIXTEEN | {"arch.name": "resnet", "arch.channels": 8, "arch.growth": 2} | LAZY_D,
         "frozen D, latent of 2": {"train.seed": 14, "model.latent_dim": 2, "objective.r1_gamma": 0} | LAZY_D,
     },
     "healthy": {
@@ -106,7 +106,7 @@ HELD_OUT = {
         "300 shapes: dcgan": FEW_SHAPES | DCGAN,
         "16 px: dcgan, wasserstein": SIXTEEN | DCGAN | objective("wasserstein"),
         "16 px: dense, patches": SIXTEEN | {"arch.patch_size": 4},
-        "16 px: resnet": SIXTEEN | {"arch.name": "resnet", "arch.channels": 8},
+        "16 px: resnet": SIXTEEN | {"arch.name": "resnet", "arch.channels": 8, "arch.growth": 2},
         "slow": {"train.seed": 14, "train.learning_rate": 5e-5},
         "classes, hinge": {"train.seed": 15, "model.conditional": True} | objective("hinge"),
     },
