@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from gancli.cli.console import Console, console_for
-from gancli.cli.evaluate import Asked, measured
-from gancli.cli.export import Wanted, exported
-from gancli.cli.interpolate import Wanted as Interpolated
+from gancli.cli.evaluate import EvaluateOptions, run_evaluation
+from gancli.cli.export import ExportOptions, run_export
+from gancli.cli.interpolate import InterpolateOptions
 from gancli.cli.options import Settings as Flags
 from gancli.cli.options import Source
 from gancli.cli.output import Output, refuse_existing
 from gancli.cli.signals import Interrupted
-from gancli.cli.train import refuse_early, watched
+from gancli.cli.train import refuse_early, run_training
 from gancli.errors import UsageError, did_you_mean
 from gancli.history.run import Run
 from gancli.models.model import Model
@@ -123,11 +123,13 @@ def train(
             Once more, and the training ends at once.
     """
     where, flags = Path(runs_dir), _flags(settings)
-    resolved = flags.resolve(where)
+    resolved = flags.resolve(where, fetch=True)
     refuse_early(resolved)
     from gancli.training.run import train as start
 
-    return _trained(partial(start, resolved.config, runs_dir=where, name=name), quiet=quiet, observe=observe)
+    return _trained(
+        partial(start, resolved.config, runs_dir=where, name=name, reason=resolved.reason), quiet=quiet, observe=observe
+    )
 
 
 def resume(
@@ -171,7 +173,7 @@ def evaluate(  # noqa: PLR0913  (the options of the command)
     seed: int | None = None,
     dataset: str | Path | None = None,
     against: Literal["test", "train"] | None = None,
-    extractor: Literal["auto", "mnist", "random", "inception"] = "auto",
+    extractor: str = "auto",
     modes: bool = False,
     nearest: str | Path | None = None,
     quiet: bool = False,
@@ -200,9 +202,11 @@ def evaluate(  # noqa: PLR0913  (the options of the command)
     Returns:
         the metrics, which are also in the run's ``evaluation.json``.
     """
-    asked = Asked(count, seed, _text(dataset), against, extractor, modes, None if nearest is None else Path(nearest), True)
+    options = EvaluateOptions(
+        count, seed, _text(dataset), against, extractor, modes, None if nearest is None else Path(nearest), True
+    )
     where = None if images is None else Path(images)
-    return measured(where, asked, _source(run, source), Output(quiet=quiet))[0]
+    return run_evaluation(where, options, _source(run, source), Output(quiet=quiet))[0]
 
 
 def project(
@@ -292,7 +296,7 @@ def interpolate(  # noqa: PLR0913  (the options of the command)
     Returns:
         the path of what was written.
     """
-    wanted = Interpolated(
+    wanted = InterpolateOptions(
         frames,
         keyframes,
         seeds,
@@ -339,8 +343,8 @@ def export(
         source: see :class:`From`.
     """
     assignments = [f"{name}={json.dumps(value)}" for name, value in (options or {}).items()]
-    wanted = Wanted(str(output), None, format, assignments, force=force)
-    return exported(wanted, replace(_source(run, source), device="cpu"), Output(quiet=quiet))[0]
+    wanted = ExportOptions(str(output), None, format, assignments, force=force)
+    return run_export(wanted, replace(_source(run, source), device="cpu"), Output(quiet=quiet))[0]
 
 
 def _trained(start: Callable[..., RunEnded], *, quiet: bool, observe: Callable[[Event], None]) -> Run:
@@ -349,7 +353,7 @@ def _trained(start: Callable[..., RunEnded], *, quiet: bool, observe: Callable[[
     def abandon() -> None:
         raise KeyboardInterrupt
 
-    ended = watched(console, start, abandon=abandon, observe=observe)
+    ended = run_training(console, start, abandon=abandon, observe=observe)
     if ended.signal:
         print(f'stopped and saved; go on with gancli.resume("{ended.run}")', file=sys.stderr)  # noqa: T201
         raise Interrupted(ended.signal)

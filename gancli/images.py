@@ -32,6 +32,11 @@ PADDING = 2
 _KEY = "gancli"
 
 
+def normalise(pixels: Tensor) -> Tensor:
+    """(x - 127.5) / 127.5: uint8 of any shape -> float32 in [-1, 1] of the same shape."""
+    return pixels.float().sub_(127.5).div_(127.5)
+
+
 def to_bytes(images: Images) -> Pixels:
     """Images in [-1, 1], ``(n, c, h, w)``, as uint8 ``(n, h, w, c)``: round(127.5 x + 127.5), clamped."""
     if isinstance(images, np.ndarray):

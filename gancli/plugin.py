@@ -3,18 +3,7 @@
 A plugin is a *light* class behind an entry point: it describes itself (summary, options, defaults)
 and imports torch only when it is asked to build. Each kind has an entry-point group:
 
-=====================  ======================  ================================================
-group                  class                   what it provides
-=====================  ======================  ================================================
-gancli.architectures   :class:`Architecture`   networks, and the updates that train them
-gancli.objectives      :class:`Objective`      adversarial losses and gradient penalties
-gancli.optimizers      :class:`Optimizer`      optimisers
-gancli.datasets        :class:`Dataset`        images
-gancli.loggers         :class:`Logger`         other places where a training is recorded
-gancli.exporters       :class:`Exporter`       file formats for trained generators
-gancli.commands        function, typer.Typer   commands of ``gancli``
-=====================  ======================  ================================================
-
+=====================  =========================  =========================================
 The name by which users choose a plugin is the name of its entry point, and stands nowhere else.
 A command derives from no class: it is a function whose parameters Typer understands, or a Typer app
 as a group; named ``runs.tag``, it is ``gancli runs tag``. It is imported when it is called. It prints
@@ -85,6 +74,7 @@ __all__ = [
     "EpochEnded",
     "Event",
     "Exporter",
+    "FeatureExtractor",
     "ImageSet",
     "ImageSpec",
     "IntervalEnded",
@@ -92,11 +82,13 @@ __all__ = [
     "LossTerm",
     "Networks",
     "Objective",
+    "OpenedGenerator",
     "Optimizer",
     "Penalty",
     "Preparing",
     "PreviewWritten",
     "Progress",
+    "Purpose",
     "RunEnded",
     "RunStarted",
     "StepContext",
@@ -341,6 +333,36 @@ class Asset:
     origin: str
 
 
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """Which images an architecture is for: how it is chosen for users who choose none.
+
+    Of the installed architectures that are for the images at hand, and can generate them, the one of
+    the highest rank is chosen. Where the images are larger than ``resized_to``, they are resized to it.
+
+    Attributes:
+        why: the reason as a clause, for the note that a training begins with: ``convolutions learn small
+            sets best``.
+        rank: the highest is chosen. gancli's own: dense 30, projected 20, dcgan 10, resnet 5.
+        sides: shortest and longest shorter side of the images, in pixels.
+        channels: the numbers of channels.
+        fewest: images from which on it is good.
+        gpu: whether it needs a GPU, because it takes too long without one.
+        resized_to: largest side that is chosen by default: on a CPU, and on a GPU.
+        images: default length in real images seen, for sides of at most 64 pixels on a CPU; None: as
+            ``defaults`` say.
+    """
+
+    why: str
+    rank: int = 0
+    sides: tuple[int, int] = (1, 2**31)
+    channels: tuple[int, ...] = (1, 2, 3, 4)
+    fewest: int = 1
+    gpu: bool = False
+    resized_to: tuple[int, int] = (64, 64)
+    images: int | None = None
+
+
 class Architecture(ABC, Generic[ConfigT]):
     """Networks and how they are trained. Subclasses are named by entry points of ``gancli.architectures``.
 
@@ -358,6 +380,8 @@ class Architecture(ABC, Generic[ConfigT]):
     """Training settings that suit these networks, see :data:`Defaults`."""
     translates: ClassVar[bool] = False
     """Whether the generator makes images of source images, ``generator(z, source)``, instead of latents alone."""
+    purpose: ClassVar[Purpose | None] = None
+    """Which images it is for; None: it is never chosen unless its user asks for it."""
 
     def supports(self, config: ConfigT, image: ImageSpec) -> str | None:  # noqa: ARG002  (for subclasses)
         """None if such images can be generated, else the reason why not, as a sentence for the user."""
@@ -606,6 +630,19 @@ class TrainedGenerator:
         return images
 
 
+@dataclass(frozen=True, slots=True)
+class OpenedGenerator:
+    """An exported generator that runs without PyTorch, as :meth:`Exporter.open` gives it.
+
+    Attributes:
+        draw: images of latents, or translations of images. What it gives is checked.
+        metadata: the JSON that the file holds of :attr:`TrainedGenerator.metadata`, unchecked; None if it holds none.
+    """
+
+    draw: Draw
+    metadata: str | None
+
+
 class Exporter(ABC, Generic[ConfigT]):
     """A file format for trained generators. Subclasses are named by an entry point of the group ``gancli.exporters``.
 
@@ -621,10 +658,8 @@ class Exporter(ABC, Generic[ConfigT]):
     """One line for listings: what the format is for."""
     Options: ClassVar[type[ArchConfig]] = ArchConfig
     """The Pydantic model of what can be set by ``gancli export -s key=value``; by default nothing."""
-    extra: ClassVar[str] = ""
-    """The extra of gancli that installs ``packages``, for gancli's own exporters."""
     packages: ClassVar[tuple[str, ...]] = ()
-    """Top-level modules that are imported and may be missing."""
+    """Top-level modules that are imported and may be missing; users are told so before anything is computed."""
     translates: ClassVar[bool] = False
     """Whether the format can express a model that translates images (``generator.image.source``)."""
 
@@ -643,6 +678,20 @@ class Exporter(ABC, Generic[ConfigT]):
         ``generator`` is the one that was exported, for what a file does not say; its weights are not to be used.
         """
 
+    def open(self, content: bytes, path: Path) -> OpenedGenerator:
+        """The generator in the content of a file, for ``gancli sample --checkpoint FILE``, without importing torch; optional.
+
+        The file may be anybody's: run no code that it holds, and read no other file that it names.
+
+        Args:
+            content: of the file.
+            path: its name, for messages.
+
+        Raises:
+            CheckpointError: it is corrupt, foreign or unsafe.
+        """
+        raise NotImplementedError
+
     def stamp(self, path: Path, difference: float) -> None:
         """Store the largest difference to the generator, in [-1, 1], in the file's own metadata; by default nowhere."""
 
@@ -653,6 +702,35 @@ class Exporter(ABC, Generic[ConfigT]):
         of 8 bits is 7.8e-3, so that at most one pixel in a hundred rounds to the neighbouring level.
         """
         return 1e-4
+
+
+class FeatureExtractor(ABC):
+    """A pretrained network in whose features sets of images are compared. Named by an entry point of ``gancli.extractors``.
+
+    The name is a part of the metrics': distances in the features of ``lite`` are ``FD-lite`` and ``KD-lite``. Users choose
+    it by ``gancli evaluate --extractor lite``, and by ``log.extractor`` for the evaluation during training. A model is never
+    judged by a network that it was trained against: gancli compares the weights with those of the model's frozen networks.
+    """
+
+    api: ClassVar[int]
+    summary: ClassVar[str]
+    for_colour: ClassVar[bool] = False
+    """Whether images in colour are judged by it where nobody asks for another one and its assets are installed."""
+    distances: ClassVar[tuple[str, str] | None] = None
+    """Usual names of the two distances, ``("FID", "KID")``, if the features are used as they are. By default they are scaled
+    such that those of the training images have a total variance of 1000."""
+
+    def assets(self) -> Sequence[Asset]:
+        """Files of pretrained weights that :meth:`build` reads; checked before it is called."""
+        return ()
+
+    @abstractmethod
+    def build(self, tell: Callable[[str], None]) -> nn.Module:
+        """The network: images ``(n, c, h, w)`` in [-1, 1] with 1 to 4 channels, of any size -> features ``(n, d)``.
+
+        Args:
+            tell: is told of a download, with address and size, before it begins.
+        """
 
 
 class Logger(ABC):

@@ -8,7 +8,7 @@
         losses.png      losses and the distance to the data over the run
         samples/        000468.png ...: always the same latents
         checkpoints/    see gancli.checkpoint
-        log.txt         what was said while training
+        log.txt         the lines printed while training
     runs/.latest        name of the run that saved a checkpoint last
 
 No torch is needed to look at them.
@@ -22,28 +22,27 @@ import re
 import time
 from dataclasses import dataclass
 from errno import EEXIST
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from gancli.errors import RunError, StorageError, UsageError, did_you_mean
 from gancli.storage.disk import explain, explained, make_directories, remove, write_atomically
 
-__all__ = [
-    "RunDirectory",
-    "create_run",
-    "find_run",
-    "list_runs",
-    "refuse_busy",
-    "refuse_missing_architecture",
-    "refuse_name",
-    "remove_run",
-    "run_name",
-]
-
 LATEST = ".latest"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 _MAX_INFO_BYTES = 1 << 20
 _ANOTHER = "Choose another run; see `gancli runs list`."
+
+
+class _Below:
+    """A path in a run's directory."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, run: RunDirectory, kind: type[RunDirectory]) -> Path:
+        return run.path / self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,60 +51,21 @@ class RunDirectory:
 
     path: Path
 
+    info_path = _Below("run.json")
+    config_path = _Below("config.json")
+    metrics_path = _Below("metrics.jsonl")
+    times_path = _Below("times.jsonl")
+    losses_path = _Below("losses.png")
+    evaluation_path = _Below("evaluation.json")  # which `gancli evaluate` writes
+    log_path = _Below("log.txt")
+    lock_path = _Below("run.lock")  # held by the process that trains
+    samples = _Below("samples")
+    checkpoints = _Below("checkpoints")
+
     @property
     def name(self) -> str:
         """The directory's own name."""
         return self.path.name
-
-    @property
-    def info_path(self) -> Path:
-        """``run.json``."""
-        return self.path / "run.json"
-
-    @property
-    def config_path(self) -> Path:
-        """``config.json``."""
-        return self.path / "config.json"
-
-    @property
-    def metrics_path(self) -> Path:
-        """``metrics.jsonl``."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def times_path(self) -> Path:
-        """``times.jsonl``."""
-        return self.path / "times.jsonl"
-
-    @property
-    def losses_path(self) -> Path:
-        """``losses.png``."""
-        return self.path / "losses.png"
-
-    @property
-    def evaluation_path(self) -> Path:
-        """``evaluation.json``, which `gancli evaluate` writes."""
-        return self.path / "evaluation.json"
-
-    @property
-    def log_path(self) -> Path:
-        """``log.txt``."""
-        return self.path / "log.txt"
-
-    @property
-    def lock_path(self) -> Path:
-        """``run.lock``, held by the process that trains."""
-        return self.path / "run.lock"
-
-    @property
-    def samples(self) -> Path:
-        """Directory of the previews."""
-        return self.path / "samples"
-
-    @property
-    def checkpoints(self) -> Path:
-        """Directory of the checkpoints."""
-        return self.path / "checkpoints"
 
     def info(self) -> dict[str, Any]:
         """Contents of ``run.json``.
@@ -138,15 +98,17 @@ def run_name(dataset: str, arch: str) -> str:
 
 
 def create_run(runs_dir: Path, name: str | None, dataset: str, arch: str) -> RunDirectory:
-    """Make the directory of a new run.
+    """Make the directory of a new run; where two begin in the same second, the second ends in -2.
 
     Raises:
-        UsageError: the name is no plain directory name.
+        UsageError: the name is not a plain directory name.
         StorageError: it exists already, or cannot be made.
     """
     if name is not None:
         refuse_name(runs_dir, name)
-    run = RunDirectory(runs_dir / (name or _unused(runs_dir, run_name(dataset, arch))))
+    first = name or run_name(dataset, arch)
+    names = (first if n == 1 else f"{first}-{n}" for n in count(1))
+    run = RunDirectory(runs_dir / next(each for each in names if name or not (runs_dir / each).exists()))
     with explained(runs_dir):
         make_directories(runs_dir)
         if not runs_dir.is_dir():
@@ -163,10 +125,10 @@ def create_run(runs_dir: Path, name: str | None, dataset: str, arch: str) -> Run
 
 
 def refuse_name(runs_dir: Path, name: str) -> None:
-    """Say early, and without torch, that a name cannot be taken; :func:`create_run` says so again.
+    """Refuse a name for a new run early, and without torch; :func:`create_run` does so again.
 
     Raises:
-        UsageError: the name is no plain directory name.
+        UsageError: the name is not a plain directory name.
         StorageError: there is such a run already.
     """
     if not _NAME.fullmatch(name):
@@ -178,8 +140,12 @@ def refuse_name(runs_dir: Path, name: str) -> None:
         raise _exists(RunDirectory(runs_dir / name))
 
 
+def _exists(run: RunDirectory) -> StorageError:
+    return StorageError(f"The run '{run.path}' exists already.", f"Choose another --name, or resume it: --resume {run.name}.")
+
+
 def refuse_missing_architecture(run: RunDirectory) -> None:
-    """Refuse to go on with a run whose architecture is not here.
+    """Refuse to resume a run whose architecture is not here.
 
     Raises:
         PluginError: it is not installed; with the command that installs it.
@@ -196,7 +162,7 @@ def refuse_missing_architecture(run: RunDirectory) -> None:
 
 
 def refuse_busy(run: RunDirectory) -> None:
-    """Say early, and without torch, that a run is being trained.
+    """Refuse early, and without torch, a run that is being trained.
 
     Raises:
         RunBusyError: it is.
@@ -207,45 +173,25 @@ def refuse_busy(run: RunDirectory) -> None:
         pass
 
 
-def _exists(run: RunDirectory) -> StorageError:
-    return StorageError(
-        f"The run '{run.path}' exists already.", f"Choose another --name, or go on with it: --resume {run.name}."
-    )
-
-
-def _unused(runs_dir: Path, name: str) -> str:
-    """``name``, or with -2, -3, ... where two runs begin in the same second."""
-    candidate, n = name, 1
-    while (runs_dir / candidate).exists():
-        n += 1
-        candidate = f"{name}-{n}"
-    return candidate
-
-
 def mark_latest(run: RunDirectory) -> None:
     """Make ``run`` the one that commands take when none is named."""
     write_atomically(run.path.parent / LATEST, f"{run.name}\n".encode())
 
 
 def find_run(which: str | None, runs_dir: Path) -> RunDirectory:
-    """The run that is meant by a name or path; by default ``$GANCLI_RUN``, else the one that saved last.
+    """The run of a name or path; by default ``$GANCLI_RUN``, else the one that saved last, else the only one.
 
     Raises:
         RunError: there is none.
     """
     which = which or os.environ.get("GANCLI_RUN") or None
-    if which is None:
-        return _latest(runs_dir)
-    candidates = (runs_dir / which, Path(os.path.expanduser(which)))  # noqa: PTH111  (Path.expanduser raises RuntimeError)
-    for path in candidates:
-        if _is_run(path):
-            return RunDirectory(path.resolve() if path.name in {"", ".."} else path)
-    names = [run.name for run in list_runs(runs_dir)]
-    hint = did_you_mean(which, names[:20]) if names else "There are no runs yet: start with `gancli train --dataset mnist`."
-    raise RunError(f"There is no run '{which}' in '{runs_dir}'.", hint)
-
-
-def _latest(runs_dir: Path) -> RunDirectory:
+    if which is not None:
+        for path in (runs_dir / which, Path(os.path.expanduser(which))):  # noqa: PTH111  (Path.expanduser raises RuntimeError)
+            if _is_run(path):
+                return RunDirectory(path.resolve() if path.name in {"", ".."} else path)
+        names = [run.name for run in list_runs(runs_dir)]
+        first = "There are no runs yet: start with `gancli train --dataset mnist`."
+        raise RunError(f"There is no run '{which}' in '{runs_dir}'.", did_you_mean(which, names[:20]) if names else first)
     try:
         name = (runs_dir / LATEST).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
@@ -253,16 +199,14 @@ def _latest(runs_dir: Path) -> RunDirectory:
     if _NAME.fullmatch(name) and (runs_dir / name).is_dir():
         return RunDirectory(runs_dir / name)
     runs = list_runs(runs_dir)
-    if len(runs) == 1:
-        return runs[0]
-    if runs:
+    if len(runs) > 1:
         raise RunError(
             f"No last run is known in '{runs_dir}'.", f"Name one, such as --run {runs[0].name}; see `gancli runs list`."
         )
-    raise RunError(
-        f"There are no runs in '{runs_dir}'.",
-        "Train first (`gancli train --dataset mnist`), or say with --runs-dir where they are.",
-    )
+    if not runs:
+        remedy = "Train first (`gancli train --dataset mnist`), or say with --runs-dir where they are."
+        raise RunError(f"There are no runs in '{runs_dir}'.", remedy)
+    return runs[0]
 
 
 def list_runs(runs_dir: Path) -> list[RunDirectory]:
@@ -290,7 +234,7 @@ def remove_run(run: RunDirectory) -> None:
     """Delete a run and all that is in it.
 
     Raises:
-        RunError: it is no directory that a training made.
+        RunError: it is not a directory that a training made.
         RunBusyError: it is being trained.
         StorageError: something in it cannot be deleted.
     """

@@ -28,6 +28,19 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
 
 
+def about(seconds: float) -> str:
+    """An expected time in words, as exact as it is worth.
+
+    >>> about(41), about(75), about(1000), about(9000), about(400_000)
+    ('1 minute', '1 minute', '17 minutes', '2.5 hours', '4.6 days')
+    """
+    minutes = max(1, round(seconds / 60))
+    if minutes < 100:  # noqa: PLR2004  (then hours say enough)
+        return f"{minutes} minute{'s' if minutes > 1 else ''}"
+    hours = seconds / 3600
+    return f"{hours:.1f} hours" if hours < 72 else f"{hours / 24:.1f} days"  # noqa: PLR2004  (likewise)
+
+
 def loss(value: float) -> str:
     """Three decimals, or an exponent where that would be long.
 
@@ -70,8 +83,8 @@ def printable(text: object) -> str:
 def shell(*words: object) -> str:
     """A command as it is pasted into a shell: in double quotes, which cmd.exe understands too, wherever they will do.
 
-    >>> print(shell("pip", "install", "gancli[onnx]"), shell("a b"), shell("a'b"), shell("$HOME"))
-    pip install "gancli[onnx]" "a b" "a'b" '$HOME'
+    >>> print(shell("pip", "install", "gancli[hf]"), shell("a b"), shell("a'b"), shell("$HOME"))
+    pip install "gancli[hf]" "a b" "a'b" '$HOME'
     """
     return " ".join(
         word if _PLAIN.fullmatch(word) else shlex.quote(word) if _SPECIAL.search(word) else f'"{word}"'

@@ -1,6 +1,6 @@
 """Make gancli/metrics/files/mnist-extractor.safetensors: `python examples/extractor/train.py [TARGET]`.
 
-Trains :class:`gancli.metrics.digits.DigitNetwork` on MNIST's training split, with small affine distortions, for some minutes
+Trains :class:`gancli.metrics.extractors.DigitNetwork` on MNIST's training split, with small affine distortions, for minutes
 on two CPU cores, and says how much of the test split it gets right. The same machine, torch and number of threads give the
 same bytes. Batch normalisation is for the training only: it is folded into the weights, and the file holds plain layers.
 
@@ -22,9 +22,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from gancli.data.batches import Batches, normalise
 from gancli.data.mnist import Mnist
-from gancli.metrics.digits import FILE, DigitNetwork
-from gancli.metrics.extractor import TOTAL_VARIANCE
-from gancli.metrics.moments import Moments
+from gancli.metrics.distances import TOTAL_VARIANCE, Moments
+from gancli.metrics.extractors import FILE, DigitNetwork
 from gancli.randomness.seeds import address, generator_at
 from gancli.storage.tensors import encode
 

@@ -24,7 +24,6 @@ from gancli.cli import (
     quick,
     runs,
     sample,
-    selfcheck,
     train,
     translate,
 )
@@ -46,7 +45,7 @@ Examples:
 SUBJECTS = {
     "Make": ("train", "sample", "interpolate", "translate", "export"),
     "Look": ("evaluate", "project", "directions", "runs", "arch", "dataset"),
-    "Set up": ("plugin", "config", "env", "selfcheck", "help"),
+    "Set up": ("plugin", "config", "env", "help"),
 }
 LONGEST_SUMMARY = 100
 
@@ -90,8 +89,8 @@ class Root(Group):
             formatter.write_dl(EXIT_CODES)
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001  (Typer's signature)
-    if wanted:
+def _version(requested: bool) -> None:  # noqa: FBT001  (Typer's signature)
+    if requested:
         print(quick.version(), flush=True)
         raise typer.Exit
 
@@ -134,7 +133,7 @@ def command() -> Any:  # noqa: ANN401  (a class of Typer's own)
     app.command("train", epilog=train.EXPLAINED)(expand(train.train))
     app.command("export", cls=export.ExportCommand)(expand(export.export))
     functions: list[Callable[..., None]] = [sample.sample, interpolate.interpolate, translate.translate, evaluate.evaluate]
-    functions += [project.project, directions.directions, env.env, selfcheck.selfcheck]
+    functions += [project.project, directions.directions, env.env]
     for function in functions:
         app.command()(expand(function))
     app.command("help")(_help)

@@ -25,6 +25,11 @@ def _installed(kind: str = "") -> Callback:
 architectures, objectives, loggers, plugins = map(_installed, ("architecture", "objective", "logger", ""))
 
 
+def extractors() -> list[str]:
+    """Names of extractors, those of gancli's own that depend on the data included."""
+    return ["auto", "mnist", "random", *_installed("extractor")()]
+
+
 def datasets(incomplete: str) -> list[str]:
     """Names of installed data sets, and paths."""
     paths: list[Path] = []

@@ -54,6 +54,8 @@ def show_settings(output: Output, resolved: "Resolved", *, as_json: bool) -> Non
     """Each key with value, origin and meaning. The JSON's ``config`` is a configuration file for ``-c``."""
     from gancli.config.resolve import flatten
 
+    if resolved.reason:
+        output.note(resolved.reason)
     if as_json:
         output.document({"config": resolved.config.model_dump(mode="json"), "origins": dict(resolved.origins)})
         return

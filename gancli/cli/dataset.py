@@ -14,6 +14,7 @@ from gancli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gancli.config.schema import RunConfig
     from gancli.data.doctor import Description
 
 group = new_group("Images to train on.")
@@ -36,15 +37,17 @@ def show(
     context: typer.Context,
     dataset: Annotated[str, _DATASET],
     *,
-    split: Annotated[str, typer.Option("--split", metavar="train|test", help="Which part.")] = "train",
+    split: Annotated[str, typer.Option("--split", metavar="train|test", help="Split to look at.")] = "train",
     sheet: Annotated[Path | None, _SHEET] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a sheet that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing sheet.")] = False,
     image_size: Annotated[str | None, _SIZE] = None,
     assignments: Annotated[list[str] | None, set_option("As for `train`.")] = None,
+    time: Annotated[bool, typer.Option("--time", help="Rehearse a few steps: how long a training takes here.")] = False,
     json: Json = False,
 ) -> None:
     """Look at every image: what there is, what is broken, what a training would make of it."""
     from gancli.config.resolve import resolve
+    from gancli.data.choice import choose
     from gancli.data.doctor import describe, write_sheet
 
     output = Output.of(context)
@@ -53,15 +56,29 @@ def show(
             raise UsageError(f"--sheet {sheet}: a sheet is a PNG.", "Give it a name that ends in .png.")
         refuse_existing(sheet, force=force, folders=True)
     flags = {"data.dataset": dataset} | ({} if image_size is None else {"data.image_size": image_size})
-    config = resolve(assignments=assignments or (), flags=flags).config.data
+    resolved = resolve(assignments=assignments or (), flags=flags, choose=choose)
     with output.progress() as counter:
-        described = describe(config, split, lambda _, done, total: counter(done, total))
+        described = describe(resolved.config.data, split, lambda _, done, total: counter(done, total), resolved.reason)
+        seconds, length = _rehearsed(resolved.config) if time else (None, ())
     if sheet is not None:
         write_sheet(described.data, sheet)
     if json:
-        output.document({**described.as_json(), **({"sheet": str(sheet)} if sheet else {})})
+        output.document(
+            {**described.as_json(), **({"sheet": str(sheet)} if sheet else {}), **({"seconds": seconds} if time else {})}
+        )
     else:
         _show(output, described, sheet)
+        for sentence in length:
+            output.note(sentence)
+
+
+def _rehearsed(config: "RunConfig") -> tuple[float | None, tuple[str, ...]]:
+    """Seconds that a training with these settings takes on this machine, and that as a sentence."""
+    from gancli.training.setup import announcement, set_up
+
+    training = set_up(config)
+    seconds = training.expected_seconds()
+    return seconds, announcement(training, seconds)
 
 
 def _show(output: Output, described: "Description", sheet: Path | None) -> None:
@@ -106,7 +123,7 @@ def _show(output: Output, described: "Description", sheet: Path | None) -> None:
 
 @group.command()
 def clear(context: typer.Context, *, json: Json = False) -> None:
-    """Remove what is kept of decoded images and downloads; it is made again when it is needed."""
+    """Delete the cache of decoded images and downloads; it is filled again when needed."""
     from gancli.data import cache
 
     removed, size = cache.clear()

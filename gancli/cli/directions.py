@@ -14,7 +14,7 @@ _TARGET = output(
     "A sheet (.png) with a row per direction and columns from -3 to 3 standard deviations, or the vectors (.npz). "
     "By default directions.png, or the next free name.",
 )
-_CLASS = typer.Option("--class", metavar="K", help="The class of the images in the sheet (conditional models).")
+_CLASS = typer.Option("--class", metavar="K", help="Class of the images in the sheet (conditional models).")
 
 
 def directions(
@@ -28,7 +28,7 @@ def directions(
     source: Source,
     json: Json = False,
 ) -> None:
-    """Find the directions in latent space that change images most, ordered by their effect."""
+    """Find the directions in latent space that change images most, by the size of their effect."""
     output = Output.of(context)
     source.check()
     path = Path(target or free_name("directions.png"))

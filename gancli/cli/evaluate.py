@@ -34,8 +34,13 @@ _DATASET = typer.Option(
     help="The real images; by default the training data.",
     autocompletion=complete.datasets,
 )
-_AGAINST = typer.Option("--against", help="The split to compare with; test if there is one.", show_default=False)
-_EXTRACTOR = typer.Option("--extractor", help="Feature extractor; auto: digits for MNIST, random convolutions otherwise.")
+_AGAINST = typer.Option("--against", help="Split to compare with; test if there is one.", show_default=False)
+_EXTRACTOR = typer.Option(
+    "--extractor",
+    metavar="NAME",
+    help="Feature extractor: mnist, random, lite, inception, dinov2; auto: digits for MNIST, else lite where installed.",
+    autocompletion=complete.extractors,
+)
 _MODES = typer.Option("--modes", help="Only count the classes that are generated.", show_default=False)
 _NEAREST = typer.Option(
     "--nearest", metavar="PATH.png", help="File for the nearest training images; by default nearest.png in the run."
@@ -43,14 +48,14 @@ _NEAREST = typer.Option(
 
 
 @dataclass(frozen=True)
-class Asked:
+class EvaluateOptions:
     """The options that say what is measured, and compared with what."""
 
     count: Annotated[int | None, _COUNT] = None
     seed: Annotated[int | None, _SEED] = None
     dataset: Annotated[str | None, _DATASET] = None
     against: Annotated[Literal["test", "train"] | None, _AGAINST] = None
-    extractor: Annotated[Literal["auto", "mnist", "random", "inception"], _EXTRACTOR] = "auto"
+    extractor: Annotated[str, _EXTRACTOR] = "auto"
     modes: Annotated[bool, _MODES] = False
     nearest: Annotated[Path | None, _NEAREST] = None
     force: Force = False
@@ -83,13 +88,13 @@ def evaluate(
     context: typer.Context,
     images: Annotated[Path | None, _IMAGES] = None,
     *,
-    asked: Asked,
+    options: EvaluateOptions,
     source: Source,
     json: Json = False,
 ) -> None:
     """Measure how close generated images are to real ones, with 95 % intervals. Works offline."""
     output = Output.of(context)
-    report, written = measured(images, asked, source, output)
+    report, written = run_evaluation(images, options, source, output)
     if json:
         output.document({**report.as_json(), **written})
         return
@@ -106,7 +111,7 @@ def evaluate(
         output.line()
         floor = f"KL is {histogram.floor:.4f} for a perfect model, because N is {report.images:,}"
         output.line(f"modes: {histogram.modes:,} of {len(report.class_names):,}; {floor}")
-        if len(report.class_names) <= MOST_CLASSES_SHOWN and not asked.modes:
+        if len(report.class_names) <= MOST_CLASSES_SHOWN and not options.modes:
             shares = zip(report.class_names, histogram.shares, strict=True)
             rows = [(name, f"{100 * e.value:.1f}", f"{100 * e.low:.1f} to {100 * e.high:.1f}") for name, e in shares]
             output.line()
@@ -114,60 +119,67 @@ def evaluate(
     output.note(*(f"{what}: {path}" for what, path in written.items()))
 
 
-def measured(images: Path | None, asked: Asked, source: Source, output: Output) -> "tuple[Report, dict[str, str]]":
+def run_evaluation(
+    images: Path | None, options: EvaluateOptions, source: Source, output: Output
+) -> "tuple[Report, dict[str, str]]":
     """What was found, and the paths of what was written: the report into the run, and the nearest training images."""
+    from gancli.plugins.registry import EXTRACTORS
     from gancli.runs import RunDirectory
     from gancli.storage.disk import write_atomically
 
-    asked.check(images, source)
+    if options.extractor not in {"auto", "mnist", "random"}:
+        EXTRACTORS.find(options.extractor)
+    options.check(images, source)
     with output.progress() as counter:
         from gancli.evaluation.measure import evaluate as measure
 
-        subject, reference = _both(images, asked, source, output)
-        report, png = measure(subject, reference, modes_only=asked.modes, progress=counter)
+        subject, reference = _both(images, options, source, output)
+        report, png = measure(subject, reference, modes_only=options.modes, progress=counter)
     output.note(*report.notes)
     written: dict[str, str] = {}
     if png is None:
         return report, written
     run = None if subject.run is None else RunDirectory(subject.run)
     document = (dumps(report.as_json(), indent=2) + "\n").encode()
-    nearest = asked.nearest or (run.path / "nearest.png" if run else None)
+    nearest = options.nearest or (run.path / "nearest.png" if run else None)
     for what, path, data in (("nearest", nearest, png), ("report", run.evaluation_path if run else None, document)):
         try:
             if path is not None:
                 write_atomically(path, data)
                 written[what] = str(path)
         except StorageError as error:
-            if path == asked.nearest:
+            if path == options.nearest:
                 raise
             output.note(f"The {what} was not kept in the run. {error}")
     return report, written
 
 
-def _both(images: Path | None, asked: Asked, source: Source, output: Output) -> "tuple[Subject, Reference]":
+def _both(images: Path | None, options: EvaluateOptions, source: Source, output: Output) -> "tuple[Subject, Reference]":
     """What is measured and what it is measured against."""
     from gancli.config.schema import DataConfig
-    from gancli.evaluation import translation
+    from gancli.evaluation import subject as subjects
     from gancli.evaluation.reference import data_of, load_reference, of_size, with_note
-    from gancli.evaluation.subject import of_model, of_pictures, size_at
     from gancli.runtime.device import pick_device
 
     def reference_of(data: DataConfig) -> "Reference":
         device = pick_device(source.device)
-        return load_reference(data, against=asked.against, extractor=asked.extractor, device=device, tell=output.note)
+        frozen = model.origin.provenance.frozen.values() if model else ()
+        return load_reference(
+            data, against=options.against, extractor=options.extractor, device=device, tell=output.note, frozen=frozen
+        )
 
     model = source.sampler() if images is None else None
     provenance = model.origin.provenance if model else None
     if model and provenance and model.image.source:
-        translation.refuse_options(model, asked.dataset, asked.seed)
-        reference = with_note(reference_of(translation.data_of_translator(model)), provenance.dataset.fingerprint)
-        return translation.of_translator(model, reference, asked.count), reference
+        subjects.refuse_options(model, options.dataset, options.seed)
+        reference = with_note(reference_of(subjects.data_of_translator(model)), provenance.dataset.fingerprint)
+        return subjects.of_translator(model, reference, options.count), reference
     data = data_of(provenance) if provenance else DataConfig()
-    if asked.dataset is not None:  # read as the model's own images were
-        data = data.model_copy(update={"dataset": asked.dataset, "labels": None})
-        data = of_size(data, model.image.shape[1:] if model else size_at(cast("Path", images)))
+    if options.dataset is not None:  # read as the model's own images were
+        data = data.model_copy(update={"dataset": options.dataset, "labels": None})
+        data = of_size(data, model.image.shape[1:] if model else subjects.size_at(cast("Path", images)))
     if model and provenance:
-        subject = of_model(model, asked.count or DEFAULT_COUNT, asked.seed or 0)
-        return subject, with_note(reference_of(data), None if asked.dataset else provenance.dataset.fingerprint)
+        subject = subjects.of_model(model, options.count or DEFAULT_COUNT, options.seed or 0)
+        return subject, with_note(reference_of(data), None if options.dataset else provenance.dataset.fingerprint)
     reference = reference_of(data)
-    return of_pictures(cast("Path", images), reference.training.images.images.shape[1], asked.count), reference
+    return subjects.of_images(cast("Path", images), reference.training.images.images.shape[1], options.count), reference

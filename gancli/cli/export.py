@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 _TARGET = output(
     "FILE|DIR/",
-    "What to write: its suffix says the format. With / at its end, a folder to share: weights, model card, samples.",
+    "File to write; the suffix selects the format. With a trailing /, a folder to share: weights, model card, samples.",
 )
 _FOLDER = output("DIR", "The same as -o DIR/.", "--to-folder")
-_FORMAT = typer.Option("--format", metavar="NAME", help="The format, if the suffix does not say it.")
+_FORMAT = typer.Option("--format", metavar="NAME", help="Format, if the suffix does not select it.")
 _OPTION = typer.Option("-s", "--set", metavar="KEY=VALUE", help="An option of the format, such as -s opset=20.")
 _UINT8 = typer.Option("--uint8", help="For .onnx: bytes in three channels, as torch-fidelity takes them.")
 _OPSET = whole("--opset", text="For .onnx: version of the operations; 18 by default.")
@@ -40,7 +40,7 @@ class ExportCommand(typer.core.TyperCommand):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ExportOptions:
     """The options that say what to write."""
 
     output: Annotated[str | None, _TARGET] = None
@@ -56,7 +56,7 @@ class Wanted:
         """Whether a folder to share is written instead of a file."""
         return self.output is None or self.output.endswith(("/", "\\"))
 
-    def options(self) -> dict[str, Any]:
+    def format_options(self) -> dict[str, Any]:
         """The options of the format, by key; unchecked."""
         from gancli.config.layers import from_assignments
 
@@ -78,7 +78,7 @@ class Wanted:
             raise UsageError("Missing -o/--output.", "Give for instance -o generator.onnx, or -o model/ for a folder.")
         if target == "-":
             raise UsageError("-o - means standard output, and an export is a file.", "Give for instance -o generator.onnx.")
-        if self.is_folder and (self.format or self.options()):
+        if self.is_folder and (self.format or self.format_options()):
             raise UsageError("A folder has no --format, --uint8, --opset or -s.", "Leave them out, or give -o FILE.")
         if not self.is_folder and Path(target).is_dir():
             raise StorageError(f"'{target}' is already there.", "Choose another name.")
@@ -86,10 +86,10 @@ class Wanted:
         return Path(target)
 
 
-def export(context: typer.Context, *, wanted: Wanted, source: StoredModel, json: Json = False) -> None:
-    """Write a trained generator for other programs and people. It is loaded again and compared before it is there."""
+def export(context: typer.Context, *, options: ExportOptions, source: StoredModel, json: Json = False) -> None:
+    """Write a trained generator for other programs and people. The export is loaded back and compared with the generator."""
     output = Output.of(context)
-    written, model = exported(wanted, source, output)
+    written, model = run_export(options, source, output)
     document = {
         "path": str(written.path),
         "bytes": written.size,
@@ -101,12 +101,12 @@ def export(context: typer.Context, *, wanted: Wanted, source: StoredModel, json:
     output.result(written.path, document if json else None)
 
 
-def exported(wanted: Wanted, source: Source, output: Output) -> "tuple[Exported, Model]":
+def run_export(options: ExportOptions, source: Source, output: Output) -> "tuple[Exported, Model]":
     """Load the model and write it; what was written."""
     source.check()
-    target = wanted.check()
+    target = options.check()
     with output.progress():
-        if wanted.is_folder:
+        if options.is_folder:
             from gancli.exporting.folder import write_folder
 
             model = source.load()
@@ -114,7 +114,7 @@ def exported(wanted: Wanted, source: Source, output: Output) -> "tuple[Exported,
         else:
             from gancli.exporting.formats import choose, export
 
-            form = choose(target, wanted.format, wanted.options())
+            form = choose(target, options.format, options.format_options())
             model = source.load()
             written = export(model, target, form, source.arch)
     difference = f"its images differ by {written.difference:.1e} at most" if written.difference else "its images are bit-exact"
@@ -123,6 +123,6 @@ def exported(wanted: Wanted, source: Source, output: Output) -> "tuple[Exported,
         *model.origin.notes,
         *written.notes,
         f"loaded again and compared with the generator: {difference} ({written.tolerance:.1e} is allowed, of -1 to 1)",
-        *([f"share it: hf upload USER/NAME {target}"] if wanted.is_folder else []),
+        *([f"share it: hf upload USER/NAME {target}"] if options.is_folder else []),
     )
     return written, model

@@ -4,10 +4,10 @@ import inspect
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field, is_dataclass
-from functools import wraps
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 from typer.models import OptionInfo
@@ -120,7 +120,7 @@ class Source:
 
     run: Annotated[
         str | None,
-        typer.Option("--run", metavar="NAME|PATH", help="The run; by default the last.", autocompletion=complete.runs),
+        typer.Option("--run", metavar="NAME|PATH", help="The run; by default the last one.", autocompletion=complete.runs),
     ] = None
     checkpoint: Annotated[
         str | None,
@@ -139,14 +139,14 @@ class Source:
     arch: Annotated[str | None, typer.Option("--arch", metavar="FILE.py:CLASS", help="The architecture, if it was a file.")] = (
         None
     )
-    device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to run.")] = "auto"
+    device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Device to run on.")] = "auto"
 
     def check(self) -> None:
         """Refuse what can be refused before torch is loaded."""
         from pydantic import ValidationError
 
         from gancli.config.schema import RuntimeConfig
-        from gancli.models.stored import is_elsewhere
+        from gancli.models.stored import is_elsewhere, is_export
 
         path = os.path.expanduser(self.checkpoint or "latest")  # noqa: PTH111  (Path.expanduser raises RuntimeError)
         if path not in {"best", "latest"}:
@@ -162,9 +162,9 @@ class Source:
             RuntimeConfig(device=self.device)
         except ValidationError:
             raise UsageError(f"--device {self.device} is unknown.", "Choose auto, cpu, cuda, cuda:N or mps.") from None
-        if self._suffix == ".onnx" and (self.arch or self.device not in {"auto", "cpu"}):
+        if is_export(self.checkpoint) and (self.arch or self.device not in {"auto", "cpu"}):
             needless = f"--arch {self.arch}" if self.arch else f"--device {self.device}"
-            raise UsageError(f"{needless} has no effect on '{path}', which ONNX Runtime runs on the CPU.", "Leave it out.")
+            raise UsageError(f"{needless} has no effect on '{path}', which runs without PyTorch, on the CPU.", "Leave it out.")
 
     def load(self, recipe: "Recipe | None" = None, *, back: bool = False) -> "Model":
         """The model; with a recipe, the one that made that image, unless another is chosen.
@@ -199,14 +199,16 @@ class Source:
 
     def sampler(self, recipe: "Recipe | None" = None, *, back: bool = False) -> "Sampler[Images]":
         """What generates images: the model of :meth:`load`, or an exported one, for which torch is not imported."""
-        if self._suffix != ".onnx":
+        from gancli.models.stored import is_export
+
+        if not is_export(self.checkpoint):
             return self.load(recipe, back=back)
         path = Path(self.checkpoint or "")
         if back:
             raise UsageError(f"'{path}' holds one generator, without a way back.", "Give the run, by --run.")
-        from gancli.models.onnx_model import load_onnx
+        from gancli.models.exported import load_export
 
-        model = load_onnx(path)
+        model = load_export(path)
         if self.weights and self.weights != model.origin.weights:
             raise CheckpointError(
                 f"'{path}' holds the {model.origin.weights} weights, not the {self.weights} ones.",
@@ -226,14 +228,7 @@ class StoredModel(Source):
     device: str = field(default="cpu", init=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """The key of the configuration that a flag sets."""
-
-    name: str
-
-
-def _parsed_number(text: str) -> object:
+def _number(text: str) -> object:
     """The number that was typed, else the text, which the configuration refuses with key, bounds and meaning."""
     try:
         return json.loads(text)
@@ -241,81 +236,101 @@ def _parsed_number(text: str) -> object:
         return text
 
 
-def _number(flag: str, metavar: str, text: str) -> Any:  # noqa: ANN401  (a class of Typer's own)
-    return typer.Option(flag, metavar=metavar, help=text, parser=_parsed_number)
+def _setting(key: str, *flags: str, **options: Any) -> Any:  # noqa: ANN401  (Typer's own)
+    """An option that sets this key of the configuration."""
+    option = typer.Option(*flags, show_default=False, **options)
+    option.key = key
+    return option
 
 
-def _text(flag: str, metavar: str, text: str, offered: complete.Callback | None = None) -> Any:  # noqa: ANN401
-    return typer.Option(flag, metavar=metavar, help=text, autocompletion=offered)
+def _text(key: str, flag: str, metavar: str, text: str, offered: complete.Callback | None = None) -> Any:  # noqa: ANN401
+    return _setting(key, flag, metavar=metavar, help=text, autocompletion=offered)
 
 
-def _flag(flag: str, text: str) -> Any:  # noqa: ANN401  (a class of Typer's own)
-    return typer.Option(flag, help=text, show_default=False)
+def _value(key: str, flag: str, metavar: str, text: str) -> Any:  # noqa: ANN401
+    return _setting(key, flag, metavar=metavar, help=text, parser=_number)
 
 
-_TO = "Learn to translate the images of --dataset into images like these."
+def _flag(key: str, flag: str, text: str) -> Any:  # noqa: ANN401
+    return _setting(key, flag, help=text)
+
+
+_TO = "Train a translator: from images like those of --dataset to images like these."
 _FROM = "Fine-tune a trained model: a run, a checkpoint, a .safetensors file, or mnist."
 _LOSSES = "The losses: non-saturating, hinge, wasserstein, ..."
-_LOG = "Also log to tensorboard, trackio, wandb or mlflow."
 _FILES = "Read settings from a TOML or JSON file. May be repeated."
 _ANY = "Any other setting, such as -s arch.dropout=0.3. May be repeated. `gancli config show` lists the keys."
+
+Text = str | None
+Flag = bool | None
+List = list[str] | None
+Value = Any
 
 
 @dataclass(frozen=True)
 class Settings:
     """What `train` and `config show` take to choose a configuration. A flag sets one key and decides nothing."""
 
-    dataset: Annotated[
-        str | None, Key("data.dataset"), _text("--dataset", "NAME|PATH", "The images to train on.", complete.datasets)
-    ] = None
-    to: Annotated[str | None, Key("data.to"), _text("--to", "NAME|PATH", _TO, complete.datasets)] = None
-    paired: Annotated[
-        bool | None, Key("data.paired"), _flag("--paired", "With --to: files of the same name belong together.")
-    ] = None
-    image_size: Annotated[Any, Key("data.image_size"), _number("--image-size", "N|HxW", "Resize all images to this size.")] = (
+    dataset: Annotated[Text, _text("data.dataset", "--dataset", "NAME|PATH", "The images to train on.", complete.datasets)] = (
         None
     )
-    arch: Annotated[str | None, Key("arch.name"), arch_option("The networks: a name or FILE.py:CLASS.")] = None
-    objective: Annotated[str | None, Key("objective.name"), _text("--objective", "NAME", _LOSSES, complete.objectives)] = None
-    epochs: Annotated[Any, Key("train.epochs"), _number("--epochs", "N", "Train for N passes over the images.")] = None
-    images: Annotated[Any, Key("train.images"), _number("--images", "N", "Train until N real images have been seen.")] = None
-    minutes: Annotated[Any, Key("train.minutes"), _number("--minutes", "M", "Train for M minutes.")] = None
-    batch_size: Annotated[Any, Key("train.batch_size"), _number("--batch-size", "N", "Real images per step.")] = None
+    to: Annotated[Text, _text("data.to", "--to", "NAME|PATH", _TO, complete.datasets)] = None
+    paired: Annotated[Flag, _flag("data.paired", "--paired", "With --to: images of the same file name are pairs.")] = None
+    image_size: Annotated[Value, _value("data.image_size", "--image-size", "N|HxW", "Resize all images to this size.")] = None
+    arch: Annotated[
+        Text, _text("arch.name", "--arch", "NAME", "The networks: a name or FILE.py:CLASS.", complete.architectures)
+    ] = None
+    objective: Annotated[Text, _text("objective.name", "--objective", "NAME", _LOSSES, complete.objectives)] = None
+    epochs: Annotated[Value, _value("train.epochs", "--epochs", "N", "Train for N passes over the images.")] = None
+    images: Annotated[Value, _value("train.images", "--images", "N", "Train until N real images have been seen.")] = None
+    minutes: Annotated[Value, _value("train.minutes", "--minutes", "M", "Train for M minutes.")] = None
+    batch_size: Annotated[Value, _value("train.batch_size", "--batch-size", "N", "Real images per step.")] = None
     learning_rate: Annotated[
-        Any, Key("train.learning_rate"), _number("--learning-rate", "X", "Learning rate of both networks.")
+        Value, _value("train.learning_rate", "--learning-rate", "X", "Learning rate of both networks.")
     ] = None
-    latent_dim: Annotated[Any, Key("model.latent_dim"), _number("--latent-dim", "N", "Dimensions of the latent space.")] = None
-    parent: Annotated[str | None, Key("model.parent"), _text("--from", "RUN|FILE|hf:USER/NAME", _FROM, complete.runs)] = None
+    latent_dim: Annotated[Value, _value("model.latent_dim", "--latent-dim", "N", "Dimensions of the latent space.")] = None
+    parent: Annotated[Text, _text("model.parent", "--from", "RUN|FILE|hf:USER/NAME", _FROM, complete.runs)] = None
     conditional: Annotated[
-        bool | None, Key("model.conditional"), _flag("--conditional", "Train on the labels, for `sample --class K`.")
+        Flag, _flag("model.conditional", "--conditional", "Train on the labels, for `sample --class K`.")
     ] = None
-    seed: Annotated[Any, Key("train.seed"), _number("--seed", "N", "Seed of everything random.")] = None
-    device: Annotated[str | None, Key("runtime.device"), _text("--device", "auto|cpu|cuda|mps", "Where to train.")] = None
-    precision: Annotated[
-        str | None, Key("runtime.precision"), _text("--precision", "auto|fp32|bf16", "Floating-point precision.")
-    ] = None
+    seed: Annotated[Value, _value("train.seed", "--seed", "N", "Seed of everything random.")] = None
+    device: Annotated[Text, _text("runtime.device", "--device", "auto|cpu|cuda|mps", "Device to train on.")] = None
+    precision: Annotated[Text, _text("runtime.precision", "--precision", "auto|fp32|bf16", "Floating-point precision.")] = None
     deterministic: Annotated[
-        bool | None, Key("runtime.deterministic"), _flag("--deterministic", "On a GPU: deterministic algorithms only.")
+        Flag, _flag("runtime.deterministic", "--deterministic", "On a GPU: deterministic algorithms only.")
     ] = None
-    loggers: Annotated[list[str] | None, Key("log.to"), _text("--log", "NAME", _LOG, complete.loggers)] = None
+    loggers: Annotated[
+        List, _text("log.to", "--log", "NAME", "Also log to tensorboard, trackio, wandb or mlflow.", complete.loggers)
+    ] = None
     files: Annotated[list[Path] | None, typer.Option("-c", "--config", metavar="FILE", help=_FILES)] = None
-    assignments: Annotated[list[str] | None, set_option(_ANY)] = None
+    assignments: Annotated[List, set_option(_ANY)] = None
 
     @property
     def flags(self) -> dict[str, object]:
         """The keys that were set by flags of their own."""
-        hints = get_type_hints(Settings, include_extras=True)
-        keys = {name: part.name for name, hint in hints.items() for part in get_args(hint) if isinstance(part, Key)}
+        options = {field.name: get_args(field.type)[1] for field in fields(self)}
+        keys = {name: option.key for name, option in options.items() if hasattr(option, "key")}
         return {key: getattr(self, name) for name, key in keys.items() if getattr(self, name) is not None}
 
-    def resolve(self, runs_dir: Path = Path("runs")) -> "Resolved":
-        """The configuration of a new run; a parent is looked for in ``runs_dir`` first."""
+    def resolve(self, runs_dir: Path = Path("runs"), *, fetch: bool = False) -> "Resolved":
+        """The configuration of a new run; a parent is looked for in ``runs_dir`` first.
+
+        What is left open is chosen for the images, which may be fetched for that if ``fetch`` says so.
+        """
         from gancli.config.resolve import resolve
+        from gancli.data.choice import choose
         from gancli.data.translation import has_domains
         from gancli.models.parent import inherit
 
         files, assignments, parent = self.files or (), self.assignments or (), inherit(runs_dir)
-        return resolve(files=files, assignments=assignments, flags=self.flags, inherit=parent, has_domains=has_domains)
+        return resolve(
+            files=files,
+            assignments=assignments,
+            flags=self.flags,
+            inherit=parent,
+            has_domains=has_domains,
+            choose=partial(choose, fetch=fetch),
+        )
 
     def resolve_upon(self, run: "RunDirectory") -> "Resolved":
         """The configuration of ``run`` with what was given on top."""

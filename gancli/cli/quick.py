@@ -39,7 +39,7 @@ def version() -> str:
 def concise(text: str) -> str:
     """The part of the help that a newcomer needs, without a line's end."""
     beginning, _, _ = text.partition("\nOptions:\n")
-    return f"{beginning}\n`gancli COMMAND --help` tells more, `gancli --help` also the options and exit codes."
+    return f"{beginning}\n`gancli COMMAND --help` shows more, `gancli --help` also options and exit codes."
 
 
 def _adds_commands() -> bool:

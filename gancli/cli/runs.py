@@ -16,7 +16,7 @@ from gancli.errors import UsageError
 from gancli.storage.disk import write_atomically
 from gancli.text import printable, shell
 
-group = new_group("What was trained: list, compare, film, report.")
+group = new_group("Trained runs: list, compare, film, report.")
 
 SORTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "started": lambda run: str(run.get("started") or ""),
@@ -25,13 +25,13 @@ SORTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "time": lambda run: run["elapsed_seconds"] if isinstance(run.get("elapsed_seconds"), int | float) else 0.0,
 }
 
-Run = Annotated[str, typer.Argument(metavar="RUN", help="Its name or path.", autocompletion=complete.runs)]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="Name or path.", autocompletion=complete.runs)]
 RunOrLast = Annotated[
     str | None,
-    typer.Argument(metavar="RUN", help="Its name or path; by default the last.", autocompletion=complete.runs),
+    typer.Argument(metavar="RUN", help="Name or path; by default the last run.", autocompletion=complete.runs),
 ]
 _RUNS = typer.Argument(metavar="RUN...", help="Names or paths.", autocompletion=complete.runs)
-_SORT = typer.Option("--sort", metavar="|".join(SORTS), help="By what; the newest or best first.")
+_SORT = typer.Option("--sort", metavar="|".join(SORTS), help="Sort key; newest or best first.")
 _FPS = typer.Option("--fps", metavar="N", help="Previews per second.")
 _SCALE = typer.Option("--scale", metavar="N", min=1, help="Upscale each preview N times.")
 
@@ -88,7 +88,7 @@ def compare(
     context: typer.Context,
     runs: Annotated[list[str], _RUNS],
     *,
-    target: Annotated[str | None, output("FILE", "The curves as .png, or everything as .html.")] = None,
+    target: Annotated[str | None, output("FILE", "Curves as .png, or everything as .html.")] = None,
     force: Force = False,
     runs_dir: RunsDir = Path("runs"),
     json: Json = False,
@@ -171,7 +171,7 @@ def rm(
     context: typer.Context,
     run: Run,
     *,
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask for confirmation.")] = False,
     runs_dir: RunsDir = Path("runs"),
     json: Json = False,
 ) -> None:

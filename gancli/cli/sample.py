@@ -12,20 +12,22 @@ from gancli.cli.output import Output, free_name, refuse_existing
 from gancli.errors import UsageError
 
 if TYPE_CHECKING:
+    from gancli.models.latents import Latents
+    from gancli.models.model import Model
     from gancli.sampling.sample import Recipe
 
 DEFAULT_COUNT, STYLE_ROWS = 64, 4
 
-_SEEDS = typer.Option("--seeds", metavar="LIST", help="The seed of each image, such as 0-63,99.")
-_CLASS = typer.Option("--class", metavar="K", help="The class of all images, by number or name (conditional models).")
-_LIKE = typer.Option("--like", metavar="IMAGE.png", help="Generate this image, made by gancli, again.")
-_LATENTS = typer.Option("--latents", metavar="FILE.npz", help="Images of the latents in this file; see `gancli project`.")
+_SEEDS = typer.Option("--seeds", metavar="LIST", help="One seed per image, such as 0-63,99.")
+_CLASS = typer.Option("--class", metavar="K", help="Class of all images, by number or name (conditional models).")
+_LIKE = typer.Option("--like", metavar="IMAGE.png", help="Regenerate an image that gancli made.")
+_LATENTS = typer.Option("--latents", metavar="FILE.npz", help="Generate from the latents in this file; see `gancli project`.")
 _STYLE_SEEDS = typer.Option(
     "--style-seeds",
     metavar="LIST",
     help="Mix styles: a row per seed, which gives the coarse layers, and a column per style seed, which gives the fine ones.",
 )
-_STYLE_FROM = whole("--style-from", text="With --style-seeds: the first of the fine layers; by default half of them are.")
+_STYLE_FROM = whole("--style-from", text="With --style-seeds: the first fine layer; by default half of the layers are fine.")
 _TARGET = output(
     "TARGET",
     "A grid (.png), a folder (folder/), an array archive (.npz), or - for a PNG on stdout. "
@@ -54,7 +56,7 @@ def sample(
 ) -> None:
     """Generate new images with a trained generator. The same seed always gives the same image."""
     from gancli.models.sampler import check_truncation
-    from gancli.sampling.sample import Request, parse_seeds, write
+    from gancli.sampling.sample import Request, write
     from gancli.sampling.sample import like as recipe_of
 
     output = Output.of(context)
@@ -72,18 +74,16 @@ def sample(
     with output.progress() as counter:
         model = source.sampler(recipe)
         if latents or style_seeds is not None:
-            from gancli.models.latents import ModelAtLatents, read_latents, style_mixing
+            from gancli.models.latents import ModelAtLatents, read_latents
             from gancli.models.model import Model
 
             if not isinstance(model, Model):
-                raise UsageError("An .onnx file takes seeds only.", "Give a run, a checkpoint or a .safetensors file.")
+                raise UsageError("An export takes seeds only.", "Give a run, a checkpoint or a .safetensors file.")
             if latents:
                 points = read_latents(latents, model)
             else:
-                styles = parse_seeds(style_seeds or "")
-                labels = None if class_ is None else [model.class_number(class_)] * len(chosen)
-                points = style_mixing(model, chosen, styles, style_from, labels=labels, truncation=truncation)
-                columns, truncation = columns or len(styles), None  # the latents are truncated already
+                points, styles = _mixed(model, chosen, style_seeds or "", style_from, class_, truncation)
+                columns, truncation = columns or styles, None  # the latents are truncated already
             model, chosen = ModelAtLatents(model, points), range(len(points.points))
         labels = None if class_ is None else [model.class_number(class_)] * len(chosen)
         if recipe and recipe.labels and class_ is None and len(recipe.labels) == len(chosen):
@@ -97,6 +97,18 @@ def sample(
         output.document(facts)
     elif target != "-":
         output.result(written.path)
+
+
+def _mixed(
+    model: "Model", seeds: Sequence[int], styles: str, first: int | None, class_: str | None, truncation: float | None
+) -> "tuple[Latents, int]":
+    """Latents of mixed styles, a row per seed, and how many of them a row has."""
+    from gancli.models.latents import style_mixing
+    from gancli.sampling.sample import parse_seeds
+
+    style_seeds = parse_seeds(styles)
+    labels = None if class_ is None else [model.class_number(class_)] * len(seeds)
+    return style_mixing(model, seeds, style_seeds, first, labels=labels, truncation=truncation), len(style_seeds)
 
 
 def _refuse_combinations(given: dict[str, object], style_from: int | None) -> None:

@@ -76,17 +76,18 @@ def train(
             refuse_missing_architecture(run)
             changes = settings.changes(run, allowed=allow_changes)
             resolved = settings.resolve_upon(run)
-            asked = {"changes": changes, "from_step": from_step, "allow_changes": allow_changes}
-            start = partial(_start, run, argv=output.argv, **asked)
+            options = {"changes": changes, "from_step": from_step, "allow_changes": allow_changes}
+            start = partial(_start, run, argv=output.argv, **options)
         else:
             if name is not None:
                 refuse_name(runs_dir, name)
             if from_step is not None or (allow_changes and resume is None):
                 option = "--allow-changes" if from_step is None else f"--from-step {from_step}"
                 raise UsageError(f"{option} needs a run to resume.", "Add --resume RUN.")
-            resolved = settings.resolve(runs_dir)
+            resolved = settings.resolve(runs_dir, fetch=not dry_run)
             refuse_early(resolved)
-            start = partial(_start, None, config=resolved.config, runs_dir=runs_dir, name=name, argv=output.argv)
+            new = {"config": resolved.config, "runs_dir": runs_dir, "name": name, "reason": resolved.reason}
+            start = partial(_start, None, argv=output.argv, **new)
         if dry_run:
             if processes.leads:
                 show_settings(output, resolved, as_json=json)
@@ -95,7 +96,7 @@ def train(
         if run:
             refuse_busy(run)
             _note_finished(output, run, changes, from_step)
-        ended = watched(console_for(sys.stderr, quiet=output.quiet, color=output.color), start, processes)
+        ended = run_training(console_for(sys.stderr, quiet=output.quiet, color=output.color), start, processes)
     if processes.leads:
         with unread_is_fine():
             facts = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(ended).items()}
@@ -169,7 +170,7 @@ def _note_finished(output: Output, run: RunDirectory, changes: dict[str, object]
             output.note(f"'{run.name}' is finished: step {info.get('step')}. To train it for longer: {again}")
 
 
-def watched(
+def run_training(
     console: Console,
     start: "Callable[..., RunEnded]",
     processes: "Processes" = ALONE,

@@ -10,9 +10,10 @@ from gancli.cli.output import Output, free_name, refuse_existing
 
 _IMAGES = typer.Argument(metavar="IMAGE", help="Images to translate, of any size, or folders of them.", show_default=False)
 _TARGET = output(
-    "FILE.png|FOLDER/", "A PNG, or a folder (folder/), where names are kept. By default translated.png, or translated/."
+    "FILE.png|FOLDER/",
+    "A PNG, or a folder (folder/) of PNGs under the names of the images. By default translated.png, or translated/.",
 )
-_BACK = typer.Option("--back", help="Translate the other way, with a model that learnt both (cyclegan).")
+_BACK = typer.Option("--back", help="Translate back, with a model that was trained in both directions (cyclegan).")
 
 
 def translate(

@@ -1,6 +1,7 @@
 """From all the places where a value can be set to one validated configuration, and where each value came from.
 
-    core default < data set < architecture < objective < parent < GANCLI_* < -c file < -s key=value < command-line flag
+    core default < data set < architecture < the images < objective < parent
+    < GANCLI_* < -c file < -s key=value < command-line flag
 
 Every layer is a flat mapping of dotted keys (``train.seed``). Plugins' layers hold what they prefer; whatever the user sets
 wins, also over a preference that only fits another choice: an architecture's preferences for one objective are dropped
@@ -23,7 +24,7 @@ from gancli.config.layers import (
     from_file,
     from_flags,
 )
-from gancli.config.schema import LENGTHS, RunConfig
+from gancli.config.schema import LENGTHS, DataConfig, RunConfig
 from gancli.config.validate import ModelT, checked, shortened, shown
 from gancli.errors import ConfigError, nearest
 from gancli.plugins.registry import (
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from gancli.plugin import ArchConfig, Architecture, Logger, Objective, Optimizer
 
 __all__ = [
+    "Choice",
+    "Open",
     "Resolved",
     "choose_arch",
     "flatten",
@@ -76,6 +79,40 @@ DEFAULT_IMAGES = 1_000_000
 a few steps."""
 
 
+IMAGES = "the images"
+"""Origin of what was chosen because it suits them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """What the user has chosen, for whoever chooses the rest: see :mod:`gancli.data.choice`.
+
+    Attributes:
+        data: the images.
+        conditional: whether labels are learnt.
+        device: ``runtime.device``.
+        arch: the architecture; None: it is to be chosen.
+        options: names of options of the architecture that were set nevertheless.
+        has_length: whether the length was set.
+    """
+
+    data: DataConfig
+    conditional: bool
+    device: str
+    arch: str | None
+    options: tuple[str, ...]
+    has_length: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was chosen for the images: an architecture, settings, and a sentence that gives the reason."""
+
+    arch: str
+    settings: Flat
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class Resolved:
     """A configuration, the origin and meaning of each of its values, and the plugins that it chooses.
@@ -86,12 +123,14 @@ class Resolved:
             of a file, ``-s``, or ``--epochs``.
         arch: the architecture, found and loaded once.
         objective: the objective, likewise.
+        reason: why this architecture was chosen, if nobody has asked for it.
     """
 
     config: RunConfig
     origins: Mapping[str, str]
     arch: Chosen[Architecture[ArchConfig]] = field(compare=False)
     objective: Chosen[Objective] = field(compare=False)
+    reason: str = field(default="", compare=False)
 
     @property
     def meanings(self) -> dict[str, str]:
@@ -115,6 +154,7 @@ def resolve(
     preferences: bool = True,
     inherit: Callable[[str], Flat] | None = None,
     has_domains: Callable[[str], bool] | None = None,
+    choose: Callable[[Open], Choice | None] | None = None,
 ) -> Resolved:
     """Merge and validate.
 
@@ -129,6 +169,7 @@ def resolve(
             prefer is below it.
         has_domains: whether the data set at a path has two domains, A and B; it is then to be translated,
             unless an architecture is chosen that does not translate.
+        choose: what suits the images of a new run, see :func:`gancli.data.choice.choose`.
 
     Raises:
         ConfigError: a key is unknown or a value is not allowed.
@@ -157,12 +198,18 @@ def resolve(
         to, data = dataset, Layer.of({"data.to": dataset}, f"data set {dataset}")
     if chosen is None and to is not None:
         chosen = "pix2pix" if _chosen(user, "data.paired", None) is True else "cut"
-    typed = _text(RunConfig().arch.name if chosen is None else chosen, "arch.name")
+    suited = None
+    if choose is not None and to is None and parent is None:
+        suited = choose(_open(user, dataset, None if chosen is None else _text(chosen, "arch.name")))
+    if chosen is None:
+        chosen = RunConfig().arch.name if suited is None else suited.arch
+    typed = _text(chosen, "arch.name")
     arch = ARCHITECTURES.find(typed)
     architecture = ARCHITECTURES.load_entry(arch)
     layers = [
         _fitting(data, "arch", arch.spelled(typed)),
         Layer.of(dict(architecture.defaults), f"architecture {arch.spelled(typed)}"),
+        Layer.of(_settings_of(suited), IMAGES),
         _fitting(base, "arch", arch.spelled(typed)),
     ]
     wanted = _text(_chosen([*layers, *user], "objective.name", RunConfig().objective.name), "objective.name")
@@ -183,6 +230,41 @@ def resolve(
         nested.setdefault(section, {})[name] = value
     options = _own_options("arch", architecture.Config, nested, merged)
     losses = _own_options("objective", objective, nested, merged)
+    _spell_optimizers(nested, merged)
+    config = checked("", RunConfig, nested, merged.origins)
+    load_loggers(config)
+    return Resolved(
+        config,
+        {key: merged.origins.get(key, "default") for key in flatten(config)},
+        Chosen(arch, architecture(), options),
+        Chosen(entry, losses, losses),
+        "" if suited is None else suited.reason,
+    )
+
+
+def _settings_of(suited: Choice | None) -> Flat:
+    if suited is None:
+        return {}
+    return {**suited.settings, **({"arch.name": suited.arch} if suited.reason else {})}
+
+
+def _open(user: Sequence[Layer], dataset: str, arch: str | None) -> Open:
+    """What the user's layers choose, and leave open."""
+    keys = {key: layer.values[key] for layer in user for key in layer.values}
+    data = {key.removeprefix("data."): value for key, value in keys.items() if key.startswith("data.")}
+    known = {key: value for key, value in {**data, "dataset": dataset}.items() if key in DataConfig.model_fields}
+    return Open(
+        checked("data", DataConfig, known, {}),
+        conditional=keys.get("model.conditional") is True,
+        device=str(keys.get("runtime.device", "auto")),
+        arch=arch,
+        options=tuple(key.removeprefix("arch.") for key in keys if key.startswith("arch.") and key != "arch.name"),
+        has_length=any(keys.get(key) is not None for key in LENGTHS),
+    )
+
+
+def _spell_optimizers(nested: dict[str, dict[str, object]], merged: Layer) -> None:
+    """Names of optimisers become names and complete options."""
     for key in ("optimizer", "discriminator_optimizer"):
         choice = nested["train"][key]
         choice = {"name": choice} if isinstance(choice, str) else choice
@@ -191,14 +273,6 @@ def resolve(
             given = {option: value for option, value in choice.items() if option != "name"}
             complete = checked(f"train.{key}", OPTIMIZERS.load(name), given, merged.origins)
             nested["train"][key] = {"name": name, **complete.model_dump(mode="json")}
-    config = checked("", RunConfig, nested, merged.origins)
-    load_loggers(config)
-    return Resolved(
-        config,
-        {key: merged.origins.get(key, "default") for key in flatten(config)},
-        Chosen(arch, architecture(), options),
-        Chosen(entry, losses, losses),
-    )
 
 
 def _own_options(section: str, model: type[ModelT], nested: dict[str, dict[str, object]], merged: Layer) -> ModelT:

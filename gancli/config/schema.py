@@ -172,13 +172,20 @@ class TrainConfig(Section):
     )
 
 
+AugmentChange = Literal[
+    "flip", "translation", "cutout", "colour", "hue", "saturation", "rotation90", "rotation", "scale", "stretch"
+]
+
+
 class AugmentConfig(Section):
     """Random augmentation of everything that the discriminator sees, for small data sets."""
 
     mode: Literal["auto", "on", "off"] = Field("auto", description="auto: on for data sets below below_images")
     below_images: int = Field(10_000, ge=0, le=10**12, description="images from which a data set is no longer small")
-    changes: tuple[Literal["flip", "translation", "cutout", "colour"], ...] = Field(
-        ("translation", "cutout", "colour"), max_length=4, description="flip, translation, cutout, colour"
+    changes: tuple[AugmentChange, ...] = Field(
+        ("translation", "cutout", "colour"),
+        max_length=10,
+        description="flip, translation, cutout, colour, hue, saturation, rotation90, rotation, scale, stretch",
     )
     strength: float | None = Field(None, ge=0, lt=1, description="probability of each change per image; none: adaptive")
     target: float = Field(0.6, ge=0, le=1, description="adaptive: target for the mean sign of D's logits on real images")
@@ -219,6 +226,12 @@ class LogConfig(Section):
     )
     quality_every_images: int = Field(
         50_000, ge=0, le=10**12, description="images between evaluations during training, at the next epoch's end; 0: none"
+    )
+    extractor: str | None = Field(
+        None,
+        min_length=1,
+        max_length=500,
+        description="extractor of these evaluations, of images that are not digits; none: random convolutions",
     )
     previews: int = Field(64, ge=1, le=1024, description="images in each preview, always from the same latents")
     to: tuple[str, ...] = Field(

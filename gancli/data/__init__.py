@@ -2,11 +2,11 @@
 
     source       what an address is, decided once: one small class per kind of source
     catalogue    names to images, splits, domains: the same rules for every kind; labels
-    folder       zips tars tables: encoded images in containers; collection: what they share
+    collection   encoded images of any kind: decoded once; containers: folders, zip and tar archives; tables
     translation  two sources as one: images to translate, and those that they are to become
     arrays       images in NumPy's files, IDX and CIFAR
     decoding     encoded images to pixels; fit: to one size and number of channels
-    decoded      decoded images on the disk; cache: where that is
+    cache        decoded images and downloads on the disk
     mnist        the data sets that have a name; fetching: those that are downloaded
     batches      images to batches
 

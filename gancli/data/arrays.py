@@ -188,7 +188,9 @@ def header(shape: tuple[int, ...]) -> bytes:
 
 def digest(array: NDArray[np.uint8]) -> str:
     """SHA-256, in hex, of the IDX file that holds ``array``, as ``sha256sum`` prints it of the plain file."""
-    return sha256(header(array.shape) + array.tobytes()).hexdigest()
+    state = sha256(header(array.shape))
+    state.update(array.data)
+    return state.hexdigest()
 
 
 def has_idx_name(name: str) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from gancli.images import normalise
 from gancli.randomness.seeds import address, generator_at
 
 if TYPE_CHECKING:
@@ -14,11 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["Batches", "normalise"]
 
 WHOLE = slice(None)
-
-
-def normalise(pixels: Tensor) -> Tensor:
-    """(x - 127.5) / 127.5: uint8 of any shape -> float32 in [-1, 1] of the same shape."""
-    return pixels.float().sub_(127.5).div_(127.5)
 
 
 class Batches:

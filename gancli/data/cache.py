@@ -249,10 +249,10 @@ def unfinished(target: Path, row_shape: tuple[int, int, int]) -> Unfinished:
     try:
         state = json.loads((path / PROGRESS).read_bytes())
         skipped = [(index, name, flaw) for index, name, flaw in state["skipped"]]
-        begun = Unfinished(path, row_shape, state["done"], state["rows"], skipped)
+        started = Unfinished(path, row_shape, state["done"], state["rows"], skipped)
         stored = (path / PIXELS).stat().st_size
-        if tuple(state["row_shape"]) == row_shape and stored >= begun.rows * math.prod(row_shape):
-            return begun
+        if tuple(state["row_shape"]) == row_shape and stored >= started.rows * math.prod(row_shape):
+            return started
     except (OSError, ValueError, KeyError, TypeError):
         pass
     with explained(path):

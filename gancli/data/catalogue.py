@@ -4,7 +4,7 @@ The rules stand here once, for folders, archives and tables alike:
 
 - names are Unicode NFC with ``/`` between their parts, whatever the system that wrote them;
 - what operating systems leave behind, and what is hidden, is passed over;
-- images are told by their suffix, and by their first bytes where the suffix is none of the known;
+- images are known by their suffix, and by their first bytes where the suffix is none of the known;
 - ``train``, ``test``, ``val`` and their synonyms divide a set where they are whole names of folders
   beside each other, at any depth; ``trainA trainB testA testB`` divide it into two domains as well.
 """
@@ -76,6 +76,7 @@ _MAGIC = re.compile(
 )
 _HEIC = re.compile(rb".{4}ftyp(hei[cmsx]|hev[cmx]|mif1|msf1)", re.DOTALL)
 SNIFFED_BYTES = 32
+SHOWN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +205,13 @@ def uncommon(images: Sequence[Item]) -> list[str]:
     """A note about images whose suffix is not one of the common ones."""
     suffixes = Counter(PurePosixPath(image.name).suffix.lower() for image in images)
     rest = Counter({suffix: number for suffix, number in suffixes.items() if suffix not in COMMON})
-    if not rest:
-        return []
-    listed = ", ".join(f"{number:,} {visible(suffix[:12]) or 'without suffix'}" for suffix, number in rest.most_common(5))
-    return [f"{count(rest.total(), 'image')} in less common formats, read like the others ({listed})."]
+    return [f"{count(rest.total(), 'image')} in less common formats, read like the others ({_listed(rest)})."] if rest else []
+
+
+def _listed(suffixes: Counter[str]) -> str:
+    kinds = suffixes.most_common()
+    listed = ", ".join(f"{number:,} {visible(suffix[:12]) or 'without suffix'}" for suffix, number in kinds[:SHOWN])
+    return listed + ", ..." * (len(kinds) > SHOWN)
 
 
 def _divided(images: Sequence[Item]) -> tuple[Parts, tuple[str, ...]]:
@@ -260,17 +264,12 @@ def _divides(below: dict[str, bool]) -> bool:
 def _unused(others: Counter[str]) -> list[str]:
     """Notes about the files that are no images, or none that can be decoded."""
     notes = []
-    images = {suffix: number for suffix, number in others.items() if suffix in UNREADABLE}
+    images = Counter({suffix: number for suffix, number in sorted(others.items()) if suffix in UNREADABLE})
     if images:
-        listed = ", ".join(f"{number:,} {suffix}" for suffix, number in sorted(images.items()))
         heic = ", such as HEIC" if any(UNREADABLE[suffix] == "HEIC" for suffix in images) else ""
-        notes.append(
-            f"{count(sum(images.values()), 'image')} in formats that cannot be read{heic}, so not used ({listed}): {REMEDY}."
-        )
-    rest = others - Counter(images)
-    if rest:
-        kinds = rest.most_common()
-        listed = ", ".join(f"{number:,} {visible(s[:12]) or 'without suffix'}" for s, number in kinds[:4])
-        more = ", ..." if len(kinds) > 4 else ""  # noqa: PLR2004
-        notes.append(f"{count(rest.total(), 'other file')} not used ({listed}{more}).")
+        listed = ", ".join(f"{number:,} {suffix}" for suffix, number in images.items())
+        unread = f"{count(images.total(), 'image')} in formats that cannot be read{heic}, so not used ({listed})"
+        notes.append(f"{unread}: {REMEDY}.")
+    if rest := others - images:
+        notes.append(f"{count(rest.total(), 'other file')} not used ({_listed(rest)}).")
     return notes

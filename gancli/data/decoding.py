@@ -17,7 +17,7 @@ truncated, renamed text, bombs        refused; a JPEG that lacks no pixel is not
 text in a PNG                         never read, however long or damaged
 ====================================  =============================================================
 
-Formats are told by content, never by name, and only those of ``FORMATS`` are tried: the decoders of
+Formats are recognised by content, never by name, and only those of ``FORMATS`` are tried: the decoders of
 Pillow that are in wide use, and fuzzed. An image of more than ``data.max_pixels`` is refused before
 it is decoded; a JPEG may be larger, because it is decoded at a fraction of its size.
 """
@@ -42,6 +42,7 @@ from gancli.config.schema import DataConfig
 from gancli.data.fit import DEEPEST, MODES, channels_first, choose, place
 from gancli.data.paths import open_regular, quoted
 from gancli.errors import DatasetError
+from gancli.images import normalise
 from gancli.storage.system import usable_cores
 
 if TYPE_CHECKING:
@@ -489,8 +490,6 @@ def load_files(sources: Sequence[Path | Image.Image], image: ImageSpec, settings
     """
     import numpy as np
     import torch
-
-    from gancli.data.batches import normalise
 
     keys = [key for key in ("fit", "background", "alpha", "max_pixels") if f"data.{key}" in settings]
     config = DataConfig.model_validate({key: settings[f"data.{key}"] for key in keys})

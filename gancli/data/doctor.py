@@ -28,7 +28,6 @@ FEW_IMAGES = 1_000
 IMBALANCE = 10
 SPREAD = 8
 ELONGATED = 2
-LARGEST_FOR_DENSE = 3 * 32 * 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +61,24 @@ class Files:
         sides = sorted(min(size) for size, number in self.sizes.items() for _ in range(number))
         return sides[0], median_high(sides), sides[-1]
 
+    @property
+    def elongated(self) -> int:
+        """How many are more than twice as long as wide, or the reverse."""
+        return sum(n for size, n in self.sizes.items() if max(size) > ELONGATED * min(size))
+
     def as_json(self) -> dict[str, object]:
         """All of it, as a JSON object."""
-        smallest, median, largest = self.shorter_sides
         commonest = Counter(self.sizes).most_common(5)
         return {
             **asdict(self),
             "sizes": {
                 "different": len(self.sizes),
-                "shorter_side": {"smallest": smallest, "median": median, "largest": largest},
+                "shorter_side": dict(zip(("smallest", "median", "largest"), self.shorter_sides, strict=True)),
                 "elongated": self.elongated,
                 "commonest": [{"height": h, "width": w, "images": n} for (h, w), n in commonest],
             },
             "broken": [{"name": name, "reason": flaw} for name, flaw in self.broken],
         }
-
-    @property
-    def elongated(self) -> int:
-        """How many are more than twice as long as wide, or the reverse."""
-        return sum(n for size, n in self.sizes.items() if max(size) > ELONGATED * min(size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +121,14 @@ class Description:
         }
 
 
-def describe(config: DataConfig, split: str, watch: Watch) -> Description:
+def describe(config: DataConfig, split: str, watch: Watch, choice: str = "") -> Description:
     """Everything about the images that the configuration asks for.
+
+    Args:
+        config: which images, and what is to be made of them.
+        split: which part of them.
+        watch: is called with the progress.
+        choice: what a training would choose for them, as the first advice.
 
     Raises:
         GancliError: there is no such data set, or nothing of it can be read.
@@ -133,12 +137,12 @@ def describe(config: DataConfig, split: str, watch: Watch) -> Description:
     loaded = source.load(config.model_copy(update={"allow_broken": 1.0}), watch)
     files = _files(source, config, loaded, watch) if isinstance(source, Collection) else None
     names, labels = loaded.images.class_names, loaded.images.labels
-    sizes = [] if labels is None else labels.bincount(minlength=len(names)).tolist()
-    classes = dict(zip(names, sizes, strict=True)) if sizes else {}
-    advice = (*_advice(loaded, classes), *(_advice_on_files(files, loaded, config) if files else ()))
+    classes = {} if labels is None else dict(zip(names, labels.bincount(minlength=len(names)).tolist(), strict=True))
+    advice = [choice] if choice else []
+    advice += [*_advice(loaded, classes), *(_advice_on_files(files, loaded, config) if files else ())]
     if {part.domain for part in source.parts()} >= {"A", "B"}:
-        advice = (*advice, "The domains A and B are two classes here; `gancli train --dataset` learns to translate A into B.")
-    return Description(loaded, split, classes, files, advice)
+        advice.append("The domains A and B are two classes here; `gancli train --dataset` learns to translate A into B.")
+    return Description(loaded, split, classes, files, tuple(advice))
 
 
 def write_sheet(loaded: Loaded, path: Path) -> None:
@@ -189,14 +193,12 @@ def _files(source: Collection, config: DataConfig, loaded: Loaded, watch: Watch)
 def _advice(loaded: Loaded, classes: dict[str, int]) -> list[str]:
     """What is worth knowing about any set."""
     advice = []
-    number, spec = len(loaded.images.images), loaded.images.spec()
+    number = len(loaded.images.images)
     if number < FEW_IMAGES:
         advice.append(f"Only {count(number, 'image')}: the discriminator will overfit. Add more if you can.")
     full = [size for size in classes.values() if size]
     if full and max(full) > IMBALANCE * min(full):
         advice.append(f"Classes are imbalanced: the largest has {max(full):,} images, the smallest {min(full):,}.")
-    if spec.channels * spec.height * spec.width > LARGEST_FOR_DENSE:
-        advice.append(f"For images of {spec} choose a convolutional architecture, such as --arch dcgan.")
     return advice
 
 

@@ -1,6 +1,6 @@
 """Downloads: announced, bounded, checked against a pinned hash, and atomic. The one module that opens a connection.
 
-URL, size and target are a warning of this module's logger before the first byte; unless told otherwise, `logging` writes
+URL, size and target are a warning of this module's logger before the first byte; unless set otherwise, `logging` writes
 warnings to stderr. What is wrong or incomplete is not kept, and the next mirror is tried. ``GANCLI_OFFLINE=1`` forbids all
 of it and says what to do by hand.
 """
@@ -10,16 +10,15 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass
-from io import FileIO
+from hashlib import sha256
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from gancli.data.paths import visible
 from gancli.errors import DownloadError
-from gancli.storage.disk import explain, explained, make_directories
+from gancli.storage.disk import explained, make_directories, write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from requests import Response
@@ -67,32 +66,25 @@ def fetch(remote: Remote, folder: Path) -> Path:
         DownloadError: the network is forbidden, or no mirror has the right file.
         StorageError: it cannot be written.
     """
-    import pooch
     from requests import RequestException
 
-    pooch.get_logger().setLevel(logging.ERROR)
     target = folder / remote.name
-    if target.is_file() and pooch.file_hash(str(target)) == remote.sha256:
+    if target.is_file() and sha256(target.read_bytes()).hexdigest() == remote.sha256:
         return target
-    refuse_offline(
-        remote.name, f"Download {remote.mirrors[0]}{remote.name} ({remote.size:,} bytes) elsewhere and put it at {target}."
-    )
+    by_hand = f"Download {remote.mirrors[0]}{remote.name} ({remote.size:,} bytes) elsewhere and put it at {target}."
+    refuse_offline(remote.name, by_hand)
     with explained(folder):
         make_directories(folder)
     failures = []
-    for mirror in remote.mirrors:
-        address = f"{mirror}{remote.name}"
+    for address in (f"{mirror}{remote.name}" for mirror in remote.mirrors):
         _LOG.warning("downloading %s (%s bytes) to %s", address, f"{remote.size:,}", visible(str(target)))
         try:
-            pooch.retrieve(address, f"sha256:{remote.sha256}", remote.name, folder, downloader=_bounded(remote.size))
+            content = _downloaded(address, remote)
         except (RequestException, _RefusedError) as error:
             failures.append(f"{address}: {visible(_reason(error))}")
-        except ValueError:
-            failures.append(f"{address}: its SHA-256 is not {remote.sha256}")
-        except OSError as error:
-            raise explain(error, target) from error
-        else:
-            return target
+            continue
+        write_atomically(target, content)
+        return target
     raise DownloadError(
         f"{remote.name} could not be downloaded ({'; '.join(failures)}).",
         f"Try again later, or put the file at {target} by hand.",
@@ -103,35 +95,25 @@ class _RefusedError(Exception):
     """What a server sends is not what was asked for."""
 
 
-class _BoundedFile(FileIO):
-    """Takes no more bytes than are expected, whatever a server sends."""
-
-    def __init__(self, path: str, size: int) -> None:
-        super().__init__(path, "wb")
-        self.size = size
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]  # of all kinds of buffers, bytes are what comes
-        """Append, up to the size."""
-        if self.tell() + len(data) > self.size:
-            raise _RefusedError(f"it is larger than {self.size:,} bytes")
-        return super().write(data)
-
-
-def _bounded(size: int) -> Callable[[str, str, object], None]:
-    """What :func:`pooch.retrieve` downloads with."""
-    from pooch import HTTPDownloader
+def _downloaded(address: str, remote: Remote) -> bytes:
+    """What a server sends, if it is the right file."""
+    import requests
 
     headers = {"User-Agent": "gancli", "Accept-Encoding": "identity"}  # the hash is that of the file as it is stored
-    hooks = {"response": _refuse_downgrade}
-    get = HTTPDownloader(chunk_size=CHUNK_BYTES, timeout=TIMEOUT_SECONDS, headers=headers, hooks=hooks)
-
-    def download(address: str, part: str, keeper: object) -> None:
-        with _BoundedFile(part, size) as file:
-            get(address, file, keeper)
-            if file.tell() < size:
-                raise _RefusedError(f"it ended after {file.tell():,} of {size:,} bytes")
-
-    return download
+    content = bytearray()
+    with requests.get(
+        address, headers=headers, hooks={"response": _refuse_downgrade}, timeout=TIMEOUT_SECONDS, stream=True
+    ) as answer:
+        answer.raise_for_status()
+        for piece in answer.iter_content(CHUNK_BYTES):
+            content += piece
+            if len(content) > remote.size:
+                raise _RefusedError(f"it is larger than {remote.size:,} bytes")
+    if len(content) < remote.size:
+        raise _RefusedError(f"it ended after {len(content):,} of {remote.size:,} bytes")
+    if sha256(content).hexdigest() != remote.sha256:
+        raise _RefusedError(f"its SHA-256 is not {remote.sha256}")
+    return bytes(content)
 
 
 def _refuse_downgrade(answer: Response, *_: object, **__: object) -> None:

@@ -1,9 +1,9 @@
 """Images of any size and mode to images of one: what is asked for, what the data suggest, and how an image is placed.
 
 Size, where none is asked for: if all images are of one size with sides of at most 64 pixels, that size; else the largest
-square of 8, 16, 32 and 64 that is not larger than their median shorter side. Channels: 1 if all images are grey, else 3;
-one more for ``alpha=keep``, if any image has it. White, of 16 bits per channel: all that 8, 10, 12, 14 or 16 bits can hold,
-the fewest that hold every value in the set.
+square of 8, 16, 32 and 64 that is not larger than their median shorter side; :mod:`gancli.data.choice` may go beyond 64.
+Channels: 1 if all images are grey, else 3; one more for ``alpha=keep``, if any image has it. White, of 16 bits per channel:
+all that 8, 10, 12, 14 or 16 bits can hold, the fewest that hold every value in the set.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from gancli.data.source import Watch
     from gancli.plugin import ImageSet
 
-__all__ = ["DEEPEST", "Fit", "choose", "parse_size", "place", "refit"]
+__all__ = ["DEEPEST", "Fit", "choose", "parse_size", "place", "refit", "suggested_size"]
 
-SUGGESTED = (8, 16, 32, 64)
+SUGGESTED = (8, 16, 32, 64, 128, 256)
 LARGEST_KEPT = 64
 ALPHA_CHANNELS = (2, 4)
 DEEPEST = 65_535
@@ -82,7 +82,10 @@ def choose(headers: Sequence[Header], config: DataConfig) -> Fit:
     Raises:
         ConfigError: the size or the background is none.
     """
-    height, width = _suggested_size(headers) if config.image_size is None else parse_size(config.image_size)
+    if config.image_size is None:
+        height, width = suggested_size([(header.height, header.width) for header in headers])
+    else:
+        height, width = parse_size(config.image_size)
     channels: int | None = config.channels
     if channels is None:
         keep_alpha = config.alpha == "keep" and any(header.alpha for header in headers)
@@ -92,12 +95,16 @@ def choose(headers: Sequence[Header], config: DataConfig) -> Fit:
     return Fit(height, width, channels, config.fit, colour(config.background), white)
 
 
-def _suggested_size(headers: Sequence[Header]) -> tuple[int, int]:
-    sizes = {(header.height, header.width) for header in headers}
-    if len(sizes) == 1 and max(only := sizes.pop()) <= LARGEST_KEPT:
-        return only
-    middle = median(min(header.height, header.width) for header in headers)
-    side = max((side for side in SUGGESTED if side <= middle), default=SUGGESTED[0])
+def suggested_size(sizes: Sequence[tuple[int, int]], longest: int = LARGEST_KEPT) -> tuple[int, int]:
+    """Height and width for images of these sizes, with sides of at most ``longest`` pixels.
+
+    >>> suggested_size([(40, 60)]), suggested_size([(300, 200), (100, 150)]), suggested_size([(300, 200)], 128)
+    ((40, 60), (64, 64), (128, 128))
+    """
+    if len(set(sizes)) == 1 and max(sizes[0]) <= longest:
+        return sizes[0]
+    middle = median(map(min, sizes))
+    side = max((side for side in SUGGESTED if side <= min(middle, longest)), default=SUGGESTED[0])
     return side, side
 
 

@@ -26,7 +26,7 @@ from gancli.data.paths import visible
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-__all__ = ["LABEL_COLUMNS", "MAX_CLASSES", "Labels", "labels_of", "natural", "numbered"]
+__all__ = ["LABEL_COLUMNS", "Labels", "labels_of", "numbered"]
 
 MAX_CLASSES = 65_536
 STYLEGAN = "dataset.json"
@@ -130,13 +130,13 @@ def _tables(
     if found := [top + STYLEGAN for top in tops if top + STYLEGAN in sidecars][:1]:
         yield STYLEGAN, partial(_stylegan, read, found[0]), True
     below = {"".join(f"{p}/" for p in parts[:i]) for parts in folders for i in range(len(parts) + 1)}
-    for kind, parse in (("metadata.jsonl", _json_lines), ("metadata.csv", _csv)):
-        if parts := sorted(top + kind for top in below if top + kind in sidecars):
-            yield kind, partial(_joined, parts, read, parse), False
+    for title in ("metadata.jsonl", "metadata.csv"):
+        if parts := sorted(top + title for top in below if top + title in sidecars):
+            yield title, partial(_joined, parts, read), False
     for name in sorted(name for name in sidecars if name.endswith(".csv")):
         top, _, title = name.rpartition("/")
         if title != "metadata.csv" and (not top or f"{top}/" in tops):
-            yield title, partial(_joined, [name], read, _csv), False
+            yield title, partial(_joined, [name], read), False
     keys = {_key(name) for name in names}
     if cls := [name for name in sidecars if name.endswith(".cls") and _key(name) in keys]:
         yield ".cls", lambda: {_key(name): _text(read(name)).strip() for name in cls}, False
@@ -159,63 +159,46 @@ def _looked_up(names: Sequence[str], table: Table) -> list[object]:
 
 def _stylegan(read: Callable[[str], bytes], file: str) -> Table | None:
     try:
-        top, document = file.removesuffix(STYLEGAN), json.loads(_text(read(file)))
-        pairs = document["labels"]
-        table: Table = {} if pairs is None else {_slashed(top, name): label for name, label in pairs}
+        pairs = json.loads(_text(read(file)))["labels"]
+        top = file.removesuffix(STYLEGAN)
+        return {top + normalised(str(name).replace("\\", "/")): label for name, label in pairs or ()} or None
     except (ValueError, TypeError, KeyError, RecursionError):
         raise _UnusedError("holds no list of labels that can be read") from None
-    return table or None
 
 
-def _joined(
-    files: Sequence[str],
-    read: Callable[[str], bytes],
-    parse: Callable[[str], Iterable[dict[str, object]]],
-) -> Table:
+def _joined(files: Sequence[str], read: Callable[[str], bytes]) -> Table:
     """The labels in files of rows, each with names below its own folder."""
     table: Table = {}
     for file in files:
         top = file[: file.rfind("/") + 1]
         try:
-            rows = list(parse(_text(read(file))))
-        except (ValueError, RecursionError, csv.Error):
+            text = _text(read(file))
+            if file.endswith(".csv"):
+                delimiter = max(",;\t", key=text.partition("\n")[0].count)
+                rows: list[dict[str, object]] = list(csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True))
+            else:
+                rows = [dict(json.loads(line).items()) for line in text.splitlines() if line.strip()]
+        except (ValueError, AttributeError, RecursionError, csv.Error):
             raise _UnusedError("cannot be read") from None
         columns = list(rows[0]) if rows else []
         by_word = {column.strip().lower(): column for column in columns}
         name = next((by_word[word] for word in FILE_COLUMNS if word in by_word), None)
         label = next((by_word[word] for word in LABEL_COLUMNS if word in by_word), None)
-        if label is None and name is not None and len(columns) == 2:  # noqa: PLR2004
+        if label is None and name is not None and len(columns) == 2:  # noqa: PLR2004  (the other column)
             label = next(column for column in columns if column != name)
         if name is None or label is None:
             missing = "file names" if name is None else "labels"
             listed = ", ".join(visible(column)[:20] for column in columns[:6]) or "nothing"
             raise _UnusedError(f"has no column of {missing} (it has {listed})")
         for row in rows:
-            text = str(row.get(name))
-            table[_slashed(top, text)] = row.get(label)
-            table.setdefault(normalised(text), row.get(label))
+            known = normalised(str(row.get(name)).replace("\\", "/"))
+            table[top + known] = row.get(label)
+            table.setdefault(known, row.get(label))
     return table
-
-
-def _json_lines(text: str) -> Iterable[dict[str, object]]:
-    rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-    if not all(isinstance(row, dict) for row in rows):
-        raise ValueError
-    return rows
-
-
-def _csv(text: str) -> Iterable[dict[str, object]]:
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    return csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True)
 
 
 def _text(content: bytes) -> str:
     return content.decode("utf-8-sig")
-
-
-def _slashed(top: str, name: object) -> str:
-    return top + normalised(str(name).replace("\\", "/"))
 
 
 def _key(name: str) -> str:

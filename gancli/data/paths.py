@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 __all__ = ["count", "names_in", "open_regular", "quoted", "unreadable", "visible"]
 
 
+KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
 def visible(text: str) -> str:
     r"""``text`` with everything escaped that could move the cursor, hide what follows or break the line.
 
@@ -69,7 +78,8 @@ def open_regular(path: Path) -> BufferedReader:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or not status.st_size:
         os.close(descriptor)
-        raise DatasetError(f"{quoted(path)} is {_kind(status.st_mode)}.", "Give a regular file.")
+        kind = KINDS.get(stat.S_IFMT(status.st_mode), "an empty file")
+        raise DatasetError(f"{quoted(path)} is {kind}.", "Give a regular file.")
     return os.fdopen(descriptor, "rb")
 
 
@@ -86,17 +96,6 @@ def unreadable(path: Path, error: Exception) -> DatasetError:
             return DatasetError(f"{quoted(path)} cannot be read: {error.strerror}.", "Check the path.")
         case _:
             return DatasetError(f"{quoted(path)} cannot be the name of a file: {error}.", "Check the path.")
-
-
-def _kind(mode: int) -> str:
-    kinds = {
-        stat.S_IFDIR: "a directory",
-        stat.S_IFIFO: "a named pipe",
-        stat.S_IFSOCK: "a socket",
-        stat.S_IFCHR: "a device",
-        stat.S_IFBLK: "a device",
-    }
-    return kinds.get(stat.S_IFMT(mode), "an empty file")
 
 
 def _nearest(path: Path) -> str:

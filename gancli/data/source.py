@@ -1,6 +1,6 @@
 """Sources of images: one small class per kind, and the one place where it is decided what an address is.
 
-A registered name wins. Anything else that looks like a path is told by what lies there: a folder by
+A registered name wins. Anything else that looks like a path is what lies there: a folder by
 the names in it, a file by its first bytes.
 """
 
@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from gancli.data.catalogue import is_image
 from gancli.data.paths import names_in, open_regular, quoted
@@ -20,8 +21,6 @@ from gancli.errors import ConfigError, DatasetError, PluginError
 from gancli.plugins.registry import DATASETS, is_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from gancli.config.schema import DataConfig, RunConfig
     from gancli.data.catalogue import Part
     from gancli.data.collection import FileSource
@@ -40,15 +39,12 @@ SAVED = "dataset_dict.json"
 """Beside the folders of the splits that Hugging Face's library has saved."""
 
 
-class Watch(Protocol):
-    """Called often with what is being done, how much of it is done, and of how much (0: unknown)."""
-
-    def __call__(self, what: str, done: int, total: int, /) -> None:
-        """For instance ``watch("decoding images", 7, 100)``."""
+Watch = Callable[[str, int, int], object]
+"""Called often with what is being done, how much of it is done, and of how much (0: unknown): ``"decoding images", 7, 100``."""
 
 
 def unwatched(what: str, done: int, total: int, /) -> None:
-    """Nobody looks."""
+    """Report to nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +266,7 @@ def _broken_promise(images: ImageSet) -> str | None:  # noqa: PLR0911  (one for 
     if foreign := {type(part).__name__ for part in parts if not isinstance(part, torch.Tensor | None)}:
         return f"{foreign.pop()}, not torch.Tensor"
     for each in (pixels, *([] if images.sources is None else [images.sources])):
-        if each.dtype != torch.uint8 or each.ndim != 4 or not each.numel():  # noqa: PLR2004
+        if each.dtype != torch.uint8 or each.ndim != 4 or not each.numel():  # noqa: PLR2004  (dimensions)
             return f"images of type {each.dtype} and shape {tuple(each.shape)}, not uint8 (n, c, h, w)"
     if images.sources is not None and images.paired and len(images.sources) != len(pixels):
         return f"{len(images.sources)} source images for {len(pixels)} paired ones"

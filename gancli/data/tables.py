@@ -2,7 +2,7 @@
 
 A column of images is ``struct<bytes, path>`` (what the library's ``Image`` feature is stored as) or
 plain ``binary``; the labels are a column of whole numbers or of text. Nothing of that library is
-needed, only pyarrow: the extra ``hf``. Which split a file belongs to is told by the words of its name
+needed, only pyarrow: the extra ``hf``. Which split a file belongs to is known by the words of its name
 first, then by its folders.
 """
 

@@ -10,13 +10,13 @@ import os
 import zipfile
 from dataclasses import replace
 from hashlib import sha256
+from itertools import count as count_from
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from gancli.data.catalogue import part_of
-from gancli.data.paths import count, names_in, open_regular, quoted, visible
+from gancli.data.paths import count, quoted, visible
 from gancli.data.source import HUB, Loaded, Source, Watch, open_source, unwatched
-from gancli.errors import ConfigError, DatasetError
+from gancli.errors import ConfigError, DatasetError, GancliError
 from gancli.plugin import ImageSet
 from gancli.plugins.registry import is_path
 
@@ -32,8 +32,6 @@ __all__ = ["Translation", "has_domains", "open_data"]
 
 DOMAINS = ("A", "B")
 SHOWN = 5
-DEPTH, FEW = 2, 8
-"""How deep the folders of the domains are looked for, and among how many: an archive often holds one folder with all."""
 
 
 def open_data(config: DataConfig, split: str = "train") -> Source:
@@ -60,25 +58,18 @@ def open_data(config: DataConfig, split: str = "train") -> Source:
 def has_domains(address: str) -> bool:
     """Whether the folder or zip archive at a path has images for training of two domains: ``trainA`` and ``trainB``."""
     path = Path(os.path.expanduser(address))  # noqa: PTH111  (Path.expanduser raises for an unknown user)
-    if address.startswith(HUB):
+    if address.startswith(HUB) or not (path.is_dir() or zipfile.is_zipfile(path)):
+        return False  # nothing is downloaded or decompressed for it
+    try:
+        parts = open_source(address).parts()
+    except GancliError:
         return False
-    if path.is_dir():
-        tops = names_in(path, strict=False)
-        names = [*tops, *(name for top in tops if len(tops) <= FEW for name in names_in(path / top, strict=False))]
-    else:
-        try:
-            with open_regular(path) as file, zipfile.ZipFile(file) as archive:
-                names = [name.replace("\\", "/").rpartition("/")[0] for name in archive.namelist()]
-        except (DatasetError, OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
-            return False
-    words = {word for name in set(names) for word in name.split("/")[:DEPTH]}
-    parts = {part for word in words if (part := part_of(word)) and part.split == "train"}
-    return {part.domain for part in parts} >= set(DOMAINS)
+    return {part.domain for part in parts if part.split == "train"} >= set(DOMAINS)
 
 
 def _place(address: str) -> str:
     """The same text for the same images."""
-    return os.path.realpath(os.path.expanduser(address)) if is_path(address) and not address.startswith(HUB) else address  # noqa: PTH111
+    return os.path.realpath(os.path.expanduser(address)) if is_path(address) and not address.startswith(HUB) else address  # noqa: PTH111  (as above)
 
 
 class Translation(Source):
@@ -115,10 +106,10 @@ class Translation(Source):
         ]
         images, inputs = targets.images.images, sources.images.images
         if self.paired:
-            which, whose, lost = self._pairs(sources, targets)
-            inputs, images = _rows(inputs, which), _rows(images, whose)
-            if lost:
+            pairs = self._pairs(sources, targets)
+            if lost := len(inputs) + len(sources.skipped) - len(pairs):
                 notes.append(f"{count(lost, 'pair')} left out, one image of which is broken.")
+            inputs, images = _rows(inputs, [a for a, _ in pairs]), _rows(images, [b for _, b in pairs])
         state = f"{sources.fingerprint} {targets.fingerprint}{' paired' if self.paired else ''}"
         return Loaded(
             name=targets.name if alike else f"{sources.name}-to-{targets.name}"[:40].strip("-"),
@@ -136,13 +127,13 @@ class Translation(Source):
         if len({(spec.height, spec.width) for spec in specs}) > 1:
             update["image_size"] = str(min(min(spec.height, spec.width) for spec in specs))
         if len({spec.channels for spec in specs}) > 1:
-            colour, alpha = any(spec.channels > 2 for spec in specs), any(spec.channels % 2 == 0 for spec in specs)  # noqa: PLR2004
+            colour, alpha = any(spec.channels > 2 for spec in specs), any(spec.channels % 2 == 0 for spec in specs)  # noqa: PLR2004  (grey with alpha)
             update["channels"] = (3 if colour else 1) + alpha
         return config.model_copy(update=update)
 
-    def _pairs(self, sources: Loaded, targets: Loaded) -> tuple[list[int], list[int], int]:
-        """Which images are pairs, by their places in the loaded sets, and how many more pairs there were."""
-        one, other = _stems(self.sources), _stems(self.targets)
+    def _pairs(self, sources: Loaded, targets: Loaded) -> list[tuple[int, int]]:
+        """The places of both images of each pair in the loaded sets."""
+        one, other = _stems(self.sources, sources), _stems(self.targets, targets)
         if one is None or other is None:
             here, there = len(sources.images.images), len(targets.images.images)
             if here != there:
@@ -150,7 +141,7 @@ class Translation(Source):
                     f"--paired needs as many source images as target images; there are {here:,} and {there:,}.",
                     "Give folders, whose images are paired by their names, or leave --paired out.",
                 )
-            return list(range(here)), list(range(there)), 0
+            return [(i, i) for i in range(here)]
         for mine, theirs, whose in ((one, other, targets), (other, one, sources)):
             if lonely := [name for name in mine if name not in theirs]:
                 listed = ", ".join(visible(name) for name in lonely[:SHOWN]) + (", ..." if len(lonely) > SHOWN else "")
@@ -159,15 +150,15 @@ class Translation(Source):
                     "With --paired, files of the same name belong together, whatever their suffix: rename them, "
                     "remove them, or leave --paired out.",
                 )
-        ours, counterparts = _kept(one, sources), _kept(other, targets)
-        pairs = [(ours[name], counterparts[name]) for name in ours if name in counterparts]
+        both = [(place, other[name]) for name, place in one.items()]
+        pairs = [(here, there) for here, there in both if here is not None and there is not None]
         if not pairs:
             raise DatasetError("No pair is left: of each, one image is broken.", "`gancli dataset show` says what is broken.")
-        return [a for a, _ in pairs], [b for _, b in pairs], len(one) - len(pairs)
+        return pairs
 
 
-def _stems(source: Source) -> dict[str, str] | None:
-    """Name without split, domain and suffix -> whole name, in the order of the images; None for arrays and tables.
+def _stems(source: Source, loaded: Loaded) -> dict[str, int | None] | None:
+    """Name without split, domain and suffix -> place among the loaded images (None: broken); None for arrays and tables.
 
     Raises:
         DatasetError: two images have the same.
@@ -176,7 +167,8 @@ def _stems(source: Source) -> dict[str, str] | None:
 
     if not isinstance(source, FileSource):
         return None
-    stems: dict[str, str] = {}
+    broken, places = {name for name, _ in loaded.skipped}, count_from(0)
+    stems: dict[str, int | None] = {}
     for item in source.items:
         parts = (item.path or item.name).split("/")
         if source.domain in parts[:-1]:
@@ -184,17 +176,11 @@ def _stems(source: Source) -> dict[str, str] | None:
         stem = str(PurePosixPath(*parts).with_suffix(""))
         if stem in stems:
             raise DatasetError(
-                f"{quoted(source.path)} holds two images called '{visible(stem)}', so that pairs are not certain.",
+                f"{source} holds two images called '{visible(stem)}', so that pairs are not certain.",
                 "Rename one of them, or leave --paired out.",
             )
-        stems[stem] = item.name
+        stems[stem] = None if item.name in broken else next(places)
     return stems
-
-
-def _kept(stems: dict[str, str], loaded: Loaded) -> dict[str, int]:
-    """Where each image is among those that were loaded; broken ones are not."""
-    left_out = {name for name, _ in loaded.skipped}
-    return {stem: place for place, stem in enumerate(stem for stem, name in stems.items() if name not in left_out)}
 
 
 def _rows(images: Tensor, places: Sequence[int]) -> Tensor:

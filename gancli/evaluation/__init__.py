@@ -1,1 +1,1 @@
-"""How good a model is: draw from it, read what it drew beside real pictures, and report each figure with its uncertainty."""
+"""How good a model is: generate images, compare them with real ones, and report each metric with its uncertainty."""

@@ -1,40 +1,44 @@
-"""From pictures and real pictures to figures."""
+"""From generated and real images to metrics."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
+from gancli import images
 from gancli.data.paths import count
-from gancli.errors import UsageError
-from gancli.evaluation.nearest import picture, pixel_neighbours
+from gancli.errors import PluginError, UsageError
 from gancli.evaluation.reference import MOST_REAL, MOST_TRAINING, Reference
 from gancli.evaluation.report import Report
 from gancli.evaluation.subject import Subject, refuse_other_shape
-from gancli.evaluation.translation import beside_the_input
 from gancli.metrics import manifolds
-from gancli.metrics.classes import histogram
-from gancli.metrics.copying import copying
-from gancli.metrics.digits import SIZE, DigitExtractor
-from gancli.metrics.distances import frechet_distance, frechet_estimate, kernel_distance
-from gancli.metrics.estimate import Estimate, proportion
-from gancli.metrics.extractor import Reading, batches, read, some_of
-from gancli.metrics.moments import Moments
+from gancli.metrics.distances import Moments, frechet_distance, frechet_estimate, kernel_distance
+from gancli.metrics.estimate import Estimate, copying, histogram, mean, proportion
+from gancli.metrics.extractors import SIZE, DigitExtractor, Reading, batches, read, reduced, some_of
+from gancli.plugins.installation import require
+from gancli.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from torch import Tensor
 
-__all__ = ["FEWEST", "evaluate"]
+__all__ = ["evaluate", "nearest_sheet", "pixel_neighbours"]
 
 FEWEST, FEW = 10, 1000
 """Images on either side, below which nothing can be said; and generated ones, below which the distance is biased by few."""
 
 COMPARED_BY_PIXELS = 1000
-"""Generated and fresh pictures whose nearest training picture is looked for pixel by pixel."""
+"""Generated and fresh images whose nearest training image is looked for pixel by pixel."""
+
+LARGEST = 32
+"""Pixels of the longer side at which images are compared pixel by pixel."""
+
+SHOWN, NEIGHBOURS = 16, 10
+CHUNK = 8192
+SMALLEST_MSE = 1e-10
 
 
 def evaluate(
@@ -44,22 +48,22 @@ def evaluate(
     modes_only: bool = False,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> tuple[Report, bytes | None]:
-    """Every figure that the extractor allows, and a PNG of the nearest training pictures.
+    """Every metric that the extractor allows, and a PNG of the nearest training images.
 
     Args:
-        subject: the pictures.
+        subject: the images.
         reference: the real ones.
         modes_only: only count classes; there is no PNG then.
-        progress: called with (pictures read, pictures in all).
+        progress: called with (images read, images in all).
 
     Raises:
-        UsageError: there are too few pictures, they have another shape, or classes are asked of an extractor without any.
+        UsageError: there are too few images, they have another shape, or classes are asked of an extractor without any.
     """
     real = reference.real.images.images
     refuse_other_shape(subject, tuple(real.shape[1:]), reference.real.name)
     for number, whose in ((subject.count, ""), (len(real), f" of the data set ({reference.against})")):
         if number < FEWEST:
-            few = f"{count(number, 'picture')}{whose} {'is' if number == 1 else 'are'} too few."
+            few = f"{count(number, 'image')}{whose} {'is' if number == 1 else 'are'} too few."
             raise UsageError(few, f"At least {FEWEST} are needed, and thousands are better.")
     if modes_only and not reference.extractor.classes:
         raise UsageError(
@@ -69,15 +73,15 @@ def evaluate(
     device = next(reference.extractor.parameters()).device
     fake = read(reference.extractor, _counted(subject, device, progress))
     if not bool(fake.features.isfinite().all()):
-        raise UsageError(f"The pictures of {subject.title} are not finite.", "Choose another checkpoint.")
-    figures, png = ({}, None) if modes_only else _figures(subject, reference, fake)
+        raise UsageError(f"The images of {subject.title} are not finite.", "Choose another checkpoint.")
+    metrics, png = ({}, None) if modes_only else _metrics(subject, reference, fake)
     if (asked := _asked_digits(subject, _class_names(reference))) is not None and fake.classes is not None:
-        figures["agreement"] = proportion(int((asked == fake.classes).sum()), subject.count)
+        metrics["agreement"] = proportion(int((asked == fake.classes).sum()), subject.count)
     notes = () if modes_only else _bias_of_few(reference, len(fake))
     if not modes_only:
-        figures, more = beside_the_input(subject, reference, figures)
+        metrics, more = _beside_the_input(subject, reference, metrics)
         notes = (*notes, *more)
-    return _report(subject, reference, fake, figures, notes), png
+    return _report(subject, reference, fake, metrics, notes), png
 
 
 def _bias_of_few(reference: Reference, n: int) -> tuple[str, ...]:
@@ -98,13 +102,13 @@ def _counted(subject: Subject, device: torch.device, progress: Callable[[int, in
         progress(done, subject.count)
 
 
-def _figures(subject: Subject, reference: Reference, fake: Reading) -> tuple[dict[str, Estimate], bytes]:
+def _metrics(subject: Subject, reference: Reference, fake: Reading) -> tuple[dict[str, Estimate], bytes]:
     extractor = reference.extractor
     real = reference.reading(reference.real)
     frechet, kernel = extractor.distances
     alike = min(len(fake), len(real))
     near = manifolds.compare(fake.features[:alike], some_of(real.features, alike))
-    figures = {
+    metrics = {
         frechet: frechet_estimate(fake.features, Moments.of([real.features])),
         kernel: kernel_distance(fake.features[:MOST_REAL], real.features, extractor.gamma),
         "precision": near.precision,
@@ -113,50 +117,34 @@ def _figures(subject: Subject, reference: Reference, fake: Reading) -> tuple[dic
         "coverage": near.coverage,
     }
     copied, png = _copies(subject, reference, fake)
-    return figures | copied, png
-
-
-@dataclass(frozen=True, slots=True)
-class _Training:
-    """The training pictures among which copies are looked for, uint8 on the CPU, and their features."""
-
-    pictures: Tensor
-    features: Tensor
+    return metrics | copied, png
 
 
 def _copies(subject: Subject, reference: Reference, fake: Reading) -> tuple[dict[str, Estimate], bytes]:
-    """How much nearer to the training pictures than held-out ones are, by features and by pixels."""
-    training = _Training(
-        some_of(reference.training.images.images, MOST_TRAINING),
-        reference.reading(reference.training, MOST_TRAINING).features,
-    )
-    some = torch.cat([batch.cpu() for batch in _first(subject, COMPARED_BY_PIXELS)])[:COMPARED_BY_PIXELS]
-    by_pixels, pixel_index = pixel_neighbours(some, training.pictures)
-    by_features, feature_index = (found[:, 0] for found in manifolds.nearest(fake.features, training.features))
-    png = picture(some, training.pictures, by_pixels, pixel_index[:, 0], feature_index[: len(some)])
+    """How much nearer to the training images than held-out ones are, by features and by pixels."""
+    training = some_of(reference.training.images.images, MOST_TRAINING)
+    features = reference.reading(reference.training, MOST_TRAINING).features
+    some: list[Tensor] = []
+    for batch in subject.draw():
+        some.append(batch.cpu())
+        if sum(map(len, some)) >= COMPARED_BY_PIXELS:
+            break
+    compared = torch.cat(some)[:COMPARED_BY_PIXELS]
+    by_pixels, pixel_index = pixel_neighbours(compared, training)
+    by_features, feature_index = (found[:, 0] for found in manifolds.nearest(fake.features, features))
+    png = nearest_sheet(compared, training, by_pixels, pixel_index[:, 0], feature_index[: len(compared)])
     if reference.held_out is None:
         return {}, png
-    fresh = reference.reading(reference.held_out).features
-    fresh_some = torch.cat(list(batches(some_of(reference.held_out.images.images, COMPARED_BY_PIXELS))))
-    fresh_by_features = manifolds.nearest(fresh, training.features)[0][:, 0]
+    fresh = manifolds.nearest(reference.reading(reference.held_out).features, features)[0][:, 0]
+    held_out = torch.cat(list(batches(some_of(reference.held_out.images.images, COMPARED_BY_PIXELS))))
     return {
-        "copying in features": copying(by_features, fresh_by_features),
-        "copying in pixels": copying(by_pixels[:, 0], pixel_neighbours(fresh_some, training.pictures)[0][:, 0]),
+        "copying in features": copying(by_features, fresh),
+        "copying in pixels": copying(by_pixels[:, 0], pixel_neighbours(held_out, training)[0][:, 0]),
     }, png
 
 
-def _first(subject: Subject, n: int) -> Iterator[Tensor]:
-    """Batches with at least n pictures, or all."""
-    seen = 0
-    for batch in subject.draw():
-        yield batch
-        seen += len(batch)
-        if seen >= n:
-            return
-
-
 def _report(
-    subject: Subject, reference: Reference, fake: Reading, figures: dict[str, Estimate], notes: tuple[str, ...]
+    subject: Subject, reference: Reference, fake: Reading, metrics: dict[str, Estimate], notes: tuple[str, ...]
 ) -> Report:
     extractor = reference.extractor
     return Report(
@@ -167,7 +155,7 @@ def _report(
         real_images=min(MOST_REAL, len(reference.real.images.images)),
         extractor={"name": extractor.name, "digest": extractor.digest},
         images=subject.count,
-        figures=figures,
+        figures=metrics,
         class_names=_class_names(reference),
         histogram=None if fake.classes is None else histogram(fake.classes, reference.class_shares()),
         notes=(*reference.notes, *subject.notes, *notes),
@@ -185,3 +173,93 @@ def _class_names(reference: Reference) -> tuple[str, ...]:
     classes = reference.extractor.classes
     digits = len(str(classes - 1)) if isinstance(reference.extractor, DigitExtractor) else 0
     return tuple(f"{index:0{digits}}" for index in range(classes))
+
+
+def pixel_neighbours(generated: Tensor, training: Tensor) -> tuple[Tensor, Tensor]:
+    """Root mean square differences, in [0, 2], to the 10 nearest training images, ascending, and their indices: ``(n, 10)``.
+
+    Args:
+        generated: float ``(n, c, h, w)`` in [-1, 1], on the CPU.
+        training: uint8 ``(m, c, h, w)``; of fewer than 10 all are neighbours.
+    """
+    queries = reduced(generated, LARGEST).flatten(1)
+    best, index = torch.empty(len(queries), 0), torch.empty(len(queries), 0, dtype=torch.int64)
+    for start in range(0, len(training), CHUNK):
+        points = torch.cat([reduced(part, LARGEST).flatten(1) for part in batches(training[start : start + CHUNK])])
+        distances, indices = manifolds.nearest(queries, points, min(NEIGHBOURS, len(points)))
+        candidates, owners = torch.cat([best, distances], dim=1), torch.cat([index, indices + start], dim=1)
+        best, chosen = candidates.topk(min(NEIGHBOURS, candidates.shape[1]), dim=1, largest=False)
+        index = owners.gather(1, chosen)
+    return best / queries.shape[1] ** 0.5, index
+
+
+def nearest_sheet(generated: Tensor, training: Tensor, distances: Tensor, by_pixels: Tensor, by_features: Tensor) -> bytes:
+    """PNG of the 16 generated images that are most likely copies, in three rows.
+
+    Generated; the nearest training image in pixels; the nearest in features. Likely means that one training image is much
+    nearer than the next ones (Carlini et al., 2023): simple shapes, such as a 1, are near many.
+
+    Args:
+        generated: float ``(n, c, h, w)`` in [-1, 1].
+        training: uint8 ``(m, c, h, w)``.
+        distances: to the nearest ones in pixels, ``(n, k)``.
+        by_pixels: index of the nearest, ``(n,)``.
+        by_features: the same, ``(n,)``.
+    """
+    chosen = (distances[:, 0] / distances.mean(1)).nan_to_num(0.0).argsort(stable=True)[:SHOWN]
+    real = [training[indices[chosen]].permute(0, 2, 3, 1).numpy() for indices in (by_pixels, by_features)]
+    canvas = images.grid(np.concatenate([images.to_bytes(generated[chosen]), *real]), len(chosen))
+    return images.to_png(canvas, {"gancli": __version__})
+
+
+def _beside_the_input(
+    subject: Subject, reference: Reference, metrics: dict[str, Estimate]
+) -> tuple[dict[str, Estimate], tuple[str, ...]]:
+    """The metrics of translations with those of their untouched source images beside them, and notes.
+
+    Added, in pairs, are means over images x in [-1, 1] and counterparts y: L1 |x - y|; PSNR 10 log10(4 / (x - y)^2),
+    in decibels; and SSIM (Wang et al., 2004), by torchmetrics.
+    """
+    real, extractor = reference.real.images, reference.extractor
+    if "translations" not in subject.facts or real.sources is None or real.sources.shape[1] != real.images.shape[1]:
+        return metrics, ()
+    device = next(extractor.parameters()).device
+    sources = real.sources[: subject.count]
+    untouched = read(extractor, batches(sources, device)).features
+    targets = reference.reading(reference.real).features
+    frechet, kernel = extractor.distances
+    baseline = {
+        frechet: frechet_estimate(untouched, Moments.of([targets])),
+        kernel: kernel_distance(untouched[:MOST_REAL], targets, extractor.gamma),
+    }
+    notes: tuple[str, ...] = ()
+    if real.paired:
+        counterparts = list(batches(real.images[: subject.count]))
+        try:
+            require("ssim", "torchmetrics")
+            with_ssim = True
+        except PluginError as error:
+            with_ssim, notes = False, (f"SSIM is left out. {error}",)
+        metrics = {**metrics, **_differences(subject.draw(), counterparts, with_ssim=with_ssim)}
+        baseline |= _differences(batches(sources), counterparts, with_ssim=with_ssim)
+    beside: dict[str, Estimate] = {}
+    for name, value in metrics.items():
+        beside[name] = value
+        if name in baseline:
+            beside[f"{name} of the input"] = baseline[name]
+    return beside, notes
+
+
+def _differences(images: Iterator[Tensor], counterparts: list[Tensor], *, with_ssim: bool) -> dict[str, Estimate]:
+    found: dict[str, list[Tensor]] = {"L1": [], "PSNR": []}
+    for one, other in zip(images, counterparts, strict=True):
+        difference = (one - other).flatten(1)
+        found["L1"].append(difference.abs().mean(1))
+        found["PSNR"].append(10 * torch.log10(4 / difference.square().mean(1).clamp(min=SMALLEST_MSE)))
+        if with_ssim:
+            from torchmetrics.functional.image import structural_similarity_index_measure
+
+            ssim = structural_similarity_index_measure(one, other, data_range=2.0, reduction="none")
+            assert isinstance(ssim, torch.Tensor)  # noqa: S101  (the whole image of it was not asked for)
+            found.setdefault("SSIM", []).append(ssim.reshape(-1))
+    return {name: mean(torch.cat(values)) for name, values in found.items()}

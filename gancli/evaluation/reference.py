@@ -1,33 +1,48 @@
-"""The real pictures: which ones, and what the extractor reads in them."""
+"""The real images: which ones, and what the extractor reads in them.
+
+What was read is kept in the cache (:mod:`gancli.data.cache`), in a file that is named after the images and the extractor, so
+that it can never be taken for another. Where nothing can be written, or what is there is damaged, the images are read again.
+"""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import torch
 
 from gancli.config.schema import LONGEST_SIDE, SHORTEST_SIDE, DataConfig
 from gancli.data import load_images, open_source
-from gancli.errors import DatasetError
-from gancli.evaluation.cache import cached
-from gancli.metrics.choice import extractor_for
-from gancli.metrics.digits import StackedDigitExtractor
-from gancli.metrics.extractor import batches, read, some_of
+from gancli.data.cache import READINGS, root
+from gancli.data.collection import Collection
+from gancli.errors import DatasetError, GancliError
+from gancli.metrics.extractors import Reading, StackedDigitExtractor, batches, extractor_for, read, some_of
+from gancli.plugins.assets import for_colour
+from gancli.storage.disk import make_directories, write_atomically
+from gancli.storage.tensors import decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from torch import Tensor
 
     from gancli.checkpoint.provenance import Provenance
     from gancli.data import Loaded
-    from gancli.metrics.extractor import Extractor, Reading
+    from gancli.metrics.extractors import Extractor
 
-__all__ = ["MOST_REAL", "Reference", "data_of", "load_reference"]
+__all__ = ["MOST_REAL", "MOST_TRAINING", "Reference", "cached", "data_of", "load_reference", "of_size", "with_note"]
+
+MOST_BYTES = 256 * 2**20
+"""Of all that is kept; beyond that the files that were not read for the longest time go."""
 
 MOST_REAL = 10_000
 """Real pictures that distances and manifolds are computed with."""
+
+COLOUR = 3
+"""Channels from which on images are in colour."""
 
 MOST_TRAINING = 60_000
 """Training pictures among which the nearest are looked for."""
@@ -35,13 +50,13 @@ MOST_TRAINING = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Real pictures, and who reads them.
+    """Real pictures, and what reads them.
 
     Attributes:
         training: the split that the extractor was chosen by and whose copies are looked for.
         held_out: the test split; None if there is none.
-        against: ``test`` or ``train``: which one figures are measured against.
-        extractor: on the device where pictures are read.
+        against: ``test`` or ``train``: which one metrics are measured against.
+        extractor: on the device where images are read.
         notes: sentences that the user should read.
     """
 
@@ -53,26 +68,22 @@ class Reference:
 
     @property
     def real(self) -> Loaded:
-        """The split that figures are measured against."""
+        """The split that metrics are measured against."""
         return self.held_out if self.against == "test" and self.held_out is not None else self.training
 
     def reading(self, loaded: Loaded, most: int = MOST_REAL) -> Reading:
-        """What the extractor reads in at most ``most`` pictures of a split; kept on the disk for the next time."""
+        """What the extractor reads in at most ``most`` images of a split; kept on the disk for the next time."""
         device = next(self.extractor.parameters()).device
-        pictures = f"{loaded.fingerprint} {most}"
+        chosen = f"{loaded.fingerprint} {most}"
         return cached(
-            self.extractor, pictures, lambda: read(self.extractor, batches(some_of(loaded.images.images, most), device))
+            self.extractor, chosen, lambda: read(self.extractor, batches(some_of(loaded.images.images, most), device))
         )
 
     def class_shares(self) -> Tensor:
         """What the class histogram is compared with, ``(K,)``: Stacked-MNIST's classes are equally frequent by definition."""
-        count = self.extractor.classes
-        labels = self.training.images.labels
-        if (
-            isinstance(self.extractor, StackedDigitExtractor)
-            or labels is None
-            or len(self.training.images.class_names) != count
-        ):
+        count, images = self.extractor.classes, self.training.images
+        labels = images.labels
+        if isinstance(self.extractor, StackedDigitExtractor) or labels is None or len(images.class_names) != count:
             return torch.full((count,), 1 / count, dtype=torch.float64)
         return labels.bincount(minlength=count).double() / len(labels)
 
@@ -86,8 +97,6 @@ def data_of(provenance: Provenance) -> DataConfig:
 
 def of_size(data: DataConfig, size: tuple[int, ...]) -> DataConfig:
     """The same, with encoded images of any size read in this one (height and width), unless another was chosen."""
-    from gancli.data.collection import Collection
-
     source = open_source(data.dataset)
     allowed = all(SHORTEST_SIDE <= side <= LONGEST_SIDE for side in size)
     if data.image_size is None and allowed and isinstance(source, Collection):
@@ -98,16 +107,23 @@ def of_size(data: DataConfig, size: tuple[int, ...]) -> DataConfig:
 
 
 def load_reference(
-    data: DataConfig, *, against: str | None, extractor: str, device: torch.device, tell: Callable[[str], None]
+    data: DataConfig,
+    *,
+    against: str | None,
+    extractor: str,
+    device: torch.device,
+    tell: Callable[[str], None],
+    frozen: Iterable[str] = (),
 ) -> Reference:
     """Load both splits and choose the extractor.
 
     Args:
         data: the data set.
         against: ``test``, ``train``, or None for the test split if there is one.
-        extractor: ``auto``, ``mnist``, ``random`` or ``inception``.
-        device: where pictures are read.
-        tell: is told of downloads.
+        extractor: ``auto``, ``mnist``, ``random``, or the name of a plugin.
+        device: where images are read.
+        tell: called with what is downloaded.
+        frozen: digests of the frozen networks that the model was trained against.
 
     Raises:
         DatasetError: there is no such data, or no test split although it was asked for.
@@ -124,20 +140,60 @@ def load_reference(
         if against is None:
             notes = (f"Measured against the training images: {error.problem}",)
     chosen = against or ("test" if held_out is not None else "train")
-    return Reference(training, held_out, chosen, _extractor(extractor, training, tell).to(device), notes)
-
-
-def _extractor(wanted: str, training: Loaded, tell: Callable[[str], None]) -> Extractor:
-    if wanted == "inception":
-        from gancli.evaluation.inception import InceptionExtractor
-
-        return InceptionExtractor(tell)
-    return extractor_for(training.name, training.images.images, wanted)
+    images = training.images.images
+    otherwise = for_colour() if images.shape[1] >= COLOUR else None
+    reader = extractor_for(training.name, images, extractor, otherwise=otherwise, frozen=frozen, tell=tell)
+    return Reference(training, held_out, chosen, reader.to(device), notes)
 
 
 def with_note(reference: Reference, fingerprint: object) -> Reference:
-    """The same, with a note if the pictures are not those that a model was trained on."""
+    """The same, with a note if the images are not those that a model was trained on."""
     if fingerprint in (None, reference.training.fingerprint):
         return reference
-    note = f"The pictures of '{reference.training.name}' are not those that the model was trained on."
+    note = f"The images of '{reference.training.name}' are not those that the model was trained on."
     return replace(reference, notes=(*reference.notes, note))
+
+
+def cached(extractor: Extractor, images: str, compute: Callable[[], Reading]) -> Reading:
+    """The reading of certain images.
+
+    Args:
+        extractor: what reads them.
+        images: which images: their fingerprint, and whatever chose from them.
+        compute: reads them, if that was not done.
+    """
+    state = sha256(f"{extractor.digest} {images}".encode())
+    for name, tensor in sorted(extractor.state_dict().items()):
+        state.update(name.encode())
+        state.update(tensor.cpu().contiguous().numpy().data)
+    try:
+        path = root() / READINGS / f"{state.hexdigest()[:40]}.safetensors"
+    except GancliError:  # there is no place for a cache
+        return compute()
+    found = _kept(path)
+    if found is not None:
+        return found
+    found = compute()
+    classes = {} if found.classes is None else {"classes": found.classes.int()}
+    try:
+        make_directories(path.parent)
+        write_atomically(path, encode({"features": found.features, **classes}))
+        total = 0  # the oldest go, and what a killed process left
+        for each in sorted(path.parent.iterdir(), key=lambda each: each.stat().st_mtime, reverse=True):
+            total += each.stat().st_size
+            if total > MOST_BYTES:
+                each.unlink(missing_ok=True)
+    except (OSError, GancliError):
+        pass
+    return found
+
+
+def _kept(path: Path) -> Reading | None:
+    try:
+        tensors = decode(path.read_bytes(), f"'{path}'")
+        features, classes = tensors["features"], tensors.get("classes")
+        os.utime(path)
+    except (OSError, GancliError, KeyError):
+        return None
+    whole = features.ndim == 2 and len(features) and (classes is None or len(classes) == len(features))  # noqa: PLR2004  (rows of features)
+    return Reading(features, None if classes is None else classes.long()) if whole else None

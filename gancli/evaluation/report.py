@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gancli.text import html_table
 
 if TYPE_CHECKING:
-    from gancli.metrics.classes import Histogram
-    from gancli.metrics.estimate import Estimate
+    from gancli.metrics.estimate import Estimate, Histogram
 
 __all__ = ["TITLES", "Report"]
 
@@ -21,16 +20,16 @@ _BETTER = {"KL": "lower", "L1": "lower", "copying": "0.5; 1 is copied"}
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Figures, each with its interval and N, and everything that they depend on.
+    """Metrics, each with its interval and N, and everything that they depend on.
 
     Attributes:
         subject: what was evaluated, for people.
-        facts: about it: run, step, weights, seed, or the path of the pictures.
-        dataset: name of the real pictures.
+        facts: about it: run, step, weights, seed, or the path of the images.
+        dataset: name of the real images.
         against: their split.
         real_images: how many of them were compared with.
         extractor: name and digest.
-        images: how many generated pictures.
+        images: how many generated images.
         figures: by name, such as ``FD-mnist``.
         class_names: of the extractor's classes.
         histogram: of the classes; None if the extractor knows none.

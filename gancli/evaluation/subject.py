@@ -1,16 +1,20 @@
-"""What is evaluated: a model that draws, or pictures that are there already."""
+"""What is evaluated: a model that generates or translates images, or images that are there already."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from gancli.config.schema import DataConfig
 from gancli.data import open_source
-from gancli.errors import UsageError
-from gancli.metrics.extractor import batches as in_batches
+from gancli.data.collection import Collection, images_at
+from gancli.errors import DatasetError, UsageError
+from gancli.evaluation.reference import data_of
+from gancli.images import normalise, to_bytes
+from gancli.metrics.extractors import batches as in_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,21 +22,33 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from gancli.evaluation.reference import Reference
     from gancli.images import Images
     from gancli.models.sampler import Sampler
 
-__all__ = ["Subject", "of_model", "of_pictures", "run_of"]
+__all__ = [
+    "Subject",
+    "data_of_translator",
+    "of_images",
+    "of_model",
+    "of_translator",
+    "refuse_options",
+    "refuse_other_shape",
+    "size_at",
+]
+
+BATCH_PIXELS = 2**18
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Pictures to evaluate.
+    """Images to evaluate.
 
     Attributes:
         title: what it is, for people.
         shape: (channels, height, width).
-        count: how many pictures.
-        draw: the pictures, batch by batch, float ``(b, c, h, w)`` in [-1, 1]; may be called again for the same ones.
+        count: how many images.
+        draw: the images, batch by batch, float ``(b, c, h, w)`` in [-1, 1]; may be called again for the same ones.
         asked: the class that was asked for of each, int64 ``(n,)``; None if none was.
         facts: what the model says about itself: weights, seeds, data set.
         run: the directory of the run that it belongs to, if any.
@@ -52,32 +68,80 @@ class Subject:
 
 
 def of_model(model: Sampler[Images], n: int, seed: int = 0) -> Subject:
-    """``n`` pictures of a model: those of the seeds ``seed``, ``seed + 1``, ..., with the classes in turn if it knows any.
+    """``n`` images of a model: those of the seeds ``seed``, ``seed + 1``, ..., with the classes in turn if it knows any.
 
     Raises:
         UsageError: n or the seeds are out of range.
     """
-    seeds, origin = range(seed, seed + n), model.origin
-    labels = model.classes(n)
+    seeds, labels = range(seed, seed + n), model.classes(n)
     first = model.batches(seeds, labels)  # complains at once
     del first
+    subject = _of(model, n, lambda: map(torch.as_tensor, model.batches(seeds, labels)), {"seed": seed})
+    if labels is None:
+        return subject
+    return replace(subject, asked=torch.as_tensor(labels), class_names=tuple(model.class_names))
+
+
+def _of(model: Sampler[Images], n: int, draw: Callable[[], Iterator[Tensor]], facts: dict[str, object]) -> Subject:
+    """Images of a model, which is said to lie in the run in whose folder of checkpoints it lies."""
+    origin, path = model.origin, model.origin.checkpoint.absolute()
+    in_run = path.parent.name == "checkpoints" and (path.parent.parent / "run.json").is_file()
     return Subject(
         title=f"{origin.run}, step {origin.step:,}, {origin.weights} weights",
         shape=model.image.shape,
         count=n,
-        draw=lambda: map(torch.as_tensor, model.batches(seeds, labels)),
-        asked=None if labels is None else torch.as_tensor(labels),
-        facts={"run": origin.run, "step": origin.step, "weights": origin.weights, "digest": origin.digest, "seed": seed},
-        run=run_of(origin.checkpoint),
-        class_names=() if labels is None else tuple(model.class_names),
+        draw=draw,
+        asked=None,
+        facts={"run": origin.run, "step": origin.step, "weights": origin.weights, "digest": origin.digest, **facts},
+        run=path.parent.parent if in_run else None,
     )
 
 
-def run_of(checkpoint: Path) -> Path | None:
-    """The run in whose folder of checkpoints this one lies."""
-    path = checkpoint.absolute()
-    inside = path.parent.name == "checkpoints" and (path.parent.parent / "run.json").is_file()
-    return path.parent.parent if inside else None
+def data_of_translator(model: Sampler[Images]) -> DataConfig:
+    """The data sets that a translator was trained on, read in its size and channels."""
+    image, data = model.image, data_of(model.origin.provenance)
+    update: dict[str, object] = {"image_size": f"{image.height}x{image.width}"}
+    if image.source and image.source[0] == image.channels:
+        update["channels"] = image.channels
+    return data.model_copy(update=update)
+
+
+def of_translator(model: Sampler[Images], reference: Reference, n: int | None = None) -> Subject:
+    """The translations of the first ``n`` source images of the reference, by default of all.
+
+    Raises:
+        DatasetError: the reference has no source images of the model's shape.
+    """
+    sources, origin = reference.real.images.sources, model.origin
+    if sources is None or tuple(sources.shape[1:]) != model.image.source:
+        raise DatasetError(
+            f"'{reference.real.name}' has no source images that the model of '{origin.run}' translates.",
+            "Restore the data sets that it was trained on.",
+        )
+    chosen = sources[:n]
+    size = max(1, BATCH_PIXELS // (chosen.shape[2] * chosen.shape[3]))
+
+    @cache
+    def translated() -> Tensor:
+        """In 8 bits, as `gancli translate` writes them."""
+        parts = (to_bytes(model.translate(normalise(part), batch_size=size)) for part in torch.split(chosen, size))
+        return torch.cat([torch.from_numpy(part).permute(0, 3, 1, 2) for part in parts])
+
+    return _of(model, len(chosen), lambda: in_batches(translated()), {"translations": len(chosen)})
+
+
+def refuse_options(model: Sampler[Images], dataset: str | None, seed: int | None) -> None:
+    """A translator is measured on source images, and those of its own data.
+
+    Raises:
+        UsageError: a seed or another data set is given.
+    """
+    given = f"--seed {seed}" if seed is not None else f"--dataset {dataset}" if dataset is not None else ""
+    if given:
+        raise UsageError(
+            f"{given} means nothing for '{model.origin.run}', which translates images: those of its own data are.",
+            "Leave it out; --against chooses the split.",
+        )
 
 
 def size_at(path: Path) -> tuple[int, int]:
@@ -86,8 +150,6 @@ def size_at(path: Path) -> tuple[int, int]:
     Raises:
         DatasetError: there are none, or they cannot be read.
     """
-    from gancli.data.collection import Collection, images_at
-
     config = DataConfig(dataset=str(path.absolute()))
     source = open_source(config.dataset)
     if isinstance(source, Collection):
@@ -95,31 +157,29 @@ def size_at(path: Path) -> tuple[int, int]:
     return source.spec(config).shape[1:]
 
 
-def of_pictures(path: Path, channels: int, n: int | None = None) -> Subject:
-    """The first ``n`` pictures, by default all, at a path: of any kind that can be trained on, and all of one size.
+def of_images(path: Path, channels: int, n: int | None = None) -> Subject:
+    """The first ``n`` images, by default all, at a path: of any kind that can be trained on, and all of one size.
 
     Args:
-        path: a folder, archive or table of pictures, or an archive by ``gancli sample -o x.npz``.
-        channels: of the real pictures, to which encoded ones are converted.
+        path: a folder, archive or table of images, or an archive by ``gancli sample -o x.npz``.
+        channels: of the real images, to which encoded ones are converted.
         n: how many.
 
     Raises:
         DatasetError: there are none, or they cannot be read.
     """
-    from gancli.data.collection import Collection, images_at
-
     config = DataConfig(dataset=str(path.absolute()))
     source = open_source(config.dataset)
     if isinstance(source, Collection):
         found = images_at(source, config, channels, n)
     else:
         found = replace(source.load(config).images, notes=())
-    pictures = found.images[:n].contiguous()
+    images = found.images[:n].contiguous()
     return Subject(
         title=str(path),
-        shape=(pictures.shape[1], pictures.shape[2], pictures.shape[3]),
-        count=len(pictures),
-        draw=lambda: in_batches(pictures),
+        shape=(images.shape[1], images.shape[2], images.shape[3]),
+        count=len(images),
+        draw=lambda: in_batches(images),
         asked=None,
         facts={"pictures": str(path)},
         run=None,
@@ -128,7 +188,7 @@ def of_pictures(path: Path, channels: int, n: int | None = None) -> Subject:
 
 
 def refuse_other_shape(subject: Subject, shape: tuple[int, ...], dataset: str) -> None:
-    """Pictures can be compared with real ones of their own shape only.
+    """Images can be compared with real ones of their own shape only.
 
     Raises:
         UsageError: the shapes differ.
@@ -136,6 +196,6 @@ def refuse_other_shape(subject: Subject, shape: tuple[int, ...], dataset: str) -
     if subject.shape != shape:
         ours, theirs = ("x".join(map(str, one)) for one in (subject.shape, shape))
         raise UsageError(
-            f"The pictures are {ours}, those of the data set '{dataset}' {theirs}.",
+            f"The images are {ours}, those of the data set '{dataset}' {theirs}.",
             "Make them that size, or name the data set that they are to be like with --dataset.",
         )

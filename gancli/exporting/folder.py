@@ -2,7 +2,7 @@
 
 ===========================  ================================================================================
 generator.safetensors        the weights, which gancli loads
-generator.pt2                the same generator, which plain PyTorch loads, if it can be traced
+generator.pt2                the same generator, which plain PyTorch loads, if gancli-onnx is installed and can trace it
 index.html                   the same as a page, if gancli-page is installed: the folder is a static site as it is
 config.json                  what the model is, and the settings of its training
 samples.png                  images of the seeds 0 to 63
@@ -55,7 +55,7 @@ def write_folder(model: Model, target: Path, arch_file: str | None = None, *, fo
     if model.image.source:
         raise UsageError(
             f"'{target}' would be a folder with samples of seeds, and this model translates images.",
-            "Give a file: -o FILE.onnx, .pt2 or .safetensors.",
+            "Give a file: -o FILE.safetensors, .onnx or .pt2.",
         )
     refuse_missing_parent(target)
     _refuse_other_contents(target, force=force)
@@ -64,7 +64,7 @@ def write_folder(model: Model, target: Path, arch_file: str | None = None, *, fo
         scratch.mkdir()
         differences, allowed = [], 0.0
         for name in (SHARED, _PT2, _PAGE):
-            if name == _PAGE and "html" not in EXPORTERS.names():
+            if name.rpartition(".")[2] not in EXPORTERS.names():
                 continue
             try:
                 form = choose(scratch / name)

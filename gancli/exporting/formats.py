@@ -21,7 +21,7 @@ from gancli.checkpoint.provenance import Provenance
 from gancli.config.resolve import validate_options
 from gancli.errors import CheckpointError, ExportError, UsageError, did_you_mean
 from gancli.plugin import TrainedGenerator
-from gancli.plugins.installation import require
+from gancli.plugins.installation import require_packages
 from gancli.plugins.registry import EXPORTERS
 from gancli.randomness.latents import latents
 from gancli.storage.disk import DISK, TEMPORARY, TRASH, explained, refuse_missing_parent, remove
@@ -75,7 +75,7 @@ class Format:
         if generator.image.source and not self.exporter.translates:
             raise ExportError(
                 f"The format .{self.name} has no form for a model that translates images.",
-                "Choose .onnx, .pt2 or .safetensors.",
+                "Choose .safetensors, .onnx or .pt2.",
             )
         self.exporter.export(generator, path, self.options)
         self.exporter.stamp(path, self._difference(generator, path))
@@ -152,7 +152,7 @@ def choose(target: Path, name: str | None = None, options: Mapping[str, Any] | N
             listed = f"Its options: {', '.join(accepted)}." if accepted else "It has no options; leave it out."
             raise UsageError(f"The option '{key}' means nothing for .{entry.name}.", listed)
     checked = validate_options("export", exporter.Options, options or {})
-    require(exporter.extra, *exporter.packages)
+    require_packages(entry.distribution, *exporter.packages)
     return Format(entry.name, exporter, checked)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from hashlib import file_digest
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,16 +15,17 @@ from gancli.gan.algorithm import goodfellow_2014
 from gancli.gan.inputs import example_conditions, example_inputs
 from gancli.gan.state import Average, Trained, TrainingState
 from gancli.plugin import Networks
+from gancli.plugins.assets import check_asset
 from gancli.randomness.seeds import address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gancli.config.schema import RunConfig, TrainConfig
-    from gancli.plugin import ArchConfig, Architecture, Asset, ImageSpec, Objective, Update
+    from gancli.plugin import ArchConfig, Architecture, ImageSpec, Objective, Update
     from gancli.plugins.registry import Chosen
 
-__all__ = ["assemble", "build_networks", "build_training", "check_asset"]
+__all__ = ["assemble", "build_networks", "build_training"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _RESERVED = frozenset({"generator", "discriminator", "ema", "optim", "meters", "state", "manifest", "rng"})
@@ -128,26 +128,6 @@ def _freeze_first_layers(discriminator: torch.nn.Module, number: int) -> None:
     for layer in layers[:number]:
         for weight in layer.parameters(recurse=is_parametrized(layer)):
             weight.requires_grad_(False)
-
-
-def check_asset(asset: Asset) -> None:
-    """Refuse a file of pretrained weights that is missing or another one.
-
-    Raises:
-        PluginError: it is.
-    """
-    try:
-        with asset.path.open("rb") as file:
-            found = file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise PluginError(
-            f"The pretrained weights '{asset.name}' are missing: '{asset.path}' cannot be read.", asset.origin
-        ) from error
-    if found != asset.sha256:
-        raise PluginError(
-            f"'{asset.path}' is not the file '{asset.name}': its SHA-256 is {found}, not {asset.sha256}.",
-            asset.origin,
-        )
 
 
 @torch.no_grad()

@@ -6,7 +6,6 @@ The state turns into named tensors and counters and back; what these are stored 
 from __future__ import annotations
 
 import copy
-import hashlib
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gancli.errors import CheckpointError
+from gancli.storage.tensors import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -283,11 +283,7 @@ def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
 
 def weights_digest(network: nn.Module) -> str:
     """SHA-256, in hex, of the names, shapes, types and bytes of a network's weights and buffers."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+    return digest_of(network.state_dict())
 
 
 _FOREIGN = "The checkpoint belongs to another model; give the configuration that it was made with."

@@ -1,23 +1,70 @@
-"""Distances between two sets of features."""
+"""Distances between two sets of features, of their Gaussians or by a kernel."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 import torch
 
 from gancli.metrics.estimate import Estimate, symmetric
-from gancli.metrics.extractor import TOTAL_VARIANCE
-from gancli.metrics.moments import Moments
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from torch import Tensor
 
-__all__ = ["frechet_distance", "frechet_estimate", "kernel_distance"]
+__all__ = ["TOTAL_VARIANCE", "Moments", "frechet_distance", "frechet_estimate", "kernel_distance"]
+
+TOTAL_VARIANCE = 1000.0
+"""Trace of the covariance of the features of the training data."""
 
 BLOCK_ROWS = 1024
 """Rows of a kernel matrix that are in memory at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """What a Gaussian that is fitted to features is made of, float64, on the CPU.
+
+    Attributes:
+        count: number of samples, at least 2.
+        mean: ``(d,)``.
+        covariance: ``(d, d)``, unbiased: divided by count - 1.
+    """
+
+    count: int
+    mean: Tensor
+    covariance: Tensor
+
+    @property
+    def total_variance(self) -> float:
+        """The trace of the covariance."""
+        return float(self.covariance.trace())
+
+    @classmethod
+    def of(cls, batches: Iterable[Tensor]) -> Self:
+        """The moments of features ``(b, d)``; memory does not grow with their number.
+
+        Sums are taken about the first batch's mean, so that nothing cancels where the mean is large (Chan et al., 1983).
+
+        Raises:
+            ValueError: there are fewer than 2 samples.
+        """
+        count, origin, total, squares = 0, None, None, None
+        for batch in batches:
+            features = batch.detach().double()
+            if origin is None or total is None or squares is None:
+                origin = features.mean(0)
+                total, squares = torch.zeros_like(origin), features.new_zeros(len(origin), len(origin))
+            centred = features - origin
+            count, total, squares = count + len(centred), total + centred.sum(0), squares + centred.T @ centred
+        if origin is None or total is None or squares is None or count < 2:  # noqa: PLR2004  (one has no covariance)
+            raise ValueError(f"{count} samples have no covariance.")
+        shift = total / count
+        covariance = (squares - count * torch.outer(shift, shift)) / (count - 1)
+        return cls(count, (origin + shift).cpu(), covariance.cpu())
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:
@@ -43,7 +90,7 @@ def frechet_estimate(features: Tensor, reference: Moments) -> Estimate:
 
     The influence of one sample x on the distance is 2 (mu - mu_r)(x - mu) + (x - mu)^T (I - T)(x - mu) - tr((I - T) S) with
     T = S^-1/2 (S^1/2 S_r S^1/2)^1/2 S^-1/2, the optimal transport between both Gaussians; the variance of that over n is the
-    variance of the distance. (A bootstrap would not do: a resample has fewer distinct pictures and is further away.)
+    variance of the distance. (A bootstrap would not do: a resample has fewer distinct images and is further away.)
     """
     moments = Moments.of([features])
     value = frechet_distance(moments, reference)

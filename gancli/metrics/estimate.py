@@ -1,7 +1,8 @@
-"""A number, how many pictures it stands on, and between which bounds it lies with a confidence of 95 %.
+"""Numbers with the count of images that they stand on, and the bounds between which they lie with a confidence of 95 %:
+means, proportions, class histograms, and memorisation.
 
-The intervals are for the pictures that were drawn: what another seed would have given, with the real pictures as they are.
-They do not cover a bias that depends on N (see each figure), nor the choice of the extractor.
+The intervals are for the images that were generated: what another seed would have given, with the real images as they are.
+They do not cover a bias that depends on N (see each metric), nor the choice of the extractor.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Estimate", "Z", "mean", "proportion", "symmetric"]
+__all__ = ["Estimate", "Histogram", "Z", "copying", "histogram", "mean", "proportion", "symmetric"]
 
 Z = 1.959963984540054
 """Standard deviations to either side that hold 95 % of a normal distribution."""
@@ -21,13 +24,13 @@ Z = 1.959963984540054
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure.
+    """A value.
 
     Attributes:
         value: the estimate.
         low: lower end of its 95 % interval.
         high: upper end.
-        count: N, the pictures that the interval is about.
+        count: N, the images that the interval is about.
     """
 
     value: float
@@ -59,3 +62,68 @@ def proportion(hits: int, count: int) -> Estimate:
     centre = (share + z2 / (2 * count)) / (1 + z2 / count)
     half = Z / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count * count))
     return Estimate(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)), count)
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How N images are spread over K classes.
+
+    Attributes:
+        shares: share of each class.
+        modes: how many classes at least one image belongs to.
+        kl: KL(p || q) = sum of p log(p / q) in nats, p the images' shares and q the real ones' (Srivastava et al., 2017;
+            Metz et al., 2017, for Stacked-MNIST); infinite if p has a class that q has not.
+        floor: what ``kl`` is on average if p = q, because N is finite: (K - 1) / (2 N).
+    """
+
+    shares: tuple[Estimate, ...]
+    modes: int
+    kl: Estimate
+    floor: float
+
+
+def histogram(classes: Tensor, real: Tensor) -> Histogram:
+    """The histogram of classes ``(n,)`` against real shares ``(K,)``, which sum to 1.
+
+    The interval of KL is by the delta method, of second order: the variance is (sum of p log^2(p / q) - KL^2) / N, and
+    (K - 1) / (2 N^2) where p = q makes that vanish.
+    """
+    n, k = len(classes), len(real)
+    counts = classes.bincount(minlength=k)
+    p, q = counts.double() / n, real.double()
+    present = p > 0
+    logs = torch.where(present, (p / q).log(), 0.0)
+    kl = float((torch.where(present, p * logs, 0.0)).sum())
+    variance = float((p * logs.square()).sum()) - kl * kl if math.isfinite(kl) else 0.0
+    error = math.sqrt(max(0.0, variance) / n + (k - 1) / (2 * n * n))
+    return Histogram(
+        shares=tuple(proportion(int(count), n) for count in counts),
+        modes=int(present.sum()),
+        kl=symmetric(kl, error, n, lowest=0.0) if math.isfinite(kl) else Estimate(kl, 0.0, kl, n),
+        floor=(k - 1) / (2 * n),
+    )
+
+
+def copying(fake: Tensor, fresh: Tensor) -> Estimate:
+    """P(d_fake < d_fresh) + P(d_fake = d_fresh) / 2, of distances ``(n,)`` and ``(m,)`` to the nearest training image.
+
+    1/2 if generated images keep as far from the training images as real ones that were not trained on, 1 if they are
+    copies, below 1/2 if they are further away (a poor generator is). This is the statistic of Mann and Whitney (1947), as
+    proposed for this by Meehan et al. (2020); the interval is DeLong's (1988).
+    """
+    nearer, further = _placements(fake, fresh), 1 - _placements(fresh, fake)
+    variance = _variance_of_mean(nearer) + _variance_of_mean(further)
+    estimate = symmetric(float(nearer.mean()), math.sqrt(variance), len(fake), lowest=0.0)
+    return Estimate(estimate.value, estimate.low, min(1.0, estimate.high), estimate.count)
+
+
+def _placements(values: Tensor, among: Tensor) -> Tensor:
+    """For every value the share of ``among`` above it, equals counted by half."""
+    ordered, values = among.double().sort().values, values.double()
+    not_above = torch.searchsorted(ordered, values, right=True)
+    below = torch.searchsorted(ordered, values)
+    return 1 - (not_above + below).double() / (2 * len(ordered))
+
+
+def _variance_of_mean(values: Tensor) -> float:
+    return float(values.var()) / len(values) if len(values) > 1 else 0.0

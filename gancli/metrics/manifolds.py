@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage: where the pictures lie among each other's nearest neighbours."""
+"""Precision, recall, density and coverage: where the images lie among each other's nearest neighbours."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ DENSITY_NEIGHBOURS = 5
 
 @dataclass(frozen=True, slots=True)
 class Manifolds:
-    """Figures of n generated pictures x among m real ones y. B_k(z) is the ball around z up to the k-th nearest of its kind.
+    """Metrics of n generated images x among m real ones y. B_k(z) is the ball around z up to the k-th nearest of its kind.
 
     Attributes:
         precision: share of x in the B_3 of any y: how many look real (Kynkaanniemi et al., 2019).
-        recall: share of y in the B_3 of any x: how much of the data could have been drawn (the same).
+        recall: share of y in the B_3 of any x: how much of the data could have been generated (the same).
         density: mean number of B_5(y) that an x is in, over 5: precision that outliers cannot inflate; may exceed 1
             (Naeem et al., 2020).
-        coverage: share of y whose B_5 holds an x: how much of the data was drawn (the same).
+        coverage: share of y whose B_5 holds an x: how much of the data was generated (the same).
     """
 
     precision: Estimate
@@ -48,7 +48,7 @@ def compare(fake: Tensor, real: Tensor) -> Manifolds:
     """Precision, recall, density and coverage of features ``(n, d)`` among ``(m, d)``; n, m > 5.
 
     All four depend on n and m. Take as many of both, and compare at equal n only. Precision and density have intervals over the
-    generated pictures, recall and coverage over the real ones.
+    generated images, recall and coverage over the real ones.
     """
     fake, real = _centred(fake, real)
     real_radii, fake_radii = radii(real), radii(fake)[:, PRECISION_NEIGHBOURS - 1]
@@ -69,7 +69,7 @@ def compare(fake: Tensor, real: Tensor) -> Manifolds:
 
 
 def coverage(fake: Tensor, real: Tensor, real_radii: Tensor) -> float:
-    """Coverage alone, where the radii ``(m,)`` of the real pictures' balls are known."""
+    """Coverage alone, where the radii ``(m,)`` of the real images' balls are known."""
     covered = torch.zeros(len(real), dtype=torch.bool)
     for _, distances in _blocks(fake, real):
         covered |= (distances <= real_radii).any(0)

@@ -1,10 +1,10 @@
-"""The cheap figure that a training asks for after every epoch: how far, and how much of the data is covered.
+"""Metrics that are cheap enough for every epoch of a training: distance and coverage, and diversity.
 
     probe = Probe.for_data("mnist", images, device)
-    figures = probe.measure(draw(probe.count))        # {"fd_mnist": 7.31, "coverage_mnist": 0.87}
+    metrics = probe.measure(generate(probe.count))        # {"fd_mnist": 7.31, "coverage_mnist": 0.87}
 
-With 2,048 pictures the distance is larger than with the 10,000 of ``gancli evaluate`` (by a few units near the end of a good
-training), but it always is, so that epochs can be compared. The same pictures give the same bits.
+With 2,048 images the distance is larger than with the 10,000 of ``gancli evaluate`` (by a few units near the end of a good
+training), but it always is, so that epochs can be compared. The same images give the same bits.
 """
 
 from __future__ import annotations
@@ -14,40 +14,38 @@ from typing import TYPE_CHECKING, Self
 
 import torch
 
-from gancli.metrics.choice import extractor_for, known_moments
-from gancli.metrics.distances import frechet_distance
-from gancli.metrics.extractor import batches, read, some_of
+from gancli.metrics.distances import Moments, frechet_distance
+from gancli.metrics.extractors import BATCH_SIZE, batches, extractor_for, known_moments, read, some_of
 from gancli.metrics.manifolds import DENSITY_NEIGHBOURS, coverage, radii
-from gancli.metrics.moments import Moments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from torch import Tensor
 
-    from gancli.metrics.extractor import Extractor
+    from gancli.metrics.extractors import Extractor
 
-__all__ = ["Probe"]
+__all__ = ["Diversity", "Probe", "likeness"]
 
 COUNT = 2048
-"""Pictures that are drawn for one measurement."""
+"""Images that are generated for one measurement."""
 
 MOST_REAL = 10_000
-"""Real pictures that the distance is measured to."""
+"""Real images that the distance is measured to."""
 
 
 class Probe:
-    """Distance and coverage of generated pictures, in features.
+    """Distance and coverage of generated images, in features.
 
     Args:
-        extractor: reads the pictures, on the device where they are drawn.
-        moments: of the real pictures' features.
-        real: features of real pictures ``(m, d)``, for coverage.
+        extractor: reads the images, on the device where they are generated.
+        moments: of the real images' features.
+        real: features of real images ``(m, d)``, for coverage.
 
     Attributes:
         column: name of the distance: ``fd_mnist``, ``fd_random``. Smaller is better.
         coverage_column: name of the diversity: ``coverage_mnist``. From 0 to 1; larger is better.
-        count: how many pictures to draw.
+        count: how many images to generate.
     """
 
     def __init__(self, extractor: Extractor, moments: Moments, real: Tensor) -> None:
@@ -63,12 +61,12 @@ class Probe:
     def for_data(
         cls, name: str, images: Tensor, device: torch.device | str = "cpu", extractor: Extractor | None = None
     ) -> Self | None:
-        """The probe for a data set; None if it has fewer than 2 pictures, which have no covariance.
+        """The probe for a data set; None if it has fewer than 2 images, which have no covariance.
 
         Args:
             name: of the data set.
-            images: the training pictures, uint8 ``(n, c, h, w)``, on any device; at most 10,000 are looked at.
-            device: where pictures will be drawn.
+            images: the training images, uint8 ``(n, c, h, w)``, on any device; at most 10,000 are looked at.
+            device: where images will be generated.
             extractor: by default the one that suits the data.
         """
         if len(images) < 2:  # noqa: PLR2004  (one has no covariance)
@@ -81,9 +79,9 @@ class Probe:
         return cls(extractor, moments or Moments.of([real]), some_of(real, COUNT))
 
     def measure(self, images: Iterable[Tensor]) -> dict[str, float]:
-        """Distance and coverage of pictures, float batches ``(b, c, h, w)`` in [-1, 1] on the probe's device.
+        """Distance and coverage of images, float batches ``(b, c, h, w)`` in [-1, 1] on the probe's device.
 
-        Pictures that are not finite are infinitely far away, and cover nothing.
+        Images that are not finite are infinitely far away, and cover nothing.
 
         Raises:
             ValueError: there are fewer than 2.
@@ -91,7 +89,59 @@ class Probe:
         fake = read(self._extractor, images).features
         if not bool(fake.isfinite().all()):
             return {self.column: math.inf, self.coverage_column: 0.0}
-        figures = {self.column: frechet_distance(Moments.of([fake]), self._moments)}
+        metrics = {self.column: frechet_distance(Moments.of([fake]), self._moments)}
         if self._radii is not None:
-            figures[self.coverage_column] = coverage(fake, self._real, self._radii)
-        return figures
+            metrics[self.coverage_column] = coverage(fake, self._real, self._radii)
+        return metrics
+
+
+def likeness(features: Tensor, scale: float, labels: Tensor | None = None) -> float:
+    """Mean over pairs i != j of k(x_i, x_j) = exp(-2 |x_i - x_j|^2 / scale^2): 0 if no two are alike, 1 if all are.
+
+    1 / likeness estimates the effective number of different images: the diversity of order 2 of Leinster & Cobbold (2012),
+    "Measuring diversity: the importance of species similarity".
+
+    Args:
+        features: ``(n, d)``, n > 1.
+        scale: the distance at which two images count as different (k = 0.135).
+        labels: classes ``(n,)``; the mean is then taken over pairs of one class.
+    """
+    pairs = ~torch.eye(len(features), dtype=torch.bool)
+    if labels is not None:
+        pairs &= labels[:, None] == labels
+    return float(torch.exp(-2 * (torch.cdist(features, features) / scale).square())[pairs].mean())
+
+
+class Diversity:
+    """likeness(real) / likeness(fake), at most 1: how much rarer it is among real images that two look alike.
+
+    1 for a good model, near 0 for one that generates a few images again and again. Noise does not count as diversity, as it
+    does in pixels: in features, an image and a noisy copy are closer than two different images. Two images are taken for
+    different from the median distance between a real image and its nearest neighbour on.
+
+    Args:
+        extractor: on the device of the images. :class:`.RandomExtractor` suits best: features that were trained on clean
+            images are moved further by noise and blur (tests/benchmarks/collapse.py).
+        real: images in [-1, 1], ``(n, c, h, w)``.
+        labels: their classes, ``(n,)``, on the CPU, if diversity within classes is asked for.
+    """
+
+    def __init__(self, extractor: Extractor, real: Tensor, labels: Tensor | None = None) -> None:
+        self._extractor = extractor
+        features = read(extractor, torch.split(real, BATCH_SIZE)).features
+        distances = torch.cdist(features, features).fill_diagonal_(torch.inf)
+        if labels is not None:
+            distances[labels[:, None] != labels] = torch.inf
+        nearest = distances.amin(1)
+        nearest = nearest[nearest.isfinite() & (nearest > 0)]  # copies say nothing about what is different
+        self._scale = float(nearest.median()) if len(nearest) else 0.0
+        self._real = likeness(features, self._scale, labels) if self._scale else 0.0
+
+    def measure(self, fake: Tensor, labels: Tensor | None = None) -> float:
+        """The diversity of images ``(n, c, h, w)``; 1 if the real ones do not differ; 0 for images that are not finite."""
+        if not self._scale:
+            return 1.0
+        features = read(self._extractor, torch.split(fake, BATCH_SIZE)).features
+        if not features.isfinite().all():
+            return 0.0
+        return min(1.0, self._real / max(likeness(features, self._scale, labels), 1e-12))

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from gancli.checkpoint.provenance import Origin
     from gancli.images import Images
-    from gancli.metrics.random_ import RandomExtractor
+    from gancli.metrics.extractors import RandomExtractor
     from gancli.models.interpolation import Method
     from gancli.models.projection import Projection
     from gancli.plugin import ImageSpec
@@ -239,7 +239,7 @@ class Model(Sampler["Tensor"]):
     @cached_property
     def _typical(self) -> tuple[RandomExtractor, Tensor]:
         """What images are compared by, and the features of those of 1,024 seeds that nobody is likely to look at."""
-        from gancli.metrics.random_ import RandomExtractor
+        from gancli.metrics.extractors import RandomExtractor
 
         images = torch.cat(list(self.batches(range(TYPICAL_SEED, TYPICAL_SEED + TYPICAL_IMAGES)))).clamp(-1, 1).cpu()
         extractor = RandomExtractor(((images + 1) * 127.5).round().to(torch.uint8)).to(self.device)

@@ -1,7 +1,7 @@
 """What generates images: seeds and classes in, batches of images out. No torch.
 
 Two things do: :class:`gancli.models.model.Model`, which is a network of PyTorch, and
-:class:`gancli.models.onnx_model.OnnxModel`, which is a file that ONNX Runtime runs.
+:class:`gancli.models.exported.ExportedModel`, which is a file that the plugin of its format runs.
 """
 
 from __future__ import annotations

@@ -22,13 +22,26 @@ from gancli.data import cache
 from gancli.data.fetching import refuse_offline
 from gancli.data.paths import visible
 from gancli.errors import CheckpointError, DownloadError, RunError
-from gancli.plugins.installation import require
+from gancli.plugins.installation import OFFICIAL, require
+from gancli.plugins.registry import EXPORTERS
 from gancli.runs import find_run
 from gancli.storage.tensors import read_metadata
 
-__all__ = ["BUNDLED", "HUB", "absolute", "is_elsewhere", "is_file", "origin_of_file", "read_provenance", "weights_path"]
+__all__ = [
+    "BUNDLED",
+    "HUB",
+    "LOADABLE",
+    "absolute",
+    "is_elsewhere",
+    "is_export",
+    "is_file",
+    "origin_of_file",
+    "read_provenance",
+    "weights_path",
+]
 
 HUB = "hf:"
+LOADABLE = "Give a .safetensors or .onnx file, a folder that `gancli export -o DIR/` wrote, a checkpoint, or a run."
 BUNDLED = {"mnist": Path(__file__).with_name("files") / "mnist.safetensors"}
 """Models that gancli brings along, by name; for a file of that name, write ./mnist."""
 
@@ -46,6 +59,14 @@ def is_file(path: Path) -> bool:
     return path.suffix.lower() == ".safetensors"
 
 
+def is_export(address: str | Path | None) -> bool:
+    """Whether a path ends like an export that PyTorch does not load: in the name of an exporter, installed or not."""
+    if is_elsewhere(str(address)):
+        return False
+    suffix = Path(address or "").suffix.lower().removeprefix(".")
+    return suffix not in {"", "safetensors"} and (suffix in EXPORTERS.names() or (EXPORTERS.group, suffix) in OFFICIAL)
+
+
 def weights_path(address: str | Path) -> Path:
     """The checkpoint's directory or the file that is meant; it is downloaded if need be.
 
@@ -60,15 +81,12 @@ def weights_path(address: str | Path) -> Path:
         path = Path(os.path.expanduser(address))  # noqa: PTH111  (Path.expanduser raises RuntimeError)
     if (path / SHARED).is_file() and not (path / MANIFEST).exists():
         return path / SHARED
-    if path.suffix.lower() == ".onnx":
+    if is_export(path):
         raise CheckpointError(
             f"'{path}' is an export, which PyTorch does not run.", "Sample it with `gancli sample`, or give a run."
         )
     if path.is_file() and not is_file(path):
-        raise CheckpointError(
-            f"'{path}' is not a file that a model is loaded from.",
-            "Give a .safetensors or .onnx file, a folder that `gancli export -o DIR/` wrote, a checkpoint, or a run.",
-        )
+        raise CheckpointError(f"'{path}' is not a file that a model is loaded from.", LOADABLE)
     return path
 
 

@@ -9,14 +9,18 @@ from pathlib import Path
 from gancli.errors import PluginError
 from gancli.text import shell
 
-__all__ = ["OFFICIAL", "install_command", "install_plugin", "require"]
+__all__ = ["OFFICIAL", "install_command", "install_plugin", "require", "require_packages"]
 
 OFFICIAL = {
     ("gancli.architectures", "dcgan"): "gancli-dcgan",
+    ("gancli.architectures", "projected"): "gancli-projected",
+    ("gancli.extractors", "lite"): "gancli-projected",
     ("gancli.architectures", "resnet"): "gancli-resnet",
     ("gancli.architectures", "style"): "gancli-style",
     **{("gancli.architectures", name): "gancli-translate" for name in ("cut", "cyclegan", "pix2pix")},
     ("gancli.exporters", "html"): "gancli-page",
+    **{("gancli.exporters", name): "gancli-onnx" for name in ("onnx", "pt2")},
+    **{("gancli.commands", name): "gancli-kit" for name in ("plugin.check", "plugin.new", "selfcheck")},
 }
 """The project's own distribution for an entry-point group and a plugin's name, installed or not."""
 
@@ -49,11 +53,21 @@ def require(extra: str, *modules: str) -> None:
     Raises:
         PluginError: one of them is not installed.
     """
-    missing = [module for module in modules if not _is_there(module)]
-    if missing:
-        verb = "is" if len(missing) == 1 else "are"
-        command = install_command(f"gancli[{extra}]")
-        raise PluginError(f"{', '.join(missing)} {verb} not installed.", f"The extra '{extra}' brings it: {command}")
+    _refuse_missing(modules, f"The extra '{extra}' brings it: {install_command(f'gancli[{extra}]')}")
+
+
+def require_packages(distribution: str, *modules: str) -> None:
+    """The same for what a distribution of plugins depends on; empty for a plugin in a file.
+
+    Raises:
+        PluginError: one of the modules is not installed.
+    """
+    _refuse_missing(modules, f"{distribution} brings it: {install_plugin(distribution)}" if distribution else "Install it.")
+
+
+def _refuse_missing(modules: tuple[str, ...], remedy: str) -> None:
+    if missing := [module for module in modules if not _is_there(module)]:
+        raise PluginError(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed.", remedy)
 
 
 def _is_there(module: str) -> bool:

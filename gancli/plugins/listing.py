@@ -14,6 +14,7 @@ from gancli.plugins.registry import (
     COMMANDS,
     DATASETS,
     EXPORTERS,
+    EXTRACTORS,
     LOGGERS,
     OBJECTIVES,
     OPTIMIZERS,
@@ -28,7 +29,16 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "Option", "architecture", "health", "kind_of", "listing", "options", "overview"]
 
-KINDS: tuple[Registry[Any], ...] = (ARCHITECTURES, OBJECTIVES, OPTIMIZERS, DATASETS, LOGGERS, EXPORTERS, COMMANDS)
+KINDS: tuple[Registry[Any], ...] = (
+    ARCHITECTURES,
+    OBJECTIVES,
+    OPTIMIZERS,
+    DATASETS,
+    LOGGERS,
+    EXPORTERS,
+    EXTRACTORS,
+    COMMANDS,
+)
 
 
 def listing(registry: Registry[Any]) -> list[dict[str, Any]]:

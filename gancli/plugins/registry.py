@@ -25,7 +25,7 @@ from typing import Any, Generic, TypeVar
 from packaging.utils import canonicalize_name
 
 from gancli.errors import DatasetError, GancliError, PluginError, UsageError, did_you_mean, nearest
-from gancli.plugin import API, ArchConfig, Architecture, Dataset, Exporter, Logger, Objective, Optimizer
+from gancli.plugin import API, ArchConfig, Architecture, Dataset, Exporter, FeatureExtractor, Logger, Objective, Optimizer
 from gancli.plugins.distributions import OWN, Entry, allowed, entries, installed
 from gancli.plugins.installation import OFFICIAL, install_plugin
 
@@ -34,6 +34,7 @@ __all__ = [
     "COMMANDS",
     "DATASETS",
     "EXPORTERS",
+    "EXTRACTORS",
     "LOGGERS",
     "OBJECTIVES",
     "OPTIMIZERS",
@@ -51,7 +52,7 @@ __all__ = [
 
 _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
 ChosenT = TypeVar("ChosenT")
-PluginT = TypeVar("PluginT", Architecture[Any], Dataset, Exporter[Any], Objective, Optimizer, Logger)
+PluginT = TypeVar("PluginT", Architecture[Any], Dataset, Exporter[Any], FeatureExtractor, Objective, Optimizer, Logger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +330,7 @@ OBJECTIVES: Registry[Objective] = Registry("objective", "gancli.objectives", Obj
 LOGGERS: Registry[Logger] = Registry("logger", "gancli.loggers", Logger)  # type: ignore[type-abstract]
 OPTIMIZERS: Registry[Optimizer] = Registry("optimiser", "gancli.optimizers", Optimizer)  # type: ignore[type-abstract]
 DATASETS: Registry[Dataset] = Registry("data set", "gancli.datasets", Dataset, missing=DatasetError)  # type: ignore[type-abstract]
+EXTRACTORS: Registry[FeatureExtractor] = Registry("extractor", "gancli.extractors", FeatureExtractor)  # type: ignore[type-abstract]
 EXPORTERS: Registry[Exporter[Any]] = Registry("exporter", "gancli.exporters", Exporter, missing=UsageError)  # type: ignore[type-abstract]
 COMMANDS = _Commands("command", "gancli.commands", object)
 

@@ -119,16 +119,9 @@ def translate(
     settings = model.origin.provenance.config
     kept = {key: settings[f"data.{key}"] for key in ("background", "max_pixels") if f"data.{key}" in settings}
     config = DataConfig.model_validate({**kept, "channels": channels})
-    flaws: dict[int, str] = {}
-    groups: dict[Fit, list[int]] = {}  # the numbers of images that are decoded alike: in their own size
     done = 0
     with picky_pillow(config.max_pixels):
-        for index, header in enumerate(survey(_opened(todo, range(len(todo))), unwatched, len(todo))):
-            if isinstance(header, str):
-                flaws[index] = header
-            else:
-                fit = replace(choose([header], config), height=header.height, width=header.width)
-                groups.setdefault(fit, []).append(index)
+        groups, flaws = _surveyed(todo, config)
         for fit, members in groups.items():
             decoded = decode_all(_opened(todo, members), fit)
             size = max(1, min(BATCH_SIZE, BATCH_PIXELS // (fit.height * fit.width)))
@@ -150,6 +143,19 @@ def translate(
         more = f" (and {len(skipped) - 1:,} more)" if len(skipped) > 1 else ""
         raise DatasetError(f"{quoted(name)}{more} cannot be read as an image: {flaw}.", "Replace or convert it.")
     return Translated(len(todo) - len(skipped), skipped)
+
+
+def _surveyed(todo: Sequence[Job], config: DataConfig) -> tuple[dict[Fit, list[int]], dict[int, str]]:
+    """The numbers of the images that are decoded alike, in their own size; and what is wrong with the others."""
+    groups: dict[Fit, list[int]] = {}
+    flaws: dict[int, str] = {}
+    for index, header in enumerate(survey(_opened(todo, range(len(todo))), unwatched, len(todo))):
+        if isinstance(header, str):
+            flaws[index] = header
+        else:
+            fit = replace(choose([header], config), height=header.height, width=header.width)
+            groups.setdefault(fit, []).append(index)
+    return groups, flaws
 
 
 def _opened(todo: Sequence[Job], members: Iterable[int]) -> Iterator[Opened]:

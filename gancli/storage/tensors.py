@@ -12,6 +12,7 @@ never needs more memory than the file has bytes.
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from gancli.errors import CheckpointError
@@ -27,6 +28,17 @@ MAX_DIMENSIONS = 16
 DTYPES = frozenset(("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL"))
 
 _PREFIX_BYTES = 8
+
+
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256, in hex, of names, shapes, types and bytes."""
+    import torch
+
+    digest = sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def encode(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:

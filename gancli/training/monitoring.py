@@ -10,11 +10,10 @@ import torch
 from gancli.data import load_images
 from gancli.data.batches import normalise
 from gancli.errors import GancliError
+from gancli.gan.state import weights_digest
 from gancli.images import grid_columns
-from gancli.metrics.diversity import Diversity
-from gancli.metrics.extractor import some_of
-from gancli.metrics.probe import Probe
-from gancli.metrics.random_ import RandomExtractor
+from gancli.metrics.extractors import RandomExtractor, extractor_for, some_of
+from gancli.metrics.probe import Diversity, Probe
 from gancli.randomness.latents import latents
 
 if TYPE_CHECKING:
@@ -89,7 +88,10 @@ class Monitor:
     @cached_property
     def _probe(self) -> Probe | None:
         """Made when it is first needed, since it has to look at the data: seconds, for images of any kind."""
-        return Probe.for_data(self._data.name, self._images.images, self._device)
+        name, images = self._data.name, self._images.images
+        frozen = {weights_digest(network) for network in self._state.frozen.values()}
+        extractor = extractor_for(name, images, otherwise=self._config.log.extractor, frozen=frozen)
+        return Probe.for_data(name, images, self._device, extractor)
 
     @cached_property
     def _diversity(self) -> tuple[Diversity, Sequence[int]]:

@@ -29,7 +29,7 @@ from gancli.storage.disk import write_atomically
 from gancli.storage.lock import RunLock
 from gancli.text import shell
 from gancli.training.session import Session
-from gancli.training.setup import advice
+from gancli.training.setup import advice, announcement
 from gancli.training.snapshot import unpack
 from gancli.training.worker import broadcast_state, set_up_together
 
@@ -66,6 +66,7 @@ def train(
     stop: Callable[[], int] = _never,
     argv: Sequence[str] = (),
     processes: Processes = ALONE,
+    reason: str = "",
 ) -> RunEnded:
     """Train a new run.
 
@@ -77,6 +78,7 @@ def train(
         stop: asked after every step; when it returns a signal's number, the run is saved and ends.
         argv: the command line, for the record.
         processes: all that take part; the others call :func:`gancli.training.worker.worker_loop`.
+        reason: why this architecture was chosen, as the first note.
 
     Returns:
         how it ended: ``status`` is ``done`` or ``stopped``.
@@ -93,7 +95,7 @@ def train(
     elif frozen:
         raise ConfigError(f"train.freeze_discriminator is {frozen}, without a parent.", "Name a trained model with --from.")
     training = set_up_together(config, processes, observe)
-    notes = advice(training)
+    notes = (*filter(None, [reason]), *advice(training), *announcement(training, training.expected_seconds()))
     if address is not None:
         parent, started = start_from(address, training.state, training.arch.name, training.image.classes)
         if frozen and "discriminator" not in parent.networks:
@@ -101,7 +103,7 @@ def train(
                 f"train.freeze_discriminator is {frozen}, and '{parent.run}' holds no discriminator.",
                 "Start from a run or a checkpoint, or leave it out.",
             )
-        training, notes = replace(training, parent=parent), (*started, *notes)
+        training, notes = replace(training, parent=parent), (*notes, *started)
     run = create_run(runs_dir, name, training.data.name, training.arch.name.rpartition(":")[2])
     prepared = False
     try:

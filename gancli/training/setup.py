@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from statistics import fmean
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,10 +21,12 @@ from gancli.gan.build import build_training
 from gancli.gan.compilation import compile_networks, rehearse
 from gancli.gan.state import weights_digest
 from gancli.gan.trainer import Trainer
+from gancli.plugins.assets import installed_extractor
 from gancli.plugins.registry import is_path
 from gancli.runtime.device import Runtime, memory_errors_explained
 from gancli.runtime.micro_batches import MicroBatches
 from gancli.runtime.processes import ALONE
+from gancli.text import about
 from gancli.training.plan import Plan
 
 if TYPE_CHECKING:
@@ -37,12 +41,15 @@ if TYPE_CHECKING:
     from gancli.plugins.registry import Chosen, Entry
     from gancli.runtime.processes import Processes
 
-__all__ = ["Training", "advice", "load_suited", "mean_image", "nearest_side", "set_up"]
+__all__ = ["Training", "advice", "announcement", "load_suited", "mean_image", "nearest_side", "set_up"]
 
 LARGEST_FOR_DENSE = 3 * 32 * 32
 FEW_IMAGES, FEW_STEPS = 5_000, 1_000
 SUM_BYTES = 2**25
 NOT_ASKED_FOR = "not asked for"
+
+REHEARSED_STEPS = 50
+"""At most; a training of fewer steps is not announced."""
 
 SHRINKS_TO = 0.75
 """Rather than shrink images to less than this fraction of their size, they are enlarged."""
@@ -102,6 +109,35 @@ class Training:
         processes, state = self.runtime.processes, self.state
         signal, state.elapsed_seconds = processes.all_reduce_max(own, state.elapsed_seconds if processes.leads else 0.0)
         return signal
+
+    def expected_seconds(self, at_most: float = 2.0) -> float | None:
+        """How long the training will take on this machine, from a few rehearsed steps, which leave no trace.
+
+        None where the clock ends it, where it is a matter of few steps, and with several processes.
+
+        Args:
+            at_most: seconds after which no further step begins. The first step counts only if it takes longer.
+
+        Raises:
+            MemoryExhaustedError: the device is out of memory.
+        """
+        state, steps = self.state, self.plan.total_steps
+        if steps is None or steps < REHEARSED_STEPS or self.runtime.processes.world > 1:
+            return None
+        counters = state.counters()
+        tensors = {group: {name: value.clone() for name, value in named.items()} for group, named in state.tensors().items()}
+        times: list[float] = []
+        try:
+            while not times or (times[0] < at_most and len(times) < REHEARSED_STEPS and sum(times[1:]) < at_most):
+                begin = monotonic()
+                with memory_errors_explained():
+                    self.trainer.step(0.0)
+                if self.runtime.device.type == "cuda":
+                    torch.cuda.synchronize(self.runtime.device)
+                times.append(monotonic() - begin)
+        finally:
+            state.restore(tensors, counters)
+        return steps * fmean(times[1:] or times)
 
     def parameters(self) -> dict[str, int]:
         """Number of parameters of each trained network."""
@@ -170,6 +206,8 @@ def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwat
     device, train = runtime.device, config.train
     micro_batches = MicroBatches(train.batch_size, train.accumulate, processes)
     arch = choose_arch(config)
+    if config.log.extractor is not None:
+        installed_extractor(config.log.extractor)  # not at the first evaluation, in the middle of the training
     config, data = load_suited(config, watch, arch)
     if config.model.conditional and not data.images.class_names:
         raise DatasetError(
@@ -275,6 +313,14 @@ def advice(training: Training) -> tuple[str, ...]:
             f"{'is' if number == 1 else 'are'} only {count(number, 'image')}: --minutes 10 trains longer."
         )
     return tuple(notes)
+
+
+def announcement(training: Training, seconds: float | None) -> tuple[str, ...]:
+    """How long the training will be and take, as a sentence, where that is known before it begins."""
+    if seconds is None:
+        return ()
+    images = (training.plan.total_steps or 0) * training.config.train.batch_size * training.trainer.batches_per_step
+    return (f"{images:,} images will be seen, which takes about {about(seconds)} on this machine.",)
 
 
 def _near(images: torch.Tensor, device: torch.device) -> torch.Tensor:

@@ -28,8 +28,7 @@ from gancli.config.schema import DataConfig
 from gancli.data import load_images
 from gancli.data.batches import normalise
 from gancli.events import Alarm, EpochEnded
-from gancli.metrics.choice import extractor_for
-from gancli.metrics.extractor import read, some_of
+from gancli.metrics.extractors import extractor_for, read, some_of
 from gancli.metrics.manifolds import coverage, radii
 from gancli.plugins.registry import DATASETS
 

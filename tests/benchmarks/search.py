@@ -31,12 +31,9 @@ from gancli.config.schema import DataConfig
 from gancli.data import load_images
 from gancli.images import grid, to_bytes, to_picture
 from gancli.metrics import manifolds
-from gancli.metrics.digits import DigitExtractor
-from gancli.metrics.distances import frechet_distance
-from gancli.metrics.extractor import Extractor, batches, read, some_of
-from gancli.metrics.moments import Moments
+from gancli.metrics.distances import Moments, frechet_distance
+from gancli.metrics.extractors import DigitExtractor, Extractor, RandomExtractor, batches, read, some_of
 from gancli.metrics.probe import Probe
-from gancli.metrics.random_ import RandomExtractor
 from gancli.randomness.latents import latents
 from gancli.training import setup
 from gancli.training.setup import load_suited

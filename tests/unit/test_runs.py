@@ -52,7 +52,7 @@ def test_F28_a_name_that_is_no_plain_one_is_refused(tmp_path, name):
 
 def test_an_existing_directory_is_never_used_again(tmp_path, new_run):
     run = new_run("a")
-    with pytest.raises(StorageError, match=r"exists already\. Choose another --name, or go on with it: --resume a"):
+    with pytest.raises(StorageError, match=r"exists already\. Choose another --name, or resume it: --resume a"):
         create_run(tmp_path / "runs", "a", "mnist", "dense")
     assert run.info() == {"name": "a"}
 

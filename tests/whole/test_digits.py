@@ -5,16 +5,20 @@ import math
 import pytest
 import torch
 
-from gancli.data.mnist import Mnist
-from gancli.data.stacked import StackedMnist
+from gancli.data.mnist import Mnist, StackedMnist
 from gancli.errors import UsageError
-from gancli.metrics.choice import extractor_for, known_moments
-from gancli.metrics.digits import DigitExtractor, StackedDigitExtractor
-from gancli.metrics.distances import frechet_distance
-from gancli.metrics.extractor import TOTAL_VARIANCE, batches, read, some_of
-from gancli.metrics.moments import Moments
+from gancli.metrics.distances import TOTAL_VARIANCE, Moments, frechet_distance
+from gancli.metrics.extractors import (
+    DigitExtractor,
+    RandomExtractor,
+    StackedDigitExtractor,
+    batches,
+    extractor_for,
+    known_moments,
+    read,
+    some_of,
+)
 from gancli.metrics.probe import Probe
-from gancli.metrics.random_ import RandomExtractor
 
 
 @pytest.fixture(scope="module")
@@ -137,5 +141,5 @@ def test_which_extractor_suits(mnist, noise):
     assert extractor_for("mnist", mnist.images, "random").name == "random"
     assert extractor_for("stacked-mnist", mnist.images[:60].view(20, 3, 28, 28)).name == "stacked-mnist"
     assert extractor_for("mnist", noise).name == "random"
-    with pytest.raises(UsageError, match=r"cannot read pictures of 3x20x12\..*--extractor random"):
+    with pytest.raises(UsageError, match=r"cannot read images of 3x20x12\..*--extractor random"):
         extractor_for("x", noise, "mnist")

@@ -65,6 +65,8 @@ def test_the_commands_of_the_readme_work_in_their_order(capfdbinary):
 def test_the_commands_of_the_authors_guide_work_in_their_order(capfdbinary, monkeypatch, tmp_path):
     """The installation is done as pip does it: by an entry point and a folder on the path."""
     from gancli.cli.app import run
+
+    pytest.importorskip("gancli_kit")
     from gancli.plugins.distributions import read
 
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "gancli-wobbly"), str(ROOT)]))

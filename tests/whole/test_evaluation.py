@@ -57,7 +57,7 @@ def test_the_training_pictures_themselves_are_found_to_be_copies(cli, tmp_path):
 
 
 def test_stacked_digits_have_a_thousand_modes(cli, tmp_path):
-    from gancli.data.stacked import StackedMnist
+    from gancli.data.mnist import StackedMnist
 
     np.savez(tmp_path / "three.npz", images=StackedMnist().load("test").images[:2000].permute(0, 2, 3, 1).numpy())
     found = cli("evaluate", tmp_path / "three.npz", "--dataset", "stacked-mnist", "--modes", "--json").json

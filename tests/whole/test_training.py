@@ -633,6 +633,29 @@ def test_advice_is_given_where_a_newcomer_needs_it(configure):
     assert "--arch dcgan" in large[0]
 
 
+def test_the_time_is_said_before_the_start_and_the_rehearsal_leaves_no_trace(configure, tmp_path):
+    from gancli.gan.state import weights_digest
+    from gancli.training.setup import set_up
+
+    config = configure("train.images=2400", "train.epochs=null", "log.every_steps=50")
+    one, other = set_up(config), set_up(config)
+    assert one.expected_seconds(at_most=0.05) > 0
+    for game in (one, other):
+        game.step()
+    for name, network in one.state.stored_networks().items():
+        assert weights_digest(network) == weights_digest(other.state.stored_networks()[name])
+    assert one.state.counters() == other.state.counters()
+    log = start(config, tmp_path).log_path.read_text()
+    assert "2,400 images will be seen, which takes about 1 minute on this machine." in log
+
+
+@pytest.mark.parametrize("setting", ["train.minutes=1", "train.images=300"])
+def test_a_time_that_is_known_or_short_is_not_announced(configure, setting):
+    from gancli.training.setup import set_up
+
+    assert set_up(configure("train.epochs=null", setting)).expected_seconds() is None
+
+
 def test_a_plot_or_preview_that_fails_is_an_alarm_and_never_ends_the_training(configure, tmp_path, monkeypatch):
     def fail(*_):
         raise RuntimeError("latex was not able to process it\nand more")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from gancli.plugin import ArchConfig, Architecture, Networks
+from gancli.plugin import ArchConfig, Architecture, Networks, Purpose
 
 if TYPE_CHECKING:
     from gancli.plugin import Defaults, ImageSpec
@@ -52,6 +52,7 @@ class DCGAN(Architecture[DCGANConfig]):
         "train.learning_rate": 2e-3,
         "train.images": 300_000,
     }
+    purpose = Purpose("convolutions learn such images best", rank=10, resized_to=(128, 256), images=300_000)
 
     def supports(self, config: DCGANConfig, image: ImageSpec) -> str | None:  # noqa: ARG002  (the size alone decides)
         """None if both sides can be halved until the shorter one is 4 to 7 pixels, else the reason and the nearest sizes."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from gancli.plugin import ArchConfig, Architecture, Networks
+from gancli.plugin import ArchConfig, Architecture, Networks, Purpose
 
 if TYPE_CHECKING:
     from gancli.plugin import Defaults, ImageSpec
@@ -55,6 +55,7 @@ class ResNet(Architecture[ResNetConfig]):
         "train.batch_size": 64,
         "train.epochs": 10,
     }
+    purpose = Purpose("residual networks take images of any size", rank=5, resized_to=(128, 256), images=300_000)
 
     def supports(self, config: ResNetConfig, image: ImageSpec) -> str | None:  # noqa: ARG002  (the size alone decides)
         """None if both sides are 8 to 256 pixels long, else the reason."""

@@ -8,9 +8,8 @@ import torch
 
 from gancli.config.schema import DataConfig
 from gancli.evaluation.reference import load_reference
-from gancli.metrics.distances import frechet_distance
-from gancli.metrics.extractor import read
-from gancli.metrics.moments import Moments
+from gancli.metrics.distances import Moments, frechet_distance
+from gancli.metrics.extractors import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

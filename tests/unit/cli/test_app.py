@@ -40,7 +40,8 @@ def test_help_is_as_it_was_reviewed(name):
     assert TEXTS[name] == (GOLDEN / f"{name}.txt").read_text(), REWRITE
 
 
-def test_the_packaged_help_is_what_typer_prints(cli):
+def test_the_packaged_help_is_what_typer_prints(cli, monkeypatch):
+    monkeypatch.setenv("GANCLI_PLUGINS", "")
     assert HELP.read_text() == TEXTS["gancli"] == cli("--help").out == cli("-h").out, REWRITE
 
 

@@ -1,5 +1,6 @@
 """Commands of plugins: listed without being imported, run like gancli's own, and harmless when broken."""
 
+import re
 import subprocess
 import sys
 
@@ -69,14 +70,14 @@ def test_a_typer_app_is_a_group(cli, add):
 def test_a_dot_puts_it_into_a_group(cli, add):
     add("runs.hello")
     assert cli("runs", "hello", "you").out == "hello you\n"
-    assert "hello  About greetings (greetings)" in cli("runs", "-h").out
+    assert re.search(r"  hello +About greetings \(greetings\)", cli("runs", "-h").out)
     assert cli("hello", "you").code == 2
 
 
 def test_help_lists_it_without_importing_it(cli, add):
     add("hello", source="raise SystemExit('imported')")
     for shown in (cli("--help").out, cli().out):
-        assert "\nPlugins:\n  hello  About greetings (greetings)\n" in shown
+        assert re.search(r"\nPlugins:\n  hello +About greetings \(greetings\)\n", shown)
     assert "Did you mean 'hello'?" in cli("helo").err
     assert "module_of_greetings" not in sys.modules
 
@@ -86,7 +87,7 @@ def test_the_quick_help_lists_it_too(add, monkeypatch, tmp_path):
     done = [sys.executable, "-m", "gancli"]
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
     shown = subprocess.run(done, capture_output=True, text=True, check=True).stdout
-    assert "  hello  About greetings (greetings)\n" in shown
+    assert re.search(r"  hello +About greetings \(greetings\)\n", shown)
     monkeypatch.setenv("GANCLI_PLUGINS", "")
     assert "hello" not in subprocess.run(done, capture_output=True, text=True, check=True).stdout
 

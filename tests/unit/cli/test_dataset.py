@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gancli.data.relatives import Kmnist
+from gancli.data.mnist import Kmnist
 
 
 def test_list(cli):

@@ -47,7 +47,7 @@ def test_the_last_run_is_measured_and_keeps_its_report(cli):
     ("words", "code", "told"),
     [
         (["-n", "0"], 2, "-n 0 is out of range"),
-        (["-n", "5"], 2, "5 pictures are too few"),
+        (["-n", "5"], 2, "5 images are too few"),
         (["-n", "many"], 2, "'many' is not a whole number"),
         (["nowhere"], 2, "'nowhere'"),
         (["nowhere", "--dataset", "mnist"], 2, "'nowhere' does not exist"),
@@ -59,7 +59,7 @@ def test_the_last_run_is_measured_and_keeps_its_report(cli):
         (["--nearest", "x.bmp"], 2, "is not a PNG"),
         (["--nearest", "runs/plain/losses.png"], 6, "is already there"),
         (["--against", "test", "-n", "50"], 3, "test"),
-        (["--extractor", "mnist", "-n", "50"], 2, "cannot read pictures of 1x8x8"),
+        (["--extractor", "mnist", "-n", "50"], 2, "cannot read images of 1x8x8"),
         (["--dataset", "mnist", "-n", "50"], 2, "1x8x8, those of the data set 'mnist' 1x28x28"),
         (["--dataset", "mnits", "-n", "50"], 3, "Did you mean 'mnist'?"),
         (["--seed", "-1", "-n", "50"], 2, "out of range"),

@@ -13,7 +13,7 @@ import gancli
 from gancli.config.schema import DataConfig
 from gancli.errors import DatasetError, UsageError
 from gancli.evaluation.reference import of_size
-from gancli.evaluation.subject import of_model, of_pictures, refuse_other_shape, size_at
+from gancli.evaluation.subject import of_images, of_model, refuse_other_shape, size_at
 from gancli.sampling.sample import Request, write
 
 
@@ -31,11 +31,11 @@ def test_a_folder_an_archive_and_the_model_itself_are_the_same_pictures(model, t
         write(model, Request(range(5, 25), str(tmp_path / target) + ("/" if target.endswith("/") else "")))
     itself = of_model(model, 20, seed=5)
     for path in ("folder", "images.npz"):
-        subject = of_pictures(tmp_path / path, 1)
+        subject = of_images(tmp_path / path, 1)
         assert (subject.shape, subject.count) == ((1, 8, 8), 20) == (itself.shape, itself.count)
         torch.testing.assert_close(drawn(subject), drawn(itself), atol=1 / 127, rtol=0)
-    assert of_pictures(tmp_path / "folder", 1, 3).count == 3
-    assert of_pictures(tmp_path / "images.npz", 1, 3).count == 3
+    assert of_images(tmp_path / "folder", 1, 3).count == 3
+    assert of_images(tmp_path / "images.npz", 1, 3).count == 3
 
 
 def test_a_models_subject_knows_its_run_and_classes(model, small_run, small_conditional_run):
@@ -66,7 +66,7 @@ def test_colour_folders_of_grey_data_are_read_as_grey(tmp_path):
     Image.new("RGB", (6, 5), (200, 200, 200)).save(tmp_path / "a.jpg")
     Image.new("P", (6, 5)).save(tmp_path / "b.png")
     (tmp_path / "notes.txt").write_text("")
-    grey, colour = of_pictures(tmp_path, 1), of_pictures(tmp_path, 3)
+    grey, colour = of_images(tmp_path, 1), of_images(tmp_path, 3)
     assert (grey.shape, colour.shape) == ((1, 5, 6), (3, 5, 6))
     assert grey.notes[0].endswith(" is stored in colour, and compared in grey, as the data are.")
     assert grey.notes[0].startswith("1 image of ")
@@ -75,14 +75,14 @@ def test_colour_folders_of_grey_data_are_read_as_grey(tmp_path):
 
 def test_F25_odd_folders_are_one_line(tmp_path):
     with pytest.raises(DatasetError, match="holds no images"):
-        of_pictures(tmp_path, 1)
+        of_images(tmp_path, 1)
     Image.new("L", (6, 5)).save(tmp_path / "a.png")
     Image.new("L", (6, 7)).save(tmp_path / "b.png")
     with pytest.raises(DatasetError, match=r"images of 6x5 and 6x7 \('b.png'\)"):
-        of_pictures(tmp_path, 1)
+        of_images(tmp_path, 1)
     (tmp_path / "b.png").write_text("no picture")
     with pytest.raises(DatasetError, match=r"b\.png' cannot be read as an image"):
-        of_pictures(tmp_path, 1)
+        of_images(tmp_path, 1)
 
 
 def test_what_can_be_trained_on_can_be_evaluated(tmp_path):
@@ -99,7 +99,7 @@ def test_what_can_be_trained_on_can_be_evaluated(tmp_path):
         for picture in folder.rglob("*.*"):
             file.write(picture, picture.relative_to(folder))
     for path in (folder, tmp_path / "x.zip"):
-        subject = of_pictures(path, 1)
+        subject = of_images(path, 1)
         assert (subject.count, subject.shape) == (4, (1, 5, 6))
         assert drawn(subject).min() > 0.98
 
@@ -111,7 +111,7 @@ def test_F24_a_decompression_bomb_is_refused(tmp_path):
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
     (tmp_path / "a.png").write_bytes(data)
     with pytest.raises(DatasetError, match="cannot be read as an image: more than 89,478,485 pixels"):
-        of_pictures(tmp_path, 1)
+        of_images(tmp_path, 1)
 
 
 def archive(path, name, array):
@@ -133,25 +133,25 @@ def archive(path, name, array):
 )
 def test_odd_archives_are_one_line(tmp_path, name, array, words):
     with pytest.raises(DatasetError, match=words):
-        of_pictures(archive(tmp_path / "a.npz", name, array), 1)
+        of_images(archive(tmp_path / "a.npz", name, array), 1)
 
 
 def test_F16_a_pickle_in_an_archive_is_not_unpickled(tmp_path):
     with pytest.raises(DatasetError, match="array of object"):
-        of_pictures(archive(tmp_path / "a.npz", "images.npy", np.array([{}], dtype=object)), 1)
+        of_images(archive(tmp_path / "a.npz", "images.npy", np.array([{}], dtype=object)), 1)
 
 
 def test_F21_a_zip_bomb_is_refused_before_it_unpacks(tmp_path, monkeypatch):
     path = archive(tmp_path / "a.npz", "images.npy", np.zeros((9, 40, 40), np.uint8))
     monkeypatch.setattr("gancli.data.arrays.MAX_BYTES", 1000)
     with pytest.raises(DatasetError, match="At most 1,000 bytes are read"):
-        of_pictures(path, 1)
+        of_images(path, 1)
 
 
 def test_a_file_of_another_kind_is_one_line(tmp_path):
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(DatasetError, match="is not a supported data set"):
-        of_pictures(tmp_path / "a.txt", 1)
+        of_images(tmp_path / "a.txt", 1)
 
 
 def test_pictures_of_another_shape_cannot_be_compared(model):

@@ -10,7 +10,7 @@ from gancli.data import load_images
 from gancli.errors import DatasetError
 from gancli.evaluation.measure import evaluate
 from gancli.evaluation.reference import load_reference
-from gancli.evaluation.translation import data_of_translator, of_translator
+from gancli.evaluation.subject import data_of_translator, of_translator
 from gancli.models.loading import load
 from gancli.models.model import Model
 

@@ -12,7 +12,7 @@ from gancli.plugins.registry import EXPORTERS
 
 
 def test_the_formats_of_the_core_are_plugins():
-    assert {"onnx", "safetensors", "pt2"} <= set(EXPORTERS.names())
+    assert "safetensors" in EXPORTERS.names()
 
 
 def test_an_export_is_one_file_and_states_its_difference(models, tmp_path):
@@ -29,30 +29,48 @@ def test_a_library_call_writes_a_file_and_replaces_one_only_by_force(models, tmp
     with pytest.raises(StorageError, match="already there"):
         write_file(models["small"], target)
     with pytest.raises(StorageError, match="already there"):
-        write_file(models["small"], tmp_path, kind="pt2", force=True)
+        write_file(models["small"], tmp_path, kind="safetensors", force=True)
     assert target.stat().st_ino == before
     write_file(models["small"], target, force=True)
     assert load(checkpoint=target).sample(2).equal(models["small"].sample(2))
 
 
+@pytest.fixture
+def toy(install):
+    """A format of a third party, which needs a package."""
+
+    def toy(package="json"):
+        source = TOY.replace("api = 1", f"api = 2; packages = ('json', '{package}')")
+        install("gancli-toy", "gancli_toy", source, "toy", group="gancli.exporters", attribute="Toy")
+
+    return toy
+
+
 @pytest.mark.parametrize(
     ("target", "name", "form"),
-    [("a.onnx", None, "onnx"), ("a.PT2", None, "pt2"), ("a.bin", "onnx", "onnx"), ("a", ".PT2", "pt2")],
+    [
+        ("a.toy", None, "toy"),
+        ("a.SafeTensors", None, "safetensors"),
+        ("a.bin", "toy", "toy"),
+        ("a", ".SafeTensors", "safetensors"),
+    ],
 )
-def test_the_suffix_says_the_format_unless_a_name_does(tmp_path, target, name, form):
+def test_the_suffix_says_the_format_unless_a_name_does(tmp_path, toy, target, name, form):
+    toy()
     assert choose(tmp_path / target, name).name == form
 
 
 @pytest.mark.parametrize(
     ("target", "name", "words"),
     [
-        ("a.onx", None, "no exporter 'onx'. Did you mean 'onnx'"),
+        ("a.safetensor", None, "no exporter 'safetensor'. Did you mean 'safetensors'"),
         ("a", None, "no suffix that names a format. Known: "),
-        ("a.pt2", "tflite", "no exporter 'tflite'"),
-        ("a.pt2", "onnx", "--format onnx and the name"),
+        ("a.toy", "tflite", "no exporter 'tflite'"),
+        ("a.toy", "safetensors", "--format safetensors and the name"),
     ],
 )
-def test_an_unknown_format_is_refused(tmp_path, target, name, words):
+def test_an_unknown_format_is_refused(tmp_path, toy, target, name, words):
+    toy()
     with pytest.raises(UsageError) as raised:
         choose(tmp_path / target, name)
     assert words in str(raised.value)
@@ -60,22 +78,21 @@ def test_an_unknown_format_is_refused(tmp_path, target, name, words):
 
 def test_a_format_of_the_projects_own_plugin_names_it_where_it_is_missing(monkeypatch):
     monkeypatch.setattr("gancli.plugins.distributions.read", lambda: ((), ()))
-    with pytest.raises(PluginError, match=r"gancli-page provides it\. In a clone of gancli: .*gancli-page$"):
-        choose(Path("demo.html"))
+    with pytest.raises(PluginError, match=r"gancli-onnx provides it\. In a clone of gancli: .*gancli-onnx$"):
+        choose(Path("demo.pt2"))
 
 
 @pytest.mark.parametrize("options", [{"opset": 18}, {"uint8": True}])
 def test_an_option_of_another_format_is_refused(options):
-    with pytest.raises(UsageError, match=rf"'{next(iter(options))}' means nothing for \.pt2"):
-        choose(Path("a.pt2"), None, options)
+    with pytest.raises(UsageError, match=rf"'{next(iter(options))}' means nothing for \.safetensors"):
+        choose(Path("a.safetensors"), None, options)
 
 
-@pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
-def test_a_missing_extra_is_one_line_with_the_command(monkeypatch, package):
-    monkeypatch.setitem(__import__("sys").modules, package, None)
-    with pytest.raises(PluginError, match=rf'^{package} is not installed\. .*pip install "gancli\[onnx\]"$'):
-        choose(Path("a.onnx"))
-    choose(Path("a.pt2"))
+def test_a_missing_package_is_one_line_with_the_command(toy):
+    toy(package="no_such_package")
+    with pytest.raises(PluginError, match=r"^no_such_package is not installed\. gancli-toy brings it: .*install gancli-toy$"):
+        choose(Path("a.toy"))
+    choose(Path("a.safetensors"))
 
 
 TOY = """

@@ -27,7 +27,7 @@ def test_layers_have_shapes_and_parameters():
     ]
 
 
-FOREIGN = Path(__file__).parents[2] / "whole" / "conformance" / "foreign.py"
+FOREIGN = Path(__file__).parents[2] / "foreign.py"
 
 
 @pytest.mark.parametrize("name", ["StyleGAN2", "Pix2Pix", "WeightNorm", "Projected"])

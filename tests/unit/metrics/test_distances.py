@@ -7,8 +7,7 @@ from scipy.linalg import sqrtm
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from gancli.metrics.distances import frechet_distance, frechet_estimate, kernel_distance
-from gancli.metrics.moments import Moments
+from gancli.metrics.distances import Moments, frechet_distance, frechet_estimate, kernel_distance
 
 
 def normal(n, d, seed, scale=1.0, shift=0.0):

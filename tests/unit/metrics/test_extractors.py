@@ -3,10 +3,8 @@ from importlib.resources import files
 import pytest
 import torch
 
-from gancli.metrics.digits import DigitExtractor
-from gancli.metrics.extractor import TOTAL_VARIANCE, batches, read
-from gancli.metrics.moments import Moments
-from gancli.metrics.random_ import RandomExtractor
+from gancli.metrics.distances import TOTAL_VARIANCE, Moments
+from gancli.metrics.extractors import DigitExtractor, RandomExtractor, batches, read
 
 
 @pytest.fixture(scope="module")
@@ -43,5 +41,5 @@ def test_random_features_of_equal_pictures():
 
 
 def test_nothing_to_read():
-    with pytest.raises(ValueError, match="no pictures"):
+    with pytest.raises(ValueError, match="no images"):
         read(DigitExtractor(), [])

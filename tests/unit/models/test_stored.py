@@ -129,7 +129,7 @@ def test_without_the_extra_the_command_is_named(monkeypatch, tmp_path):
 
 
 def test_the_model_in_the_package_generates_digits():
-    from gancli.metrics.digits import DigitExtractor
+    from gancli.metrics.extractors import DigitExtractor
 
     assert BUNDLED["mnist"].stat().st_size < 1_000_000
     model = load(checkpoint="mnist")

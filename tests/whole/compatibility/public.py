@@ -10,13 +10,14 @@ import re
 import tomllib
 from functools import cached_property
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import ForwardRef
 
 from pydantic import BaseModel
 
 HERE = Path(__file__).parent
-MODULES = ("gancli", "gancli.plugin", "gancli.testing", "gancli.errors")
+MODULES = ("gancli", "gancli.plugin", "gancli.errors", *(["gancli_kit"] if find_spec("gancli_kit") else []))
 
 
 def lines():

@@ -82,12 +82,11 @@ def test_the_command_in_the_card_works(folder, tmp_path, monkeypatch):
 
 def test_a_generator_without_a_trace_is_shared_without_pt2(models, tmp_path, monkeypatch):
     from gancli.errors import ExportError
-    from gancli.exporting.pt2 import Pt2
 
     def refuse(*_):
         raise ExportError("The generator cannot be traced: it looks.", "")
 
-    monkeypatch.setattr(Pt2, "export", refuse)
+    monkeypatch.setattr(pytest.importorskip("gancli_onnx.pt2").Pt2, "export", refuse)
     written = write_folder(models["small"], tmp_path / "model")
     assert written.notes == ("There is no generator.pt2: The generator cannot be traced: it looks.",)
     assert names(tmp_path / "model") == [name for name in FILES if name != "generator.pt2"]

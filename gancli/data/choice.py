@@ -1,0 +1,155 @@
+"""Which architecture, which size and how long, as far as the user leaves it open.
+
+    architecture   of the installed ones whose :class:`.Purpose` includes the images, the one of the highest rank
+    size           as the images are, but no larger than what the purpose resizes to on this machine
+    judge          of images in colour: the installed extractor for them
+    length         the purpose's; five passes over a large set; in proportion fewer of images larger than 64x64;
+                   four times as many on a GPU
+
+All of it follows from the images' headers and from whether there is a GPU, never from the clock, so that the same command
+makes the same run.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gancli.config.resolve import Choice
+from gancli.data.collection import Collection
+from gancli.data.fit import suggested_size
+from gancli.data.source import HUB, open_source
+from gancli.errors import GancliError
+from gancli.plugin import Purpose
+from gancli.plugins.assets import for_colour
+from gancli.plugins.registry import ARCHITECTURES, DATASETS, OWN, is_path
+
+if TYPE_CHECKING:
+    from collections.abc import Collection as Names
+
+    from gancli.config.resolve import Open
+    from gancli.config.schema import DataConfig
+    from gancli.plugin import Architecture, ImageSpec
+
+__all__ = ["choose"]
+
+EPOCHS, MOST_IMAGES = 5, 1_000_000
+"""Passes over a large set of images, and their limit."""
+REFERENCE_PIXELS, FEWEST_IMAGES = 64 * 64, 50_000
+GPU_FACTOR = 4
+COLOUR = 3
+"""Channels from which on images are in colour."""
+
+
+def choose(user: Open, *, fetch: bool = True) -> Choice | None:
+    """What suits the images of a training that is no translation; None where nothing is known of them.
+
+    Args:
+        user: what the user has chosen.
+        fetch: whether images may be fetched from the hub for it.
+    """
+    address = user.data.dataset
+    named = not is_path(address)
+    if (named and DATASETS.find(address).distribution == OWN) or (address.startswith(HUB) and not fetch):
+        return None
+    try:
+        spec, count, native = _look(user.data)
+    except GancliError:
+        return None  # the training says what is wrong with them
+    image = spec if user.conditional else replace(spec, classes=0)
+    gpu = _has_gpu(user.device)
+    if user.arch is None:
+        name, purpose = _best(image, count, user.options, gpu=gpu)
+    else:
+        name, purpose = user.arch, ARCHITECTURES.load(user.arch).purpose
+    settings: dict[str, object] = {}
+    if image.channels >= COLOUR and (extractor := for_colour()):
+        settings["log.extractor"] = extractor
+    if not isinstance(purpose, Purpose):
+        return Choice(name, settings, "")
+    largest = purpose.resized_to[gpu]
+    if native and user.data.image_size is None:
+        height, width = suggested_size(native, largest)
+        if (height, width) != (image.height, image.width):
+            settings["data.image_size"] = str(height) if height == width else f"{height}x{width}"
+            image = replace(image, height=height, width=width)
+    if purpose.images is not None:
+        images = max(purpose.images, min(EPOCHS * count, MOST_IMAGES)) * (GPU_FACTOR if gpu else 1)
+        images = images * REFERENCE_PIXELS // max(REFERENCE_PIXELS, image.height * image.width)
+        settings["train.images"] = max(FEWEST_IMAGES, round(images, -3))
+    resized = bool(native) and set(native) != {(image.height, image.width)}
+    reason = _sentence(
+        name, purpose, image, count, resized=resized, length=None if user.has_length else settings.get("train.images")
+    )
+    return Choice(name, settings, reason if user.arch is None else "")
+
+
+def _look(data: DataConfig) -> tuple[ImageSpec, int, list[tuple[int, int]]]:
+    """Shape and number of the images, and the sizes of those that are decoded to one; no pixel of these is."""
+    source = open_source(data.dataset)
+    if isinstance(source, Collection):
+        headers = [header for header in source.headers(data) if not isinstance(header, str)]
+        return source.spec(data), len(headers), [(header.height, header.width) for header in headers]
+    images = source.load(data).images
+    return images.spec(conditional=True), len(images.images), []
+
+
+def _best(image: ImageSpec, count: int, options: Names[str], *, gpu: bool) -> tuple[str, Purpose | None]:
+    """Name and purpose of the architecture of the highest rank that is for such images; ``dense`` if none is."""
+    found: list[tuple[int, str, Purpose]] = []
+    for entry in ARCHITECTURES.entries():
+        try:
+            architecture = ARCHITECTURES.load_entry(entry)
+        except GancliError:
+            continue  # a broken one breaks nothing else
+        purpose = architecture.purpose
+        known = set(options) <= set(architecture.Config.model_fields)
+        if isinstance(purpose, Purpose) and known and _is_for(purpose, image, count, gpu=gpu) and _can(architecture(), image):
+            found.append((purpose.rank, entry.name, purpose))
+    _, name, purpose = max(found, key=lambda each: (each[0], each[1]), default=(0, "dense", None))
+    return name, purpose
+
+
+def _is_for(purpose: Purpose, image: ImageSpec, count: int, *, gpu: bool) -> bool:
+    shortest, longest = purpose.sides
+    return (
+        shortest <= min(image.height, image.width) <= longest
+        and image.channels in purpose.channels
+        and count >= purpose.fewest
+        and (gpu or not purpose.gpu)
+    )
+
+
+def _can(architecture: Architecture[Any], image: ImageSpec) -> bool:
+    """Whether it generates images with these channels and classes, of some size: they are resized if they have to be."""
+    if not all(asset.path.is_file() for asset in architecture.assets(architecture.Config())):
+        return False
+    sizes = {(image.height, image.width), (32, 32), (64, 64)}
+    shapes = (replace(image, height=height, width=width) for height, width in sizes)
+    return any(architecture.supports(architecture.Config(), shape) is None for shape in shapes)
+
+
+def _sentence(name: str, purpose: Purpose, image: ImageSpec, count: int, *, resized: bool, length: object) -> str:
+    """The choice and its reason, for the user."""
+    kind = {1: "grey", 2: "grey transparent", 3: "colour", 4: "transparent"}[image.channels]
+    long = f", for {length:,} images seen" if length else ""
+    return (
+        f"Chosen for {count:,} {kind} images {'resized to' if resized else 'of'} {image.height}x{image.width}: "
+        f"architecture {name} ({purpose.why}){long}. --arch, --image-size and --images choose otherwise."
+    )
+
+
+def _has_gpu(device: str) -> bool:
+    """Whether the training will be on a GPU; torch is asked only where there are signs of one."""
+    drivers = any(map(Path.exists, map(Path, ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))))
+    if device == "cpu" or not (drivers or sys.platform == "darwin" or shutil.which("nvidia-smi")):
+        return False
+    from gancli.runtime.device import pick_device
+
+    try:
+        return pick_device(device).type != "cpu"
+    except GancliError:
+        return False

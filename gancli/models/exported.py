@@ -1,0 +1,117 @@
+"""A generator in an exported file, run by the plugin that wrote it. PyTorch is not imported.
+
+What the file says about itself is bounded and checked like the metadata of a checkpoint
+(:mod:`gancli.checkpoint.provenance`), and it has to generate what it says.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gancli.checkpoint.provenance import Origin, read_file, stored_provenance
+from gancli.errors import CheckpointError
+from gancli.models.sampler import TRANSLATED, Sampler
+from gancli.models.stored import LOADABLE
+from gancli.plugin import Exporter, ImageSpec
+from gancli.plugins.installation import require_packages
+from gancli.plugins.registry import EXPORTERS
+from gancli.randomness.latents import latents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from gancli.images import Images as Given
+    from gancli.plugin import Draw
+
+__all__ = ["ExportedModel", "load_export"]
+
+
+class ExportedModel(Sampler["NDArray[np.float32]"]):
+    """A generator that runs without PyTorch. Made by :func:`load_export`.
+
+    Raises:
+        CheckpointError: it is another function than its metadata say.
+    """
+
+    def __init__(self, draw: Draw, origin: Origin) -> None:
+        said = origin.provenance
+        size = said.image.channels, said.image.height, said.image.width
+        self.latent_dim = said.latent_dim
+        self.image = ImageSpec(*size, len(said.classes), said.source, said.paired)
+        self.class_names = tuple(said.classes)
+        self.origin = origin
+        self._draw = draw
+        if self.image.source is None:
+            self.draw(latents([0], self.latent_dim), np.zeros(1, np.int64) if self.image.classes else None)
+
+    def draw(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """Images of latents ``(n, latent_dim)`` [, labels ``(n,)``]: float32 ``(n, c, h, w)`` in [-1, 1]."""
+        return self._checked(z, labels, self.image.shape)
+
+    def translate(self, sources: Given, *, batch_size: int = TRANSLATED) -> NDArray[np.float32]:
+        """See :meth:`gancli.models.sampler.Sampler.translate`; images are of a size that the file takes.
+
+        Raises:
+            UsageError: the model does not translate images, or not of this shape.
+        """
+        images = np.asarray(sources, dtype=np.float32)
+        self.refuse_sources(images.shape)
+        parts = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
+        return np.concatenate([self._checked(part, None, (self.image.channels, *part.shape[2:])) for part in parts])
+
+    def _checked(
+        self, given: NDArray[np.float32], labels: NDArray[np.int64] | None, shape: tuple[int, ...]
+    ) -> NDArray[np.float32]:
+        images = self._draw(given, labels)
+        if images.shape != (len(given), *shape):
+            path, expected = self.origin.checkpoint, (len(given), *shape)
+            raise CheckpointError(f"'{path}' gives {images.shape} instead of {expected}.", "Give one that gancli wrote.")
+        return images
+
+    def cannot_truncate(self) -> str:
+        """Truncation needs PyTorch, and an export is run without it."""
+        return "an export is run without PyTorch, which truncation needs"
+
+    def _drawn(
+        self,
+        seeds: Sequence[int],
+        classes: Sequence[int] | None,
+        batch_size: int,
+        truncation: float | None,  # noqa: ARG002  (refused before)
+    ) -> Iterator[NDArray[np.float32]]:
+        for start in range(0, len(seeds), batch_size):
+            chosen = None if classes is None else np.asarray(classes[start : start + batch_size], dtype=np.int64)
+            yield self.draw(latents(seeds[start : start + batch_size], self.latent_dim), chosen)
+
+
+def load_export(path: Path) -> ExportedModel:
+    """The generator in a file that ``gancli export`` wrote.
+
+    Raises:
+        RunError: there is no such file.
+        PluginError: the plugin that wrote it, or what that needs, is not installed.
+        CheckpointError: it is corrupt, foreign or unsafe, or of a format that is not read again.
+    """
+    content = read_file(path)  # first: a missing file is no reason to install anything
+    entry = EXPORTERS.find(path.suffix.lower().removeprefix("."))
+    kind = EXPORTERS.load_entry(entry)
+    if kind.open is Exporter.open:
+        raise CheckpointError(f"'{path}' is not a file that a model is loaded from.", LOADABLE)
+    require_packages(entry.distribution, *kind.packages)
+    opened = kind().open(content, path)
+    said = stored_provenance(opened.metadata, path)
+    origin = Origin(
+        run=said.run or path.stem,
+        checkpoint=path,
+        step=said.step,
+        digest=said.digest or sha256(content).hexdigest(),
+        weights=said.weights or "ema",
+        provenance=said,
+    )
+    return ExportedModel(opened.draw, origin)

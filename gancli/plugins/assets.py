@@ -1,0 +1,59 @@
+"""Pretrained weights that plugins read, and the extractors that are nothing without them."""
+
+from __future__ import annotations
+
+from hashlib import file_digest
+from typing import TYPE_CHECKING
+
+from gancli.errors import GancliError, PluginError
+from gancli.plugins.registry import EXTRACTORS
+
+if TYPE_CHECKING:
+    from gancli.plugin import Asset, FeatureExtractor
+
+__all__ = ["check_asset", "for_colour", "installed_extractor"]
+
+
+def check_asset(asset: Asset) -> None:
+    """Refuse a file of pretrained weights that is missing or another one.
+
+    Raises:
+        PluginError: it is.
+    """
+    try:
+        with asset.path.open("rb") as file:
+            found = file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise PluginError(
+            f"The pretrained weights '{asset.name}' are missing: '{asset.path}' cannot be read.", asset.origin
+        ) from error
+    if found != asset.sha256:
+        raise PluginError(
+            f"'{asset.path}' is not the file '{asset.name}': its SHA-256 is {found}, not {asset.sha256}.",
+            asset.origin,
+        )
+
+
+def installed_extractor(name: str) -> FeatureExtractor:
+    """The extractor of that name, if it and the files that it needs are installed.
+
+    Raises:
+        PluginError: they are not; the message says how to install them.
+    """
+    plugin = EXTRACTORS.load(name)()
+    for asset in plugin.assets():
+        if not asset.path.is_file():
+            raise PluginError(f"The extractor '{name}' needs {asset.name}, which is not installed.", asset.origin)
+    return plugin
+
+
+def for_colour() -> str | None:
+    """Name of the installed extractor that suits images in colour, the first by name; None if there is none."""
+    for entry in EXTRACTORS.entries():
+        try:
+            if EXTRACTORS.load_entry(entry).for_colour:
+                installed_extractor(entry.qualified)
+                return entry.name
+        except GancliError:
+            continue  # broken, or without its files
+    return None

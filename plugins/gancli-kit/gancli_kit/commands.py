@@ -1,0 +1,127 @@
+"""The commands of authors and maintainers: ``gancli plugin check``, ``gancli plugin new`` and ``gancli selfcheck``."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gancli.cli import complete
+from gancli.cli.options import Json, arch_option, set_option
+from gancli.cli.output import Output
+from gancli.errors import CheckpointError, PluginError
+
+__all__ = ["check", "new", "selfcheck"]
+
+MARKS = {"passed": "ok", "failed": "FAILED", "flagged": "flagged", "skipped": "skipped"}
+INDENT = " " * 9
+
+_PLUGIN = typer.Argument(metavar="NAME|FILE.py:CLASS", help="The plugin.", autocompletion=complete.plugins)
+_KIND = typer.Option(
+    "--kind", metavar="architecture|objective|dataset|exporter", help="Kind of the plugin, if several share the name."
+)
+_IMAGES = typer.Option("--image", metavar="CxHxW", help="Image shapes to test with, instead of 1x28x28, 3x32x32 and 3x64x64.")
+_NEW_KIND = typer.Option("--kind", metavar="architecture|objective|dataset", help="Kind of plugin.")
+
+
+def check(
+    context: typer.Context,
+    name: Annotated[str, _PLUGIN],
+    *,
+    kind: Annotated[str | None, _KIND] = None,
+    assignments: Annotated[list[str] | None, set_option("An option, such as -s arch.width=8.")] = None,
+    images: Annotated[list[str] | None, _IMAGES] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Explain passed checks, too.")] = False,
+    json: Json = False,
+) -> None:
+    """Check a plugin against every rule of the contract.
+
+    A failed check says why it matters and how to fix it. Exit code 8 if one fails.
+    """
+    from gancli.config.resolve import plugin_options
+    from gancli.plugins.listing import kind_of
+    from gancli_kit import checklist
+
+    output = Output.of(context)
+    registry = kind_of(name, kind)
+    checks = checklist(registry.group, name, plugin_options(assignments or ()), images)
+    if checks.result("resolves").outcome == "passed":
+        checks.subject.refuse_wrong_use()
+    results = []
+    for each, result in checks.results():
+        results.append({**asdict(result), "title": each.title, "why": each.why, "fix": each.fix})
+        if json:
+            continue
+        skipped = result.outcome == "skipped"
+        output.line(f"{MARKS[result.outcome]:7}  {each.id:18}  {result.detail if skipped else each.title}")
+        if result.detail and not skipped:
+            output.line(f"{INDENT}found: {result.detail}")
+        if explain or result.outcome in {"failed", "flagged"}:
+            output.line(f"{INDENT}why: {each.why}")
+            output.line(f"{INDENT}fix: {each.fix}")
+    failed = [result["id"] for result in results if result["outcome"] == "failed"]
+    if json:
+        output.document({"name": name, "kind": registry.kind, "ok": not failed, "checks": results})
+        raise typer.Exit(PluginError.exit_code if failed else 0)
+    if failed:
+        raise PluginError(
+            f"The {registry.kind} '{name}' fails {len(failed)} of {len(results)} checks: {', '.join(failed)}.",
+            "The lines above say why they matter and how to fix them.",
+        )
+    counts = {mark: sum(result["outcome"] == mark for result in results) for mark in MARKS}
+    output.line(f"keeps the contract: {', '.join(f'{count} {mark}' for mark, count in counts.items() if count)}")
+
+
+def new(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What users will type, such as wobbly.")],
+    *,
+    kind: Annotated[str, _NEW_KIND] = "architecture",
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Directory to create it in.")] = Path(),
+    json: Json = False,
+) -> None:
+    """Write a new plugin as a complete distribution.
+
+    Code, tests, README and CI: its tests pass as they are. Then replace the example with your own.
+    """
+    from gancli.plugins.installation import install_command
+    from gancli_kit.scaffold import Plugin, create
+
+    output = Output.of(context)
+    plugin = Plugin.named(name, kind)
+    path = create(plugin, to)
+    install = install_command("-e", f"{f'./{path}' if path == Path(path.name) else path}[test]")
+    names = {"name": plugin.name, "distribution": plugin.distribution, "package": plugin.package, "class": plugin.title}
+    document = {"path": str(path), **names, "files": sorted(plugin.files()), "install": install}
+    output.result(path, document if json else None)
+    if not json:
+        data = "" if kind == "dataset" else "--dataset mnist "
+        flag = "arch" if kind == "architecture" else kind
+        train = f"gancli train {data}--{flag} {plugin.name}"
+        output.note("next", *(f"  {command}" for command in (install, f"gancli plugin check {plugin.name}", train)))
+
+
+def selfcheck(
+    context: typer.Context,
+    *,
+    arch: Annotated[str, arch_option("The networks to check.")] = "dense",
+    device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Device to run on.")] = "auto",
+    kills: Annotated[int, typer.Option("--kills", min=1, max=20, help="Number of kills.")] = 3,
+    assignments: Annotated[list[str] | None, set_option("Any setting of the training.")] = None,
+    json: Json = False,
+) -> None:
+    """Check that a killed training resumes bit-exact: train, kill -9, resume, compare. Takes less than a minute."""
+    from gancli_kit.selfcheck import selfcheck as compare
+
+    output = Output.of(context)
+    verdict = compare([f"arch.name={arch}", f"runtime.device={device}", *(assignments or ())], kills=kills, report=output.note)
+    if not verdict.exact:
+        raise CheckpointError(
+            f"A killed training of '{arch}' did not resume bit-exact: {', '.join(verdict.differences)}.",
+            "The architecture may keep state outside its parameters and buffers, or use a random generator of its own.",
+        )
+    exact = (
+        f"exact: killed {verdict.kills} times (after steps {', '.join(map(str, verdict.steps))}), resumed, and ended in "
+        f"the same bits, SHA-256 {verdict.digest[:16]}, in {verdict.seconds:.0f} s"
+    )
+    output.result(exact, asdict(verdict) if json else None)

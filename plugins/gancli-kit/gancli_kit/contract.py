@@ -1,0 +1,185 @@
+"""The checks of every kind of plugin, and the pytest classes that run them."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from gancli.plugin import Logger
+from gancli.plugins.registry import COMMANDS, LOGGERS
+from gancli_kit.checks import Checklist, ContractWarning
+from gancli_kit.datasets import DATASET_CHECKS, DatasetSubject
+from gancli_kit.description import ANSWERS, IDENTITY, LOADING, OPTIONS, PREFERENCES
+from gancli_kit.exporters import EXPORTER_CHECKS, ExporterSubject
+from gancli_kit.extractors import EXTRACTOR_CHECKS, ExtractorSubject
+from gancli_kit.networks import EXPORTS, NETWORKS
+from gancli_kit.objectives import OBJECTIVE_CHECKS, ObjectiveSubject
+from gancli_kit.optimizers import OPTIMIZER_CHECKS, OptimizerSubject
+from gancli_kit.randomness import RANDOMNESS
+from gancli_kit.subject import IMAGES, ArchitectureSubject, Subject
+from gancli_kit.training import TRAINING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gancli_kit.checks import Check
+
+__all__ = [
+    "ARCHITECTURE_CHECKS",
+    "ArchitectureContract",
+    "DatasetContract",
+    "ExporterContract",
+    "ExtractorContract",
+    "ObjectiveContract",
+    "OptimizerContract",
+    "checklist",
+]
+
+ARCHITECTURE_CHECKS: tuple[Check[ArchitectureSubject], ...] = (
+    *LOADING,
+    *IDENTITY,
+    *OPTIONS,
+    *PREFERENCES,
+    *ANSWERS,
+    *NETWORKS,
+    *RANDOMNESS,
+    *TRAINING,
+    *EXPORTS,
+)
+"""Every check of an architecture; each comes after those that it needs."""
+
+
+class LoggerSubject(Subject[Logger]):
+    """A logger, of which only what it says about itself is checked."""
+
+    registry = LOGGERS
+    section = "log"
+
+
+class CommandSubject(Subject[Any]):
+    """A command, of which only the import is checked."""
+
+    registry = COMMANDS
+    section = ""
+
+
+_KINDS: tuple[tuple[type[Subject[Any]], Sequence[Check[Any]]], ...] = (
+    (ArchitectureSubject, ARCHITECTURE_CHECKS),
+    (ObjectiveSubject, OBJECTIVE_CHECKS),
+    (OptimizerSubject, OPTIMIZER_CHECKS),
+    (DatasetSubject, DATASET_CHECKS),
+    (ExporterSubject, EXPORTER_CHECKS),
+    (ExtractorSubject, EXTRACTOR_CHECKS),
+    (LoggerSubject, (*LOADING, *IDENTITY)),
+    (CommandSubject, LOADING),
+)
+
+
+def checklist(
+    group: str, name: str, options: dict[str, Any] | None = None, images: Sequence[str] | None = None
+) -> Checklist[Any]:
+    """The checks of a plugin.
+
+    Args:
+        group: its entry-point group, which says of which kind it is.
+        name: what users type.
+        options: its options; the others have their defaults.
+        images: the images that an architecture is tried with, ``CHANNELSxHEIGHTxWIDTH`` each.
+    """
+    kind, checks = next(pair for pair in _KINDS if pair[0].registry.group == group)
+    subject = kind(name, dict(options or {}))
+    if isinstance(subject, ArchitectureSubject):
+        subject.images = images or IMAGES
+    return Checklist(checks, subject)
+
+
+class _Contract:
+    """A pytest class with one test per check; a flag is a :class:`gancli_kit.ContractWarning`."""
+
+    options: ClassVar[dict[str, Any]] = {}
+    images: ClassVar[Sequence[str]] = IMAGES
+    _checklist: ClassVar[Checklist[Any]]
+    _named_by: ClassVar[str] = ""
+    _group: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **arguments: Any) -> None:  # noqa: ANN401  (passed on)
+        super().__init_subclass__(**arguments)
+        if name := getattr(cls, cls._named_by, ""):
+            cls._checklist = checklist(cls._group, name, cls.options, cls.images)
+            for check in cls._checklist.checks:
+                setattr(cls, f"test_{check.id.replace('-', '_')}", _test_of(check))
+
+
+def _test_of(check: Check[Any]) -> Callable[[_Contract], None]:
+    def test(self: _Contract) -> None:
+        result = self._checklist.result(check.id)
+        if result.outcome == "skipped":
+            import pytest
+
+            pytest.skip(result.detail)
+        if result.outcome == "flagged":
+            warnings.warn(f"{result.detail} {check.why} {check.fix}", ContractWarning, stacklevel=2)
+        if result.outcome == "failed":
+            raise AssertionError(f"{result.detail}\n\nWhy it matters: {check.why}\nHow to fix it: {check.fix}")
+
+    test.__doc__ = check.title
+    return test
+
+
+class ArchitectureContract(_Contract):
+    """A pytest class with one test per rule of the contract. Derive from it and name the architecture::
+
+        class TestWobbly(ArchitectureContract):
+            architecture = "wobbly"
+
+    The name of the derived class has to begin with ``Test``, as pytest wants it. What is allowed and suspicious is a
+    :class:`gancli_kit.ContractWarning`.
+
+    Attributes:
+        architecture: what users type: the name of the entry point, ``dist/name`` or ``FILE.py:CLASS``.
+        options: options to test with, for instance a smaller width where the default takes long.
+        images: the images to try, ``CHANNELSxHEIGHTxWIDTH`` each, without and with classes and source images.
+    """
+
+    architecture: ClassVar[str] = ""
+    options: ClassVar[dict[str, Any]] = {}
+    images: ClassVar[Sequence[str]] = IMAGES
+    _named_by, _group = "architecture", ArchitectureSubject.registry.group
+
+
+class ObjectiveContract(_Contract):
+    """The same for an objective, which is named by ``objective``; ``options`` as above."""
+
+    objective: ClassVar[str] = ""
+    options: ClassVar[dict[str, Any]] = {}
+    _named_by, _group = "objective", ObjectiveSubject.registry.group
+
+
+class OptimizerContract(_Contract):
+    """The same for an optimiser, which is named by ``optimizer``; ``options`` as above."""
+
+    optimizer: ClassVar[str] = ""
+    options: ClassVar[dict[str, Any]] = {}
+    _named_by, _group = "optimizer", OptimizerSubject.registry.group
+
+
+class DatasetContract(_Contract):
+    """The same for a data set, which is named by ``dataset``."""
+
+    dataset: ClassVar[str] = ""
+    _named_by, _group = "dataset", DatasetSubject.registry.group
+
+
+class ExporterContract(_Contract):
+    """The same for an exporter, which is named by ``exporter``; ``options`` as above."""
+
+    exporter: ClassVar[str] = ""
+    options: ClassVar[dict[str, Any]] = {}
+    _named_by, _group = "exporter", ExporterSubject.registry.group
+
+
+class ExtractorContract(_Contract):
+    """The same for a feature extractor, which is named by ``extractor``."""
+
+    extractor: ClassVar[str] = ""
+    _named_by, _group = "extractor", ExtractorSubject.registry.group

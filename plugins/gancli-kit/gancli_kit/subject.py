@@ -1,0 +1,327 @@
+"""A plugin under test: loaded once, and used as often as the checks need it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
+
+import torch
+
+from gancli.config.resolve import resolve, validate_options
+from gancli.data.batches import Batches
+from gancli.gan.algorithm import goodfellow_2014
+from gancli.gan.build import build_training
+from gancli.gan.inputs import conditions
+from gancli.gan.layer_table import parse_image
+from gancli.gan.losses import NonSaturating
+from gancli.gan.trainer import Trainer
+from gancli.plugin import Architecture, ImageSpec, Networks, TrainedGenerator
+from gancli.plugins.registry import ARCHITECTURES, Entry, PluginT, Registry
+from gancli.runtime.device import Runtime
+from gancli.training.setup import mean_image
+from gancli_kit.checks import fail
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from torch import Tensor, nn
+
+    from gancli.config.schema import RunConfig
+    from gancli.plugin import ArchConfig
+
+__all__ = [
+    "CLASSES",
+    "IMAGES",
+    "LATENT_DIM",
+    "ArchitectureSubject",
+    "Case",
+    "Subject",
+    "all_of",
+    "differing",
+    "redraw_constants",
+    "states",
+]
+
+IMAGES = ("1x28x28", "3x32x32", "3x64x64")
+"""The images that an architecture is tried with unless its author says otherwise."""
+
+CLASSES = 3
+LATENT_DIM = 13
+"""Not a multiple of anything, so that a number written into the networks is found out."""
+BATCH_SIZE = 8
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of images that the architecture supports, and how its networks are called.
+
+    Attributes:
+        plugin: the architecture, an instance.
+        config: its options.
+        image: the images, with classes or source images if the networks take them.
+    """
+
+    plugin: Architecture[Any]
+    config: ArchConfig
+    image: ImageSpec
+
+    def __str__(self) -> str:
+        classes = f" with {self.image.classes} classes" if self.image.classes else ""
+        return f"{self.image}{classes}{' from source images' if self.image.source else ''}"
+
+    def build(self, seed: int = 0) -> Networks:
+        """All networks as they are built after ``torch.manual_seed(seed)``; those that no update trains are frozen."""
+        torch.manual_seed(seed)
+        networks = self.plugin.build(self.config, self.image, LATENT_DIM)
+        updates = self.plugin.updates(self.config, NonSaturating(), *goodfellow_2014(NonSaturating()))
+        trained = {name for update in updates for name in getattr(update, "networks", ())}
+        for name, network in getattr(networks, "others", {}).items():
+            if name not in trained:
+                network.eval().requires_grad_(False)
+        return networks
+
+    def build_redrawn(self, seed: int = 0) -> Networks:
+        """All networks, with :func:`redraw_constants`: where training may lead."""
+        networks = self.build(seed)
+        redraw_constants(all_of(networks).values())
+        return networks
+
+    def conditions(self, n: int) -> tuple[Tensor, ...]:
+        """Labels 0, 1, 2, 0, ... ``(n,)``, source images of noise, both, or nothing."""
+        labels = torch.arange(n) % self.image.classes if self.image.classes else None
+        source = self.image.source
+        return conditions(labels, torch.rand(n, *source) * 2 - 1 if source else None)
+
+    def inputs(self, n: int) -> tuple[Tensor, ...]:
+        """``z (n, latent_dim), *conditions``: what the generator takes."""
+        return torch.randn(n, LATENT_DIM), *self.conditions(n)
+
+    def images(self, n: int) -> Tensor:
+        """Noise as images: uniform in [-1, 1], ``(n, c, h, w)``."""
+        return torch.rand(n, *self.image.shape) * 2 - 1
+
+    def trainer(self, config: RunConfig, runtime: Runtime | None = None) -> Trainer:
+        """The training of ``gancli train`` on random images, before its first step."""
+        chance = torch.Generator().manual_seed(0)
+
+        def noise(shape: tuple[int, ...]) -> Tensor:
+            shape = 2 * BATCH_SIZE, *shape
+            return torch.randint(0, 256, shape, dtype=torch.uint8, generator=chance)
+
+        real = noise(self.image.shape)
+        labels = torch.arange(len(real)) % self.image.classes if self.image.classes else None
+        sources = noise(self.image.source) if self.image.source else None
+        batches = Batches(real, labels, BATCH_SIZE, seed=0, sources=sources, paired=True)
+        device = torch.device("cpu")
+        state, updates = build_training(config, self.image, device, mean_image(real))
+        rules, latent_dim = config.train, config.model.latent_dim
+        return Trainer(state, updates, batches, runtime or Runtime(device), rules=rules, latent_dim=latent_dim)
+
+    @torch.no_grad()
+    def reads_sources(self, atol: float = 0.0) -> bool:
+        """Whether source images change what is generated."""
+        *inputs, source = self.inputs(2)
+        generator = self.build_redrawn().generator.eval()
+        return not torch.allclose(generator(*inputs, source), generator(*inputs, source.flip(0)), rtol=0, atol=atol)
+
+    def trained_generator(self, made_by: str = "") -> TrainedGenerator:
+        """The generator as an exporter gets it, of the architecture ``made_by`` if it is to be built again."""
+        dist, _, name = made_by.rpartition("/")
+        image, names = self.image, tuple(map(str, range(self.image.classes)))
+        metadata: dict[str, Any] = {
+            "arch": {
+                "name": name or "check",
+                "distribution": dist,
+                "version": ARCHITECTURES.find(made_by).version if made_by else "0",
+                "options": self.config.model_dump(mode="json"),
+            },
+            "image": {"channels": image.channels, "height": image.height, "width": image.width},
+            "classes": list(names),
+            "latent_dim": LATENT_DIM,
+            "dataset": {"name": "none"},
+            "gancli": "0",
+            "run": "check",
+            "step": 1,
+            "weights": "ema",
+            "digest": "0" * 64,
+        }
+        if image.source:
+            metadata |= {"source": list(image.source), "paired": image.paired}
+        network = self.build_redrawn().generator.eval().requires_grad_(requires_grad=False)
+        network(*self.inputs(1))  # buffers that the first forward pass makes
+        return TrainedGenerator(network, LATENT_DIM, image, names, metadata)
+
+
+@dataclass
+class Subject(Generic[PluginT]):
+    """A plugin under test.
+
+    Args:
+        name: what users type: of the entry point, ``dist/name`` or ``FILE.py:CLASS``.
+        options: its options, for instance a smaller width; the others have their defaults.
+    """
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    registry: ClassVar[Registry[Any]]
+    section: ClassVar[str]
+    """Of the configuration, which holds its options."""
+    key: ClassVar[str] = "name"
+    """Of the section, which holds its name."""
+
+    @cached_property
+    def entry(self) -> Entry:
+        """What is known about it without importing it."""
+        return self.registry.find(self.name)
+
+    @cached_property
+    def imported(self) -> type[PluginT]:
+        """The class, whatever version of the contract it was written for."""
+        found: type[PluginT] = self.registry.import_entry(self.entry)
+        return found
+
+    @cached_property
+    def plugin(self) -> type[PluginT]:
+        """The class, checked as every command checks it."""
+        found: type[PluginT] = self.registry.load_entry(self.entry)
+        return found
+
+    @property
+    def options_model(self) -> type[ArchConfig]:
+        """The Pydantic model of its options: by default the plugin itself."""
+        return self.plugin  # type: ignore[return-value]
+
+    @cached_property
+    def config(self) -> Any:  # noqa: ANN401  (the plugin's own model)
+        """Its options, as a command makes them from what was given."""
+        return validate_options(self.section, self.options_model, self.options)
+
+    def refuse_wrong_use(self) -> None:
+        """Raise for options that are given and are not allowed.
+
+        Raises:
+            ConfigError: an option is unknown or not allowed.
+        """
+        if self.options:
+            _ = self.config
+
+    def resolve(self, **flags: object) -> RunConfig:
+        """The configuration of a small training that chooses it, with the options that are tried.
+
+        Args:
+            flags: other settings, ``__`` for the dot: ``objective__name="hinge"``.
+
+        Raises:
+            ConfigError: what it prefers is unknown or not allowed.
+        """
+        own = {f"{self.section}.{key}": value for key, value in self.options.items()}
+        size = {"model.latent_dim": LATENT_DIM, "train.batch_size": BATCH_SIZE, "train.accumulate": 1}
+        given = {key.replace("__", "."): value for key, value in flags.items()}
+        chosen = {f"{self.section}.{self.key}": self.name, **own, **size, **given}
+        return resolve(flags=chosen, environment={}).config
+
+
+@dataclass
+class ArchitectureSubject(Subject[Architecture[Any]]):
+    """An architecture, and the images that it is tried with.
+
+    Args:
+        images: ``CHANNELSxHEIGHTxWIDTH`` each.
+    """
+
+    images: Sequence[str] = IMAGES
+
+    registry = ARCHITECTURES
+    section = "arch"
+
+    @property
+    def options_model(self) -> type[ArchConfig]:
+        """The architecture's ``Config``."""
+        return self.plugin.Config
+
+    def refuse_wrong_use(self) -> None:
+        """Raise for options and images that are given and are wrong.
+
+        Raises:
+            ConfigError: an option is unknown or not allowed.
+            UsageError: a shape is not valid.
+        """
+        self.specs()
+        super().refuse_wrong_use()
+
+    def specs(self) -> list[ImageSpec]:
+        """The images to try, each plain, with classes, and from source images."""
+        plain = [parse_image(text) for text in self.images]
+        with_classes = [replace(image, classes=CLASSES) for image in plain]
+        return [*plain, *with_classes, *(replace(image, source=image.shape, paired=True) for image in plain)]
+
+    @cached_property
+    def cases(self) -> list[Case]:
+        """Those of these that are supported; source images only where the generator reads them.
+
+        Raises:
+            fail: none is, so that there is nothing to check.
+        """
+        plugin = self.plugin()
+        answers = [(image, plugin.supports(self.config, image)) for image in self.specs()]
+        found = [Case(plugin, self.config, image) for image, reason in answers if reason is None]
+        if not found:
+            tried, reason = ", ".join(self.images), answers[0][1]
+            where = "Name others: --image, or `images` of the test class."
+            raise fail(f"It supports none of {tried} ({reason}). {where}")
+        if all(case.image.source for case in found):
+            return found
+        return [case for case in found if case.image.source is None or _reads_sources(case)]
+
+    @property
+    def smallest(self) -> list[Case]:
+        """The smallest images of each kind that is supported: for checks that take long."""
+        small = sorted(self.cases, key=lambda case: math.prod(case.image.shape))
+        kinds = {(case.image.classes, case.image.source is None): case for case in reversed(small)}
+        return list(kinds.values())
+
+
+def _reads_sources(case: Case) -> bool:
+    """Whether the generator looks at source images; most ``supports`` do not mention them."""
+    try:
+        return case.reads_sources()
+    except Exception:  # noqa: BLE001  (whatever a network does with an input that it does not know)
+        return False
+
+
+@torch.no_grad()
+def redraw_constants(networks: Iterable[nn.Module]) -> None:
+    """Redraw every parameter that starts constant: c + N(0, 2 / fan-in) for weights, c + N(0, 1/4) for others.
+
+    A gain of zero, say, would hide what lies behind it. All others stay as they were built: only their author knows their
+    scale, which equalised learning rates or a parametrization may have taken out of them.
+    """
+    for network in networks:
+        for weight in network.parameters():
+            if bool((weight == weight.flatten()[0]).all()):
+                spread = math.sqrt(2 / weight[0].numel()) if weight.dim() > 1 else 0.5
+                weight.add_(spread * torch.randn_like(weight))
+
+
+def all_of(networks: Networks) -> dict[str, nn.Module]:
+    """Every network by name."""
+    return {"generator": networks.generator, "discriminator": networks.discriminator, **networks.others}
+
+
+def states(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """Copies of all parameters and buffers that checkpoints would hold, ``network/name``."""
+    return {
+        f"{network}/{name}": value.detach().clone()
+        for network, module in networks.items()
+        for name, value in module.state_dict().items()
+    }
+
+
+def differing(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> str | None:
+    """Name of the first tensor that differs, or None."""
+    if first.keys() != second.keys():
+        return min(first.keys() ^ second.keys())
+    return next((name for name in first if not torch.equal(first[name], second[name])), None)

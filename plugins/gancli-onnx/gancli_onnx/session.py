@@ -1,0 +1,130 @@
+"""A generator in an ONNX file, run by ONNX Runtime on the CPU. PyTorch is not imported: sampling starts sooner.
+
+The file may be anybody's. Only what ``gancli export`` writes is run: operations of the standard's own domain, numbers that
+lie in the file itself, no functions and no control flow; other libraries of operations are never loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gancli.errors import CheckpointError, UsageError
+from gancli.plugin import OpenedGenerator
+from gancli_onnx.tracing import KEY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from onnx import ModelProto
+
+__all__ = ["IMAGES", "LABELS", "LATENTS", "SOURCES", "opened"]
+
+LATENTS, LABELS, SOURCES, IMAGES = "z", "labels", "sources", "images"
+"""Names of the inputs and of the output. A model that translates images has ``sources`` for its only input."""
+
+_FOREIGN = "Give one that `gancli export` wrote."
+_STANDARD = frozenset(("", "ai.onnx"))
+_SILENT = 4
+"""ONNX Runtime's own log; what matters comes as an exception."""
+_OUTPUTS = frozenset(("tensor(float)", "tensor(uint8)"))
+_TYPES = {"float32": "tensor(float)", "int64": "tensor(int64)"}
+
+
+def opened(content: bytes, path: Path) -> OpenedGenerator:
+    """The generator in the content of a file; ``path`` is its name in messages.
+
+    Raises:
+        CheckpointError: it is corrupt, foreign or unsafe.
+    """
+    metadata = _metadata(content, path)
+    session = _session(content, path)
+    if [one.name for one in session.get_outputs()] != [IMAGES] or session.get_outputs()[0].type not in _OUTPUTS:
+        found = [(one.name, one.type) for one in session.get_outputs()]
+        raise CheckpointError(f"'{path}' gives {found} instead of '{IMAGES}' as float or uint8.", _FOREIGN)
+
+    def draw(z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> NDArray[np.float32]:
+        given: dict[str, NDArray[Any]] = {SOURCES if z.ndim == 4 else LATENTS: z}  # noqa: PLR2004  (n, c, h, w)
+        given |= {} if labels is None else {LABELS: labels}
+        _check_inputs(session, given, path)
+        try:
+            (images,) = session.run([IMAGES], given)
+        except Exception as error:  # ONNX Runtime's exceptions have no base of their own
+            raise CheckpointError(f"'{path}' cannot be run: {_first_line(error)}.", _FOREIGN) from error
+        if images.dtype == np.uint8:  # for other programs (--uint8): three channels, of which grey ones are all alike
+            channels = json.loads(metadata or "")["image"]["channels"]
+            images = images[:, :channels].astype(np.float32) / np.float32(127.5) - np.float32(1)
+        return np.asarray(images, dtype=np.float32)
+
+    return OpenedGenerator(draw, metadata)
+
+
+def _metadata(content: bytes, path: Path) -> str | None:
+    """What a file says about its model, after everything in it that could reach beyond it was refused."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load_model_from_string(content)
+    except DecodeError as error:
+        raise CheckpointError(f"'{path}' is not an ONNX file.", _FOREIGN) from error
+    if reason := _unsafe(model):
+        raise CheckpointError(f"'{path}' {reason}.", _FOREIGN)
+    return next((entry.value for entry in model.metadata_props if entry.key == KEY), None)
+
+
+def _unsafe(model: ModelProto) -> str:
+    """Why a file is not run; empty if it is."""
+    attributes = [attribute for node in model.graph.node for attribute in node.attribute]
+    tensors = [*model.graph.initializer, *(a.t for a in attributes), *(tensor for a in attributes for tensor in a.tensors)]
+    if foreign := {opset.domain for opset in model.opset_import} - _STANDARD:
+        return f"needs operations of {min(foreign)[:100]!a}"
+    if any(tensor.data_location or tensor.external_data for tensor in tensors):
+        return "keeps numbers in another file"
+    if model.graph.sparse_initializer or any(a.HasField("sparse_tensor") or a.sparse_tensors for a in attributes):
+        return "holds sparse tensors"
+    if model.functions or model.training_info or any(a.HasField("g") or a.graphs for a in attributes):
+        return "holds functions or control flow"
+    return ""
+
+
+def _session(content: bytes, path: Path) -> Any:  # noqa: ANN401  (onnxruntime has no types)
+    # else its import writes a lasting device id under HOME, and looks up a host of Microsoft's
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _SILENT
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # as above
+        raise CheckpointError(f"'{path}' is refused by ONNX Runtime: {_first_line(error)}.", _FOREIGN) from error
+
+
+def _check_inputs(session: Any, given: dict[str, NDArray[Any]], path: Path) -> None:  # noqa: ANN401  (as above)
+    """Refuse inputs that the graph does not take: what is given is what the file says of itself."""
+    there = {one.name: (one.type, one.shape[1:]) for one in session.get_inputs()}
+    sides = there.get(SOURCES, ("", [0, 0, 0]))[1][1:]
+    if SOURCES in given and any(isinstance(s, int) and s != g for s, g in zip(sides, given[SOURCES].shape[2:], strict=False)):
+        height, width = given[SOURCES].shape[2:]
+        size = "x".join(map(str, sides))
+        raise UsageError(f"'{path}' translates images of {size}, not {height}x{width}.", "Resize them.")
+    fitting = {
+        name: (
+            _TYPES.get(str(value.dtype), ""),
+            [a if isinstance(a, str) else g for a, g in zip(there.get(name, ("", []))[1], value.shape[1:], strict=False)],
+        )
+        for name, value in given.items()
+    }
+    if there != fitting:
+        wanted = {name: (_TYPES.get(str(value.dtype), ""), list(value.shape[1:])) for name, value in given.items()}
+        raise CheckpointError(f"'{path}' takes {there} instead of {wanted}.", _FOREIGN)
+
+
+def _first_line(error: BaseException) -> str:
+    text = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return text.encode("unicode_escape").decode("ascii")[:200].rstrip(".")
