@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,8 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["COLLAPSED", "EARLIEST_STEP", "EARLY_STEPS", "PATIENCE", "SPACING", "signs_of_trouble"]
 
-COLLAPSED, RISING, LEAST_RISE = 0.18, 1.03, 0.002
-"""Modes have collapsed where diversity is below 0.18 and PATIENCE times does not rise: by 3 %, and by 0.2 % of the data's.
+COLLAPSED, RISING = 0.18, 1.03
+"""Modes have collapsed where diversity is below 0.18 and PATIENCE times in a row does not rise by 3 %.
 
 A young generator makes nearly one image as well, at first without getting better at it, but soon more and more different ones.
 Campaign: tests/benchmarks/collapse.py."""
@@ -57,12 +58,8 @@ def signs_of_trouble(
             yield "discriminator-wins", f"{message}, so that G learns little. {remedy}"
     diversity = metrics.get("diversity", 1.0)
     last = (*before[-PATIENCE:], diversity)
-    if diversity < COLLAPSED and len(last) > PATIENCE and not any(map(_rises, last, last[1:])):
+    if diversity < COLLAPSED and len(last) > PATIENCE and all(b < RISING * a for a, b in pairwise(last)):
         which = "within each class " if classes else ""
         elsewhere = "a larger --batch-size" if objective.generator_sees_real else "-s objective.name=relativistic"
         message = f"Mode collapse: the images {which}are nearly all alike (diversity {diversity:.2f} of the data's)"
         yield "collapse", f"{message}. Try {penalty}, a smaller --learning-rate, or {elsewhere}."
-
-
-def _rises(before: float, after: float) -> bool:
-    return after >= max(RISING * before, before + LEAST_RISE)

@@ -6,10 +6,10 @@ Short trainings, half of them made to collapse: a discriminator that hardly lear
 fools it, and so does one without a penalty at large learning rates. Each row: diversity in features (the alarm's measure)
 whenever it was measured, the part of 256 real images that 256 generated ones cover, and whether the alarm was raised.
 
-The threshold was chosen on CHOSEN. SECOND has other seeds, images, architectures and ways to collapse; two healthy trainings in
-it, whose diversity rose late, showed that one or two measurements without a rise are too few. HELD_OUT was looked at after that,
-and nothing was changed. "late" is a healthy training whose discriminator hardly learns from half of the steps on. The tables are
-in README.md; tests/unit/training/test_alarms.py has their series.
+The threshold was chosen on CHOSEN. SECOND has other seeds, images, architectures and ways to collapse; two healthy trainings
+in it, whose diversity rose late, showed that one or two measurements without a rise are too few. HELD_OUT was looked at after
+that, and nothing was changed. "late" is a healthy training whose discriminator hardly learns from half of the steps on. The
+tables are in README.md; tests/unit/training/test_alarms.py has their series.
 """
 
 from __future__ import annotations
