@@ -76,8 +76,16 @@ def printable(text: object) -> str:
     >>> print(printable("a\x1b[31m\nb"))
     a\x1b[31m b
     """
-    line = " ".join(str(text).splitlines())
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in line)
+    return visible(" ".join(str(text).splitlines()))
+
+
+def visible(text: str) -> str:
+    r"""``text`` with every character escaped that could move the cursor, hide what follows or break the line.
+
+    >>> print(visible("a\nb\x1b[31m"))
+    a\nb\x1b[31m
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
 
 
 def shell(*words: object) -> str:

@@ -72,7 +72,7 @@ CLOSED_PIPE = 141
 class Root(Group):
     """The help: commands by subject, options, exit codes."""
 
-    def format_options(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401  (Typer's own)
+    def format_options(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         """Commands by subject, those of plugins last, before the options."""
         for subject, names in (SUBJECTS | {"Plugins": tuple(self.added(ctx))}).items():
             if rows := [(name, self.get_command(ctx, name).get_short_help_str(LONGEST_SUMMARY)) for name in names]:
@@ -80,10 +80,10 @@ class Root(Group):
                     formatter.write_dl(rows)
         super().format_options(ctx, formatter)
 
-    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401  (Typer's own)
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         """Nothing: the commands are listed by subject."""
 
-    def format_epilog(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401, ARG002  (Typer's own)
+    def format_epilog(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ARG002  (Typer's own)
         """The exit codes."""
         with formatter.section("Exit codes"):
             formatter.write_dl(EXIT_CODES)
@@ -126,7 +126,7 @@ def _help(context: typer.Context, words: Annotated[list[str] | None, _WORDS] = N
     print(context.find_root().get_help(), flush=True)
 
 
-def command() -> Any:  # noqa: ANN401  (a class of Typer's own)
+def command() -> Any:
     """The whole tree of commands."""
     app = typer.Typer(**{**PLAIN, "add_completion": True}, cls=Root, help=SUMMARY, invoke_without_command=True)
     app.callback()(_root)

@@ -35,8 +35,8 @@ class LazyCommand(typer.core.TyperCommand):
         info_name: str | None,
         args: list[str],
         parent: typer.Context | None = None,
-        **extra: Any,  # noqa: ANN401  (Typer's own)
-    ) -> Any:  # noqa: ANN401
+        **extra: Any,
+    ) -> Any:
         """The context of the command itself, imported now; while completing, a broken one offers nothing.
 
         Raises:
@@ -50,7 +50,7 @@ class LazyCommand(typer.core.TyperCommand):
             return super().make_context(info_name, [], parent, **extra)
         return command.make_context(info_name, args, parent, **extra)
 
-    def _imported(self) -> Any:  # noqa: ANN401  (Typer's own)
+    def _imported(self) -> Any:
         from gancli.plugins.registry import COMMANDS
 
         entry = COMMANDS.find(self.path)
@@ -84,7 +84,7 @@ class Group(typer.core.TyperGroup):
         """The commands of gancli, then those of plugins."""
         return [*self.commands, *self.added(ctx)]
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]  # noqa: ANN401
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
         """The command; one of a plugin, or that a plugin of this project would provide, is imported when it is called."""
         if cmd_name in self.commands:
             return self.commands[cmd_name]
@@ -98,7 +98,7 @@ class Group(typer.core.TyperGroup):
         ]
         return LazyCommand(path, summaries) if summaries or (_GROUP, path) in OFFICIAL else None
 
-    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         """The commands of gancli, then those of plugins."""
         for title, names in (("Commands", list(self.commands)), ("Plugins", self.added(ctx))):
             if names:

@@ -29,7 +29,7 @@ _OPSET = whole("--opset", text="For .onnx: version of the operations; 18 by defa
 class ExportCommand(typer.core.TyperCommand):
     """Its help ends with the formats that are installed."""
 
-    def format_epilog(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401  (Typer's own)
+    def format_epilog(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         """The formats, and what each is for; nothing of third parties is imported."""
         from gancli.plugins.listing import listing
         from gancli.plugins.registry import EXPORTERS

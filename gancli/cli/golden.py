@@ -24,7 +24,7 @@ def help_texts() -> dict[str, str]:
         return dict(_walk(command(), "gancli", None))
 
 
-def _walk(command: Any, name: str, parent: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401  (classes of Typer's own)
+def _walk(command: Any, name: str, parent: Any) -> Iterator[tuple[str, str]]:
     with command.make_context(name, [], parent=parent, resilient_parsing=True) as context:
         yield context.command_path.replace(" ", "-"), context.get_help() + "\n"
         for child_name, child in getattr(command, "commands", {}).items():

@@ -27,6 +27,7 @@ from gancli.text import distance, duration, loss, printable, score
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
     from types import TracebackType
 
     import rich.console
@@ -114,26 +115,68 @@ def cells(event: Progress | EpochEnded, epochs: int | None, seconds: float) -> d
     }
 
 
-class LiveConsole(Console):
-    """The growing table. As a Rich renderable it is the whole table so far: ``Console(record=True).print(live)``."""
+class TableConsole(Console):
+    """The table of the epochs as it grows, and what stands below it; a subclass shows it."""
 
-    def __init__(self, console: rich.console.Console, clock: Callable[[], float] = time.monotonic) -> None:
-        self._console, self._clock, self._origin = console, clock, clock()
-        self._epochs: int | None = None
-        self._probabilities = True
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._origin = clock, clock()
+        self._started: RunStarted | None = None
         self._metrics: dict[str, None] = {}
         self._rows: deque[dict[str, str]] = deque(maxlen=ROWS_KEPT)
+        self._running: Progress | None = None
+        self._fraction, self._end = 0.0, math.inf
+        self._waiting, self._note = "loading torch", ""
+        self._preview: Path | None = None
+        self._alarms: list[str] = []
+
+    def __call__(self, event: Event) -> None:
+        """Take note of an event."""
+        match event:
+            case Preparing():
+                self._waiting = f"{event.what}: {event.done:,}{f' of {event.total:,}' if event.total else ''}"
+            case RunStarted():
+                self._started, self._waiting = event, "taking the first steps"
+                self._origin = self._clock() - event.elapsed_seconds
+            case Progress():
+                self._metrics.update(dict.fromkeys(event.metrics))
+                self._running, self._waiting = event, ""
+                self._fraction, self._end = event.fraction, self._clock() + event.eta_seconds
+            case EpochEnded():
+                self._metrics.update(dict.fromkeys(event.metrics))
+                self._rows.append(cells(event, event.epochs, event.elapsed_seconds))
+                self._running, self._waiting = None, ""
+                self._origin = self._clock() - event.elapsed_seconds
+            case PreviewWritten():
+                self._preview = event.path
+            case Alarm():
+                self._alarms.append(f"! {printable(event.message)}")
+
+    def stopping(self) -> None:
+        """At the next refresh; nothing is printed here, since a signal may come in the middle of a print."""
+        self._note = STOPPING
+
+    def columns(self, width: int) -> tuple[Column, ...]:
+        """The columns that fit."""
+        return fitting(width, tuple(self._metrics), probabilities=self._started is None or self._started.probabilities)
+
+    def running(self) -> dict[str, str] | None:
+        """The row of the epoch that is running."""
+        event, epochs = self._running, self._started.epochs if self._started else None  # read once: threads refresh
+        return None if event is None else cells(event, epochs, self._clock() - self._origin)
+
+
+class LiveConsole(TableConsole):
+    """The table on a terminal. As a Rich renderable it is the whole table so far: ``Console(record=True).print(live)``."""
+
+    def __init__(self, console: rich.console.Console, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(clock)
+        self._console = console
         self._held: dict[str, str] | None = None  # the last row, as long as it is not printed
         self._heading: tuple[Column, ...] | None = None
         self._printed, self._rows_below = -ROW_SECONDS, 0
-        self._running: Progress | None = None
-        self._fraction, self._end = 0.0, math.inf
-        self._preview: Text | None = None
-        self._alarms: list[Text] = []
-        self._note: Text | None = None
         ascii_only = console.options.ascii_only
         self._done, self._to_do = ("#", ".") if ascii_only else ("━", "─")
-        self._waiting: Spinner | None = Spinner("line" if ascii_only else "dots", "loading torch")
+        self._spinner = Spinner("line" if ascii_only else "dots")
         self._live = Live(
             console=console, get_renderable=self._changing, refresh_per_second=REFRESHES_PER_SECOND, transient=True
         )
@@ -148,35 +191,21 @@ class LiveConsole(Console):
         self._print_held()
         self._live.stop()
         for alarm in self._alarms:
-            self._console.print(alarm)
+            self._console.print(Text(alarm, style="yellow"))
 
     def __call__(self, event: Event) -> None:
         """Show one event, now or at the next refresh; the command's own last lines are about the end of a run."""
-        match event:
-            case Preparing() if self._waiting is not None:
-                self._waiting.update(text=f"{event.what}: {event.done:,}{f' of {event.total:,}' if event.total else ''}")
-            case RunStarted():
-                self._start(event)
-            case Progress():
-                self._metrics.update(dict.fromkeys(event.metrics))
-                self._running, self._waiting = event, None
-                self._fraction, self._end = event.fraction, self._clock() + event.eta_seconds
-            case EpochEnded():
-                self._metrics.update(dict.fromkeys(event.metrics))
-                self._held = cells(event, self._epochs, event.elapsed_seconds)
-                self._rows.append(self._held)
-                self._running = self._waiting = None
-                self._origin = self._clock() - event.elapsed_seconds
-                if self._clock() - self._printed >= ROW_SECONDS:
-                    self._print_held()
-            case PreviewWritten():
-                self._preview = Text(f"preview {printable(event.path)}", overflow="fold")
-            case Alarm():
-                self._alarms.append(Text(f"! {printable(event.message)}", style="yellow"))
-
-    def stopping(self) -> None:
-        """At the next refresh; nothing is printed here, since a signal may come in the middle of a print."""
-        self._note = Text(STOPPING, style="bold")
+        super().__call__(event)
+        if isinstance(event, RunStarted):
+            parameters = ", ".join(f"{name} {count:,}" for name, count in event.parameters.items())
+            arch = f"{event.arch}: {parameters} parameters; {event.device}, {event.precision}"
+            notes = [f"note  {note}" for note in event.notes]
+            for line in (f"run   {event.run}", f"data  {event.dataset}", f"arch  {arch}", *notes, ""):
+                self._console.print(Text(printable(line), overflow="fold"))
+        elif isinstance(event, EpochEnded):
+            self._held = self._rows[-1]
+            if self._clock() - self._printed >= ROW_SECONDS:
+                self._print_held()
 
     def abandon(self) -> None:
         """Begin a new line, so that the shell's prompt does not end up in this one."""
@@ -184,33 +213,19 @@ class LiveConsole(Console):
 
     def __rich__(self) -> RenderableType:
         """The whole table so far."""
-        self._heading = self._columns()
+        self._heading = self.columns(self._console.width)
         rows = [Text(row_of(row, self._heading)) for row in self._rows]
         return Group(self._header(self._heading), *rows, self._changing())
-
-    def _columns(self) -> tuple[Column, ...]:
-        return fitting(self._console.width, tuple(self._metrics), probabilities=self._probabilities)
 
     def _header(self, columns: tuple[Column, ...]) -> Text:
         titles = row_of({column.key: column.title for column in columns}, columns)
         return Text(titles, style="bold", no_wrap=True, overflow="crop")
 
-    def _start(self, event: RunStarted) -> None:
-        self._epochs, self._probabilities = event.epochs, event.probabilities
-        self._origin = self._clock() - event.elapsed_seconds
-        if self._waiting is not None:
-            self._waiting.update(text="taking the first steps")
-        parameters = ", ".join(f"{name} {count:,}" for name, count in event.parameters.items())
-        arch = f"{event.arch}: {parameters} parameters; {event.device}, {event.precision}"
-        notes = [f"note  {note}" for note in event.notes]
-        for line in (f"run   {event.run}", f"data  {event.dataset}", f"arch  {arch}", *notes, ""):
-            self._console.print(Text(printable(line), overflow="fold"))
-
     def _print_held(self) -> None:
         """Print the last row, below a heading of the same columns: on a terminal that was resized, below a new one."""
         if self._held is None:
             return
-        columns = self._columns()
+        columns = self.columns(self._console.width)
         page = max(SHORTEST_PAGE, self._console.height - ALARMS_SHOWN - LINES_CHANGING)
         if columns != self._heading or self._rows_below >= page:
             self._console.print(self._header(columns))
@@ -221,17 +236,23 @@ class LiveConsole(Console):
 
     def _changing(self) -> RenderableType:
         """The lines that are redrawn."""
-        lines = [self._waiting] if self._waiting else [*self._running_row(), self._bar(), self._preview]
-        return Group(*(line for line in (*lines, *self._alarms[-ALARMS_SHOWN:], self._note) if line is not None))
+        lines: list[RenderableType] = []
+        if self._waiting:
+            self._spinner.update(text=self._waiting)
+            lines.append(self._spinner)
+        else:
+            lines += [*self._running_row(), self._bar()]
+            lines += [Text(f"preview {printable(self._preview)}", overflow="fold")] if self._preview else []
+        lines += [Text(alarm, style="yellow") for alarm in self._alarms[-ALARMS_SHOWN:]]
+        return Group(*lines, *([Text(self._note, style="bold")] if self._note else []))
 
     def _running_row(self) -> list[Text]:
         """The epoch that is running, with a heading if the last that was printed has other columns."""
-        running, columns = self._running, self._columns()  # read once: this runs in the thread that refreshes, too
+        running, columns = self.running(), self.columns(self._console.width)
         if running is None:
             return []
-        row = row_of(cells(running, self._epochs, self._clock() - self._origin), columns)
         heading = [] if columns == self._heading else [self._header(columns)]
-        return [*heading, Text(row, style="dim", no_wrap=True, overflow="crop")]
+        return [*heading, Text(row_of(running, columns), style="dim", no_wrap=True, overflow="crop")]
 
     def _bar(self) -> Text:
         label = f" {self._fraction:4.0%}  {duration(self._end - self._clock())} left"

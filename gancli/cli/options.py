@@ -77,12 +77,12 @@ def _named(text: str) -> str:
     return text
 
 
-def whole(*flags: str, text: str) -> Any:  # noqa: ANN401  (a class of Typer's own)
+def whole(*flags: str, text: str) -> Any:
     """An option that takes a whole number; its error shows what was typed, which Typer's own does not."""
     return typer.Option(*flags, metavar="N", help=text, parser=_whole)
 
 
-def output(metavar: str, text: str, *flags: str) -> Any:  # noqa: ANN401  (a class of Typer's own)
+def output(metavar: str, text: str, *flags: str) -> Any:
     """``-o``: where to write to."""
     return typer.Option(*(flags or ("-o", "--output")), metavar=metavar, help=text, parser=_named)
 
@@ -236,22 +236,22 @@ def _number(text: str) -> object:
         return text
 
 
-def _setting(key: str, *flags: str, **options: Any) -> Any:  # noqa: ANN401  (Typer's own)
+def _setting(key: str, *flags: str, **options: Any) -> Any:
     """An option that sets this key of the configuration."""
     option = typer.Option(*flags, show_default=False, **options)
     option.key = key
     return option
 
 
-def _text(key: str, flag: str, metavar: str, text: str, offered: complete.Callback | None = None) -> Any:  # noqa: ANN401
+def _text(key: str, flag: str, metavar: str, text: str, offered: complete.Callback | None = None) -> Any:
     return _setting(key, flag, metavar=metavar, help=text, autocompletion=offered)
 
 
-def _value(key: str, flag: str, metavar: str, text: str) -> Any:  # noqa: ANN401
+def _value(key: str, flag: str, metavar: str, text: str) -> Any:
     return _setting(key, flag, metavar=metavar, help=text, parser=_number)
 
 
-def _flag(key: str, flag: str, text: str) -> Any:  # noqa: ANN401
+def _flag(key: str, flag: str, text: str) -> Any:
     return _setting(key, flag, help=text)
 
 

@@ -199,14 +199,14 @@ def run_training(
         return start(processes=processes, observe=passed_on, stop=signals.stop)
 
 
-def _start(run: RunDirectory | None, **options: Any) -> "RunEnded":  # noqa: ANN401  (those of the function that is called)
+def _start(run: RunDirectory | None, **options: Any) -> "RunEnded":
     """Train or resume; a console that was entered is on the screen while torch is imported."""
     from gancli.training.run import resume, train
 
     return train(**options) if run is None else resume(run, **options)
 
 
-def _follow(**options: Any) -> "RunEnded":  # noqa: ANN401
+def _follow(**options: Any) -> "RunEnded":
     from gancli.training.worker import worker_loop
 
     return worker_loop(**options)

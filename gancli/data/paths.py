@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gancli.errors import DatasetError, did_you_mean
 from gancli.storage.system import open_to_read
+from gancli.text import visible
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -24,15 +25,6 @@ KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-
-
-def visible(text: str) -> str:
-    r"""``text`` with everything escaped that could move the cursor, hide what follows or break the line.
-
-    >>> print(visible("a\nb\x1b[31m"))
-    a\nb\x1b[31m
-    """
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def quoted(path: str | os.PathLike[str]) -> str:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from gancli.plugin import Objective, Penalty, StepContext
 
-__all__ = ["goodfellow_2014", "gradient_penalties", "gradient_penalty", "r1", "r2"]
-
 
 def goodfellow_2014(objective: Objective, discriminator_updates: int = 1) -> tuple[Update, Update]:
     """The update of D, ``discriminator_updates`` times per step, and the update of G."""

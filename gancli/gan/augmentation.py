@@ -1,4 +1,4 @@
-"""Differentiable augmentation, for data sets so small that the discriminator would learn them by heart.
+"""Differentiable augmentation, for data sets so small that the discriminator would overfit.
 
 Real and generated images go through the same random changes before D sees them, in every update, and gradients
 flow through the changes into G (Zhao et al., 2020, "Differentiable augmentation for data-efficient GAN training"). Each kind
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from functools import reduce
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.autograd import Function
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     Network = Callable[..., Tensor]
     Change = Callable[[Tensor, Tensor, Tensor], Tensor]
 
-__all__ = ["CHANGES", "TRANSFORMS", "Augmentation", "Augments", "NoAugmentation", "augmentation_for"]
-
 INTERVAL_STEPS = 4
 MOST = 0.8
 """Largest p: above it the changes begin to leak into generated images (Karras et al., 2020, appendix)."""
@@ -57,36 +55,23 @@ COLOUR = 3
 """Channels of a colour."""
 
 
-class Augments(Protocol):
-    """What the trainer needs of an augmentation."""
-
-    def before(self, network: Network, update: str, step: int, part: MicroBatch) -> Network:
-        """``network`` behind the augmentation of this micro-batch of this update."""
-
-    def observe(self, real_logits: Tensor) -> dict[str, Tensor]:
-        """What the strength adapts to, from D's logits of real images; averaged over micro-batches."""
-
-    def adapt(self, report: dict[str, Tensor], batch_size: int, step: int) -> dict[str, Tensor]:
-        """Adapt to the means of what was observed; returns the report with the strength in their place."""
-
-
 class NoAugmentation:
-    """No augmentation."""
+    """No augmentation, and what the trainer needs of one."""
 
     def before(self, network: Network, update: str, step: int, part: MicroBatch) -> Network:  # noqa: ARG002  (the null object)
-        """The network itself."""
+        """``network`` behind the augmentation of this micro-batch of this update."""
         return network
 
-    def observe(self, real_logits: Tensor) -> dict[str, Tensor]:  # noqa: ARG002  (the null object)
-        """Nothing."""
+    def observe(self, real_logits: Tensor) -> dict[str, Tensor]:  # noqa: ARG002  (likewise)
+        """What the strength adapts to, from D's logits of real images; averaged over micro-batches."""
         return {}
 
     def adapt(self, report: dict[str, Tensor], batch_size: int, step: int) -> dict[str, Tensor]:  # noqa: ARG002  (likewise)
-        """Nothing changes."""
+        """Adapt to the means of what was observed; returns the report with the strength in their place."""
         return report
 
 
-class Augmentation:
+class Augmentation(NoAugmentation):
     """Changes images on their way to D.
 
     Args:
@@ -148,7 +133,7 @@ class Augmentation:
 
 def augmentation_for(
     config: AugmentConfig, count: int, *, seed: int, state: dict[str, Tensor], device: torch.device
-) -> Augments:
+) -> NoAugmentation:
     """What the configuration asks for on a data set of ``count`` images."""
     if config.mode == "off" or (config.mode == "auto" and count >= config.below_images):
         return NoAugmentation()

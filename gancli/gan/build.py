@@ -19,13 +19,9 @@ from gancli.plugins.assets import check_asset
 from gancli.randomness.seeds import address
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from gancli.config.schema import RunConfig, TrainConfig
     from gancli.plugin import ArchConfig, Architecture, ImageSpec, Objective, Update
     from gancli.plugins.registry import Chosen
-
-__all__ = ["assemble", "build_networks", "build_training"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _RESERVED = frozenset({"generator", "discriminator", "ema", "optim", "meters", "state", "manifest", "rng"})
@@ -63,7 +59,9 @@ def build_training(
     for asset in arch.assets(options):
         check_asset(asset)
     torch.manual_seed(address(config.train.seed, "weights"))
-    networks = build_networks(arch, options, image, config.model.latent_dim, device)
+    made = arch.build(options, image, config.model.latent_dim)
+    others = {name: network.to(device) for name, network in made.others.items()}
+    networks = Networks(made.generator.to(device), made.discriminator.to(device), others, made.ema)
     arch.calibrate(networks, mean)
     try:
         _check_networks(networks, image, config.model.latent_dim, device)
@@ -71,17 +69,8 @@ def build_training(
     except PluginError as error:
         raise PluginError(
             f"The architecture '{config.arch.name}' {error.problem}",
-            "Its author has to keep the contract of gancli.plugin; `gancli plugin check` tells more.",
+            "Its author has to keep the contract of gancli.plugin; `gancli plugin check` says more.",
         ) from error
-
-
-def build_networks(
-    arch: Architecture[Any], options: ArchConfig, image: ImageSpec, latent_dim: int, device: torch.device
-) -> Networks:
-    """All networks of an architecture, on a device."""
-    made = arch.build(options, image, latent_dim)
-    others = {name: network.to(device) for name, network in made.others.items()}
-    return Networks(made.generator.to(device), made.discriminator.to(device), others, made.ema)
 
 
 def assemble(
@@ -94,12 +83,25 @@ def assemble(
     """
     updates = tuple(arch.updates(options, objective, *goodfellow_2014(objective, train.discriminator_updates)))
     named = {"generator": networks.generator, "discriminator": networks.discriminator, **networks.others}
-    _check_updates(updates, networks, named)
+    for name in networks.others:
+        if not _NAME.fullmatch(name) or name in _RESERVED or name.startswith("ema_"):
+            raise PluginError(
+                f"names a network '{name}', which is reserved, or not lower-case letters, digits and underscores."
+            )
+    learning = {name for update in updates for name in update.networks}
+    if unknown := sorted((learning | set(networks.ema)) - named.keys()):
+        raise PluginError(f"has no network '{unknown[0]}', which its updates or EMAs name.")
+    if "generator" not in learning:
+        raise PluginError("has no update that trains the generator.")
+    terms = [term.name for update in updates for term in update.losses]
+    for what, found in (("updates of", [update.name for update in updates]), ("loss terms named", terms)):
+        if twice := next((name for name in found if found.count(name) > 1), None):
+            raise PluginError(f"has two {what} '{twice}'.")
     _freeze_first_layers(networks.discriminator, train.freeze_discriminator)
     trained: dict[str, Trained] = {}
     frozen: dict[str, torch.nn.Module] = {}
     for name, network in named.items():
-        if any(name in update.networks for update in updates):
+        if name in learning:
             groups = arch.parameter_groups(options, name, network)
             optimizer = load_optimizer(train, name).build(groups, train.learning_rate, train.betas)
             trained[name] = Trained(network, optimizer)
@@ -145,21 +147,3 @@ def _check_networks(networks: Networks, image: ImageSpec, latent_dim: int, devic
         raise PluginError(f"has logits of shape {tuple(logits.shape)} for two images, not (2,) or (2, k).")
     for network in (networks.generator, networks.discriminator, *networks.others.values()):
         network.train()
-
-
-def _check_updates(updates: Sequence[Update], networks: Networks, named: dict[str, torch.nn.Module]) -> None:
-    if len(named) < 2 + len(networks.others):
-        raise PluginError("names another network 'generator' or 'discriminator'.")
-    for name in networks.others:
-        if not _NAME.fullmatch(name) or name in _RESERVED or name.startswith("ema_"):
-            raise PluginError(f"names a network '{name}', not lower-case letters, digits and underscores.")
-    wanted = {name for update in updates for name in update.networks}
-    if unknown := sorted((wanted | set(networks.ema)) - named.keys()):
-        raise PluginError(f"has no network '{unknown[0]}', which its updates or EMAs name.")
-    if "generator" not in wanted:
-        raise PluginError("has no update that trains the generator.")
-    names = [update.name for update in updates]
-    terms = [term.name for update in updates for term in update.losses]
-    for what, found in (("updates of", names), ("loss terms named", terms)):
-        if twice := next((name for name in found if found.count(name) > 1), None):
-            raise PluginError(f"has two {what} '{twice}'.")

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from gancli.gan.trainer import Trainer
     from gancli.plugin import Update
 
-__all__ = ["compile_networks", "kinds_of_steps", "rehearse"]
-
 _OPTIONS: dict[str, str | int | bool | Callable[..., object]] = {"fallback_random": True}
 """Dropout and the like get the numbers that they get uncompiled: randomness keeps its addresses."""
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from gancli.plugin import StepContext
 
-__all__ = ["Context"]
-
 ResultT = TypeVar("ResultT")
 
 

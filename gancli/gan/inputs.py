@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from gancli.plugin import ImageSpec
 
-__all__ = ["conditions", "example_conditions", "example_inputs"]
-
 
 def conditions(labels: Tensor | None = None, sources: Tensor | None = None) -> tuple[Tensor, ...]:
     """Labels ``(n,)``, source images ``(n, c, h, w)``, both, or nothing, in this order."""

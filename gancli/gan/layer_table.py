@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gancli.errors import ConfigError, UsageError
@@ -14,27 +14,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from gancli.config.schema import RunConfig
-
-__all__ = ["Layer", "networks", "parse_image"]
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One module that has parameters of its own, or no children.
-
-    Attributes:
-        network: ``generator``, ``discriminator`` or the name of another one.
-        name: dotted name within the network.
-        type: name of the class.
-        shape: of its result for one image; empty if it was not called.
-        parameters: how many of its own. Those that two modules share count for the first.
-    """
-
-    network: str
-    name: str
-    type: str
-    shape: tuple[int, ...]
-    parameters: int
 
 
 def parse_image(text: str, classes: int = 0) -> ImageSpec:
@@ -59,7 +38,9 @@ def networks(config: RunConfig, image: ImageSpec) -> dict[str, Any]:
     An architecture that only translates images is built for source images of the same shape.
 
     Returns:
-        ``parameters``: how many, by network; ``layers``: one dictionary per :class:`Layer`.
+        ``parameters``: how many, by network. ``layers``: of each module that has parameters of its own, or no children,
+        ``network``, ``name`` and ``type``; ``shape`` of its result for one image, empty if it was not called; and how many
+        ``parameters`` of its own it has. Those that two modules share count for the first.
 
     Raises:
         ConfigError: the architecture cannot generate such images.
@@ -82,19 +63,18 @@ def networks(config: RunConfig, image: ImageSpec) -> dict[str, Any]:
     }
     return {
         "parameters": {name: sum(x.numel() for x in network.parameters()) for name, (network, _) in given.items()},
-        "layers": [asdict(layer) for name, pair in given.items() for layer in _layers(name, *pair)],
+        "layers": [layer for name, pair in given.items() for layer in _layers(name, *pair)],
     }
 
 
-def _layers(network_name: str, network: nn.Module, inputs: tuple[Tensor, ...] | None) -> list[Layer]:
+def _layers(network_name: str, network: nn.Module, inputs: tuple[Tensor, ...] | None) -> list[dict[str, Any]]:
     """In the order in which they are first called, if there are inputs to call the network with; then all others."""
     import torch
 
     shapes: dict[str, tuple[int, ...]] = {}
 
     def note(name: str, result: object) -> None:
-        shape = tuple(result.shape[1:]) if isinstance(result, torch.Tensor) else ()
-        shapes.setdefault(name, shape)
+        shapes.setdefault(name, tuple(result.shape[1:]) if isinstance(result, torch.Tensor) else ())
 
     modules = {name: x for name, x in network.named_modules() if "parametrizations" not in name.split(".")}
     if inputs is not None:
@@ -117,5 +97,6 @@ def _layers(network_name: str, network: nn.Module, inputs: tuple[Tensor, ...] | 
             continue
         found = {id(x): x.numel() for x in own if id(x) not in counted}
         counted |= found.keys()
-        layers.append(Layer(network_name, name, type(module).__name__, shapes.get(name, ()), sum(found.values())))
+        about = {"network": network_name, "name": name, "type": type(module).__name__, "shape": shapes.get(name, ())}
+        layers.append({**about, "parameters": sum(found.values())})
     return layers

@@ -17,8 +17,6 @@ from gancli.plugin import Objective
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Hinge", "LeastSquares", "NonSaturating", "Relativistic", "Wasserstein"]
-
 
 def softplus(x: Tensor) -> Tensor:
     """log(1 + e^x), computed without overflow."""
@@ -27,7 +25,16 @@ def softplus(x: Tensor) -> Tensor:
     return torch_softplus(x)
 
 
-class NonSaturating(Objective):
+class _WithR1(Objective):
+    """With R1 at every eighth step by default (Mescheder et al., 2018), which these losses are unstable without."""
+
+    r1_gamma: float = Field(0.3, ge=0, le=1e4, description="weight of R1, the squared gradient of D at real images; 0: off")
+    penalty_interval_steps: int = Field(
+        8, ge=1, le=1000, description="apply the penalties at every n-th step, n times as strong"
+    )
+
+
+class NonSaturating(_WithR1):
     """The non-saturating losses with one-sided label smoothing a (1: none).
 
         L_D = -a log s(D(x)) - (1 - a) log(1 - s(D(x))) - log(1 - s(D(G(z))))
@@ -40,10 +47,6 @@ class NonSaturating(Objective):
     summary = "Non-saturating logistic loss (Goodfellow et al., 2014), R1 by default (Mescheder et al., 2018)"
     probabilities = True
 
-    r1_gamma: float = Field(0.3, ge=0, le=1e4, description="weight of R1, the squared gradient of D at real images; 0: off")
-    penalty_interval_steps: int = Field(
-        8, ge=1, le=1000, description="apply the penalties at every n-th step, n times as strong"
-    )
     real_label: float = Field(1.0, gt=0.5, le=1, description="target of real images; 0.9 is one-sided label smoothing")
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -55,7 +58,7 @@ class NonSaturating(Objective):
         return softplus(-fake_logits)
 
 
-class Hinge(Objective):
+class Hinge(_WithR1):
     """The hinge loss.
 
         L_D = max(0, 1 - D(x)) + max(0, 1 + D(G(z)))
@@ -67,11 +70,6 @@ class Hinge(Objective):
     api = 1
     summary = "Hinge loss (Lim & Ye, 2017)"
 
-    r1_gamma: float = Field(0.3, ge=0, le=1e4, description="weight of R1, the squared gradient of D at real images; 0: off")
-    penalty_interval_steps: int = Field(
-        8, ge=1, le=1000, description="apply the penalties at every n-th step, n times as strong"
-    )
-
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """max(0, 1 - D(x)) + max(0, 1 + D(G(z)))."""
         return (1 - real_logits).relu() + (1 + fake_logits).relu()
@@ -81,7 +79,7 @@ class Hinge(Objective):
         return -fake_logits
 
 
-class LeastSquares(Objective):
+class LeastSquares(_WithR1):
     """The least-squares loss with targets b = c = 1 for real and a = 0 for fake.
 
         L_D = 1/2 (D(x) - 1)^2 + 1/2 D(G(z))^2
@@ -92,11 +90,6 @@ class LeastSquares(Objective):
 
     api = 1
     summary = "Least squares (Mao et al., 2017)"
-
-    r1_gamma: float = Field(0.3, ge=0, le=1e4, description="weight of R1, the squared gradient of D at real images; 0: off")
-    penalty_interval_steps: int = Field(
-        8, ge=1, le=1000, description="apply the penalties at every n-th step, n times as strong"
-    )
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """1/2 (D(x) - 1)^2 + 1/2 D(G(z))^2."""

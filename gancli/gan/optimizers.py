@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     Parameters = Iterable[Tensor] | Iterable[dict[str, Any]]
 
-__all__ = ["SGD", "Adam", "AdamW", "RMSprop"]
-
 Betas = tuple[float, float]
 
 
@@ -26,6 +24,7 @@ class Adam(Optimizer):
 
     api = 2
     summary = "Adam (Kingma & Ba, 2015)"
+    torch_name: ClassVar[str] = "Adam"
 
     betas: Betas | None = Field(None, description="decay rates of the two moments; none: train.betas and their schedule")
     eps: float = Field(1e-8, gt=0, le=1, description="added to the root of the second moment")
@@ -34,33 +33,21 @@ class Adam(Optimizer):
         """The optimiser of these parameters."""
         import torch
 
-        made = torch.optim.Adam(parameters, lr=learning_rate, betas=self.betas or betas, eps=self.eps, fused=True)
-        return _with_fixed_betas(made, self.betas)
+        own = {name: value for name, value in self if name != "betas"}
+        kind: type[torch.optim.Optimizer] = getattr(torch.optim, self.torch_name)
+        made = kind(parameters, lr=learning_rate, betas=self.betas or betas, fused=True, **own)  # type: ignore[call-arg]
+        for group in made.param_groups:
+            group["fixed_betas"] = self.betas is not None
+        return made
 
 
-class AdamW(Optimizer):
+class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov & Hutter, 2019)."""
 
-    api = 2
     summary = "Adam with decoupled weight decay (Loshchilov & Hutter, 2019)"
+    torch_name = "AdamW"
 
-    betas: Betas | None = Field(None, description="decay rates of the two moments; none: train.betas and their schedule")
-    eps: float = Field(1e-8, gt=0, le=1, description="added to the root of the second moment")
     weight_decay: float = Field(0.01, ge=0, le=1, description="decay of the weights, times the learning rate")
-
-    def build(self, parameters: Parameters, learning_rate: float, betas: Betas) -> torch.optim.Optimizer:
-        """The optimiser of these parameters."""
-        import torch
-
-        made = torch.optim.AdamW(
-            parameters,
-            lr=learning_rate,
-            betas=self.betas or betas,
-            eps=self.eps,
-            weight_decay=self.weight_decay,
-            fused=True,
-        )
-        return _with_fixed_betas(made, self.betas)
 
 
 class RMSprop(Optimizer):
@@ -77,7 +64,7 @@ class RMSprop(Optimizer):
         """The optimiser of these parameters."""
         import torch
 
-        return torch.optim.RMSprop(parameters, lr=learning_rate, alpha=self.alpha, eps=self.eps, momentum=self.momentum)
+        return torch.optim.RMSprop(parameters, lr=learning_rate, **dict(self))
 
 
 class SGD(Optimizer):
@@ -94,18 +81,4 @@ class SGD(Optimizer):
         """The optimiser of these parameters."""
         import torch
 
-        return torch.optim.SGD(
-            parameters,
-            lr=learning_rate,
-            momentum=self.momentum,
-            nesterov=self.nesterov,
-            weight_decay=self.weight_decay,
-            fused=True,
-        )
-
-
-def _with_fixed_betas(optimizer: torch.optim.Optimizer, betas: Betas | None) -> torch.optim.Optimizer:
-    for group in optimizer.param_groups:
-        if betas is not None:
-            group["fixed_betas"] = True
-    return optimizer
+        return torch.optim.SGD(parameters, lr=learning_rate, fused=True, **dict(self))

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from gancli.config.schema import TrainConfig
     from gancli.plugin import LossTerm
 
-__all__ = ["Rates", "burn_in", "ema_decay", "rates_at", "trapezoid"]
-
 
 @dataclass(frozen=True, slots=True)
 class Rates:

@@ -21,11 +21,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-__all__ = ["Average", "Best", "Meter", "Trained", "TrainingState", "load_strictly", "weights_digest"]
-
-
-_AUGMENTATION = "augmentation/"
 _NUMBERS: dict[str, type[int | float]] = {"int": int, "float": float}
+_FOREIGN = "The checkpoint belongs to another model; give the configuration that it was made with."
 
 
 @dataclass
@@ -52,6 +49,44 @@ class Trained:
     def learnt(self) -> list[Tensor]:
         """The weights that the optimiser moves; what an architecture has frozen for good is not among them."""
         return [weight for group in self.optimizer.param_groups for weight in group["params"] if weight.requires_grad]
+
+    def moments(self) -> Iterator[tuple[str, Tensor]]:
+        """State of the optimiser by ``parameter/slot``; a number's slot says so: ``count:int``."""
+        for name, parameter in self.network.named_parameters():
+            for slot, value in self.optimizer.state.get(parameter, {}).items():
+                if isinstance(value, torch.Tensor):
+                    yield f"{name}/{slot}", value
+                elif type(value).__name__ in _NUMBERS:
+                    yield f"{name}/{slot}:{type(value).__name__}", torch.tensor(value, dtype=torch.float64)
+                elif value is not None:
+                    raise CheckpointError(
+                        f"The optimiser {type(self.optimizer).__name__} keeps '{slot}' as {type(value).__name__}, "
+                        "which no checkpoint holds.",
+                        "Choose another train.optimizer; its author has to keep state in tensors and numbers.",
+                    )
+
+    def restore_moments(self, moments: Mapping[str, Tensor], network: str) -> None:
+        """The inverse of :meth:`moments`; ``network`` is the name in messages. Not ``load_state_dict``, which changes types.
+
+        Moments get the layout of their parameter in memory (channels last, say), on which fused optimisers rely.
+        """
+        parameters = dict(self.network.named_parameters())
+        group_of = {parameter: group for group in self.optimizer.param_groups for parameter in group["params"]}
+        self.optimizer.state.clear()
+        for key, value in moments.items():
+            name, _, slot = key.rpartition("/")
+            parameter = parameters.get(name)
+            if parameter is None or parameter not in group_of:
+                raise CheckpointError(f"The optimiser's '{network}/{key}' belongs to no parameter of this model.", _FOREIGN)
+            slot, _, number = slot.partition(":")
+            group, stored = group_of[parameter], self.optimizer.state[parameter]
+            if number:
+                stored[slot] = _NUMBERS[number](value.item())
+            elif value.shape == parameter.shape:
+                stored[slot] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+            else:  # torch keeps the counter of steps on the CPU, but for kernels that want it
+                anywhere = slot != "step" or group.get("fused") or group.get("capturable")
+                stored[slot] = value.to(parameter.device if anywhere else "cpu", copy=True)
 
 
 class Average:
@@ -179,9 +214,9 @@ class TrainingState:
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """Every tensor, by group (the networks' names, ``optim`` and ``meters``) and name."""
         groups = {name: dict(network.state_dict()) for name, network in self.stored_networks().items()}
-        groups["optim"] = dict(self._moments())
+        groups["optim"] = {f"{name}/{key}": value for name, each in self.trained.items() for key, value in each.moments()}
         groups["meters"] = {f"{m}/{name}": value for m, meter in self.meters.items() for name, value in meter.sums.items()}
-        groups["meters"] |= {f"{_AUGMENTATION}{name}": value for name, value in self.augmentation.items()}
+        groups["meters"] |= {f"augmentation/{name}": value for name, value in self.augmentation.items()}
         return groups
 
     def counters(self) -> dict[str, Any]:
@@ -204,16 +239,14 @@ class TrainingState:
         for name, network in self.stored_networks().items():
             load_strictly(network, tensors[name], name)
         for name, trained in self.trained.items():
-            _restore_moments(name, trained, tensors["optim"])
+            trained.restore_moments(_below(tensors["optim"], name), name)
         device = next(self.ema.parameters()).device
         for name, meter in self.meters.items():
-            prefix = f"{name}/"
-            sums = {key.removeprefix(prefix): value for key, value in tensors["meters"].items() if key.startswith(prefix)}
-            counts = counters["meter_counts"][name]
+            sums, counts = _below(tensors["meters"], name), counters["meter_counts"][name]
             meter.sums = {key: sums[key].to(device) for key in counts}
             meter.counts = dict(counts)
         for name, value in self.augmentation.items():
-            value.copy_(tensors["meters"][f"{_AUGMENTATION}{name}"])
+            value.copy_(tensors["meters"][f"augmentation/{name}"])
         self.step = counters["step"]
         self.images_seen = counters["images_seen"]
         self.alarms = list(counters["alarms"])
@@ -234,59 +267,15 @@ class TrainingState:
                     return f"{group}/{name}"
         return None
 
-    def _moments(self) -> Iterator[tuple[str, Tensor]]:
-        """State of the optimisers by ``network/parameter/slot``; a number's slot says so: ``count:int``."""
-        for network, trained in self.trained.items():
-            for name, parameter in trained.network.named_parameters():
-                for slot, value in trained.optimizer.state.get(parameter, {}).items():
-                    if isinstance(value, torch.Tensor):
-                        yield f"{network}/{name}/{slot}", value
-                    elif type(value).__name__ in _NUMBERS:
-                        yield f"{network}/{name}/{slot}:{type(value).__name__}", torch.tensor(value, dtype=torch.float64)
-                    elif value is not None:
-                        raise CheckpointError(
-                            f"The optimiser {type(trained.optimizer).__name__} keeps '{slot}' as {type(value).__name__}, "
-                            "which no checkpoint holds.",
-                            "Choose another train.optimizer; its author has to keep state in tensors and numbers.",
-                        )
 
-
-def _restore_moments(network: str, trained: Trained, moments: Mapping[str, Tensor]) -> None:
-    """Put the stored state of one network's optimiser back, under torch's own numbering of the parameters."""
-    parameters = dict(trained.network.named_parameters())
-    numbered = [parameter for group in trained.optimizer.param_groups for parameter in group["params"]]
-    number_of = {id(parameter): number for number, parameter in enumerate(numbered)}
-    state: dict[int, dict[str, Any]] = {}
-    for key, value in moments.items():
-        owner, _, rest = key.partition("/")
-        name, _, slot = rest.rpartition("/")
-        if owner != network:
-            continue
-        if id(parameters.get(name)) not in number_of:
-            raise CheckpointError(f"The optimiser's '{key}' belongs to no parameter of this model.", _FOREIGN)
-        slot, _, number = slot.partition(":")
-        stored = _NUMBERS[number](value.item()) if number else _laid_out_like(parameters[name], value)
-        state.setdefault(number_of[id(parameters[name])], {})[slot] = stored
-    groups = trained.optimizer.state_dict()["param_groups"]
-    trained.optimizer.load_state_dict({"state": state, "param_groups": groups})
-    for index, slots in state.items():  # torch casts state to the parameter's type; it is to be as it was
-        restored = trained.optimizer.state[numbered[index]]
-        for slot, value in slots.items():
-            if isinstance(value, torch.Tensor) and restored[slot].dtype != value.dtype:
-                restored[slot] = value.to(restored[slot].device)
-
-
-def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
-    """A copy of ``value``; fused optimisers take its order in memory to be the parameter's (channels last, say)."""
-    return torch.empty_like(parameter, dtype=value.dtype).copy_(value) if value.shape == parameter.shape else value.clone()
+def _below(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Those whose names begin with ``name/``, without it."""
+    return {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
 
 
 def weights_digest(network: nn.Module) -> str:
     """SHA-256, in hex, of the names, shapes, types and bytes of a network's weights and buffers."""
     return digest_of(network.state_dict())
-
-
-_FOREIGN = "The checkpoint belongs to another model; give the configuration that it was made with."
 
 
 def load_strictly(network: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:

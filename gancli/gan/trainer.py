@@ -30,16 +30,12 @@ if TYPE_CHECKING:
 
     from gancli.config.schema import TrainConfig
     from gancli.data.batches import Batches
-    from gancli.gan.augmentation import Augments
     from gancli.gan.schedules import Rates
     from gancli.gan.state import TrainingState
     from gancli.plugin import Update
     from gancli.runtime.device import Runtime
-    from gancli.runtime.micro_batches import MicroBatch
 
     Report = dict[str, Tensor]
-
-__all__ = ["Trainer"]
 
 
 class Trainer:
@@ -64,7 +60,7 @@ class Trainer:
         *,
         rules: TrainConfig,
         latent_dim: int,
-        augmentation: Augments | None = None,
+        augmentation: NoAugmentation | None = None,
     ) -> None:
         self.state = state
         self.updates = tuple(updates)
@@ -130,10 +126,11 @@ class Trainer:
             for part in self.micro_batches:
                 self.runtime.seed_networks(self.rules.seed, update.name, number, part.index)
                 total.rewind_buffers()
+                discriminate = self._forward("discriminator", update, second_order=second_order)
                 context = Context(
                     networks=self.state.networks,
                     generate=self._forward("generator", update, second_order=second_order),
-                    judge=self._augmented(update, number, part, second_order=second_order),
+                    judge=self.augmentation.before(discriminate, update.name, number, part),
                     trained=update.networks,
                     real=real[part.here].detach().requires_grad_(second_order),
                     z=z[part.here],
@@ -168,10 +165,6 @@ class Trainer:
                 return result
 
         return forward
-
-    def _augmented(self, update: Update, number: int, part: MicroBatch, *, second_order: bool) -> Callable[..., Tensor]:
-        network = self._forward("discriminator", update, second_order=second_order)
-        return self.augmentation.before(network, update.name, number, part)
 
     def _scores(self, update: Update, context: Context) -> Report:
         """s(D(x)) and s(D(G(z))) of D's own update, and what the augmentation adapts to."""

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import nn
@@ -176,9 +176,8 @@ class DigitNetwork(nn.Module):
         return features, self.classifier(features.relu())
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """The file: the weights, the training images' moments in its features, the SHA-256 of these images and of the file."""
+class _Stored(NamedTuple):
+    """The file: weights, moments of the training images in its features, SHA-256 of these images and of the file."""
 
     weights: dict[str, Tensor]
     moments: Moments

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["Blender"]
-
 _SAME = 1e-3
 """How far images in [-1, 1] may differ and still be the same: an eighth of a grey level."""
 

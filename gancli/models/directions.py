@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from gancli.models.model import Model
 
-__all__ = ["SEEDS", "Directions", "find_directions"]
-
 SEEDS = 64
 """Seeds at which the Jacobian is taken."""
 

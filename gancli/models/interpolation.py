@@ -31,22 +31,6 @@ if TYPE_CHECKING:
 
     Vector = NDArray[np.float64]
 
-__all__ = [
-    "MAX_CELLS",
-    "MAX_FRAMES",
-    "MAX_KEYFRAMES",
-    "METHODS",
-    "Frames",
-    "Interpolation",
-    "Method",
-    "Path",
-    "between",
-    "lerp",
-    "progress",
-    "slerp",
-    "to_and_fro",
-]
-
 Method = Literal["slerp", "lerp"]
 
 MAX_FRAMES = 1_000_000

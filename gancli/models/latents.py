@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from torch import Tensor
 
-__all__ = ["Latents", "ModelAtLatents", "read_latents", "style_mixing", "write_arrays"]
-
 MAX_BYTES = 2**28
 """Of a file of latents, and of each array in it."""
 

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
     from gancli.plugin import ArchConfig, Architecture
 
-__all__ = ["from_bytes", "load", "widened"]
-
 _BACK = "back"
 """The network that translates the other way; its EMA's file is called ``ema_back``."""
 _LARGER, _ALWAYS_FINE = 20, 2**28

@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 
     Labels = Sequence[int | str] | int | str
 
-__all__ = ["BATCH_SIZE", "Model"]
-
 TYPICAL_SEED, TYPICAL_IMAGES, NEIGHBOURS = 2**40, 1024, 3
 
 

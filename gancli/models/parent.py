@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from gancli.config.layers import Flat
     from gancli.gan.state import TrainingState
 
-__all__ = ["inherit", "start_from"]
-
 
 def inherit(runs_dir: Path) -> Callable[[str], Flat]:
     """What a configuration takes over from the model at an address, for :func:`gancli.config.resolve.resolve`.

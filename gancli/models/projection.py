@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from gancli.models.model import Model
 
-__all__ = ["CANDIDATES", "STEPS", "Projection", "project"]
-
 CANDIDATES, STEPS = 1024, 200
 BATCH_SIZE = 64
 LEARNING_RATE = 0.1

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from gancli.images import Images as Given
     from gancli.plugin import ImageSpec
 
-__all__ = ["BATCH_SIZE", "LEAST_TRUNCATION", "TRANSLATED", "Sampler", "check_seeds", "check_truncation"]
-
 BATCH_SIZE = 256
 
 TRANSLATED = 16

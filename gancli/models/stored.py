@@ -27,19 +27,6 @@ from gancli.plugins.registry import EXPORTERS
 from gancli.runs import find_run
 from gancli.storage.tensors import read_metadata
 
-__all__ = [
-    "BUNDLED",
-    "HUB",
-    "LOADABLE",
-    "absolute",
-    "is_elsewhere",
-    "is_export",
-    "is_file",
-    "origin_of_file",
-    "read_provenance",
-    "weights_path",
-]
-
 HUB = "hf:"
 LOADABLE = "Give a .safetensors or .onnx file, a folder that `gancli export -o DIR/` wrote, a checkpoint, or a run."
 BUNDLED = {"mnist": Path(__file__).with_name("files") / "mnist.safetensors"}

@@ -1,8 +1,8 @@
 """Latents addressed by seed: one seed, one latent, on every machine, in every batch and in every language.
 
 The numbers come from Philox4x32-10 (Salmon et al., 2011, "Parallel random numbers: as easy as 1, 2, 3"), a counter-based
-generator: the key is the seed, the counter the position in the latent. Nothing is consumed, so picture *i* does not depend
-on how many others are drawn with it, and the same few lines give the same latents in a browser. No torch is needed.
+generator: the key is the seed, the counter the position in the latent. Nothing is consumed, so image *i* does not depend
+on how many others are generated with it, and the same few lines give the same latents in a browser. No torch is needed.
 
 A seed has as many latents as one likes: attempt k has an address too, the counter (position, k). Truncation chooses among
 them (:meth:`gancli.Model.sample`).
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-
-__all__ = ["MAX_SEED", "latents", "philox4x32"]
 
 MAX_SEED = 2**63 - 1
 """Largest seed that commands and models take: it fits a signed integer. (The formula goes on to 2^64.)"""
@@ -66,17 +64,11 @@ def latents(seeds: Sequence[int], latent_dim: int, attempt: int = 0) -> NDArray[
     blocks = -(-latent_dim // 4)
     seed = np.repeat(np.asarray(seeds, dtype=np.uint64), blocks)
     block = np.tile(np.arange(blocks, dtype=np.uint64), len(seeds))
-    return _normals(seed, block, attempt).reshape(len(seeds), -1)[:, :latent_dim].astype(np.float32)
-
-
-def _normals(seed: NDArray[np.uint64], block: NDArray[np.uint64], attempt: int) -> NDArray[np.float64]:
-    """Four normals for each pair of a seed ``(n,)`` and a block ``(n,)``: ``(n, 4)``."""
     zero = np.zeros(1, dtype=np.uint64)
     words = philox4x32((seed & _LOW, seed >> _HALF), (block, zero + np.uint64(attempt), zero, zero))
-    u1, u2, u3, u4 = ((word.astype(np.float64) + 0.5) * 2.0**-32 for word in words)
-    return np.stack([*_box_muller(u1, u2), *_box_muller(u3, u4)], axis=1)
-
-
-def _box_muller(u1: NDArray[np.float64], u2: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    radius, angle = np.sqrt(-2.0 * np.log(u1)), 2.0 * np.pi * u2
-    return radius * np.cos(angle), radius * np.sin(angle)
+    uniform = [(word.astype(np.float64) + 0.5) * 2.0**-32 for word in words]
+    normals = []
+    for u1, u2 in (uniform[:2], uniform[2:]):
+        radius, angle = np.sqrt(-2.0 * np.log(u1)), 2.0 * np.pi * u2
+        normals += [radius * np.cos(angle), radius * np.sin(angle)]
+    return np.stack(normals, axis=1).reshape(len(seeds), -1)[:, :latent_dim].astype(np.float32)

@@ -1,4 +1,4 @@
-"""Addressed randomness: every random draw has an address, so that nothing has to be remembered between steps.
+"""Addressed randomness: every random number has an address, so that nothing has to be remembered between steps.
 
 The latents and the dropout masks of step *k* come from (seed, purpose, *k*), the order of epoch *e* from (seed, "order",
 *e*). A kill, a resume or another number of processes therefore changes nothing, and no generator's state is ever saved.
@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-__all__ = ["address", "generator_at", "normal_at"]
 
 
 def address(seed: int, purpose: str, index: int = 0) -> int:
@@ -37,7 +35,7 @@ def generator_at(seed: int, purpose: str, index: int = 0) -> Generator:
 
 
 def normal_at(shape: tuple[int, ...], seed: int, purpose: str, index: int = 0) -> Tensor:
-    """Draw z ~ N(0, I) of the given shape, float32, on the CPU, drawn at that address."""
+    """Standard normal numbers of the given shape, float32, on the CPU, at that address."""
     import torch
 
     return torch.randn(shape, generator=generator_at(seed, purpose, index))

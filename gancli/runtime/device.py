@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from gancli.config.schema import RuntimeConfig
     from gancli.runtime.processes import Processes
 
-__all__ = ["Runtime", "cpu_has_fast_bf16", "memory_errors_explained", "pick_device", "translate_memory_error"]
-
 
 def cpu_has_fast_bf16() -> bool:
     """Whether this CPU multiplies bfloat16 matrices in hardware (AVX512-BF16 or AMX); known on Linux only."""
@@ -44,19 +42,14 @@ def pick_device(wanted: str) -> torch.device:
     Raises:
         ConfigError: it was asked for by name and is not there.
     """
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if wanted == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
     try:
         device = torch.device(wanted)
     except RuntimeError as error:
         raise ConfigError(f"'{wanted}' is not a device.", "Choose auto, cpu, cuda, cuda:N or mps.") from error
-    present = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
-        "mps": torch.backends.mps.is_available(),
-    }
+    present = {"cpu": True, "cuda": cuda and (device.index or 0) < torch.cuda.device_count(), "mps": mps}
     if not present.get(device.type):
         raise ConfigError(
             f"The device '{wanted}' is not available (torch {torch.__version__}, {torch.cuda.device_count()} CUDA devices).",
@@ -85,14 +78,6 @@ def _own_device(wanted: str, processes: Processes) -> torch.device:
     return device
 
 
-def _pick_bf16(precision: str, device: torch.device) -> bool:
-    if precision == "auto":
-        return torch.cuda.is_bf16_supported() if device.type == "cuda" else device.type == "cpu" and cpu_has_fast_bf16()
-    if precision == "bf16" and device.type == "mps":
-        raise ConfigError("bf16 is not supported on mps.", "Choose --precision fp32 or auto.")
-    return precision == "bf16"
-
-
 @dataclass(frozen=True)
 class Runtime:
     """One process on one device, alone or among others.
@@ -115,6 +100,11 @@ class Runtime:
             ConfigError: the device or precision is not available here, or torch cannot write its cache.
         """
         device = pick_device(config.device) if processes.world == 1 else _own_device(config.device, processes)
+        bf16 = config.precision == "bf16"
+        if bf16 and device.type == "mps":
+            raise ConfigError("bf16 is not supported on mps.", "Choose --precision fp32 or auto.")
+        if config.precision == "auto":
+            bf16 = torch.cuda.is_bf16_supported() if device.type == "cuda" else device.type == "cpu" and cpu_has_fast_bf16()
         if config.threads:
             torch.set_num_threads(config.threads)
         try:
@@ -124,7 +114,7 @@ class Runtime:
                 f"Torch cannot have its cache: {error}.", "Set TORCHINDUCTOR_CACHE_DIR to a folder that can be written to."
             ) from error
         torch.backends.cudnn.benchmark = not config.deterministic
-        return cls(device, _pick_bf16(config.precision, device), processes)
+        return cls(device, bf16, processes)
 
     @property
     def precision(self) -> str:

@@ -28,13 +28,11 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.distributed import ProcessGroup, Store  # type: ignore[attr-defined]  # torch does export Store
 
-__all__ = ["SeveralProcesses"]
-
 START_SECONDS = 600
 """How long the processes wait for each other until all have loaded their images."""
 
 STORE_SECONDS = 5
-"""How long the launcher may take to store a sentence, or to tell one."""
+"""How long the launcher may take to store a sentence, or to return one."""
 
 _FAILURE = "failure"
 _RESUME = "Start the training again with --resume: the last checkpoint is intact."
@@ -155,20 +153,20 @@ class SeveralProcesses(Processes):
         try:
             yield
         except RuntimeError as error:
-            told: dict[str, Any] = {}
+            failure: dict[str, Any] = {}
 
             def look() -> None:
                 if self._store.check([_FAILURE]):
-                    told.update(json.loads(self._store.get(_FAILURE)))
+                    failure.update(json.loads(self._store.get(_FAILURE)))
 
             _briefly(look)
-            if not told:
+            if not failure:
                 raise PeerLostError(f"One of the {self.world} processes is gone ({_reason(error)}).", _RESUME) from error
-            kind = getattr(errors, str(told["kind"]), PeerLostError)
+            kind = getattr(errors, str(failure["kind"]), PeerLostError)
             if not (isinstance(kind, type) and issubclass(kind, GancliError)) or kind is Stopped:
                 kind = PeerLostError
-            problem = f"Process {told['rank']} of {self.world} has ended: {told['problem']}"
-            raise kind(problem, told["remedy"] or _RESUME) from error
+            problem = f"Process {failure['rank']} of {self.world} has ended: {failure['problem']}"
+            raise kind(problem, failure["remedy"] or _RESUME) from error
 
 
 def _reason(error: RuntimeError) -> str:
@@ -178,7 +176,7 @@ def _reason(error: RuntimeError) -> str:
 
 
 def _common_name(store: Store, rank: int, world: int) -> str:
-    """A name that just these processes agree on, under which they write what they tell each other.
+    """A name that just these processes agree on, under which they write to each other.
 
     The launcher's store outlives them: it still holds what processes wrote that it has started again since, and how often it
     has done so is counted differently on each machine. So each one introduces itself under a name of its own, process 0

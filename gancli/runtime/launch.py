@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from gancli.runtime.processes import Processes
 
-__all__ = ["follows", "joined"]
-
 NEEDED = ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 REMEDY = "Start them with torchrun (`torchrun --nproc-per-node 2 -m gancli train ...`), or unset WORLD_SIZE."
 MOST = 1_000_000
@@ -38,7 +36,7 @@ def joined(
     """The processes of the training that this one was started for; within the block it is one of them.
 
     Args:
-        explain: the expected failure that an exception is, or None if it is a bug: what the others are told of it.
+        explain: the expected failure that an exception is, or None if it is a bug: what the others report of it.
         environment: of this process.
 
     Raises:

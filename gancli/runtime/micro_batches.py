@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from gancli.runtime.processes import Processes
 
-__all__ = ["MicroBatch", "MicroBatches", "Total"]
-
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
@@ -75,22 +73,16 @@ class MicroBatches:
                 f"({processes.world} processes x train.accumulate={accumulate}).",
                 f"Choose --batch-size {fitting}, or another -s train.accumulate.",
             )
-        size = batch_size // self.count
-        first = processes.rank * accumulate
-        self.part = slice(first * size, (first + accumulate) * size)
-        self._parts = tuple(
-            MicroBatch(
-                first + k,
-                slice((first + k) * size, (first + k + 1) * size),
-                slice(k * size, (k + 1) * size),
-                batch_size,
-            )
-            for k in range(accumulate)
-        )
+        self._size = batch_size // self.count
+        self._first, self._end = processes.rank * accumulate, (processes.rank + 1) * accumulate
+        self.part = slice(self._first * self._size, self._end * self._size)
         self._processes = processes
 
     def __iter__(self) -> Iterator[MicroBatch]:
-        return iter(self._parts)
+        size, first = self._size, self._first
+        for k in range(first, self._end):
+            here = slice((k - first) * size, (k - first + 1) * size)
+            yield MicroBatch(k, slice(k * size, (k + 1) * size), here, self.batch_size)
 
     def total(self, networks: Iterable[nn.Module]) -> Total:
         """The sums over the micro-batches of one update."""

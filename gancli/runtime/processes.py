@@ -10,8 +10,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["ALONE", "Processes"]
-
 
 @dataclass(eq=False)
 class Processes:

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
 
     from gancli.plugin import Objective
 
-__all__ = ["COLLAPSED", "EARLIEST_STEP", "EARLY_STEPS", "PATIENCE", "SPACING", "signs_of_trouble"]
-
 COLLAPSED, RISING = 0.18, 1.03
 """Modes have collapsed where diversity is below 0.18 and PATIENCE times in a row does not rise by 3 %.
 

@@ -22,8 +22,6 @@ from gancli.text import distance, duration, loss, printable, score
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["Lines", "Log"]
-
 SHORT = {"d_loss": "d", "g_loss": "g", "real_score": "real", "fake_score": "fake"}
 
 

@@ -27,8 +27,6 @@ from gancli.plugins.installation import require
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Background", "MLflow", "TensorBoard", "Trackio", "WeightsAndBiases"]
-
 PROJECT = "gancli"
 
 MOST_WAITING = 10_000

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
-__all__ = ["MetricsLog", "distance_in", "draw_losses", "matplotlib_defaults", "plot_losses", "read_rows", "row_of", "time_of"]
-
 NO_LOSSES = {"kind", "step", "epochs", "images_seen", "real_score", "fake_score", "augmentation"}
 """Columns of an interval that are neither losses nor penalties."""
 
@@ -127,8 +125,8 @@ def draw_losses(rows: Sequence[Row]) -> bytes:
         figure = Figure(figsize=(8, 6), dpi=100, layout="constrained")
         losses, scores, distances = figure.subplots(3, 1, sharex=True, height_ratios=(3, 2, 3))
         titles = {"d_loss": "discriminator", "g_loss": "generator", "real_score": "s(D(x))", "fake_score": "s(D(G(z)))"}
-        for axes, drawn in ((losses, names), (scores, ["real_score", "fake_score", "augmentation"])):
-            for name in drawn:
+        for axes, plotted in ((losses, names), (scores, ["real_score", "fake_score", "augmentation"])):
+            for name in plotted:
                 points = [(row["epochs"], row[name]) for row in intervals if name in row]
                 if points:
                     axes.plot(*zip(*points, strict=True), label=titles.get(name, name.replace("_", " ")), linewidth=1)

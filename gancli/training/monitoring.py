@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from gancli.plugin import ImageSet
     from gancli.training.setup import Training
 
-__all__ = ["Monitor", "TranslationMonitor", "monitor_of"]
-
 
 BATCH_SIZE = 256
 COUNT = 256

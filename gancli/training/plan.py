@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from gancli.config.schema import TrainConfig
 
-__all__ = ["Plan"]
-
 EXTENSION_RAMP = 0.1
 
 SHORTEST_EPOCH = 0.1
 """A last epoch that would be shorter than this part of one is counted to the epoch before."""
 
 SHORT_EPOCH_STEPS = 100
-"""What is done at the end of an epoch unless told otherwise is done at most once in so many steps: an epoch of a small data
+"""What is done at the end of an epoch by default is done at most once in so many steps: an epoch of a small data
 set takes less time than saving does."""
 
 
@@ -46,7 +44,7 @@ class Plan:
 
     @property
     def epochs(self) -> int | None:
-        """Epochs that are begun in the whole run, or None if only the clock knows.
+        """Epochs in the whole run, a short last one counted to the one before, or None if only the clock knows.
 
         >>> Plan(468, 469).epochs, Plan(468, 700).epochs, Plan(468, 3).epochs
         (1, 2, 1)
@@ -62,9 +60,9 @@ class Plan:
         return min(1.0, done / total) if total else 1.0
 
     def ramp(self, step: int) -> float:
-        """Factor of the step size after a run was made longer: from 0 back to 1 over a tenth of what was added.
+        """Factor of the learning rate after a run was made longer: from 0 back to 1 over a tenth of what was added.
 
-        The old schedule had taken the step size down; taking it up again at once would throw both players off balance.
+        The old schedule had taken the learning rate down; taking it up again at once would unbalance both networks.
         """
         if not self.extended_at or self.total_steps is None:
             return 1.0

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from gancli.runs import RunDirectory
     from gancli.training.setup import Training
 
-__all__ = ["Record", "run_ended", "run_started"]
-
 
 def run_started(training: Training, run: RunDirectory, notes: tuple[str, ...] = ()) -> RunStarted:
     """What is about to be trained."""

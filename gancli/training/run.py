@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from gancli.training.plan import Plan
     from gancli.training.setup import Training
 
-__all__ = ["config_document", "resume", "stored_config", "train"]
-
 _EXACT_MICRO_BATCHES = 2
 """Two micro-batches add up to the same bits whoever adds them; more than two, in another order, do not."""
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack, closing, contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from gancli import images
 from gancli.checkpoint.store import CheckpointStore
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
     from gancli.runs import RunDirectory
     from gancli.training.setup import Training
 
-__all__ = ["Session"]
-
 PLOT_FRACTION = 0.02
 """Largest fraction of the time that is spent on plots while training."""
 
@@ -58,17 +57,6 @@ PREVIEW_SECONDS, PREVIEW_FRACTION = 15.0, 0.1
 """A preview is due when the last is 15 seconds old, and a tenth of the training time: a film shows the beginning."""
 
 FIRST_PREVIEW = 10
-
-
-class Means(NamedTuple):
-    """The first six attributes that :class:`IntervalEnded` and :class:`EpochEnded` have in common."""
-
-    step: int
-    epochs_done: float
-    images_seen: int
-    metrics: dict[str, float]
-    images_per_second: float
-    elapsed_seconds: float
 
 
 class Session:
@@ -167,9 +155,9 @@ class Session:
             meter.add(report)
         state.elapsed_seconds = self._clock() - self._started
         if state.step % config.log.every_steps == 0:
-            means = self._means("interval")
-            self._emit(IntervalEnded(*means))
-            self._show_progress(means.metrics, means.images_per_second)
+            interval = self._since_last("interval")
+            self._emit(interval)
+            self._show_progress(interval.metrics, interval.images_per_second)
         elif self._clock() - self._shown >= PATIENCE_SECONDS:
             self._show_progress(state.meters["interval"].means(), self._rate("interval"))
         if self._is_preview_due():
@@ -192,14 +180,14 @@ class Session:
         self._emit(Progress(state.step, plan.epoch(state.step), fraction, metrics, images_per_second, eta))
         self._shown = self._clock()
 
-    def _means(self, name: str) -> Means:
+    def _since_last(self, name: str) -> IntervalEnded:
         """Means since the last call with this name, all finite."""
         state = self.training.state
         metrics = state.meters[name].means()
         state.meters[name].reset()
         self._refuse_non_finite(metrics)
         epochs = round(state.step / self.training.plan.steps_per_epoch, 6)
-        return Means(state.step, epochs, state.images_seen, metrics, self._rate(name), state.elapsed_seconds)
+        return IntervalEnded(state.step, epochs, state.images_seen, metrics, self._rate(name), state.elapsed_seconds)
 
     def _rate(self, name: str) -> float:
         """Real images per second since the last call with this name."""
@@ -217,7 +205,7 @@ class Session:
     def _end_epoch(self) -> None:
         """Evaluate, as far as that is due: when the images seen pass a multiple, and at the end of the run."""
         training, state, plan = self.training, self.training.state, self.training.plan
-        means, over = self._means("epoch"), training.is_over
+        means, over = self._since_last("epoch"), training.is_over
         evaluation = {"diversity": self.monitor.diversity()}
         if self._evaluated_every and (over or plan.ends_epoch_past(state.step, self._evaluated_every)):
             evaluation |= self.monitor.evaluate()
@@ -225,7 +213,8 @@ class Session:
         name = self.monitor.distance
         if name in evaluation:
             state.consider(name, evaluation[name])
-        self._emit(EpochEnded(*means, evaluation, plan.epoch(state.step), plan.epochs, name))
+        number = plan.epoch(state.step)
+        self._emit(EpochEnded(**asdict(means), evaluation=evaluation, epoch=number, epochs=plan.epochs, distance=name))
         measured, classes = {**means.metrics, **evaluation}, training.image.classes
         before = [value for step, value in state.diversities if step <= state.step - SPACING]
         for alarm, message in signs_of_trouble(measured, state.step, training.objective, classes=classes, before=before):
@@ -276,8 +265,7 @@ class Session:
 
     def _save(self) -> None:
         state = self.training.state
-        culprit = state.non_finite()
-        if culprit:
+        if culprit := state.non_finite():
             raise self._diverged(f"the tensor {culprit}")
         self.metrics.sync()
         facts = self.training.facts()

@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from gancli.plugins.registry import Chosen, Entry
     from gancli.runtime.processes import Processes
 
-__all__ = ["Training", "advice", "announcement", "load_suited", "mean_image", "nearest_side", "set_up"]
-
 LARGEST_FOR_DENSE = 3 * 32 * 32
 FEW_IMAGES, FEW_STEPS = 5_000, 1_000
 SUM_BYTES = 2**25
@@ -259,7 +257,7 @@ def load_suited(
     source = open_data(config.data)
     chosen = chosen or choose_arch(config)
     arch, options = chosen.plugin, chosen.options
-    if is_path(config.data.dataset) or config.data.to is not None:  # else a plugin's images tell
+    if is_path(config.data.dataset) or config.data.to is not None:  # else it depends on the images of a plugin
         refuse_other_kind(config, arch, translating=config.data.to is not None)
     if config.data.image_size is not None:
         return config, source.load(config.data, watch)

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from gancli.checkpoint.store import Checkpoint
     from gancli.gan.state import TrainingState
 
-__all__ = ["pack", "unpack", "unpack_files"]
-
 _STATE = "state.json"
 
 

@@ -46,8 +46,6 @@ if TYPE_CHECKING:
     from gancli.runtime.processes import Processes
     from gancli.training.setup import Training
 
-__all__ = ["broadcast_state", "set_up_together", "worker_loop"]
-
 
 def set_up_together(config: RunConfig | None, processes: Processes, observe: Callable[[Event], None] | None = None) -> Training:
     """Steps 1 to 4 of every process: the same training in each.

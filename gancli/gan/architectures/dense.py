@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from gancli.plugin import ImageSpec
 
-__all__ = ["Dense", "DenseConfig"]
-
 Width = Annotated[int, Field(ge=1, le=65536)]
 Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=32)]
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from gancli.gan.architectures.dense import DenseConfig
     from gancli.plugin import ImageSpec
 
-__all__ = ["DenseDiscriminator", "DenseGenerator"]
-
 _NEAR_END = 0.98
 """tanh has no finite argument for the ends of its range."""
 

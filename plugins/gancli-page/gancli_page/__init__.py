@@ -17,7 +17,8 @@ class Page(Exporter[ArchConfig]):
     """The page, see :mod:`gancli_page.page`."""
 
     api = 2
-    summary = "a page that samples in any browser, without a network"
+    summary = "a page that samples or translates in any browser, without a network"
+    translates = True
 
     def export(self, generator: TrainedGenerator, path: Path, options: ArchConfig) -> None:  # noqa: ARG002  (it has none)
         """Write the page."""

@@ -36,8 +36,8 @@ TOLERANCE = 2 / 255
 """Largest difference to the generator in [-1, 1]: one level of 8 bits."""
 
 _UNKNOWN_DIFFERENCE = b'"difference": null'
-_PROBES = 64
-"""Latents that decide how many bits per weight are enough."""
+_PROBES, _PROBE_PIXELS = 64, 2**16
+"""Latents that decide how many bits per weight are enough; source images together have about so many pixels."""
 
 _FEWEST_BITS, _MOST_BITS = 8, 16
 _OTHER_BYTES = 0.04
@@ -54,7 +54,8 @@ def encode(generator: TrainedGenerator) -> bytes:
     program = trace(generator)
     bits = _enough_bits(generator, program)
     engine, worker = _source("latents.js") + _source("kernels.js"), _source("worker.js")
-    page, style = _source("drawing.js") + _source("page.js"), _source("page.css")
+    main, script = ("translation.html", "translation.js") if program.source else ("samples.html", "page.js")
+    page, style = _source("drawing.js") + _source("common.js") + _source(script), _source("page.css")
     run, version = str(generator.metadata["run"]), str(generator.metadata["gancli"])
     parts = {
         "policy": _policy([engine, page], style),
@@ -62,6 +63,7 @@ def encode(generator: TrainedGenerator) -> bytes:
         "title": escape(f"{run} · gancli"),
         "icon": _ICON,
         "run": escape(run),
+        "main": _source(main),
         "facts": _inert(json.dumps(_facts(generator, bits))),
         "program": _inert(program.to_json(bits)),
         "numbers": base64.b64encode(program.packed(bits)).decode(),
@@ -99,8 +101,12 @@ def _enough_bits(generator: TrainedGenerator, program: Program) -> int:
     Besides, at most 4 % of the bytes may round to the neighbouring level. Each bit less doubles the rounding error: the
     error of 16 bits says where to begin.
     """
-    z = np.random.default_rng(0).standard_normal((_PROBES, generator.latent_dim), np.float32)
-    classes = generator.image.classes
+    noise, classes, source = np.random.default_rng(0), generator.image.classes, generator.image.source
+    if source:
+        probes = min(_PROBES, max(2, _PROBE_PIXELS // math.prod(source[1:])))
+        z = (noise.standard_normal((probes, *source), np.float32) / 2).clip(-1, 1)
+    else:
+        z = noise.standard_normal((_PROBES, generator.latent_dim), np.float32)
     labels = np.arange(_PROBES) % classes if classes else None
     expected = generator.draw(z, labels)
 
@@ -138,7 +144,7 @@ def _facts(generator: TrainedGenerator, bits: int) -> dict[str, Any]:
         "classes": list(generator.class_names) if image.classes else [],
         "image": {"channels": image.channels, "height": image.height, "width": image.width},
         "latent_dim": generator.latent_dim,
-        "directions": directions(generator).round(5).tolist(),
+        "directions": [] if generator.image.source else directions(generator).round(5).tolist(),
         "bits": bits,
         "version": metadata["gancli"],
         "difference": None,

@@ -1,10 +1,10 @@
 """A generator as a list of steps that any language can follow: what the page of :mod:`gancli_page` carries.
 
-A program computes one image from one latent (and one label). Every step makes one value; an argument that is not negative
-is the number of a value, and -1 - k is constant k. Values 0 and 1 are the inputs. Shapes are those of one image: a value of
-n images has one more dimension in front, and no step mixes along it.
+A program computes one image from one latent (and one label), or from one source image. Every step makes one value; an
+argument that is not negative is the number of a value, and -1 - k is constant k. Values 0 and 1 are the inputs. Shapes are
+those of one image: a value of n images has one more dimension in front, and no step mixes along it.
 
-    value 0     z, (latent_dim,)
+    value 0     z, (latent_dim,), or the source image, (c, h, w)
     value 1     the label, (), for conditional models
     value 2...  what the steps make, in their order
 """
@@ -21,14 +21,12 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FULL", "LABEL", "LATENT", "NOTHING", "Program", "Step"]
+__all__ = ["FULL", "INPUT", "LABEL", "Program", "Step"]
 
 FULL = 32
 """Bits per number of constants that are not rounded."""
 
-LATENT, LABEL, _FIRST = 0, 1, 2
-NOTHING = None
-"""An argument that is left out, such as a bias."""
+INPUT, LABEL, _FIRST = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +36,13 @@ class Step:
     Attributes:
         op: its name, see :mod:`gancli_page.replay`.
         args: values, constants (negative) or nothing.
-        shape: what it makes, of one image.
+        shape: what it makes, of one image; None where it follows from the source image's size.
         options: numbers and lists of numbers that the operation needs besides.
     """
 
     op: str
     args: tuple[int | None, ...]
-    shape: tuple[int, ...]
+    shape: tuple[int, ...] | None
     options: dict[str, Any]
 
 
@@ -57,12 +55,19 @@ class Program:
         classes: 0 for an unconditional model.
         steps: in order; the last one makes the image, ``(c, h, w)``.
         constants: float32 arrays.
+        source: shape of the source images that a translator was trained with; None for other models.
+        multiple: a translator's source images have sides that are multiples of this; 0: they have exactly that shape.
+        pads: whether other sides do as well, if the last column and row are repeated up to the next multiple and the
+            translation is cropped.
     """
 
     latent_dim: int
     classes: int
     steps: tuple[Step, ...]
     constants: tuple[NDArray[np.float32], ...]
+    source: tuple[int, int, int] | None = None
+    multiple: int = 0
+    pads: bool = False
 
     def constant(self, argument: int) -> NDArray[np.float32]:
         """The array that a negative argument means."""
@@ -79,11 +84,12 @@ class Program:
             {
                 "latent_dim": self.latent_dim,
                 "classes": self.classes,
+                "source": self.source,
+                "multiple": self.multiple,
+                "pads": self.pads,
                 "bits": bits,
                 "constants": [list(constant.shape) for constant in self.constants],
-                "steps": [
-                    {"op": step.op, "args": list(step.args), "shape": list(step.shape), **step.options} for step in self.steps
-                ],
+                "steps": [{"op": step.op, "args": step.args, "shape": step.shape, **step.options} for step in self.steps],
             },
             separators=(",", ":"),
         )
@@ -135,9 +141,12 @@ class Program:
             codes[:, 16 - bits :] = stream[used : (used := used + bits * prod(shape))].reshape(-1, bits)
             multiples = np.packbits(codes, axis=1).view(">u2").astype(np.float32) - np.float32(2 ** (bits - 1))
             constants.append((multiples.reshape(shape[0], -1) * part[:, None]).reshape(shape))
-        return cls(stored["latent_dim"], stored["classes"], tuple(map(_step, stored["steps"])), tuple(constants))
+        source = stored["source"] and tuple(stored["source"])
+        steps = tuple(map(_step, stored["steps"]))
+        return cls(stored["latent_dim"], stored["classes"], steps, tuple(constants), source, stored["multiple"], stored["pads"])
 
 
 def _step(stored: dict[str, Any]) -> Step:
     options = {name: value for name, value in stored.items() if name not in {"op", "args", "shape"}}
-    return Step(stored["op"], tuple(stored["args"]), tuple(stored["shape"]), options)
+    shape = None if stored["shape"] is None else tuple(stored["shape"])
+    return Step(stored["op"], tuple(stored["args"]), shape, options)

@@ -9,9 +9,8 @@ from math import erf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
-from gancli_page.program import LABEL, LATENT, Program, Step
+from gancli_page.program import INPUT, LABEL, Program, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,15 +23,19 @@ __all__ = ["BINARY", "OPERATIONS", "UNARY", "replay"]
 
 
 def replay(program: Program, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
-    """Run a program: latents ``(n, latent_dim)`` [, labels ``(n,)``] -> images ``(n, c, h, w)``."""
-    values: dict[int, Any] = {LATENT: z.astype(np.float32), LABEL: labels}
+    """Run a program: latents ``(n, latent_dim)`` [, labels ``(n,)``], or source images -> images ``(n, c, h, w)``."""
+    height, width = z.shape[-2:] if program.source else (0, 0)
+    if program.pads:
+        below, right = -height % program.multiple, -width % program.multiple
+        z = np.pad(z, ((0, 0), (0, 0), (0, below), (0, right)), "edge")
+    values: dict[int, Any] = {INPUT: z.astype(np.float32), LABEL: labels}
     with np.errstate(all="ignore"):  # what overflows does so in torch as well, and shows in the comparison
         for position, step in enumerate(program.steps):
             args = [_argument(program, values, argument) for argument in step.args]
-            made = OPERATIONS[step.op](step, *args)
-            values[Program.value(position)] = made.astype(np.float32, copy=False).reshape(len(z), *step.shape)
+            made = OPERATIONS[step.op](step, *args).astype(np.float32, copy=False)
+            values[Program.value(position)] = made if step.shape is None else made.reshape(len(z), *step.shape)
     images: NDArray[np.float32] = values[Program.value(len(program.steps) - 1)]
-    return images
+    return images[:, :, :height, :width] if program.source else images
 
 
 def _argument(program: Program, values: dict[int, Any], argument: int | None) -> Any:  # noqa: ANN401  (labels or floats)
@@ -48,29 +51,28 @@ def _linear(_step: Step, x: Array, weight: Array, bias: Array | None) -> Array:
 
 
 def _conv2d(step: Step, x: Array, weight: Array, bias: Array | None) -> Array:
-    """Cross-correlation; the weight is ``(out, in / groups, kh, kw)``."""
+    """Cross-correlation, tap by tap; the weight is ``(out, in / groups, kh, kw)``."""
     (ph, pw), (sh, sw), (dh, dw) = (step.options[name] for name in ("padding", "stride", "dilation"))
-    groups = step.options["groups"]
-    kh, kw = weight.shape[2:]
+    groups, (outputs, inputs, kh, kw) = step.options["groups"], weight.shape
     padded = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
-    windows = sliding_window_view(padded, (dh * (kh - 1) + 1, dw * (kw - 1) + 1), axis=(2, 3))
-    patches = windows[:, :, ::sh, ::sw, ::dh, ::dw]
-    made = [
-        np.einsum("nchwij,ocij->nohw", part, kernel, optimize=True)
-        for part, kernel in zip(np.split(patches, groups, 1), np.split(weight, groups), strict=True)
-    ]
-    return _with_bias(np.concatenate(made, 1), bias)
+    tall, wide = ((padded.shape[2] - dh * (kh - 1) - 1) // sh + 1, (padded.shape[3] - dw * (kw - 1) - 1) // sw + 1)
+    made = np.zeros((len(x), groups, outputs // groups, tall * wide), np.float32)
+    kernels = weight.reshape(groups, outputs // groups, inputs, kh, kw)
+    for i in range(kh):
+        for j in range(kw):
+            pixels = padded[:, :, i * dh : i * dh + (tall - 1) * sh + 1 : sh, j * dw : j * dw + (wide - 1) * sw + 1 : sw]
+            made += kernels[..., i, j] @ pixels.reshape(len(x), groups, inputs, tall * wide)
+    return _with_bias(made.reshape(len(x), outputs, tall, wide), bias)
 
 
 def _conv_transpose2d(step: Step, x: Array, weight: Array, bias: Array | None) -> Array:
     """The transpose of a convolution: every pixel adds its kernel; the weight is ``(in, out / groups, kh, kw)``."""
     (ph, pw), (sh, sw), (dh, dw) = (step.options[name] for name in ("padding", "stride", "dilation"))
-    groups = step.options["groups"]
+    groups, (oh, ow) = step.options["groups"], step.options["output_padding"]
     n, _, height, width = x.shape
     kh, kw = weight.shape[2:]
-    channels, tall, wide = step.shape
-    canvas = np.zeros((n, channels, max(tall + 2 * ph, (height - 1) * sh + dh * (kh - 1) + 1),
-                       max(wide + 2 * pw, (width - 1) * sw + dw * (kw - 1) + 1)), np.float32)  # fmt: skip
+    tall, wide = (height - 1) * sh + dh * (kh - 1) + 1, (width - 1) * sw + dw * (kw - 1) + 1
+    canvas = np.zeros((n, weight.shape[1] * groups, tall + oh, wide + ow), np.float32)
     parts = zip(np.split(x, groups, 1), np.split(weight, groups), np.split(canvas, groups, 1), strict=True)
     for pixels, kernel, target in parts:
         for i in range(kh):
@@ -78,7 +80,7 @@ def _conv_transpose2d(step: Step, x: Array, weight: Array, bias: Array | None) -
                 rows = slice(i * dh, i * dh + (height - 1) * sh + 1, sh)
                 columns = slice(j * dw, j * dw + (width - 1) * sw + 1, sw)
                 target[:, :, rows, columns] += np.einsum("nchw,co->nohw", pixels, kernel[:, :, i, j], optimize=True)
-    return _with_bias(canvas[:, :, ph : ph + tall, pw : pw + wide], bias)
+    return _with_bias(canvas[:, :, ph : tall + oh - ph, pw : wide + ow - pw], bias)
 
 
 def _with_bias(x: Array, bias: Array | None) -> Array:
@@ -86,11 +88,11 @@ def _with_bias(x: Array, bias: Array | None) -> Array:
 
 
 def _normalise(step: Step, x: Array) -> Array:
-    """(x - mean) / sqrt(variance + eps) within every run of ``chunk`` numbers."""
-    chunks = x.reshape(len(x), -1, step.options["chunk"]).astype(np.float64)
+    """(x - mean) / sqrt(variance + eps) within each of ``chunks`` runs of numbers."""
+    chunks = x.reshape(len(x), step.options["chunks"], -1).astype(np.float64)
     centred = chunks - chunks.mean(2, keepdims=True)
     made: Array = centred / np.sqrt(np.square(centred).mean(2, keepdims=True) + step.options["eps"])
-    return made
+    return made.reshape(x.shape)
 
 
 def _gather(step: Step, x: Array) -> Array:
@@ -100,6 +102,28 @@ def _gather(step: Step, x: Array) -> Array:
         position = position[..., None] + np.asarray(axis)
         inside = inside[..., None] & (np.asarray(axis) >= 0)
     return np.where(inside, x.reshape(len(x), -1)[:, np.where(inside, position, 0)], 0)
+
+
+def _pad(step: Step, x: Array) -> Array:
+    """Columns and rows added on the left, right, top and bottom: zeros, the last ones again, or mirrored ones."""
+    left, right, top, bottom = step.options["sides"]
+    return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), step.options["mode"])
+
+
+def _nearest(step: Step, x: Array) -> Array:
+    """Every pixel as many times as ``factors`` say, down and across."""
+    down, across = step.options["factors"]
+    return x.repeat(down, 2).repeat(across, 3)
+
+
+def _shuffle(step: Step, x: Array) -> Array:
+    """Channels to squares of r x r pixels, ``(c r r, h, w) -> (c, h r, w r)``; with ``inverse`` the other way."""
+    n, c, h, w = x.shape
+    r = step.options["r"]
+    if step.options["inverse"]:
+        squares = x.reshape(n, c, h // r, r, w // r, r).transpose(0, 1, 3, 5, 2, 4)
+        return squares.reshape(n, c * r * r, h // r, w // r)
+    return x.reshape(n, c // r**2, r, r, h, w).transpose(0, 1, 4, 2, 5, 3).reshape(n, c // r**2, h * r, w * r)
 
 
 def _resample(_step: Step, x: Array, rows: Array, columns: Array) -> Array:
@@ -116,8 +140,9 @@ def _reduce(step: Step, x: Array) -> Array:
 
 def _cat(step: Step, *parts: Array) -> Array:
     """Parts one behind the other along ``axis`` (of one image's shape); a constant is the same for all images."""
-    n = next(len(part) for part in parts if part.ndim > len(step.shape))
-    alike = [part if part.ndim > len(step.shape) else np.broadcast_to(part, (n, *part.shape)) for part in parts]
+    most = max(part.ndim for part in parts)
+    n = next(len(part) for part in parts if part.ndim == most)
+    alike = [part if part.ndim == most else np.broadcast_to(part, (n, *part.shape)) for part in parts]
     return np.concatenate(alike, step.options["axis"] + 1)
 
 
@@ -148,14 +173,8 @@ def _unary(step: Step, x: Array) -> Array:
 
 
 def _binary(step: Step, a: Array, b: Array) -> Array:
-    made: Array = BINARY[step.op](_aligned(step, a), _aligned(step, b))
+    made: Array = BINARY[step.op](a, b)
     return made
-
-
-def _aligned(step: Step, operand: Array) -> Array:
-    """A constant may have fewer dimensions than the images; a value has one in front, and they are aligned at the end."""
-    missing = len(step.shape) + 1 - operand.ndim
-    return operand.reshape((1,) * missing + operand.shape)
 
 
 def _elu(x: Array, options: dict[str, Any]) -> Array:
@@ -200,10 +219,13 @@ OPERATIONS: dict[str, Callable[..., Array]] = {
     "gather": _gather,
     "linear": _linear,
     "matmul": _matmul,
+    "nearest": _nearest,
     "normalise": _normalise,
+    "pad": _pad,
     "reduce": _reduce,
     "resample": _resample,
     "reshape": _reshape,
+    "shuffle": _shuffle,
     "softmax": _softmax,
     **dict.fromkeys(UNARY, _unary),
     **dict.fromkeys(BINARY, _binary),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import operator
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +19,9 @@ import torch
 from torch import Tensor
 
 from gancli.errors import ExportError
-from gancli_page.program import LABEL, LATENT, Program
-from gancli_page.translators import IMAGES, TRANSLATORS, Arguments, Builder, Untranslatable, Varying
+from gancli_page.program import INPUT, LABEL, Program, Step
+from gancli_page.replay import replay
+from gancli_page.translators import IMAGES, MOVES, TRANSLATORS, Arguments, Builder, Untranslatable, Varying
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,40 +39,80 @@ _REMEDY = "Export .onnx, .pt2 or .safetensors instead, or use other layers in th
 
 
 def trace(trained: TrainedGenerator) -> Program:
-    """The generator as a program.
+    """The generator as a program; of a translator one for images of any size, if its network allows that.
 
     Raises:
         ExportError: it holds an operation that a program cannot express, which is named, or mixes the images of a batch.
     """
-    z = torch.randn((IMAGES, trained.latent_dim), generator=torch.Generator().manual_seed(0))
-    inputs = [z, *([torch.arange(IMAGES) % trained.image.classes] if trained.image.classes else [])]
+    noise = torch.Generator().manual_seed(0)
+    if (source := trained.image.source) is None:
+        z = torch.randn((IMAGES, trained.latent_dim), generator=noise)
+        labels = [torch.arange(IMAGES) % trained.image.classes] if trained.image.classes else []
+        inputs = [Varying(number, one) for number, one in zip((INPUT, LABEL), (z, *labels), strict=False)]
+        steps, constants = _traced_steps(trained, Builder(), inputs)
+        return Program(trained.latent_dim, trained.image.classes, steps, constants)
+
+    latents = torch.zeros(IMAGES, trained.latent_dim)
+    largest = 2 ** (min(source[1:]).bit_length() - 1)
+    even = (source[0], *(-(-side // largest) * largest for side in source[1:]))
+
+    def program(shape: tuple[int, ...], *, any_size: bool) -> Program:
+        sources = torch.randn((IMAGES, *shape), generator=noise)
+        steps, constants = _traced_steps(trained, Builder(any_size=any_size), [latents, Varying(INPUT, sources)])
+        return Program(trained.latent_dim, 0, steps, constants, source)
+
+    try:
+        found = program(even, any_size=True)
+    except ExportError:
+        return program(source, any_size=False)
+
+    def suits(candidate: Program, height: int, width: int) -> bool:
+        images = torch.randn((2, source[0], height, width), generator=noise).clamp(-1, 1).numpy()
+        try:
+            expected = trained.draw(images)
+            same_size = expected.shape[2:] == (height, width)
+            return same_size and bool(np.allclose(expected, replay(candidate, images), atol=1e-3))
+        except (RuntimeError, ValueError):  # the network or a step does not take such sides
+            return False
+
+    for multiple in (2**k for k in range(largest.bit_length())):
+        sides = largest + multiple, largest + 3 * multiple
+        if suits(candidate := replace(found, multiple=multiple), *sides):
+            padded = replace(candidate, pads=True)
+            return padded if suits(padded, sides[0] + 1, sides[1] - 1) else candidate
+    return program(source, any_size=False)
+
+
+def _traced_steps(
+    trained: TrainedGenerator, builder: Builder, inputs: Sequence[Varying | Tensor]
+) -> tuple[tuple[Step, ...], tuple[NDArray[np.float32], ...]]:
+    """The steps from the inputs, varying or constant, to the image, and the constants."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what torch has to say about its own internals
         try:
-            exported = torch.export.export(trained.network, tuple(inputs), strict=False)
+            exported = torch.export.export(trained.network, tuple(_traced(list(inputs))), strict=False)
         except Exception as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ExportError(f"torch.export cannot follow the generator: {reason.rstrip('.')}.", _REMEDY) from error
-    builder = Builder()
     with torch.no_grad():
-        drawn = _translate(builder, exported, inputs)
-    if not isinstance(drawn, Varying) or drawn.shape != trained.image.shape:
-        raise ExportError(f"The generator does not make one image of {trained.image} per latent.", _REMEDY)
-    if not builder.steps or drawn.number != Program.value(len(builder.steps) - 1):
-        drawn = builder.step("reshape", [drawn], drawn.traced)
-    return Program(trained.latent_dim, trained.image.classes, tuple(builder.steps), tuple(builder.constants))
+        made = _translate(builder, exported, inputs)
+    if not isinstance(made, Varying) or not (builder.any_size or made.shape == trained.image.shape):
+        given = "source image" if trained.image.source else "latent"
+        raise ExportError(f"The generator does not make one image of {trained.image} per {given}.", _REMEDY)
+    if not builder.steps or made.number != Program.value(len(builder.steps) - 1):
+        made = builder.step("reshape", [made], made.traced)
+    return tuple(builder.steps), tuple(builder.constants)
 
 
-def _translate(builder: Builder, exported: ExportedProgram, inputs: Sequence[Tensor]) -> object:
+def _translate(builder: Builder, exported: ExportedProgram, inputs: Sequence[Varying | Tensor]) -> object:
     stored = {**exported.state_dict, **exported.constants}
-    numbers = iter((LATENT, LABEL))
     given = iter(inputs)
     values: dict[Node, Any] = {}
     signature = {spec.arg.name: spec.target for spec in exported.graph_signature.input_specs}
     for node in exported.graph.nodes:
         if node.op == "placeholder":
             target = signature[node.name]
-            values[node] = Varying(next(numbers), next(given)) if target is None else stored[target].detach()
+            values[node] = next(given) if target is None else stored[target].detach()
         elif node.op == "output":
             return values[node.all_input_nodes[0]]
         else:
@@ -104,14 +146,6 @@ def _place(node: Node) -> str:
     return f" of layer '{name}'" if name else ""
 
 
-_CUTS = "chunk narrow select slice split split_with_sizes unbind"
-_PADS = "constant_pad_nd pad reflection_pad2d replication_pad2d"
-_REPEATS = "expand expand_as repeat repeat_interleave tile upsample_nearest2d"
-_TURNS = "flip movedim permute pixel_shuffle pixel_unshuffle roll swapaxes t transpose"
-
-_MOVES = frozenset([*_CUTS.split(), *_PADS.split(), *_REPEATS.split(), *_TURNS.split()])
-"""Operations that move numbers, or put zeros between them, and change none."""
-
 _NO_KERNEL = "there is no kernel for it"
 
 
@@ -129,13 +163,13 @@ def _translated(builder: Builder, target: OpOverload, args: Sequence[Any], keywo
     if not _depends(args) and not _depends(list(keywords.values())):
         return made
     name = target._schema.name.removeprefix("aten::").rstrip("_")  # noqa: SLF001  (schemas have no other door)
-    if name in _MOVES and isinstance(made, list | tuple):
+    if name in MOVES and isinstance(made, list | tuple):
         return [_gather(builder, lambda *a, k=k, **o: target(*a, **o)[k], args, keywords, one) for k, one in enumerate(made)]
     if not isinstance(made, Tensor):
         raise Untranslatable(_NO_KERNEL)
     if not made.ndim or made.shape[0] != IMAGES:
         raise Untranslatable("it mixes the images of a batch")
-    if name in _MOVES:
+    if name in MOVES and not builder.any_size:
         return _gather(builder, target, args, keywords, made)
     if name not in TRANSLATORS:
         raise Untranslatable(_NO_KERNEL)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Translator = Callable[["Builder", str, "Arguments", Tensor], "Varying"]
 
-__all__ = ["IMAGES", "TRANSLATORS", "Arguments", "Builder", "Untranslatable", "Varying"]
+__all__ = ["IMAGES", "MOVES", "TRANSLATORS", "Arguments", "Builder", "Untranslatable", "Varying"]
 
 IMAGES = 13
 """Images that the network is traced with: a number that no layer is likely to have by itself."""
@@ -31,7 +31,7 @@ class Untranslatable(Exception):  # noqa: N818  (a reason that becomes an Export
 
 @dataclass(frozen=True, slots=True)
 class Varying:
-    """A value that depends on the latent or the label: its number in the program, and what it was when traced."""
+    """A value that depends on the input or the label: its number in the program, and what it was when traced."""
 
     number: int
     traced: Tensor
@@ -43,16 +43,27 @@ class Varying:
 
 
 class Builder:
-    """The program so far."""
+    """The program so far.
 
-    def __init__(self) -> None:
+    Args:
+        any_size: the input is an image of any size: steps have no shapes, and what suits one size only is refused.
+    """
+
+    def __init__(self, *, any_size: bool = False) -> None:
+        self.any_size = any_size
         self.steps: list[Step] = []
         self.constants: list[NDArray[np.float32]] = []
         self._numbers: dict[int, tuple[int, Tensor]] = {}
 
     def step(self, op: str, args: Sequence[Any], traced: Tensor, **options: Any) -> Varying:  # noqa: ANN401  (JSON)
-        """Append a step. Arguments are varying values, tensors (which become constants) or None."""
-        shape = tuple(traced.shape[1:])
+        """Append a step. Arguments are varying values, tensors (which become constants) or None.
+
+        Raises:
+            Untranslatable: it suits one size of images only, and they may have any.
+        """
+        shape = None if self.any_size else tuple(traced.shape[1:])
+        if self.any_size and op in _OF_ONE_SIZE:
+            raise Untranslatable(_ONE_SIZE)
         self.steps.append(Step(op, tuple(map(self._argument, args)), shape, options))
         return Varying(Program.value(len(self.steps) - 1), traced)
 
@@ -68,6 +79,9 @@ class Builder:
             self._numbers[id(tensor)] = -len(self.constants), tensor  # which keeps the tensor, and so its id
         return self._numbers[id(tensor)][0]
 
+
+_ONE_SIZE = "it suits one size of images only"
+_OF_ONE_SIZE = frozenset(("embedding", "gather", "linear", "matmul", "reduce", "resample", "softmax"))
 
 Arguments = dict[str, Any]
 """An operation's arguments by the names of its schema; varying ones are :class:`Varying`."""
@@ -115,6 +129,8 @@ def _conv(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varying:
     if isinstance(padding, str):
         padding = _named_padding(padding, weight.shape[2:], _pair(a["dilation"]))
     options = {"stride": _pair(a["stride"]), "padding": _pair(padding), "dilation": _pair(a["dilation"]), "groups": a["groups"]}
+    if name == "conv_transpose2d":
+        options["output_padding"] = _pair(a["output_padding"])
     return builder.step(name, [a["input"], weight, bias], made, **options)
 
 
@@ -164,9 +180,9 @@ def _per_channel(values: Tensor, like: Tensor) -> Tensor:
 
 
 def _normalised(
-    builder: Builder, x: Varying, chunk: int, eps: float, affine: tuple[Tensor | None, Tensor | None], made: Tensor
+    builder: Builder, x: Varying, chunks: int, eps: float, affine: tuple[Tensor | None, Tensor | None], made: Tensor
 ) -> Varying:
-    value = builder.step("normalise", [x], made, chunk=chunk, eps=eps)
+    value = builder.step("normalise", [x], made, chunks=chunks, eps=eps)
     for op, constant in zip(("mul", "add"), affine, strict=True):
         value = value if constant is None else builder.step(op, [value, constant], made)
     return value
@@ -174,8 +190,7 @@ def _normalised(
 
 def _group_norm(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
     affine = [None if one is None else _per_channel(one, made) for one in _constants(a, "weight", "bias")]
-    chunk = math.prod(made.shape[1:]) // a["num_groups"]
-    return _normalised(builder, a["input"], chunk, a["eps"], (affine[0], affine[1]), made)
+    return _normalised(builder, a["input"], a["num_groups"], a["eps"], (affine[0], affine[1]), made)
 
 
 def _instance_norm(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varying:
@@ -186,7 +201,10 @@ def _instance_norm(builder: Builder, name: str, a: Arguments, made: Tensor) -> V
 
 def _layer_norm(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
     weight, bias = _constants(a, "weight", "bias")
-    return _normalised(builder, a["input"], math.prod(a["normalized_shape"]), a["eps"], (weight, bias), made)
+    if builder.any_size:
+        raise Untranslatable(_ONE_SIZE)
+    chunks = math.prod(made.shape[1:]) // math.prod(a["normalized_shape"])
+    return _normalised(builder, a["input"], chunks, a["eps"], (weight, bias), made)
 
 
 def _reduce(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varying:
@@ -227,6 +245,27 @@ def _resample(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varyin
     return builder.step("resample", [x, rows.contiguous(), columns.contiguous()], made)
 
 
+def _moved(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varying:
+    """An operation that only moves pixels, for images of any size."""
+    x = _input(a)
+    if made.shape == x.traced.shape and torch.equal(made, x.traced):  # cropped or padded by nothing
+        return x
+    (height, width), (tall, wide) = x.shape[-2:], made.shape[-2:]
+    if name == "upsample_nearest2d" and tall % height == wide % width == 0:
+        return builder.step("nearest", [x], made, factors=[tall // height, wide // width])
+    if name in {"pixel_shuffle", "pixel_unshuffle"}:
+        inverse = name == "pixel_unshuffle"
+        r = a["downscale_factor" if inverse else "upscale_factor"]
+        return builder.step("shuffle", [x], made, r=r, inverse=inverse)
+    modes = {"reflection_pad2d": "reflect", "replication_pad2d": "edge", "constant_pad_nd": "constant"}
+    mode = {"replicate": "edge"}.get(a["mode"], a["mode"]) if name == "pad" else modes.get(name)
+    given: list[int] = a.get("padding") or a.get("pad") or []
+    sides = [*given, 0, 0][:4]
+    if mode in modes.values() and not a.get("value") and min(sides) >= 0:
+        return builder.step("pad", [x], made, sides=sides, mode=mode)
+    raise Untranslatable(_ONE_SIZE)
+
+
 def _alias(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
     """The same numbers in the same order, perhaps in another shape."""
     x = _input(a)
@@ -234,7 +273,11 @@ def _alias(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
         raise Untranslatable("numbers and labels are not converted into each other")
     if x.number == LABEL:
         return Varying(LABEL, made)
-    return x if made.shape == x.traced.shape else builder.step("reshape", [x], made)
+    if made.shape == x.traced.shape:
+        return x
+    if builder.any_size:
+        raise Untranslatable(_ONE_SIZE)
+    return builder.step("reshape", [x], made)
 
 
 def _unary(op: str, **options: str | float) -> Translator:
@@ -313,6 +356,14 @@ _ALIASES = (
     "_to_copy _unsafe_view alias clone contiguous detach dropout feature_dropout flatten float lift_fresh reshape squeeze to "
     "unflatten unsqueeze view view_as"
 )
+_CUTS = "chunk narrow select slice split split_with_sizes unbind"
+_PADS = "constant_pad_nd pad reflection_pad2d replication_pad2d"
+_REPEATS = "expand expand_as repeat repeat_interleave tile upsample_nearest2d"
+_TURNS = "flip movedim permute pixel_shuffle pixel_unshuffle roll swapaxes t transpose"
+
+MOVES = frozenset(f"{_CUTS} {_PADS} {_REPEATS} {_TURNS}".split())
+"""Operations that move numbers, or put zeros between them, and change none."""
+
 _RESAMPLES = "adaptive_avg_pool2d avg_pool2d upsample_bicubic2d upsample_bilinear2d"
 
 TRANSLATORS: dict[str, Translator] = {
@@ -321,6 +372,7 @@ TRANSLATORS: dict[str, Translator] = {
     **dict.fromkeys(_RESAMPLES.split(), _resample),
     **dict.fromkeys(("matmul", "mm", "bmm"), _matmul),
     **dict.fromkeys(("conv2d", "conv_transpose2d"), _conv),
+    **dict.fromkeys(MOVES, _moved),
     **dict.fromkeys(("mean", "sum"), _reduce),
     **dict.fromkeys(("clamp", "clamp_min", "clamp_max", "hardtanh"), _clamp),
     "abs": _unary("abs"),

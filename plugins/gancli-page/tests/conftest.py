@@ -21,6 +21,8 @@ ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--window-size=1280,900",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
 )
 
 
@@ -59,11 +61,35 @@ def dcgan():
     return model_of(generator, 16, image, run="faces")
 
 
+def translator(channels=3, side=32, **options):
+    """CUT, untrained, with weights so large that translations are no grey."""
+    plugin = pytest.importorskip("gancli_translate")
+    torch.manual_seed(0)
+    image = ImageSpec(channels, side, side, source=(channels, side, side))
+    config = plugin.CUTConfig(channels=4, blocks=1, **options)
+    generator = plugin.CUT().build(config, image, 1).generator
+    return model_of(generator, 1, image, run="horse2zebra", dataset="horses-to-zebras")
+
+
+class OneSize(torch.nn.Module):
+    """A translator that takes images of 32x32 pixels only."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.down, self.up = torch.nn.Linear(3 * 32 * 32, 64), torch.nn.Linear(64, 3 * 32 * 32)
+
+    def forward(self, _z, source):
+        return self.up(self.down(source.flatten(1))).unflatten(1, (3, 32, 32)).tanh()
+
+
 @pytest.fixture(scope="session")
 def models():
     """The generators of the built-in architecture and of the plugin, with the default sizes where it matters."""
     patches = dense(patch_size=8, generator_widths=(64,))
-    return {"dense": dense(), "patches": patches, "classes": dense(10), "dcgan": dcgan()}
+    translators = {"translator": translator(), "grey": translator(1, 28), "alpha": translator(4, patch=2)}
+    translators["one size"] = model_of(OneSize(), 1, ImageSpec(3, 32, 32, source=(3, 32, 32)))
+    return {"dense": dense(), "patches": patches, "classes": dense(10), "dcgan": dcgan(), **translators}
 
 
 @pytest.fixture(scope="session")

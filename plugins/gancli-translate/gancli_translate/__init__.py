@@ -45,6 +45,9 @@ LEAST_SQUARES: Defaults = {
     "checkpoint.every_steps": 500,
 }
 
+FAST_WHEN_SMALL: Defaults = {"arch.patch": None}
+"""For new trainings; what an option's own default says holds for runs that were written before there was the option."""
+
 
 class TranslatorConfig(ArchConfig):
     """Options that all three have."""
@@ -60,7 +63,15 @@ class TranslatorConfig(ArchConfig):
     )
 
 
-class CUTConfig(TranslatorConfig):
+class ResidualConfig(TranslatorConfig):
+    """Options of the two with a residual generator."""
+
+    patch: int | None = Field(
+        1, ge=1, le=2, description="2: squares of 2x2 pixels become channels, twice as fast; none: 2 below 128 pixels, else 1"
+    )
+
+
+class CUTConfig(ResidualConfig):
     """Options of CUT."""
 
     patches: int = Field(64, ge=4, le=4096, description="locations per image and layer that are compared; 256 as published")
@@ -68,15 +79,16 @@ class CUTConfig(TranslatorConfig):
     nce_weight: float = Field(1.0, ge=0, le=1e3, description="weight of the contrastive term")
     temperature: float = Field(0.07, gt=0, le=10, description="temperature of the contrastive term")
     identity: bool = Field(True, description="the contrastive term of translated target images, too, which keeps colours")
+    identity_weight: float = Field(0.0, ge=0, le=1e3, description="weight of |G(b) - b|, which keeps colours as well")
 
 
-class CycleGANConfig(TranslatorConfig):
+class CycleGANConfig(ResidualConfig):
     """Options of CycleGAN."""
 
     cycle_weight: float = Field(10.0, ge=0, le=1e3, description="weight of |F(G(a)) - a| and |G(F(b)) - b|")
     identity_weight: float = Field(5.0, ge=0, le=1e3, description="weight of |G(b) - b| and |F(a) - a|, which keeps colours")
     pool_size: int = Field(
-        50, ge=0, le=1000, description="earlier translations that D is shown again; 0: none, for several processes"
+        50, ge=0, le=1000, description="earlier translations that D is shown again; 0, or several processes: none"
     )
 
 
@@ -111,7 +123,12 @@ class CUT(_Translator, Architecture[CUTConfig]):
     translates = True
     summary = "Unpaired translation by contrast of patches (CUT, Park et al., 2020)"
     Config = CUTConfig
-    defaults: ClassVar[Defaults] = LEAST_SQUARES
+    defaults: ClassVar[Defaults] = {
+        **LEAST_SQUARES,
+        **FAST_WHEN_SMALL,
+        "arch.identity_weight": 2.0,
+        "train.learning_rate": 4e-4,
+    }
 
     def supports(self, config: TranslatorConfig, image: ImageSpec) -> str | None:
         """As the others, if source and target images have as many channels: one encoder looks at both."""
@@ -123,29 +140,28 @@ class CUT(_Translator, Architecture[CUTConfig]):
         """Generator, patch discriminator and heads."""
         from gancli_translate.networks import Heads, PatchDiscriminator, ResidualGenerator, sized
 
-        channels, blocks = sized(image, config.channels, config.blocks)
-        generator = ResidualGenerator(image.source or image.shape, image.channels, channels, blocks)
+        channels, blocks, patch = sized(image, config.channels, config.blocks, config.patch)
+        generator = ResidualGenerator(image.source or image.shape, image.channels, channels, blocks, patch)
         discriminator = PatchDiscriminator(image.channels, channels, config.discriminator_layers)
         return Networks(generator, discriminator, {"heads": Heads(generator.widths, config.nce_dim)})
 
     def updates(
         self,
         config: CUTConfig,
-        objective: Objective,  # noqa: ARG002  (its losses are in the two updates)
+        objective: Objective,
         discriminator: Update,
-        generator: Update,
+        generator: Update,  # noqa: ARG002  (source and target images are translated in one pass)
     ) -> Sequence[Update]:
-        """D's update; that of G and the heads together, with the contrastive terms."""
-        from gancli_translate.losses import patch_nce
+        """D's update; that of G and the heads together, with the contrastive term."""
+        from gancli_translate import losses
 
-        def term(name: str, *, identity: bool) -> LossTerm:
-            weight = config.nce_weight / (2 if config.identity else 1)
-            return LossTerm(name, patch_nce(config.patches, config.temperature, identity=identity), weight)
-
-        terms = [term("nce", identity=False)]
-        if config.identity:
-            terms.append(term("nce_identity", identity=True))
-        return discriminator, Update(("generator", "heads"), (*generator.losses, *terms))
+        both = config.identity or config.identity_weight > 0
+        translated = losses.translated_both if both else losses.translated_sources
+        nce = losses.patch_nce(translated, config.patches, config.temperature, identity=config.identity)
+        terms = [LossTerm("g_loss", losses.fools(objective, translated)), LossTerm("nce", nce, config.nce_weight)]
+        if config.identity_weight:
+            terms.append(LossTerm("identity", losses.kept, config.identity_weight))
+        return discriminator, Update(("generator", "heads"), tuple(terms))
 
 
 class CycleGAN(_Translator, Architecture[CycleGANConfig]):
@@ -155,24 +171,24 @@ class CycleGAN(_Translator, Architecture[CycleGANConfig]):
     translates = True
     summary = "Unpaired translation there and back (CycleGAN, Zhu et al., 2017)"
     Config = CycleGANConfig
-    defaults: ClassVar[Defaults] = LEAST_SQUARES
+    defaults: ClassVar[Defaults] = {**LEAST_SQUARES, **FAST_WHEN_SMALL}
 
     def build(self, config: CycleGANConfig, image: ImageSpec, latent_dim: int) -> Networks:  # noqa: ARG002  (z is not used)
         """``generator`` and ``back``, ``discriminator`` and ``discriminator_back``."""
         from gancli_translate.networks import PatchDiscriminator, ResidualGenerator, sized
 
         source = image.source or image.shape
-        channels, blocks = sized(image, config.channels, config.blocks)
+        channels, blocks, patch = sized(image, config.channels, config.blocks, config.patch)
 
         def discriminator(shape: tuple[int, int, int]) -> PatchDiscriminator:
             pool = (config.pool_size, *shape) if config.pool_size else None
             return PatchDiscriminator(shape[0], channels, config.discriminator_layers, pool=pool)
 
         others = {
-            "back": ResidualGenerator(image.shape, source[0], channels, blocks),
+            "back": ResidualGenerator(image.shape, source[0], channels, blocks, patch),
             "discriminator_back": discriminator(source),
         }
-        generator = ResidualGenerator(source, image.channels, channels, blocks)
+        generator = ResidualGenerator(source, image.channels, channels, blocks, patch)
         return Networks(generator, discriminator(image.shape), others, ema=("back",))
 
     def updates(
@@ -221,7 +237,7 @@ class Pix2Pix(_Translator, Architecture[Pix2PixConfig]):
         """U-Net and conditional patch discriminator."""
         from gancli_translate.networks import PatchDiscriminator, UNet, sized
 
-        channels, _ = sized(image, config.channels, None)
+        channels, *_ = sized(image, config.channels)
         source = image.source or image.shape
         unet = UNet(source, image.channels, channels, config.blocks, config.dropout)
         return Networks(unet, PatchDiscriminator(image.channels, channels, config.discriminator_layers, beside=source[0]))

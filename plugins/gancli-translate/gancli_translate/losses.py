@@ -16,8 +16,21 @@ if TYPE_CHECKING:
     from gancli_translate.networks import Heads, PatchDiscriminator, ResidualGenerator
 
     Value = Callable[[StepContext], Tensor]
+    Translated = tuple[Tensor, list[Tensor]]
 
-__all__ = ["cycle", "discriminates_back", "discriminates_pooled", "fools_back", "identity", "l1", "patch_nce"]
+__all__ = [
+    "cycle",
+    "discriminates_back",
+    "discriminates_pooled",
+    "fools",
+    "fools_back",
+    "identity",
+    "kept",
+    "l1",
+    "patch_nce",
+    "translated_both",
+    "translated_sources",
+]
 
 
 def l1(s: StepContext) -> Tensor:
@@ -25,32 +38,61 @@ def l1(s: StepContext) -> Tensor:
     return (s.fake - s.real).abs()
 
 
-def patch_nce(patches: int, temperature: float, *, identity: bool) -> Value:
+def _generator(s: StepContext) -> ResidualGenerator:
+    return cast("ResidualGenerator", s.network("generator"))
+
+
+def translated_sources(s: StepContext) -> Translated:
+    """G(a), float32, and the features of a on the way."""
+    images, features = _generator(s).translate(s.conditions[-1])
+    return images.float(), features
+
+
+def translated_both(s: StepContext) -> Translated:
+    """G(a) and behind them G(b), in one pass, and the features of a and b."""
+    images, features = _generator(s).translate(torch.cat([s.conditions[-1], s.real]))
+    return images.float(), features
+
+
+def fools(objective: Objective, translated: Callable[[StepContext], Translated]) -> Value:
+    """What G minimises: D is to take G(a) for a target image."""
+
+    def value(s: StepContext) -> Tensor:
+        logits = s.discriminate(s.once(translated)[0][: len(s.real)])
+        return objective.generator_loss(logits, s.real_logits if objective.generator_sees_real else torch.zeros_like(logits))
+
+    return value
+
+
+def patch_nce(translated: Callable[[StepContext], Translated], patches: int, temperature: float, *, identity: bool) -> Value:
     """PatchNCE: a patch of the translation is that of the same place in the source, and none of other places.
 
         -log exp(q k+ / t) / (exp(q k+ / t) + sum exp(q k- / t))
 
-    over ``patches`` places of every layer (Park et al., 2020, equation 2). With ``identity`` b is translated instead of a.
+    over ``patches`` places of every layer (Park et al., 2020, equation 2), of a and, with ``identity``, of b.
     """
 
     def value(s: StepContext) -> Tensor:
-        generator = cast("ResidualGenerator", s.network("generator"))
         heads = cast("Heads", s.network("heads"))
-        source = s.real if identity else s.conditions[-1]
-        translated = generator.translate(s.real) if identity else s.fake
-        queries = generator.encode(translated)
-        with torch.no_grad():
-            keys = generator.encode(source)
+        images, keys = s.once(translated)
+        n = len(images) if identity else len(s.real)
+        queries = _generator(s).encode(images[:n])
         places = [torch.randperm(each[0, 0].numel(), device=each.device)[:patches] for each in keys]
+        with torch.no_grad():
+            targets = heads([each[:n] for each in keys], places)
         losses = []
-        for query, key in zip(heads(queries, places), heads(keys, places), strict=True):
-            similarity = query @ key.detach().transpose(1, 2) / temperature
-            n, p, _ = similarity.shape
-            same = torch.arange(p, device=query.device).expand(n, -1)
+        for query, target in zip(heads(queries, places), targets, strict=True):
+            similarity = query @ target.transpose(1, 2) / temperature
+            same = torch.arange(query.shape[1], device=query.device).expand(n, -1)
             losses.append(functional.cross_entropy(similarity.transpose(1, 2), same, reduction="none").mean(1))
         return torch.stack(losses).mean(0)
 
     return value
+
+
+def kept(s: StepContext) -> Tensor:
+    """|G(b) - b|."""
+    return (s.once(translated_both)[0][len(s.real) :] - s.real).abs()
 
 
 def _back(s: StepContext) -> tuple[ResidualGenerator, PatchDiscriminator]:
@@ -62,7 +104,7 @@ def _back(s: StepContext) -> tuple[ResidualGenerator, PatchDiscriminator]:
 
 def translated_back(s: StepContext) -> Tensor:
     """F(b), which several terms of an update read: ``s.once(translated_back)``."""
-    return _back(s)[0].translate(s.real)
+    return _back(s)[0].translate(s.real)[0]
 
 
 def fools_back(objective: Objective) -> Value:
@@ -95,7 +137,7 @@ def discriminates_back(objective: Objective) -> Value:
     def value(s: StepContext) -> Tensor:
         back, discriminator = _back(s)
         with torch.no_grad():
-            fake = back.translate(s.real)
+            fake = back.translate(s.real)[0]
         if discriminator.pool is not None:
             fake = discriminator.pool(fake)
         real_logits: Tensor = discriminator(s.conditions[-1])
@@ -107,19 +149,15 @@ def discriminates_back(objective: Objective) -> Value:
 
 def cycle(s: StepContext) -> Tensor:
     """|F(G(a)) - a| + |G(F(b)) - b| (Zhu et al., 2017, equation 2)."""
-    back, _ = _back(s)
-    generator = cast("ResidualGenerator", s.network("generator"))
-    there = (back.translate(s.fake) - s.conditions[-1]).abs().mean((1, 2, 3))
-    return there + (generator.translate(s.once(translated_back)) - s.real).abs().mean((1, 2, 3))
+    there = _back(s)[0].translate(s.fake)[0] - s.conditions[-1]
+    back = _generator(s).translate(s.once(translated_back))[0] - s.real
+    return there.abs().mean((1, 2, 3)) + back.abs().mean((1, 2, 3))
 
 
 def identity(s: StepContext) -> Tensor:
     """|G(b) - b| + |F(a) - a| (Zhu et al., 2017, section 5.2)."""
-    back, _ = _back(s)
-    generator = cast("ResidualGenerator", s.network("generator"))
     source = s.conditions[-1]
     if source.shape[1] != s.real.shape[1]:  # grey to colour, for instance: there is no identity
         return torch.zeros(len(source), device=source.device)
-    return (generator.translate(s.real) - s.real).abs().mean((1, 2, 3)) + (back.translate(source) - source).abs().mean(
-        (1, 2, 3)
-    )
+    here, there = _generator(s).translate(s.real)[0] - s.real, _back(s)[0].translate(source)[0] - source
+    return here.abs().mean((1, 2, 3)) + there.abs().mean((1, 2, 3))

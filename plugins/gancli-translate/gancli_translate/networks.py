@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
@@ -14,17 +14,19 @@ if TYPE_CHECKING:
 
     from gancli.plugin import ImageSpec
 
+    Border = Literal["zeros", "reflect"]
+
 __all__ = ["Heads", "PatchDiscriminator", "ResidualGenerator", "UNet", "sized"]
 
 SLOPE = 0.2
 
 
-def sized(image: ImageSpec, channels: int | None, blocks: int | None) -> tuple[int, int]:
-    """Channels and residual blocks that suit the size of the images, where none were chosen."""
+def sized(image: ImageSpec, channels: int | None, blocks: int | None = None, patch: int | None = None) -> tuple[int, int, int]:
+    """Channels, residual blocks and side of patches that suit the size of the images, where none were chosen."""
     side = min(image.height, image.width)
     suited = 16 if side < 64 else 32 if side < 128 else 64  # noqa: PLR2004  (as the option says)
     depth = 3 if side < 64 else 6 if side < 256 else 9  # noqa: PLR2004
-    return channels or suited, blocks or depth
+    return channels or suited, blocks or depth, patch or (2 if side < 128 else 1)  # noqa: PLR2004
 
 
 def padded(images: Tensor, multiple: int) -> Tensor:
@@ -41,24 +43,23 @@ def cropped(images: Tensor, like: Tensor) -> Tensor:
     return images.narrow(2, 0, like.shape[2]).narrow(3, 0, like.shape[3])
 
 
-def convolution(inputs: int, outputs: int, side: int, stride: int = 1, *, norm: bool = True) -> nn.Sequential:
-    """Mirrored border, convolution, instance normalisation, ReLU."""
-    layers: list[nn.Module] = [
-        nn.Conv2d(inputs, outputs, side, stride, padding=side // 2, padding_mode="reflect", bias=not norm)
-    ]
-    if norm:
-        layers.append(nn.InstanceNorm2d(outputs, affine=True))
-    return nn.Sequential(*layers, nn.ReLU())
+def convolution(inputs: int, outputs: int, side: int, stride: int = 1, *, border: Border = "reflect") -> nn.Sequential:
+    """Border, convolution, instance normalisation, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, side, stride, padding=side // 2, padding_mode=border, bias=False),
+        nn.InstanceNorm2d(outputs, affine=True),
+        nn.ReLU(),
+    )
 
 
 class Residual(nn.Module):
     """``x + f(x)``, f of two convolutions with instance normalisation."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, border: Border) -> None:
         super().__init__()
-        self.first = convolution(channels, channels, 3)
+        self.first = convolution(channels, channels, 3, border=border)
         self.second = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect", bias=False),
+            nn.Conv2d(channels, channels, 3, padding=1, padding_mode=border, bias=False),
             nn.InstanceNorm2d(channels, affine=True),
         )
 
@@ -71,39 +72,52 @@ class Residual(nn.Module):
 class ResidualGenerator(nn.Module):
     """``(z, source (n, c, h, w)) -> images (n, c', h, w)``: residual blocks at a quarter of the size (Johnson et al., 2016).
 
+    With ``patch = 2`` squares of 2x2 pixels become channels at first and pixels again before the last convolution, which
+    leaves out the others at full resolution: half of the cost of a small network. Its borders are zeros, by which it sees
+    where an image ends.
+
     Args:
         source: shape of the source images.
         outputs: channels of the images.
         channels: channels at full resolution.
         blocks: residual blocks.
+        patch: 1, as published, or 2.
 
     Attributes:
         widths: channels of each layer that :meth:`encode` returns.
     """
 
-    def __init__(self, source: tuple[int, int, int], outputs: int, channels: int, blocks: int) -> None:
+    def __init__(self, source: tuple[int, int, int], outputs: int, channels: int, blocks: int, patch: int) -> None:
         super().__init__()
-        self.encoder = nn.ModuleList(
-            [
-                convolution(source[0], channels, 7),
-                convolution(channels, 2 * channels, 3, 2),
-                convolution(2 * channels, 4 * channels, 3, 2),
-                *(Residual(4 * channels) for _ in range(blocks)),
+        narrow, middle, wide = channels, 2 * channels, 4 * channels
+        border: Border = "zeros" if patch > 1 else "reflect"
+        if patch > 1:
+            first = [nn.Sequential(nn.PixelUnshuffle(2), convolution(4 * source[0], middle, 3, border=border))]
+            last: list[nn.Module] = [
+                nn.Conv2d(middle, 4 * narrow, 3, padding=1),
+                nn.PixelShuffle(2),
+                nn.ReLU(),
+                nn.Conv2d(narrow, outputs, 3, padding=1),
             ]
+        else:
+            first = [convolution(source[0], narrow, 7), convolution(narrow, middle, 3, 2)]
+            last = [
+                nn.Upsample(scale_factor=2),
+                convolution(middle, narrow, 3),
+                nn.Conv2d(narrow, outputs, 7, padding=3, padding_mode="reflect"),
+            ]
+        self.encoder = nn.ModuleList(
+            [*first, convolution(middle, wide, 3, 2, border=border), *(Residual(wide, border) for _ in range(blocks))]
         )
-        self.contrasted = (0, 1, 2, 2 + (blocks + 1) // 2)
-        self.widths = [source[0], channels, 2 * channels, 4 * channels, 4 * channels]
-        self.decoder = nn.Sequential(
-            nn.Upsample(scale_factor=2),
-            convolution(4 * channels, 2 * channels, 3),
-            nn.Upsample(scale_factor=2),
-            convolution(2 * channels, channels, 3),
-            nn.Conv2d(channels, outputs, 7, padding=3, padding_mode="reflect"),
-        )
+        before = len(first)
+        self.contrasted = (*range(before + 1), before + (blocks + 1) // 2)
+        self.widths = [source[0], *(narrow, middle)[-before:], wide, wide]
+        self.decoder = nn.Sequential(nn.Upsample(scale_factor=2), convolution(wide, middle, 3, border=border), *last)
 
     def encode(self, images: Tensor) -> list[Tensor]:
         """The images and the features of some layers: what CUT contrasts."""
-        found, x = [images], images
+        x = padded(images, 4)
+        found = [x]
         for number, layer in enumerate(self.encoder):
             x = layer(x)
             if number in self.contrasted:
@@ -112,17 +126,20 @@ class ResidualGenerator(nn.Module):
                 break
         return found
 
-    def translate(self, source: Tensor) -> Tensor:
-        """Images of any size -> images of that size."""
+    def translate(self, source: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Images of any size -> images of that size, and what :meth:`encode` returns."""
         x = padded(source, 4)
-        for layer in self.encoder:
+        found = [x]
+        for number, layer in enumerate(self.encoder):
             x = layer(x)
+            if number in self.contrasted:
+                found.append(x)
         images: Tensor = self.decoder(x).tanh()
-        return cropped(images, source)
+        return cropped(images, source), found
 
     def forward(self, z: Tensor, source: Tensor) -> Tensor:  # noqa: ARG002  (there is no noise)
         """The translated source images; z is not used."""
-        return self.translate(source)
+        return self.translate(source)[0]
 
 
 class UNet(nn.Module):
@@ -183,7 +200,8 @@ class UNet(nn.Module):
 class Pool(nn.Module):
     """Earlier translations: each image is shown, or, with probability 1/2, changes places with one of the pool.
 
-    Shrivastava et al., 2017, section 2.3. Images are kept in 8 bits, as those of data sets are.
+    Shrivastava et al., 2017, section 2.3. Images are kept in 8 bits, as those of data sets are. Several processes show
+    new ones only: a checkpoint holds one pool, and not that of each.
     """
 
     images: Tensor
@@ -197,6 +215,8 @@ class Pool(nn.Module):
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         """``(n, c, h, w)`` in [-1, 1] -> as many, new and old."""
+        if distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1:
+            return images
         coded = ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
         size, filled = len(self.images), int(self.filled)
         shown = []

@@ -4,7 +4,6 @@ import pytest
 import torch
 from PIL import Image
 
-from gancli.config.resolve import resolve
 from gancli.errors import ConfigError
 from gancli.runs import RunDirectory
 from gancli.storage.tensors import decode
@@ -12,7 +11,7 @@ from gancli.training.run import resume, train
 from gancli.training.setup import set_up
 
 LOSSES = {
-    "cut": {"d_loss", "g_loss", "nce", "nce_identity"},
+    "cut": {"d_loss", "g_loss", "nce", "identity"},
     "cyclegan": {"d_loss", "d_loss_back", "g_loss", "g_loss_back", "cycle", "identity"},
     "pix2pix": {"d_loss", "g_loss", "l1"},
 }
@@ -21,36 +20,6 @@ NETWORKS = {
     "cyclegan": {"generator", "discriminator", "back", "discriminator_back"},
     "pix2pix": {"generator", "discriminator"},
 }
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory):
-    """Folders ``A`` and ``B`` of 12 pairs of 16x16: circles of one colour, and the same in another."""
-    folder = tmp_path_factory.mktemp("pairs")
-    for i in range(12):
-        for name, colour in (("A", (20 * i, 60, 90)), ("B", (90, 20 * i, 60))):
-            image = Image.new("RGB", (16, 16), "white")
-            image.paste(colour, (i % 6, 3, i % 6 + 8, 11))
-            (folder / name).mkdir(exist_ok=True)
-            image.save(folder / name / f"{i}.png")
-    return folder
-
-
-@pytest.fixture
-def configure(pairs, tmp_path, monkeypatch):
-    """``(name, *assignments)`` -> the configuration of a run of six steps, in three batches per epoch."""
-    monkeypatch.setenv("GANCLI_CACHE", str(tmp_path / "cache"))
-    torch.set_num_threads(1)
-
-    def make(name, *assignments):
-        own = {"cut": ["arch.patches=8", "arch.nce_dim=8"], "cyclegan": ["arch.pool_size=6"], "pix2pix": ["data.paired=true"]}
-        blocks = 2 if name == "pix2pix" else 1
-        small = [f"arch.name={name}", "arch.channels=4", f"arch.blocks={blocks}", "arch.discriminator_layers=1", *own[name]]
-        sets = [f"data.dataset={pairs / 'A'}", f"data.to={pairs / 'B'}", "runtime.device=cpu", "runtime.precision=fp32"]
-        steps = ["train.images=24", "train.batch_size=4", "checkpoint.every_steps=2", "log.every_steps=1", "log.previews=4"]
-        return resolve(assignments=[*sets, *small, *steps, *assignments], environment={}).config
-
-    return make
 
 
 def after(steps):

@@ -40,6 +40,8 @@ ARCHITECTURES = {
     ),
     "spectral": ("arch.name=dcgan", "arch.channels=4", "arch.max_channels=8", "arch.discriminator_norm=spectral"),
     "resnet": ("arch.name=resnet", "arch.channels=8", "arch.max_channels=8"),
+    "cut": ("arch.name=cut", "arch.channels=4", "arch.blocks=1", "arch.nce_dim=8", "arch.patches=8"),
+    "cyclegan": ("arch.name=cyclegan", "arch.channels=4", "arch.blocks=1", "arch.pool_size=0"),
 }  # fmt: skip
 """Between them: dropout, a penalty that draws, augmentation, batch statistics in both players, power iteration."""
 
@@ -169,7 +171,9 @@ def pictures(tmp_path_factory):
     """A folder with 300 IDX pictures of 16x16."""
     folder = tmp_path_factory.mktemp("pictures")
     pixels = torch.randint(0, 256, (300, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(3))
-    (folder / "train-images-idx3-ubyte").write_bytes(header((300, 16, 16)) + pixels.numpy().tobytes())
+    for name, images in ((".", pixels), ("targets", 255 - pixels.flip(0))):
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "train-images-idx3-ubyte").write_bytes(header((300, 16, 16)) + images.numpy().tobytes())
     return folder
 
 
@@ -183,6 +187,7 @@ def words(pictures):
             "log.every_steps=5", "log.previews=4",
             "checkpoint.every_steps=10", "runtime.device=cpu", "runtime.precision=fp32", "runtime.threads=1",
             "runtime.peer_timeout_seconds=60",
+            *([f"data.to={pictures / 'targets'}"] if arch in {"cut", "cyclegan"} else []),
         )  # fmt: skip
         return [word for assignment in (*small, *assignments) for word in ("-s", assignment)]
 

@@ -17,10 +17,11 @@ from gancli.runs import RunDirectory
 STEPS = 50
 
 
-@pytest.mark.parametrize("arch", ["dense", "dcgan", "spectral", "resnet"])
+@pytest.mark.parametrize("arch", ["dense", "dcgan", "spectral", "resnet", "cut", "cyclegan"])
 def test_F54_two_processes_are_one_with_two_micro_steps_bit_for_bit(train_in, words, alone, same_bits, arch):
-    if arch == "resnet" and not find_spec("gancli_resnet"):
-        pytest.skip("gancli-resnet is not installed here")
+    plugin = {"resnet": "gancli_resnet", "cut": "gancli_translate", "cyclegan": "gancli_translate"}.get(arch)
+    if plugin and not find_spec(plugin):
+        pytest.skip(f"{plugin} is not installed here")
     settings = words(arch=arch, steps=STEPS)
     team = train_in(*settings, "--name", "two")
     assert team.codes() == {0: 0, 1: 0}, team.text(0) + team.text(1)

@@ -1,13 +1,12 @@
-// From latents to pixels: the engine in a worker (or here, where a browser allows no worker), canvases, and files.
+// From latents or source images to pixels: the engine in a worker (or here, where a browser allows no worker), canvases, and files.
 "use strict";
 
 const Drawing = (() => {
   const text = (id) => document.getElementById(id).textContent;
   const facts = JSON.parse(text("model-facts")), program = JSON.parse(text("model-program"));
   const { channels, height, width } = facts.image;
-  const pictureSize = channels * height * width;
 
-  // draw(z of n pictures, labels) -> promise of their numbers.
+  // draw(z of n pictures, labels), or (source image, null, its sides) -> promise of their numbers.
   function engine() {
     const waiting = new Map();
     let next = 0, worker;
@@ -28,9 +27,9 @@ const Drawing = (() => {
       else resolve(images);
     };
     const ready = ask({ program, numbers: text("model-numbers") });
-    let inner = async (z, labels) => {
+    let inner = async (...input) => {
       await ready;
-      return ask({ z, labels });
+      return ask({ input });
     };
     worker.onerror = (event) => {
       event.preventDefault();
@@ -38,28 +37,28 @@ const Drawing = (() => {
       for (const { reject } of waiting.values()) reject(new Error("the worker did not start"));
       waiting.clear();
     };
-    return async (z, labels) => {
+    return async (...input) => {
       const first = inner;
       try {
-        return await first(z, labels);
+        return await first(...input);
       } catch (error) {
         if (inner === first) throw error;
-        return inner(z, labels);  // the worker could not be used, and now the page draws by itself
+        return inner(...input);  // the worker could not be used, and now the page draws by itself
       }
     };
   }
 
   function here() {
     const run = Kernels.compile(program, Kernels.decode(text("model-numbers"), program));
-    return async (z, labels) => {
+    return async (...input) => {
       await new Promise((resolve) => setTimeout(resolve));
-      return run(z, labels);
+      return run(...input);
     };
   }
 
   // One picture of [-1, 1] as RGBA: a clamped array rounds as `gancli sample` does, half to even.
-  function pixels(numbers, picture) {
-    const area = height * width, first = picture * pictureSize, image = new ImageData(width, height);
+  function pixels(numbers, picture, [tall, wide] = [height, width]) {
+    const area = tall * wide, first = picture * channels * area, image = new ImageData(wide, tall);
     const byte = (channel, i) => 127.5 * numbers[first + channel * area + i] + 127.5;
     const colours = channels < 3 ? [0, 0, 0] : [0, 1, 2], alpha = channels % 2 ? -1 : channels - 1;
     for (let i = 0; i < area; i++) {
@@ -69,10 +68,10 @@ const Drawing = (() => {
     return image;
   }
 
-  function canvas(element = document.createElement("canvas")) {
-    element.width = width;
-    element.height = height;
-    element.classList.toggle("pixels", Math.max(width, height) <= 96);
+  function canvas(element = document.createElement("canvas"), [tall, wide] = [height, width]) {
+    element.width = wide;
+    element.height = tall;
+    element.classList.toggle("pixels", Math.max(wide, tall) <= 96);
     return element;
   }
 
@@ -105,5 +104,5 @@ const Drawing = (() => {
     });
   }
 
-  return { facts, draw: engine(), pixels, canvas, paint, columns, sheet, save, pictureSize };
+  return { facts, program, draw: engine(), pixels, canvas, paint, columns, sheet, save };
 })();

@@ -8,8 +8,8 @@ const Kernels = (() => {
   const size = (shape) => shape.reduce((a, b) => a * b, 1);
 
   // C[i, j] = sum over k of A[i, k] B[j, k]: two rows and four columns at a time, which is what fits into the registers.
-  // A begins at `a`, C at `c`. Where fewer are left, the last one is computed again.
-  function dots(A, a, rows, B, b, columns, depth, C, c) {
+  // A begins at `a`, C at `c`, whose rows are `pitch` apart. Where fewer are left, the last one is computed again.
+  function dots(A, a, rows, B, b, columns, depth, C, c, pitch = columns) {
     for (let j = 0; j < columns; j += 4) {
       const j1 = Math.min(j + 1, columns - 1), j2 = Math.min(j + 2, columns - 1), j3 = Math.min(j + 3, columns - 1);
       const b0 = b + j * depth, b1 = b + j1 * depth, b2 = b + j2 * depth, b3 = b + j3 * depth;
@@ -21,7 +21,7 @@ const Kernels = (() => {
           s00 += x * p; s01 += x * q; s02 += x * r; s03 += x * s;
           s10 += y * p; s11 += y * q; s12 += y * r; s13 += y * s;
         }
-        const u = c + i * columns, v = c + i1 * columns;
+        const u = c + i * pitch, v = c + i1 * pitch;
         C[v + j] = s10; C[v + j1] = s11; C[v + j2] = s12; C[v + j3] = s13;
         C[u + j] = s00; C[u + j1] = s01; C[u + j2] = s02; C[u + j3] = s03;
       }
@@ -63,20 +63,28 @@ const Kernels = (() => {
     return [small_, large_, taps].map((list) => Int32Array.from(list));
   }
 
-  // Patches of the input as rows, then one product with the kernels per group.
-  function conv2d(step, x, weight, bias) {
-    const [channels, tall, wide] = x.shape, [outputs, height, width] = step.shape;
+  // Patches of the input as rows, for some lines of the output at a time, then one product with the kernels per group.
+  function conv2d({ shape, stride, padding, dilation, groups }, x, weight, bias) {
+    const [channels, tall, wide] = x.shape, [outputs, height, width] = shape;
     const [, inputs, kh, kw] = weight.shape, taps = kh * kw, area = height * width, depth = inputs * taps;
-    const [at, from, tap] = touchList(step, [height, width], [tall, wide], [kh, kw]);
-    const patches = new Float32Array(area * depth), share = outputs / step.groups;
+    const lines = Math.min(height, Math.max(1, Math.floor(2 ** 18 / (width * depth)))), share = outputs / groups;
+    const patches = new Float32Array(lines * width * depth);
     return (n, out, input) => {
-      for (let image = 0; image < n; image++) for (let group = 0; group < step.groups; group++) {
-        for (let channel = 0; channel < inputs; channel++) {
-          const plane = (image * channels + group * inputs + channel) * tall * wide, first = channel * taps;
-          for (let t = 0; t < at.length; t++) patches[at[t] * depth + first + tap[t]] = input[plane + from[t]];
+      for (let image = 0; image < n; image++) for (let group = 0; group < groups; group++) {
+        for (let top = 0; top < height; top += lines) {
+          const bottom = Math.min(height, top + lines);
+          for (let channel = 0; channel < inputs; channel++) for (let i = 0; i < kh; i++) for (let j = 0; j < kw; j++) {
+            const plane = (image * channels + group * inputs + channel) * tall * wide;
+            for (let y = top, at = (channel * kh + i) * kw + j; y < bottom; y++) {
+              const Y = y * stride[0] + i * dilation[0] - padding[0], line = plane + Y * wide, inside = Y >= 0 && Y < tall;
+              for (let column = 0, X = j * dilation[1] - padding[1]; column < width; column++, X += stride[1], at += depth) {
+                patches[at] = inside && X >= 0 && X < wide ? input[line + X] : 0;
+              }
+            }
+          }
+          const target = (image * outputs + group * share) * area + top * width;
+          dots(weight.data, group * share * depth, share, patches, 0, (bottom - top) * width, depth, out, target, area);
         }
-        const target = (image * outputs + group * share) * area;
-        dots(weight.data, group * share * depth, share, patches, 0, area, depth, out, target);
       }
       if (bias) addPerChannel(out, bias.data, area);
     };
@@ -117,7 +125,8 @@ const Kernels = (() => {
     return turned;
   }
 
-  function normalise({ chunk, eps }) {
+  function normalise({ chunks, eps }, x) {
+    const chunk = size(x.shape) / chunks;
     return (n, out, input) => {
       for (let start = 0; start < input.length; start += chunk) {
         let mean = 0, variance = 0;
@@ -154,6 +163,46 @@ const Kernels = (() => {
   function stretched(small, shape) {
     const padded = [...Array(shape.length - small.length).fill(1), ...small], steps = strides(padded);
     return sums(shape.map((length, axis) => range(length, padded[axis] === 1 ? 0 : steps[axis])));
+  }
+
+  // out[plane, y, x] = input[plane, rows[y], columns[x]], or 0 where one of them is -1.
+  function byLines([, tall, wide], rows, columns) {
+    return (n, out, input) => {
+      for (let at = 0, plane = 0; at < out.length; plane += tall * wide) for (const row of rows) {
+        const line = plane + row * wide;
+        for (const column of columns) out[at++] = row < 0 || column < 0 ? 0 : input[line + column];
+      }
+    };
+  }
+
+  function pad({ shape, sides: [left, , top], mode }, x) {
+    const from = (length, before, after) => Int32Array.from({ length: after }, (_, i) => {
+      const at = i - before, last = length - 1;
+      if (at >= 0 && at <= last) return at;
+      return mode === "constant" ? -1 : mode === "edge" ? Math.min(last, Math.max(0, at)) : last - Math.abs(last - Math.abs(at));
+    });
+    return byLines(x.shape, from(x.shape[1], top, shape[1]), from(x.shape[2], left, shape[2]));
+  }
+
+  function nearest({ shape, factors: [down, across] }, x) {
+    const from = (length, factor) => Int32Array.from({ length }, (_, i) => Math.floor(i / factor));
+    return byLines(x.shape, from(shape[1], down), from(shape[2], across));
+  }
+
+  // (c r r, h, w) -> (c, h r, w r), or the other way round.
+  function shuffle({ shape, r, inverse }, x) {
+    const [channels, height, width] = inverse ? shape : x.shape;
+    return (n, out, input) => {
+      for (let plane = 0, at = 0; plane < n * channels; plane++) {
+        const square = plane % (r * r), first = Math.floor(plane / (r * r)) * r * r * height * width;
+        const corner = first + Math.floor(square / r) * width * r + (square % r);
+        for (let y = 0; y < height; y++) for (let column = 0; column < width; column++, at++) {
+          const pixel = corner + (y * width * r + column) * r;
+          if (inverse) out[at] = input[pixel];
+          else out[pixel] = input[at];
+        }
+      }
+    };
   }
 
   function resample(step, x, rows, columns) {
@@ -303,6 +352,23 @@ const Kernels = (() => {
     };
   }
 
+  // What a step makes, where its shape is not stored: of an image, by default, another one of the same shape.
+  const along = (length, kernel, { stride, padding, dilation }, k) =>
+    Math.floor((length + 2 * padding[k] - dilation[k] * (kernel - 1) - 1) / stride[k]) + 1;
+  const SHAPES = {
+    cat: ({ axis }, ...parts) => parts[0].shape.with(axis, parts.reduce((sum, part) => sum + part.shape[axis], 0)),
+    conv2d: (step, { shape: [, h, w] }, { shape: [outputs, , kh, kw] }) => [outputs, along(h, kh, step, 0), along(w, kw, step, 1)],
+    conv_transpose2d: ({ stride, padding, dilation, output_padding, groups }, x, weight) => {
+      const side = (k) => (x.shape[k + 1] - 1) * stride[k] - 2 * padding[k]
+        + dilation[k] * (weight.shape[k + 2] - 1) + output_padding[k] + 1;
+      return [weight.shape[1] * groups, side(0), side(1)];
+    },
+    pad: ({ sides: [left, right, top, bottom] }, { shape: [c, h, w] }) => [c, h + top + bottom, w + left + right],
+    nearest: ({ factors: [down, across] }, { shape: [c, h, w] }) => [c, h * down, w * across],
+    shuffle: ({ r, inverse }, { shape: [c, h, w] }) => (inverse ? [c * r * r, h / r, w / r] : [c / (r * r), h * r, w * r]),
+  };
+  const widest = (step, ...args) => args.reduce((a, b) => (size(b.shape) > size(a.shape) ? b : a)).shape;
+
   const each = (table, make) => Object.fromEntries(Object.entries(table).map(([name, f]) => [name, make(f)]));
   const OPERATIONS = {
     ...each(UNARY, unary),
@@ -314,36 +380,71 @@ const Kernels = (() => {
     gather: ({ axes }, x) => moved(sums(axes), size(x.shape)),
     linear,
     matmul,
+    nearest,
     normalise,
+    pad,
     reduce,
     resample,
     reshape: () => null,
+    shuffle,
     softmax,
   };
 
-  // A program with its constants, ready to draw: (z of n images, labels) -> n images in one Float32Array.
+  // A program with its constants, for n images: (z, labels), or (source images, null, their sides).
   function compile(program, numbers) {
     const constants = [];
-    let used = 0;
+    let used = 0, sides = null, run = null;
     for (const shape of program.constants) {
       constants.push({ shape, data: numbers.subarray(used, (used += size(shape))) });
     }
-    const known = [{ shape: [program.latent_dim] }, { shape: [] }];
-    const find = (argument) => (argument === null ? null : argument < 0 ? constants[-1 - argument] : known[argument]);
-    const steps = program.steps.map((step) => {
-      const run = OPERATIONS[step.op](step, ...step.args.map(find));
-      known.push({ shape: step.shape });
-      return { run, args: step.args, length: size(step.shape), buffer: new Float32Array(0) };
-    });
-    return function draw(z, labels) {
-      const n = z.length / program.latent_dim, values = [z, labels];
-      for (const step of steps) {
-        if (step.run && step.buffer.length !== n * step.length) step.buffer = new Float32Array(n * step.length);
-        const inputs = step.args.map((a) => (a === null ? null : a < 0 ? constants[-1 - a].data : values[a]));
-        if (step.run) step.run(n, step.buffer, ...inputs);
-        values.push(step.run ? step.buffer : inputs[0]);
+    if (!program.source) return prepare(program, constants, [program.latent_dim]);
+    return function translate(sources, _, [height, width]) {
+      const m = program.pads ? program.multiple : 1, tall = Math.ceil(height / m) * m, wide = Math.ceil(width / m) * m;
+      if (String(sides) !== String([tall, wide])) {
+        sides = [tall, wide];
+        run = prepare(program, constants, [program.source[0], tall, wide]);
       }
-      return values[values.length - 1].slice();
+      const fill = (data, from, shape, sides) => {
+        const filled = new Float32Array(data.length / (from[0] * from[1]) * shape[0] * shape[1]);
+        pad({ shape: [1, ...shape], sides: [0, 0, 0, 0], mode: "edge", ...sides }, { shape: [1, ...from] })(0, filled, data);
+        return filled;
+      };
+      return fill(run(fill(sources, [height, width], [tall, wide]), null), [tall, wide], [height, width]);
+    };
+  }
+
+  // A program for inputs of one shape. Memory is used again as soon as nobody reads what it holds.
+  function prepare(program, constants, input) {
+    const known = [{ shape: input }, { shape: [] }], owners = [0, 1], last = [];
+    const find = (argument) => (argument === null ? null : argument < 0 ? constants[-1 - argument] : known[argument]);
+    const steps = program.steps.map((stored, number) => {
+      const args = stored.args.map(find);
+      const infer = SHAPES[stored.op] ?? (stored.op in BINARY ? widest : (step, x) => x.shape);
+      const step = { ...stored, shape: stored.shape ?? infer(stored, ...args) };
+      const run = OPERATIONS[step.op](step, ...args);
+      known.push({ shape: step.shape });
+      owners.push(run ? number + 2 : owners[step.args[0]]);
+      for (const a of step.args) if (a !== null && a >= 0) last[owners[a]] = number;
+      return { run, args: step.args, length: size(step.shape) };
+    });
+    last[owners.at(-1)] = Infinity;
+    const free = new Map();
+    return function draw(z, labels) {
+      const n = z.length / size(input), values = [z, labels];
+      steps.forEach(({ run, args, length }, number) => {
+        const inputs = args.map((a) => (a === null ? null : a < 0 ? constants[-1 - a].data : values[a]));
+        const buffer = run ? free.get(n * length)?.pop() ?? new Float32Array(n * length) : inputs[0];
+        if (run) run(n, buffer, ...inputs);
+        values.push(buffer);
+        for (const owner of new Set(args.filter((a) => a !== null && a >= 0).map((a) => owners[a]))) {
+          if (owner < 2 || last[owner] !== number) continue;
+          if (!free.has(values[owner].length)) free.set(values[owner].length, []);
+          free.get(values[owner].length).push(values[owner]);
+        }
+      });
+      const images = values.at(-1), copy = images.slice();
+      if (owners.at(-1) >= 2) free.set(images.length, [...(free.get(images.length) ?? []), images]);
+      return copy;
     };
   }
 

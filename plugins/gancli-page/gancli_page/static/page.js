@@ -1,12 +1,10 @@
 // The page: samples, one picture, its latent, and the walk.
 "use strict";
 
-const { facts } = Drawing;
-const find = (id) => document.getElementById(id);
 const LAST_SEED = 2n ** 63n - 1n, LIMIT = 3, SECONDS_PER_SEED = 2;
 const STRIP = [-3, -1.5, 0, 1.5, 3];
 const PICTURES = ["picture", "echo"];  // the second stays in sight beside the sliders where there is one column only
-const stillness = matchMedia("(prefers-reduced-motion: reduce)"), darkness = matchMedia("(prefers-color-scheme: dark)");
+const stillness = matchMedia("(prefers-reduced-motion: reduce)");
 const classes = facts.classes.length;
 
 const state = {
@@ -25,14 +23,6 @@ const count = () => Number(find("count").value);
 const latentOf = (seed) => Latents.latent(seed, facts.latent_dim);
 const labelOf = (i) => (find("class").value === "" ? i % classes : Number(find("class").value));
 const titleOf = (seed, label) => `Seed ${seed}${classes ? `, class ${facts.classes[label]}` : ""}`;
-const say = (text) => { find("status").textContent = text; };
-const element = (tag, text) => Object.assign(document.createElement(tag), { textContent: text });
-const plural = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
-
-function fail(error) {
-  find("failure").textContent = `The images cannot be computed: ${error.message}`;
-  find("failure").hidden = false;
-}
 
 // Samples
 
@@ -142,13 +132,10 @@ function describe() {
   find("picture").setAttribute("aria-label", said);
   const words = ["gancli sample", `--run ${shellWord(facts.run)}`, `--seed ${state.target}`, "-n 1"];
   if (classes) words.push(`--class ${state.label}`);
-  find("command").replaceChildren(...words.flatMap((word) => [" ", element("span", word)]).slice(1));
+  showCommand(words);
   find("reset").disabled = !state.changed;
   showSliders();
 }
-
-// A word that a shell takes as it is, or in quotes.
-const shellWord = (word) => (/^[\w./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
 // Latent
 
@@ -269,7 +256,7 @@ const walk = {
   },
 };
 
-// Keyboard, buttons, theme
+// Keyboard and buttons
 
 function moveWithKey(event) {
   const across = Drawing.columns(count());
@@ -289,24 +276,9 @@ function playWithSpace(event) {
   if (!event.repeat) walk.toggle();
 }
 
-// The system's choice of light or dark holds until the button is pressed.
-function isDark() {
-  const { theme } = document.documentElement.dataset;
-  return theme ? theme === "dark" : darkness.matches;
-}
-
-function showTheme() {
-  find("theme").setAttribute("aria-pressed", String(isDark()));
-}
-
 function tellSpeed() {
   const seconds = SECONDS_PER_SEED / 2 ** Number(find("speed").value);
   find("speed").setAttribute("aria-valuetext", `${seconds.toFixed(1)} seconds from seed to seed`);
-}
-
-function changeTheme() {
-  document.documentElement.dataset.theme = isDark() ? "light" : "dark";
-  showTheme();
 }
 
 function connect() {
@@ -329,33 +301,14 @@ function connect() {
   find("reset").addEventListener("click", () => { walk.pause(); choose(state.chosen); });
   find("save-grid").addEventListener("click", () => Drawing.save(Drawing.sheet(state.images), `${facts.run}-seed-${state.seed}-grid`));
   find("save-picture").addEventListener("click", () => Drawing.save(find("picture"), `${facts.run}-${find("caption").textContent}`));
-  find("theme").addEventListener("click", changeTheme);
-  darkness.addEventListener("change", showTheme);
 }
 
-function introduce() {
-  const { channels, height, width } = facts.image;
-  const colour = ["grey", "grey with transparency", "colour", "colour with transparency"][channels - 1];
-  find("about").textContent = `${facts.arch} trained on ${facts.dataset}, step ${facts.step.toLocaleString("en")}`;
-  const entries = [
-    ["Data set", facts.dataset],
-    ["Licence of the data", facts.licence || "not stated"],
-    ["Images", `${width} × ${height}, ${colour ?? plural(channels, "channel")}`],
-    ["Latent", plural(facts.latent_dim, "dimension")],
-    ["Weights", `${facts.weights}, ${facts.digest.slice(0, 12)}, ${facts.bits} bits each`],
-    ["Made by", `gancli ${facts.version}`],
-  ];
-  for (const [term, text] of entries) {
-    const group = document.createElement("div");
-    group.append(element("dt", term), element("dd", text));
-    find("facts").append(group);
-  }
-  find("class-field").hidden = !classes;
-  find("class").append(new Option("All in turn", ""), ...facts.classes.map((text, k) => new Option(text, String(k))));
-}
-
-introduce();
-showTheme();
+introduce([
+  ["Images", sizeOf(facts.image)],
+  ["Latent", plural(facts.latent_dim, "dimension")],
+]);
+find("class-field").hidden = !classes;
+find("class").append(new Option("All in turn", ""), ...facts.classes.map((text, k) => new Option(text, String(k))));
 tellSpeed();
 for (const id of PICTURES) Drawing.canvas(find(id));
 connect();

@@ -3,13 +3,13 @@
 
 let draw = null;
 
-onmessage = ({ data: { id, program, numbers, z, labels } }) => {
+onmessage = ({ data: { id, program, numbers, input } }) => {
   try {
     if (program) {
       draw = Kernels.compile(program, Kernels.decode(numbers, program));
       postMessage({ id });
     } else {
-      const images = draw(z, labels);
+      const images = draw(...input);
       postMessage({ id, images }, [images.buffer]);
     }
   } catch (error) {

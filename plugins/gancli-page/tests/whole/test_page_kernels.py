@@ -142,9 +142,65 @@ MODELS = {
 }
 
 
+class AnySize(nn.Module):
+    """A network for source images of any size, with every operation that programs for any size have of their own."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.down = nn.Sequential(
+            nn.PixelUnshuffle(2), nn.Conv2d(12, 8, 3, 2, 1, padding_mode="reflect"), nn.InstanceNorm2d(8, affine=True)
+        )
+        self.up = nn.Sequential(
+            nn.Upsample(scale_factor=2), nn.ZeroPad2d((1, 1, 1, 1)), nn.Conv2d(16, 12, 3), nn.PixelShuffle(2)
+        )
+        self.other = nn.ConvTranspose2d(8, 3, 5, 4, 1, output_padding=1)
+
+    def forward(self, _z, source):
+        height, width = source.shape[2:]
+        x = self.down(functional.pad(source, (0, -width % 4, 0, -height % 4), mode="replicate"))
+        made = self.up(torch.cat([x.relu(), x], 1)) + self.other(x)
+        return made[:, :, :height, :width].clamp(-1, 1)
+
+
+class Even(nn.Module):
+    """A network for sides that are multiples of 2."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(nn.Conv2d(3, 8, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(8, 3, 4, 2, 1), nn.Tanh())
+
+    def forward(self, _z, source):
+        return self.layers(source)
+
+
+class OneSize(nn.Module):
+    """A network for source images of one size."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.linear = nn.Linear(3 * 16 * 16, 3 * 16 * 16)
+
+    def forward(self, _z, source):
+        return self.linear(source.flatten(1)).unflatten(1, source.shape[1:]).tanh()
+
+
+def translator(network):
+    return TrainedGenerator(network.eval(), 1, ImageSpec(3, 16, 16, source=(3, 16, 16)), (), {})
+
+
+TRANSLATORS = {
+    "any size": (translator(AnySize()), (4, True), [(16, 16), (8, 20), (17, 22)]),
+    "even": (translator(Even()), (2, False), [(16, 16), (18, 10)]),
+    "one size": (translator(OneSize()), (0, False), [(16, 16)]),
+}
+
+
 @cache
 def program(name):
-    return trace(MODELS[name])
+    return trace(MODELS[name] if name in MODELS else TRANSLATORS[name][0])
 
 
 def expected(drawn, n):
@@ -163,15 +219,18 @@ def test_a_program_draws_what_the_network_draws_in_numpy(name):
 def in_browser(browser, traced, z, labels):
     numbers = base64.b64encode(traced.packed(32)).decode()
     drawn = browser.js(
-        "const [text, numbers, z, labels] = arguments, program = JSON.parse(text);"
+        "const [text, numbers, z, labels, sides] = arguments, program = JSON.parse(text);"
         "const draw = Kernels.compile(program, Kernels.decode(numbers, program));"
-        "return Array.from(draw(Float32Array.from(z), labels && Int32Array.from(labels)));",
+        "const run = () => Array.from(draw(Float32Array.from(z), labels && Int32Array.from(labels), sides));"
+        "run();"  # so that the second one meets what the first has left behind
+        "return run();",
         traced.to_json(32),
         numbers,
         z.ravel().tolist(),
         None if labels is None else labels.tolist(),
+        z.shape[2:],
     )
-    return np.asarray(drawn, np.float32).reshape(len(z), *traced.steps[-1].shape)
+    return np.asarray(drawn, np.float32)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -180,14 +239,29 @@ def test_a_program_draws_what_the_network_draws_in_a_browser(name, browser, page
         browser.open(pages["dcgan"])
     for n in (1, 7):
         z, labels, images = expected(MODELS[name], n)
-        np.testing.assert_allclose(in_browser(browser, program(name), z, labels), images, rtol=1e-4, atol=2e-5)
+        drawn = in_browser(browser, program(name), z, labels).reshape(images.shape)
+        np.testing.assert_allclose(drawn, images, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", TRANSLATORS)
+def test_a_program_translates_what_the_network_translates(name, browser, pages):
+    if not browser.opened:
+        browser.open(pages["dcgan"])
+    trained, sizes, sides = TRANSLATORS[name]
+    assert (program(name).multiple, program(name).pads) == sizes
+    for n, (height, width) in enumerate(sides, 1):
+        sources = (latents(range(n), 3 * height * width) / 2).clip(-1, 1).reshape(n, 3, height, width)
+        images = trained.draw(sources)
+        np.testing.assert_allclose(replay(program(name), sources), images, rtol=1e-4, atol=2e-5)
+        drawn = in_browser(browser, program(name), sources, None).reshape(images.shape)
+        np.testing.assert_allclose(drawn, images, rtol=1e-4, atol=2e-5)
 
 
 def test_the_browser_has_all_operations_and_these_tests_use_them(browser, pages):
     if not browser.opened:
         browser.open(pages["dcgan"])
     assert set(browser.js("return Object.keys(Kernels.OPERATIONS)")) == set(OPERATIONS)
-    assert {step.op for name in MODELS for step in program(name).steps} == set(OPERATIONS)
+    assert {step.op for name in (*MODELS, *TRANSLATORS) for step in program(name).steps} == set(OPERATIONS)
 
 
 @pytest.mark.parametrize("bits", [5, 8, 13, 16, 32])

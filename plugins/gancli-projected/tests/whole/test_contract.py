@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gancli.testing import ArchitectureContract, ExtractorContract
+from gancli_kit import ArchitectureContract, ExtractorContract
 
 weights = pytest.importorskip("gancli_projected.weights")
 if not weights.asset(weights.LITE0).path.is_file():
