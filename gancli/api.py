@@ -142,7 +142,7 @@ def resume(
     observe: Callable[[Event], None] = _ignore,
     **settings: Unpack[Settings],
 ) -> Run:
-    """Resume a run from its newest checkpoint, for longer if a length is given.
+    """Resume a run from its newest checkpoint, for longer if a length is given. The example of :func:`train` ends with it.
 
     Args:
         run: the run, its name or path; by default the last one.

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from gancli.config.schema import TrainConfig
     from gancli.plugin import ArchConfig, Architecture, Logger, Objective, Optimizer
+    from gancli.plugins.distributions import Entry
 
 __all__ = [
     "Choice",
@@ -181,9 +182,31 @@ def resolve(
         from_assignments(assignments),
         from_flags(flags or {}),
     ]
-    # What each plugin prefers, as far as it fits what the user has chosen.
-    typed = _text(_chosen(user, "data.dataset", RunConfig().data.dataset), "data.dataset")
-    dataset = typed if is_path(typed) else DATASETS.spelled(typed)
+    selected = _select(user, inherit, has_domains, choose)
+    merged = _merge([Layer.of(core_defaults(), "default"), *(selected.layers if preferences else []), *user])
+    merged.values.update(selected.names)
+    return _validated(merged, selected)
+
+
+@dataclass(frozen=True, slots=True)
+class _Selected:
+    """The plugins that are chosen, the names that the configuration stores, and what all of them prefer, weakest first."""
+
+    arch: tuple[Entry, type[Architecture[ArchConfig]]]
+    objective: tuple[Entry, type[Objective]]
+    names: Flat
+    layers: list[Layer]
+    reason: str
+
+
+def _select(
+    user: Sequence[Layer],
+    inherit: Callable[[str], Flat] | None,
+    has_domains: Callable[[str], bool] | None,
+    choose: Callable[[Open], Choice | None] | None,
+) -> _Selected:
+    """Arguments as for :func:`resolve`. Preferences count as far as they fit what the user has chosen."""
+    dataset = _data_name(_chosen(user, "data.dataset", RunConfig().data.dataset), "data.dataset")
     data = Layer.of(dict(dataset_defaults(dataset)), f"data set {dataset}")
     parent = _chosen(user, "model.parent", None)
     inherited = {} if parent is None or inherit is None else dict(inherit(_text(parent, "model.parent")))
@@ -192,8 +215,7 @@ def resolve(
     chosen = _chosen([data, base, *user], "arch.name", None)
     translates = chosen is None or ARCHITECTURES.load(_text(chosen, "arch.name")).translates
     if (to := _chosen(user, "data.to", None)) is not None:
-        to = _text(to, "data.to")
-        to = to if is_path(to) else DATASETS.spelled(to)
+        to = _data_name(to, "data.to")
     elif has_domains and translates and is_path(dataset) and has_domains(dataset):
         to, data = dataset, Layer.of({"data.to": dataset}, f"data set {dataset}")
     if chosen is None and to is not None:
@@ -203,26 +225,39 @@ def resolve(
         suited = choose(_open(user, dataset, None if chosen is None else _text(chosen, "arch.name")))
     if chosen is None:
         chosen = RunConfig().arch.name if suited is None else suited.arch
-    typed = _text(chosen, "arch.name")
-    arch = ARCHITECTURES.find(typed)
-    architecture = ARCHITECTURES.load_entry(arch)
+    entry = ARCHITECTURES.find(_text(chosen, "arch.name"))
+    architecture, name = ARCHITECTURES.load_entry(entry), entry.spelled(_text(chosen, "arch.name"))
     layers = [
-        _fitting(data, "arch", arch.spelled(typed)),
-        Layer.of(dict(architecture.defaults), f"architecture {arch.spelled(typed)}"),
+        _fitting(data, "arch", name),
+        Layer.of(dict(architecture.defaults), f"architecture {name}"),
         Layer.of(_settings_of(suited), IMAGES),
-        _fitting(base, "arch", arch.spelled(typed)),
+        _fitting(base, "arch", name),
     ]
+    objective, losses = _select_objective(layers, user)
+    names = {"data.dataset": dataset, "data.to": to, "arch.name": name, "objective.name": losses} | located
+    reason = "" if suited is None else suited.reason
+    return _Selected((entry, architecture), (objective, OBJECTIVES.load_entry(objective)), names, layers, reason)
+
+
+def _select_objective(layers: list[Layer], user: Sequence[Layer]) -> tuple[Entry, str]:
+    """The objective and its name as it is stored; ``layers`` then fit it, and hold what it prefers."""
     wanted = _text(_chosen([*layers, *user], "objective.name", RunConfig().objective.name), "objective.name")
     entry = OBJECTIVES.find(wanted)
-    objective = OBJECTIVES.load_entry(entry)
-    layers = [_fitting(layer, "objective", entry.spelled(wanted)) for layer in layers]
-    layers.insert(-1, Layer.of(dict(objective.defaults), f"objective {entry.spelled(wanted)}"))
+    name = entry.spelled(wanted)
+    layers[:] = [_fitting(layer, "objective", name) for layer in layers]
+    layers.insert(-1, Layer.of(dict(OBJECTIVES.load_entry(entry).defaults), f"objective {name}"))
+    return entry, name
 
-    preferred = layers if preferences else []
-    merged = _merge([Layer.of(core_defaults(), "default"), *preferred, *user])
-    names = {"data.dataset": dataset, "data.to": to, "arch.name": arch.spelled(typed), "objective.name": entry.spelled(wanted)}
-    names |= located
-    merged.values.update(names)
+
+def _data_name(value: object, key: str) -> str:
+    """A path, or the name of a data set as its plugin writes it."""
+    typed = _text(value, key)
+    return typed if is_path(typed) else DATASETS.spelled(typed)
+
+
+def _validated(merged: Layer, selected: _Selected) -> Resolved:
+    """The merged values, checked by the schema and by the plugins' own models."""
+    (arch, architecture), (entry, objective) = selected.arch, selected.objective
     _refuse_unknown_keys(merged, [*_keys_of("arch", architecture.Config), *_keys_of("objective", objective)])
     nested: dict[str, dict[str, object]] = {}
     for key, value in merged.values.items():
@@ -238,7 +273,7 @@ def resolve(
         {key: merged.origins.get(key, "default") for key in flatten(config)},
         Chosen(arch, architecture(), options),
         Chosen(entry, losses, losses),
-        "" if suited is None else suited.reason,
+        selected.reason,
     )
 
 

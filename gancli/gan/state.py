@@ -160,7 +160,7 @@ class TrainingState:
         step: steps done.
         images_seen: real images seen.
         alarms: names of the alarms that were raised, so that each is raised once.
-        diversity: step and value of the last measurement, which the next one is compared with; None if there is none.
+        diversities: (step, value) of the last measurements, which the next one is compared with.
         augmentation: its strength and what that depends on; empty without augmentation.
         best: the best step so far, if that was measured.
         elapsed_seconds: training time over all sessions; no part of what is reproduced.
@@ -173,7 +173,7 @@ class TrainingState:
     step: int = 0
     images_seen: int = 0
     alarms: list[str] = field(default_factory=list)
-    diversity: tuple[int, float] | None = None
+    diversities: list[tuple[int, float]] = field(default_factory=list)
     augmentation: dict[str, Tensor] = field(default_factory=dict)
     best: Best | None = None
     elapsed_seconds: float = 0.0
@@ -225,7 +225,7 @@ class TrainingState:
             "step": self.step,
             "images_seen": self.images_seen,
             "alarms": list(self.alarms),
-            "diversity": None if self.diversity is None else list(self.diversity),
+            "diversities": [list(measured) for measured in self.diversities],
             "best": None if self.best is None else asdict(self.best),
             "meter_counts": {name: dict(meter.counts) for name, meter in self.meters.items()},
         }
@@ -250,7 +250,7 @@ class TrainingState:
         self.step = counters["step"]
         self.images_seen = counters["images_seen"]
         self.alarms = list(counters["alarms"])
-        self.diversity = tuple(counters["diversity"]) if counters.get("diversity") else None
+        self.diversities = [(step, value) for step, value in counters.get("diversities", [])]
         best = counters.get("best")
         self.best = Best(**best) if best else None
 

@@ -55,6 +55,10 @@ def load(
 ) -> Model:
     """Load a generator.
 
+    >>> import gancli
+    >>> gancli.load(checkpoint="mnist")
+    <gancli.Model mnist, step 8,892, ema weights: dense, z 64 -> 1x28x28, 10 classes, 444,080 parameters, cpu>
+
     Args:
         source: name or path of a run, or ``hf:USER/NAME[@revision]``; by default ``$GANCLI_RUN``, else the run that
             saved last.

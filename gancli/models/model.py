@@ -48,6 +48,11 @@ TYPICAL_SEED, TYPICAL_IMAGES, NEIGHBOURS = 2**40, 1024, 3
 class Model(Sampler["Tensor"]):
     """A generator in evaluation mode. Made by :func:`gancli.load`.
 
+    >>> import gancli
+    >>> model = gancli.load(checkpoint="mnist")
+    >>> model.sample(2, seed=7, labels=["3", "8"]).shape, len(list(model.interpolate(4, keyframes=2)))
+    (torch.Size([2, 1, 28, 28]), 4)
+
     Attributes:
         generator: the network, ``(n, latent_dim)`` [, labels] -> ``(n, c, h, w)`` in [-1, 1].
         two_stage: the same network if it has a mapping network, else None.

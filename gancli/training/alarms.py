@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gancli.plugin import Objective
 
 COLLAPSED, RISING = 0.18, 1.03
-"""Modes have collapsed where diversity is below 0.18 and does not rise by 3 % from one measurement to the next: a young
-generator makes nearly one image as well, but more and more different ones. Campaign: tests/benchmarks/collapse.py."""
+"""Modes have collapsed where diversity is below 0.18 and PATIENCE times in a row does not rise by 3 %.
+
+A young generator makes nearly one image as well, at first without getting better at it, but soon more and more different ones.
+Campaign: tests/benchmarks/collapse.py."""
 
 EARLIEST_STEP = 100
 """Before it, nothing is judged."""
+
+PATIENCE = 3
+"""Measurements in a row: a healthy generator may wait for 300 steps before it makes different images."""
+
+EARLY_STEPS, SPACING = (100, 200, 300, 400), 50
+"""Diversity is measured at these steps too, so that a run of one long epoch can be judged, and at most once in 50 steps."""
 
 _WON, _LEARNT, _APART = 0.98, 0.04, 0.1
 """A discriminator has won at scores of 0.98 and 0.02; that is a non-saturating loss of 0.04."""
 
 
 def signs_of_trouble(
-    metrics: Mapping[str, float], step: int, objective: Objective, *, classes: int = 0, before: float | None = None
+    metrics: Mapping[str, float], step: int, objective: Objective, *, classes: int = 0, before: Sequence[float] = ()
 ) -> Iterator[tuple[str, str]]:
     """(name, message) of every alarm that an epoch gives cause for.
 
@@ -30,7 +39,7 @@ def signs_of_trouble(
         step: at which the epoch ended.
         objective: of the training.
         classes: number of classes of a conditional model.
-        before: the diversity that was measured before this one, if any was.
+        before: diversity as it was measured before, oldest first.
     """
     if step < EARLIEST_STEP:
         return
@@ -46,7 +55,8 @@ def signs_of_trouble(
             remedy = f"Try {penalty}, or a smaller -s train.discriminator_learning_rate."
             yield "discriminator-wins", f"{message}, so that G learns little. {remedy}"
     diversity = metrics.get("diversity", 1.0)
-    if before is not None and diversity < min(COLLAPSED, RISING * before):
+    last = (*before[-PATIENCE:], diversity)
+    if diversity < COLLAPSED and len(last) > PATIENCE and all(b < RISING * a for a, b in pairwise(last)):
         which = "within each class " if classes else ""
         elsewhere = "a larger --batch-size" if objective.generator_sees_real else "-s objective.name=relativistic"
         message = f"Mode collapse: the images {which}are nearly all alike (diversity {diversity:.2f} of the data's)"

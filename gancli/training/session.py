@@ -30,7 +30,7 @@ from gancli.events import (
 from gancli.runs import mark_latest
 from gancli.storage.disk import explained, remove_leftovers, write_atomically
 from gancli.text import distance
-from gancli.training.alarms import COLLAPSED, EARLIEST_STEP, signs_of_trouble
+from gancli.training.alarms import COLLAPSED, EARLIEST_STEP, EARLY_STEPS, PATIENCE, SPACING, signs_of_trouble
 from gancli.training.lines import Log
 from gancli.training.loggers import Background
 from gancli.training.metrics import MetricsLog, plot_losses, read_rows, time_of
@@ -162,8 +162,8 @@ class Session:
             self._show_progress(state.meters["interval"].means(), self._rate("interval"))
         if self._is_preview_due():
             self._write_preview()
-        if state.step == EARLIEST_STEP and state.diversity is None:  # so that a long first epoch can be judged
-            state.diversity = state.step, self.monitor.diversity()
+        if state.step in EARLY_STEPS and plan.steps_per_epoch > state.step:
+            self._remember(self.monitor.diversity())
         if plan.ends_epoch_past(state.step, min(SHORT_EPOCH_STEPS, self._evaluated_every or SHORT_EPOCH_STEPS)):
             self._end_epoch()
         every = config.checkpoint.every_steps
@@ -216,13 +216,19 @@ class Session:
         number = plan.epoch(state.step)
         self._emit(EpochEnded(**asdict(means), evaluation=evaluation, epoch=number, epochs=plan.epochs, distance=name))
         measured, classes = {**means.metrics, **evaluation}, training.image.classes
-        then, before = state.diversity or (state.step, None)
-        before = before if state.step - then >= EARLIEST_STEP // 2 else None  # a few steps change nothing
+        before = [value for step, value in state.diversities if step <= state.step - SPACING]
         for alarm, message in signs_of_trouble(measured, state.step, training.objective, classes=classes, before=before):
             if alarm not in state.alarms:
                 state.alarms.append(alarm)
                 self._emit(Alarm(alarm, state.step, message, state.images_seen, means.epochs_done))
-        self._evaluation, state.diversity = evaluation, (state.step, evaluation["diversity"])
+        self._evaluation = evaluation
+        self._remember(evaluation["diversity"])
+
+    def _remember(self, diversity: float) -> None:
+        """Keep a measurement for the next one to be compared with, unless the last is only a few steps old."""
+        state = self.training.state
+        if not state.diversities or state.step - state.diversities[-1][0] >= SPACING:
+            state.diversities = [*state.diversities, (state.step, diversity)][-PATIENCE:]
 
     def _is_preview_due(self) -> bool:
         """By epochs if the user chose how many; else at steps 10, 20, 50, 100, ..., at the end of epochs, and by the clock."""
@@ -301,8 +307,9 @@ class Session:
         """Why the images are of no use yet, if so: too few steps, or no better than one constant image."""
         state, name = self.training.state, self.monitor.distance
         few = f"{state.step:,} steps are too few. " if state.step < EARLIEST_STEP else ""
-        if "collapse" not in state.alarms and state.diversity and state.diversity[1] < COLLAPSED:
-            few += f"The images are still nearly all alike (diversity {state.diversity[1]:.2f} of the data's). "
+        diversity = self._evaluation.get("diversity", 1.0)
+        if "collapse" not in state.alarms and diversity < COLLAPSED:
+            few += f"The images are still nearly all alike (diversity {diversity:.2f} of the data's). "
         if name not in self._evaluation or not state.best:
             return few and f"{few}Train longer."
         last, constant = self._evaluation[name], self.monitor.distance_of_a_constant()

@@ -11,17 +11,17 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 WIDTHS = "-s arch.generator_widths=[16] -s arch.discriminator_widths=[16]"
 SHORTER = (
     (r"\bminutes=1\b", "images=512, batch_size=64, **TOY"),
-    (r"images=30_000,", "images=512, batch_size=64,"),
-    (r"images=150_000", "images=1024"),
+    (r"images=60_000,", "images=512, batch_size=64,"),
+    (r"images=180_000", "images=1024"),
     (r'\*\*\{"train', '**TOY, **{"train'),
     (r"count=2000", "count=200, modes=True"),
     (r"steps=100", "steps=2"),
     (r"frames=60", "frames=4"),
     (
-        r"--minutes 1|--images 30000",
+        r"--minutes 1|--images 60000",
         "--images 512 --batch-size 64 -s arch.generator_widths=[16] -s arch.discriminator_widths=[16]",
     ),
-    (r"--images 150000", "--images 1024"),
+    (r"--images 180000", "--images 1024"),
     (r"-n 2000", "-n 200 --modes"),
     (r"(gancli interpolate .*)", r"\1 --frames 4"),
 )

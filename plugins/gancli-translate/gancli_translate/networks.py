@@ -72,8 +72,9 @@ class Residual(nn.Module):
 class ResidualGenerator(nn.Module):
     """``(z, source (n, c, h, w)) -> images (n, c', h, w)``: residual blocks at a quarter of the size (Johnson et al., 2016).
 
-    With ``patch = 2`` squares of 2x2 pixels become channels at first and pixels at last, which leaves out the convolutions at
-    full resolution: half of the cost of a small network. Its borders are zeros, by which it sees where an image ends.
+    With ``patch = 2`` squares of 2x2 pixels become channels at first and pixels again before the last convolution, which
+    leaves out the others at full resolution: half of the cost of a small network. Its borders are zeros, by which it sees
+    where an image ends.
 
     Args:
         source: shape of the source images.
@@ -92,7 +93,12 @@ class ResidualGenerator(nn.Module):
         border: Border = "zeros" if patch > 1 else "reflect"
         if patch > 1:
             first = [nn.Sequential(nn.PixelUnshuffle(2), convolution(4 * source[0], middle, 3, border=border))]
-            last: list[nn.Module] = [nn.Conv2d(middle, 4 * outputs, 3, padding=1), nn.PixelShuffle(2)]
+            last: list[nn.Module] = [
+                nn.Conv2d(middle, 4 * narrow, 3, padding=1),
+                nn.PixelShuffle(2),
+                nn.ReLU(),
+                nn.Conv2d(narrow, outputs, 3, padding=1),
+            ]
         else:
             first = [convolution(source[0], narrow, 7), convolution(narrow, middle, 3, 2)]
             last = [

@@ -93,12 +93,14 @@ def test_a_generator_without_a_trace_is_shared_without_pt2(models, tmp_path, mon
     assert "nothing but PyTorch" not in (tmp_path / "model" / "README.md").read_text()
 
 
-def test_the_page_is_left_out_where_its_plugin_is_not_installed(models, tmp_path, monkeypatch):
+def test_what_plugins_add_is_left_out_where_they_are_not_installed(models, tmp_path, monkeypatch):
     monkeypatch.setenv("GANCLI_PLUGINS", "")
     written = write_folder(models["small"], tmp_path / "model")
     assert (written.notes, written.difference) == ((), 0)
-    assert names(tmp_path / "model") == [name for name in FILES if name != "index.html"]
-    assert "index.html" not in (tmp_path / "model" / "README.md").read_text()
+    assert names(tmp_path / "model") == [name for name in FILES if name not in {"index.html", "generator.pt2"}]
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "index.html" not in card
+    assert "generator.pt2" not in card
 
 
 def test_F49_a_folder_that_is_there_is_replaced_only_by_force(models, tmp_path):
