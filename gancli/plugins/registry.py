@@ -123,7 +123,8 @@ class Registry(Generic[PluginT]):
         if not matches:
             failure = PluginError if (self.group, name) in OFFICIAL else self._missing
             path = ", and no file or folder of that name" if self.group == DATASETS.group else ""
-            raise failure(f"There is no {self.kind} '{name}'{path}.", self._remedy(name))
+            shown = name.replace(".", " ") if self.group == COMMANDS.group else name  # as it is typed
+            raise failure(f"There is no {self.kind} '{shown}'{path}.", self._remedy(name))
         if len(matches) > 1:
             raise PluginError(
                 f"The {self.kind} '{name}' is claimed by {' and '.join(m.distribution for m in matches)}.",

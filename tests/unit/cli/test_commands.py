@@ -137,7 +137,7 @@ def test_one_of_the_projects_own_says_how_to_install_it(cli, monkeypatch):
     result = cli("runs", "paint", "--red")
     command = install_command("./plugins/gancli-paint")
     remedy = f"gancli-paint provides it. In a clone of gancli: {command}"
-    assert (result.code, result.err) == (8, f"error: There is no command 'runs.paint'. {remedy}\n")
+    assert (result.code, result.err) == (8, f"error: There is no command 'runs paint'. {remedy}\n")
     assert "paint" not in cli("runs", "-h").out
 
 
