@@ -7,7 +7,7 @@ at a resolution of its own and no pixel is cropped. This module is light; torch 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -36,6 +36,15 @@ class DCGANConfig(ArchConfig):
         "switch R1, R2 and the gradient penalty off, and set train.real_fake_batch=separate",
     )
     negative_slope: float = Field(0.2, ge=0, le=1, description="slope of the discriminator's LeakyReLU for negative inputs")
+    modulation: bool = Field(
+        default=False, description="the latent scales and shifts the channels of every hidden layer of the generator"
+    )
+    discriminator_channels: int | None = Field(
+        None, ge=4, le=1024, description="channels of the discriminator's narrowest layer; none: as channels"
+    )
+    group_size: int = Field(
+        1, ge=1, le=64, description="images per group of the discriminator's minibatch standard deviation; 1: off"
+    )
     class_dim: int = Field(32, ge=1, le=4096, description="dimensions of the generator's class embedding (conditional models)")
 
 
@@ -48,7 +57,11 @@ class DCGAN(Architecture[DCGANConfig]):
     defaults: ClassVar[Defaults] = {
         "objective.name": "relativistic",
         "objective.penalty_interval_steps": 4,  # the paper's 1 doubles the cost of a step
-        "train.batch_size": 64,
+        # The plain defaults of these three are what runs of version 0.1 did, which had no such options.
+        "arch.modulation": True,
+        "arch.discriminator_channels": 16,
+        "arch.group_size": 4,
+        "train.batch_size": 16,
         "train.learning_rate": 2e-3,
         "train.images": 300_000,
     }
@@ -80,6 +93,10 @@ class DCGAN(Architecture[DCGANConfig]):
         for network in (networks.generator, networks.discriminator):
             network.to(memory_format=channels_last)  # type: ignore[call-overload]  # torch's stubs do not know the argument
         return networks
+
+    def migrate(self, config: dict[str, Any], from_version: str) -> dict[str, Any]:  # noqa: ARG002  (a missing option says it)
+        """What version 0.1 did, said by the options that it did not have."""
+        return {"modulation": False, "discriminator_channels": None, "group_size": 1} | config
 
 
 def halvings(height: int, width: int) -> int:

@@ -10,6 +10,10 @@ weights reach every pixel. What differs from the paper:
   logit, since the relativistic and the Wasserstein loss see differences of logits only.
 - Without a normalisation to rescale them, weights of N(0, 0.02^2) would let a deep or narrow network fade out. Such a
   network starts from He's instead.
+- Self-modulation (option ``modulation``; Chen et al., 2019, "On Self Modulation for Generative Adversarial Networks"): the
+  latent reaches every hidden layer of the generator, not only the first.
+- Minibatch standard deviation (option ``group_size``; Karras et al., 2018, "Progressive Growing of GANs", section 3): the
+  discriminator sees how much the images of a group differ, so that a generator of too few kinds of images is found out.
 
 Conditional models append an embedding of the class to the latent (generator) and add its projection onto the sum of the
 last feature map to the logit (discriminator; Miyato & Koyama, 2018).
@@ -50,14 +54,13 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
 """The layer that each value of the options ``generator_norm`` and ``discriminator_norm`` puts after a convolution."""
 
 
-def _widths(config: DCGANConfig, image: ImageSpec) -> list[int]:
+def _widths(channels: int, config: DCGANConfig, image: ImageSpec) -> list[int]:
     """Channels at 1/2, 1/4, ... of the resolution, down to the base."""
-    return [min(config.channels * 2**level, config.max_channels) for level in range(halvings(image.height, image.width))]
+    return [min(channels * 2**level, config.max_channels) for level in range(halvings(image.height, image.width))]
 
 
-def _base(config: DCGANConfig, image: ImageSpec) -> tuple[int, int, int]:
+def _base(widths: list[int], image: ImageSpec) -> tuple[int, int, int]:
     """The smallest feature map: ``(channels, height, width)``."""
-    widths = _widths(config, image)
     return widths[-1], image.height >> len(widths), image.width >> len(widths)
 
 
@@ -89,6 +92,19 @@ def _bound_spectrally(network: nn.Module) -> None:
             spectral_norm(layer)
 
 
+class Modulation(nn.Module):
+    """x -> (1 + A z) x + B z, per channel; A and B start at N(0, 0.02^2)."""
+
+    def __init__(self, inputs: int, channels: int) -> None:
+        super().__init__()
+        self.scale, self.shift = nn.Linear(inputs, channels, bias=False), nn.Linear(inputs, channels, bias=False)
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        """``(n, channels, h, w)``, ``z (n, inputs)`` -> ``(n, channels, h, w)``."""
+        modulated: Tensor = x * (1 + self.scale(z))[:, :, None, None] + self.shift(z)[:, :, None, None]
+        return modulated
+
+
 class DCGANGenerator(nn.Module):
     """``z (n, latent_dim)`` [, labels ``(n,)``] -> images ``(n, c, h, w)`` in [-1, 1]."""
 
@@ -96,8 +112,8 @@ class DCGANGenerator(nn.Module):
         super().__init__()
         norm = NORMS[config.generator_norm]
         plain = norm is nn.Identity
-        widths = _widths(config, image)[::-1]
-        base = _base(config, image)
+        widths = _widths(config.channels, config, image)[::-1]
+        base = _base(widths[::-1], image)
         self.embedding = nn.Embedding(image.classes, config.class_dim) if image.classes else None
         inputs = latent_dim + (config.class_dim if image.classes else 0)
         layers = [nn.Linear(inputs, prod(base), bias=plain), nn.Unflatten(1, base), norm(widths[0]), nn.ReLU()]
@@ -105,13 +121,21 @@ class DCGANGenerator(nn.Module):
             layers += [Double(wide, narrow, bias=plain), norm(narrow), nn.ReLU()]
         self.hidden = nn.Sequential(*layers)
         self.output = Double(widths[-1], image.channels)
+        self.modulations = nn.ModuleList(Modulation(inputs, width) for width in widths if config.modulation)
         _initialise(self, normalised=not plain)
+        for weight in self.modulations.parameters():
+            nn.init.normal_(weight, std=STD)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Draw one picture per latent."""
+        """Generate one image per latent."""
         if self.embedding is not None:
             z = cat([z, self.embedding(labels)], dim=1)
-        images: Tensor = self.output(self.hidden(z)).tanh()
+        x, modulations = z, iter(self.modulations)
+        for layer in self.hidden:
+            if isinstance(layer, nn.ReLU) and self.modulations:
+                x = next(modulations)(x, z)
+            x = layer(x)
+        images: Tensor = self.output(x).tanh()
         return images
 
 
@@ -122,12 +146,14 @@ class DCGANDiscriminator(nn.Module):
         super().__init__()
         norm = NORMS[config.discriminator_norm]
         plain = norm is nn.Identity
-        widths = _widths(config, image)
+        widths = _widths(config.discriminator_channels or config.channels, config, image)
         layers = [Halve(image.channels, widths[0]), nn.LeakyReLU(config.negative_slope)]
         for narrow, wide in pairwise(widths):
             layers += [Halve(narrow, wide, bias=plain), norm(wide), nn.LeakyReLU(config.negative_slope)]
         self.hidden = nn.Sequential(*layers)
-        self.output = nn.Linear(prod(_base(config, image)), 1, bias=False)
+        channels, *size = _base(widths, image)
+        self.group_size = config.group_size
+        self.output = nn.Linear((channels + (self.group_size > 1)) * prod(size), 1, bias=False)
         self.embedding = nn.Embedding(image.classes, widths[-1]) if image.classes else None
         _initialise(self, normalised=not plain)
         if self.embedding is not None:
@@ -136,9 +162,23 @@ class DCGANDiscriminator(nn.Module):
             _bound_spectrally(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Judge every picture: positive logits mean real."""
+        """Logits of images: positive ones mean real."""
         features = self.hidden(images)
-        logits: Tensor = self.output(features.flatten(1)).squeeze(1)
+        seen = cat([features, deviation(features, self.group_size)], 1) if self.group_size > 1 else features
+        logits: Tensor = self.output(seen.flatten(1)).squeeze(1)
         if self.embedding is not None:
             logits = logits + (self.embedding(labels) * features.sum((2, 3))).sum(1)
         return logits
+
+
+def deviation(x: Tensor, group_size: int) -> Tensor:
+    """Minibatch standard deviation: of each feature over a group of neighbours, averaged; ``(n, 1, h, w)``.
+
+    A group never holds both real and generated images, where one half of the batch is real and the other generated.
+    """
+    n, _, height, width = x.shape
+    kind = n // 2 if n % 2 == 0 else n
+    group = next(size for size in range(min(group_size, kind), 0, -1) if kind % size == 0)
+    groups = x.float().reshape(n // group, group, -1)
+    spread = (groups.var(1, unbiased=False) + 1e-8).sqrt().mean(1)
+    return spread.repeat_interleave(group).view(n, 1, 1, 1).expand(n, 1, height, width).to(x.dtype)

@@ -242,6 +242,14 @@ class ArchitectureSubject(Subject[Architecture[Any]]):
         """The architecture's ``Config``."""
         return self.plugin.Config
 
+    @cached_property
+    def config(self) -> Any:  # noqa: ANN401  (the architecture's own model)
+        """Its options in a new run: what is given, what it prefers, and the plain defaults."""
+        beginning = f"{self.section}."
+        defaults = self.plugin.defaults.items()
+        preferred = {key.removeprefix(beginning): value for key, value in defaults if key.startswith(beginning)}
+        return validate_options(self.section, self.options_model, preferred | self.options)
+
     def refuse_wrong_use(self) -> None:
         """Raise for options and images that are given and are wrong.
 

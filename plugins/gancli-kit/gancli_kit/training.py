@@ -156,14 +156,15 @@ def one_by_one(subject: ArchitectureSubject, case: Case) -> None:
     """The discriminator's logits belong to single images, as far as the chosen objective needs it
     Why: With statistics of the batch in D real and fake images are told apart by the batch they come in; and with batch
     normalisation gradient penalties and the relativistic loss, which are per image, become something else.
-    Fix: With minibatch standard deviation set 'train.real_fake_batch': 'separate' in `defaults`. With batch normalisation
-    also 'objective.r1_gamma': 0, or leave it out of the discriminator.
+    Fix: With minibatch standard deviation keep real and fake images, the two halves of a batch, in groups of their own, or
+    set 'train.real_fake_batch': 'separate' in `defaults`. With batch normalisation set that, and 'objective.r1_gamma': 0, or
+    leave it out of the discriminator.
     """
     if not _mixes(case, training=True):
         return
     config, where = subject.resolve(), "a logit depends on the other images of the batch,"
     objective = load_objective(config)
-    if config.train.real_fake_batch == "joint":
+    if config.train.real_fake_batch == "joint" and _mixes(case, training=True, kinds=True):
         raise flag(f"{where} and real and fake ones come in one batch.")
     penalties = [x for x in ("r1_gamma", "r2_gamma", "gradient_penalty") if getattr(objective, x)]
     compared = [*penalties, *(["the comparison of logits"] if objective.generator_sees_real else [])]
@@ -240,9 +241,9 @@ class _OtherNoise(Runtime):
         super().seed_networks(seed + 1, turn, step, share)
 
 
-def _mixes(case: Case, *, training: bool) -> bool:
-    """Whether a logit depends on other images of the batch."""
+def _mixes(case: Case, *, training: bool, kinds: bool = False) -> bool:
+    """Whether a logit depends on other images of the batch; with ``kinds`` on those of its second half, the fake ones."""
     images = case.images(4).requires_grad_()
     logits = case.build_redrawn().discriminator.train(training)(images, *case.conditions(4))
     (gradient,) = torch.autograd.grad(logits[0].sum(), images)
-    return bool(gradient[1:].any())
+    return bool(gradient[2 if kinds else 1 :].any())

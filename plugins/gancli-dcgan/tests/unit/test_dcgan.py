@@ -9,12 +9,14 @@ import torch
 from pydantic import ValidationError
 from torch.autograd import backward
 
+from gancli.config.resolve import resolve
 from gancli.gan import losses
 from gancli.gan.algorithm import goodfellow_2014
 from gancli.gan.context import Context
 from gancli.plugin import ImageSpec, Networks, Objective
 from gancli.plugins.registry import ARCHITECTURES
 from gancli_dcgan import DCGAN, DCGANConfig, halvings
+from gancli_dcgan.networks import deviation
 
 LATENT_DIM = 12
 SPECS = [
@@ -26,8 +28,9 @@ SPECS = [
     ImageSpec(4, 28, 56),
     ImageSpec(3, 32, 32, classes=5),
 ]
-OBJECTIVES = [getattr(losses, name) for name in losses.__all__]
+OBJECTIVES = [losses.NonSaturating, losses.Hinge, losses.LeastSquares, losses.Wasserstein, losses.Relativistic]
 GENERATOR_NORMS = ["batch", "instance", "layer", "none"]
+BATCH_NORM_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 DISCRIMINATOR_NORMS = ["none", "instance", "layer", "spectral", "batch"]
 
 
@@ -70,7 +73,12 @@ def unreached(network: torch.nn.Module) -> list[str]:
 
 @pytest.mark.parametrize(
     "options",
-    [{"generator_norm": norm} for norm in GENERATOR_NORMS] + [{"discriminator_norm": norm} for norm in DISCRIMINATOR_NORMS],
+    [
+        *({"generator_norm": norm} for norm in GENERATOR_NORMS),
+        *({"generator_norm": norm, "modulation": True} for norm in GENERATOR_NORMS),
+        *({"discriminator_norm": norm} for norm in DISCRIMINATOR_NORMS),
+        {"group_size": 2, "discriminator_channels": 8},
+    ],
     ids=str,
 )
 def test_a_gradient_reaches_every_parameter_under_every_normalisation(options: dict[str, Any]) -> None:
@@ -124,6 +132,44 @@ def test_only_batch_normalisation_mixes_the_samples_of_the_discriminator(norm: s
     images = torch.randn(4, 1, 28, 28, requires_grad=True)
     (gradient,) = torch.autograd.grad(discriminator(images)[0], images)
     assert gradient[1:].any() == (norm == "batch")
+
+
+def test_modulation_lets_the_latent_change_every_hidden_layer() -> None:
+    generator = build(ImageSpec(3, 64, 64), {"modulation": True, "generator_norm": "none"}).generator
+    z = torch.randn(2, LATENT_DIM)
+    layers = [layer for layer in generator.hidden if isinstance(layer, torch.nn.ReLU)]
+    assert len(generator.modulations) == len(layers) == 4
+    before = generator(z)
+    for modulation in generator.modulations:
+        weight = modulation.shift.weight.detach().clone()
+        torch.nn.init.zeros_(modulation.shift.weight)
+        assert not torch.equal(generator(z), before)
+        modulation.shift.weight.data.copy_(weight)
+
+
+def test_the_minibatch_deviation_tells_copies_from_variety_and_real_from_generated() -> None:
+    varied, copies = torch.randn(6, 3, 4, 4), torch.randn(1, 3, 4, 4).expand(6, 3, 4, 4)
+    found = deviation(torch.cat([varied, copies]), group_size=4)
+    assert found.shape == (12, 1, 4, 4)
+    assert found[:6].min() > 0.3  # groups of 3: of 4 they would hold both kinds
+    assert found[6:].max() < 1e-3
+
+
+def test_a_run_of_version_0_1_keeps_its_networks_and_a_new_one_gets_todays() -> None:
+    assert build(ImageSpec(3, 32, 32)).generator.state_dict().keys() == {
+        *(f"hidden.{layer}.weight" for layer in (0, 2, 4, 5, 7, 8)),
+        *(f"hidden.{layer}.{name}" for layer in (2, 5, 8) for name in ("bias", *BATCH_NORM_BUFFERS)),
+        "output.weight",
+        "output.bias",
+    }
+    old = DCGANConfig.model_validate(DCGAN().migrate({"channels": 16}, "0.1.0"))
+    assert (old.modulation, old.group_size, old.discriminator_channels) == (False, 1, None)
+    stored = resolve(assignments=["arch.name=dcgan"], environment={}, preferences=False).arch.options
+    assert stored == DCGANConfig()
+    new = resolve(assignments=["arch.name=dcgan"], environment={}).arch.options
+    assert isinstance(new, DCGANConfig)
+    assert new.modulation
+    assert new.group_size > 1
 
 
 @pytest.mark.parametrize(
