@@ -111,7 +111,8 @@ class Training:
     def expected_seconds(self, at_most: float = 2.0) -> float | None:
         """How long the training will take on this machine, from a few rehearsed steps, which leave no trace.
 
-        None where the clock ends it, where it is a matter of few steps, and with several processes.
+        None where the clock ends it (one step is rehearsed even so, which shows whether it fits into memory), where it is
+        a matter of few steps, and with several processes.
 
         Args:
             at_most: seconds after which no further step begins. The first step counts only if it takes longer.
@@ -120,8 +121,9 @@ class Training:
             MemoryExhaustedError: the device is out of memory.
         """
         state, steps = self.state, self.plan.total_steps
-        if steps is None or steps < REHEARSED_STEPS or self.runtime.processes.world > 1:
+        if (steps is not None and steps < REHEARSED_STEPS) or self.runtime.processes.world > 1:
             return None
+        at_most = 0.0 if steps is None else at_most
         counters = state.counters()
         tensors = {group: {name: value.clone() for name, value in named.items()} for group, named in state.tensors().items()}
         times: list[float] = []
@@ -135,7 +137,7 @@ class Training:
                 times.append(monotonic() - begin)
         finally:
             state.restore(tensors, counters)
-        return steps * fmean(times[1:] or times)
+        return None if steps is None else steps * fmean(times[1:] or times)
 
     def parameters(self) -> dict[str, int]:
         """Number of parameters of each trained network."""
