@@ -304,6 +304,9 @@ def advice(training: Training) -> tuple[str, ...]:
             f"Dense networks do not know which pixels of {image} are neighbours: convolutions learn such images better "
             "and faster (--arch dcgan; `gancli arch list` shows what is installed), and a smaller --image-size is quicker."
         )
+    idle = torch.cuda.device_count() if training.runtime.device.type == "cuda" else 1
+    if idle > training.runtime.processes.world == 1:
+        notes.append(f"One of {idle} GPUs is used: --processes {idle} divides each batch among all.")
     if number == 1:
         notes.append("Only 1 image: the generator can do no more than repeat it. Add more: a few hundred are a beginning.")
     in_epochs = training.config.train.images is None  # who counts images knows how few they are
