@@ -91,6 +91,6 @@ def _instead_of(option: str, options: Sequence[str]) -> str:
     from gancli.config.resolve import known_keys
 
     if option.lstrip("-") in {"gpus", "ngpus", "num-gpus", "nproc"}:
-        return "Several GPUs train together under `torchrun --nproc-per-node N -m gancli train ...`."
+        return "Did you mean '--processes'? Each process takes a GPU."
     key = nearest(option, known_keys())
     return f"Did you mean '-s {key}=VALUE'?" if key else ""

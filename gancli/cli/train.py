@@ -22,7 +22,7 @@ from gancli.cli.signals import Signals
 from gancli.errors import ConfigError, DatasetError, RunError, UsageError
 from gancli.events import RunStarted
 from gancli.runs import RunDirectory, find_run, refuse_busy, refuse_missing_architecture, refuse_name, remove_run
-from gancli.runtime.launch import joined
+from gancli.runtime.launch import joined, launch
 from gancli.runtime.processes import ALONE
 from gancli.text import duration, shell
 
@@ -59,18 +59,24 @@ def train(
         typer.Option("--from-step", metavar="N", min=1, help="With --resume: from this checkpoint, deleting later ones."),
     ] = None,
     allow_changes: Annotated[bool, typer.Option("--allow-changes", help=CHANGES)] = False,
+    processes: Annotated[
+        int,
+        typer.Option("--processes", metavar="N", min=1, help="Divide each batch among N processes, or GPUs, of this machine."),
+    ] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check the settings, and print them.")] = False,
     json: Json = False,
 ) -> None:
     """Train a model on images, in a new run directory.
 
-    Under torchrun each batch is divided among the processes: torchrun --nproc-per-node 2 -m gancli train ...
+    Several machines train together under torchrun: torchrun --nnodes 2 --nproc-per-node 4 ... -m gancli train ...
     """
     output = Output.of(context)
+    if processes > 1 and not os.environ.get("WORLD_SIZE"):
+        raise typer.Exit(launch(output.argv[1:], processes))
     run: RunDirectory | None = None
     start: Callable[..., RunEnded]
-    with joined(explain) as processes:
-        if not processes.leads:
+    with joined(explain) as members:
+        if not members.leads:
             output, start = Output(quiet=True), _follow
         elif run := _run_to_resume(resume, name, runs_dir):
             refuse_missing_architecture(run)
@@ -79,25 +85,21 @@ def train(
             options = {"changes": changes, "from_step": from_step, "allow_changes": allow_changes}
             start = partial(_start, run, argv=output.argv, **options)
         else:
-            if name is not None:
-                refuse_name(runs_dir, name)
-            if from_step is not None or (allow_changes and resume is None):
-                option = "--allow-changes" if from_step is None else f"--from-step {from_step}"
-                raise UsageError(f"{option} needs a run to resume.", "Add --resume RUN.")
+            _refuse_new(runs_dir, name, from_step, allow_changes=allow_changes and resume is None)
             resolved = settings.resolve(runs_dir, fetch=not dry_run)
             refuse_early(resolved)
             new = {"config": resolved.config, "runs_dir": runs_dir, "name": name, "reason": resolved.reason}
             start = partial(_start, None, argv=output.argv, **new)
         if dry_run:
-            if processes.leads:
+            if members.leads:
                 show_settings(output, resolved, as_json=json)
-            processes.all_reduce_max(0, 0.0)  # or process 0 might find another one gone before it has met it
+            members.all_reduce_max(0, 0.0)  # or process 0 might find another one gone before it has met it
             return
         if run:
             refuse_busy(run)
             _note_finished(output, run, changes, from_step)
-        ended = run_training(console_for(sys.stderr, quiet=output.quiet, color=output.color), start, processes)
-    if processes.leads:
+        ended = run_training(console_for(sys.stderr, quiet=output.quiet, color=output.color), start, members)
+    if members.leads:
         with unread_is_fine():
             facts = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(ended).items()}
             output.result(ended.run, facts if json else None)
@@ -121,6 +123,15 @@ def _run_to_resume(resume: str | None, name: str | None, runs_dir: Path) -> RunD
             return run
         remove_run(run)  # lost before its first save: what is left of it makes room for a new one
     return None
+
+
+def _refuse_new(runs_dir: Path, name: str | None, from_step: int | None, *, allow_changes: bool) -> None:
+    """Refuse a name that is taken, and options of a run that is resumed."""
+    if name is not None:
+        refuse_name(runs_dir, name)
+    if from_step is not None or allow_changes:
+        option = "--allow-changes" if from_step is None else f"--from-step {from_step}"
+        raise UsageError(f"{option} needs a run to resume.", "Add --resume RUN.")
 
 
 def refuse_early(resolved: "Resolved") -> None:
@@ -242,7 +253,7 @@ def _next(ended: "RunEnded", *, again: bool) -> list[list[str]]:
         photos = next((str(folder) for folder in folders if folder.is_dir()), None)
         translate = [program(), "translate", photos or "", "-o", f"{free_name('translated')}/", *which]
         sample = translate if photos else [program(), "evaluate", *which]
-    resume = [*launched(os.environ), "train", "--resume", run]
+    resume = [*launched(os.environ), "--resume", run]
     if ended.status == "stopped":
         return [resume, sample]
     if again or ended.warning:
@@ -251,13 +262,13 @@ def _next(ended: "RunEnded", *, again: bool) -> list[list[str]]:
 
 
 def launched(environment: Mapping[str, str]) -> list[str]:
-    """How as many processes as now are started again: with another number a run cannot be resumed."""
+    """How a training in as many processes as now is started again: with another number a run cannot be resumed."""
     world, here = (int(environment.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
-    if world == 1:
-        return [program()]
+    if world == here:
+        return [program(), "train", *(["--processes", str(here)] if here > 1 else [])]
     meeting = ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"{environment['MASTER_ADDR']}:29400"]
-    machines = [] if world == here else ["--nnodes", str(world // here), *meeting]
-    return ["torchrun", *machines, "--nproc-per-node", str(here), "-m", "gancli"]
+    machines = ["--nnodes", str(world // here), *meeting]
+    return ["torchrun", *machines, "--nproc-per-node", str(here), "-m", "gancli", "train"]
 
 
 def program() -> str:

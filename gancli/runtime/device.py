@@ -167,7 +167,9 @@ def translate_memory_error(error: RuntimeError | MemoryError) -> MemoryExhausted
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in text:
         return MemoryExhaustedError(
-            f"Out of memory: {text}", "Choose a smaller --batch-size, a narrower architecture, or another --device."
+            f"Out of memory: {text}",
+            "Divide a step into micro-batches (-s train.accumulate=2: the same gradient), or choose a smaller "
+            "--batch-size, a narrower architecture, or another --device.",
         )
     return None
 

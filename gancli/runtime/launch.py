@@ -7,6 +7,8 @@ run directory; the others receive the configuration from it, and compute their p
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,12 +16,12 @@ from gancli.errors import GancliError, UsageError
 from gancli.runtime.processes import ALONE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from gancli.runtime.processes import Processes
 
 NEEDED = ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-REMEDY = "Start them with torchrun (`torchrun --nproc-per-node 2 -m gancli train ...`), or unset WORLD_SIZE."
+REMEDY = "Start them with `gancli train --processes 2 ...`, or with torchrun; or unset WORLD_SIZE."
 MOST = 1_000_000
 
 
@@ -27,6 +29,20 @@ def follows(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether this is, by what its launcher says, one of several processes that process 0 speaks for."""
     several = environment.get("WORLD_SIZE", "") not in ("", "1")
     return several and all(environment.get(name) for name in NEEDED) and environment["RANK"] != "0"
+
+
+def launch(argv: Sequence[str], count: int) -> int:
+    """Start a command line in ``count`` processes of this machine by torchrun; its exit code.
+
+    Where the system can, torchrun takes the place of this process, so that signals reach it as they would reach gancli.
+    """
+    meeting = "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"
+    torchrun = sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(count), *meeting
+    command = [*torchrun, "-m", "gancli", *argv]
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
+    if os.name == "posix":
+        os.execv(sys.executable, command)  # noqa: S606  (no shell is wanted)
+    return subprocess.run(command, check=False).returncode  # noqa: S603  (the user's own words)
 
 
 @contextmanager

@@ -20,7 +20,14 @@ from gancli.config.resolve import flatten, refuse_changes, resolve
 from gancli.config.schema import LENGTHS, RunConfig
 from gancli.data.paths import count
 from gancli.data.source import located
-from gancli.errors import CheckpointError, ConfigError, DatasetError, RunError, StorageError
+from gancli.errors import (
+    CheckpointError,
+    ConfigError,
+    DatasetError,
+    MemoryExhaustedError,
+    RunError,
+    StorageError,
+)
 from gancli.models.parent import start_from
 from gancli.models.stored import absolute
 from gancli.runs import RunDirectory, create_run, refuse_missing_architecture, refuse_name
@@ -44,6 +51,9 @@ if TYPE_CHECKING:
 
 _EXACT_MICRO_BATCHES = 2
 """Two micro-batches add up to the same bits whoever adds them; more than two, in another order, do not."""
+
+_MOST_MICRO_BATCHES = 8
+"""Of a step that does not fit into memory."""
 
 
 def _ignore(event: Event) -> None:
@@ -92,8 +102,8 @@ def train(
         config = config.model_copy(update={"model": config.model.model_copy(update={"parent": address})})
     elif frozen:
         raise ConfigError(f"train.freeze_discriminator is {frozen}, without a parent.", "Name a trained model with --from.")
-    training = set_up_together(config, processes, observe)
-    notes = (*filter(None, [reason]), *advice(training), *announcement(training, training.expected_seconds()))
+    training, seconds, divided = _within_memory(config, processes, observe)
+    notes = (*filter(None, [reason]), *divided, *advice(training), *announcement(training, seconds))
     if address is not None:
         parent, started = start_from(address, training.state, training.arch.name, training.image.classes)
         if frozen and "discriminator" not in parent.networks:
@@ -173,6 +183,31 @@ def resume(
         session.prepare()
         broadcast_state(training, run)
         return session.train(argv)
+
+
+def _within_memory(
+    config: RunConfig, processes: Processes, observe: Callable[[Event], None]
+) -> tuple[Training, float | None, tuple[str, ...]]:
+    """The training, how long it will take, and a note where a step fits into memory in micro-batches only.
+
+    Raises:
+        MemoryExhaustedError: not even the smallest micro-batches fit.
+    """
+    accumulate, batch_size = config.train.accumulate, config.train.batch_size
+    notes: tuple[str, ...] = ()
+    while True:
+        training = set_up_together(config, processes, observe)
+        try:
+            return training, training.expected_seconds(), notes
+        except MemoryExhaustedError:
+            accumulate *= 2
+            if accumulate > _MOST_MICRO_BATCHES or batch_size % accumulate:
+                raise
+        del training  # before the next one is built
+        rules = config.train.model_copy(update={"accumulate": accumulate})
+        config = config.model_copy(update={"train": rules})
+        divided = f"it is taken in {accumulate} micro-batches (train.accumulate={accumulate}), with the same gradient."
+        notes = (f"A step of {batch_size} images does not fit into memory: {divided}",)
 
 
 def stored_config(run: RunDirectory) -> RunConfig:

@@ -111,7 +111,8 @@ class Training:
     def expected_seconds(self, at_most: float = 2.0) -> float | None:
         """How long the training will take on this machine, from a few rehearsed steps, which leave no trace.
 
-        None where the clock ends it, where it is a matter of few steps, and with several processes.
+        None where the clock ends it (one step is rehearsed even so, which shows whether it fits into memory), where it is
+        a matter of few steps, and with several processes.
 
         Args:
             at_most: seconds after which no further step begins. The first step counts only if it takes longer.
@@ -120,8 +121,9 @@ class Training:
             MemoryExhaustedError: the device is out of memory.
         """
         state, steps = self.state, self.plan.total_steps
-        if steps is None or steps < REHEARSED_STEPS or self.runtime.processes.world > 1:
+        if (steps is not None and steps < REHEARSED_STEPS) or self.runtime.processes.world > 1:
             return None
+        at_most = 0.0 if steps is None else at_most
         counters = state.counters()
         tensors = {group: {name: value.clone() for name, value in named.items()} for group, named in state.tensors().items()}
         times: list[float] = []
@@ -135,7 +137,7 @@ class Training:
                 times.append(monotonic() - begin)
         finally:
             state.restore(tensors, counters)
-        return steps * fmean(times[1:] or times)
+        return None if steps is None else steps * fmean(times[1:] or times)
 
     def parameters(self) -> dict[str, int]:
         """Number of parameters of each trained network."""
@@ -302,6 +304,9 @@ def advice(training: Training) -> tuple[str, ...]:
             f"Dense networks do not know which pixels of {image} are neighbours: convolutions learn such images better "
             "and faster (--arch dcgan; `gancli arch list` shows what is installed), and a smaller --image-size is quicker."
         )
+    idle = torch.cuda.device_count() if training.runtime.device.type == "cuda" else 1
+    if idle > training.runtime.processes.world == 1:
+        notes.append(f"One of {idle} GPUs is used: --processes {idle} divides each batch among all.")
     if number == 1:
         notes.append("Only 1 image: the generator can do no more than repeat it. Add more: a few hundred are a beginning.")
     in_epochs = training.config.train.images is None  # who counts images knows how few they are

@@ -14,6 +14,7 @@ from gancli.errors import (
     ConfigError,
     DatasetError,
     DivergedError,
+    MemoryExhaustedError,
     PluginError,
     RunBusyError,
     RunError,
@@ -21,6 +22,7 @@ from gancli.errors import (
 )
 from gancli.evaluation.reference import data_of
 from gancli.gan.architectures.dense import Dense
+from gancli.gan.trainer import Trainer
 from gancli.metrics.probe import Probe
 from gancli.plugin import Architecture, Networks
 from gancli.runs import RunDirectory, find_run
@@ -647,6 +649,24 @@ def test_the_time_is_said_before_the_start_and_the_rehearsal_leaves_no_trace(con
     assert one.state.counters() == other.state.counters()
     log = start(config, tmp_path).log_path.read_text()
     assert "2,400 images will be seen, which takes about 1 minute on this machine." in log
+
+
+def test_a_step_that_does_not_fit_into_memory_is_taken_in_micro_batches(configure, tmp_path, monkeypatch):
+    honest = Trainer.step
+
+    def step(self, *schedule, **settled):
+        if self.micro_batches.count < 4:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+        return honest(self, *schedule, **settled)
+
+    monkeypatch.setattr(Trainer, "step", step)
+    run = start(configure("train.images=2400", "train.epochs=null", "train.batch_size=8"), tmp_path)
+    assert stored_config(run).train.accumulate == 4
+    assert "A step of 8 images does not fit into memory: it is taken in 4 micro-batches" in run.log_path.read_text()
+
+    with pytest.raises(MemoryExhaustedError, match=r"CUDA out of memory"):
+        start(configure("train.images=2400", "train.epochs=null", "train.batch_size=9"), tmp_path, "odd")
+    assert not (tmp_path / "odd").exists()
 
 
 @pytest.mark.parametrize("setting", ["train.minutes=1", "train.images=300"])

@@ -101,7 +101,7 @@ def test_an_option(cli, command, typed, meant):
 @pytest.mark.parametrize(
     ("line", "hint"),
     [
-        ("train --gpus 2", "torchrun --nproc-per-node N -m gancli train"),
+        ("train --gpus 2", "--processes"),
         ("train my-photos", "Did you mean --dataset my-photos?"),
         ("sample runs/x", "Did you mean --run runs/x?"),
         ("interpolate g.onnx", "Did you mean --checkpoint g.onnx?"),

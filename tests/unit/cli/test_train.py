@@ -336,11 +336,11 @@ def test_a_model_of_a_file_gets_the_file_again(capsys):
 
 def test_several_processes_are_told_how_to_start_as_many_again():
     two = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "localhost"}
-    assert " ".join(launched(two)) == "torchrun --nproc-per-node 2 -m gancli"
+    assert launched(two) == [program(), "train", "--processes", "2"]
     eight = {"WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4", "MASTER_ADDR": "first"}
     meeting = "--nnodes 2 --rdzv-backend c10d --rdzv-endpoint first:29400"
-    assert " ".join(launched(eight)) == f"torchrun {meeting} --nproc-per-node 4 -m gancli"
-    assert launched({}) == [program()]
+    assert " ".join(launched(eight)) == f"torchrun {meeting} --nproc-per-node 4 -m gancli train"
+    assert launched({}) == [program(), "train"]
 
 
 def test_a_finished_run_says_how_to_train_longer(capsys):

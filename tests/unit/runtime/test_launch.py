@@ -1,9 +1,12 @@
 """What a launcher says, and what is only said by half."""
 
+import os
+from types import SimpleNamespace
+
 import pytest
 
 from gancli.errors import UsageError
-from gancli.runtime.launch import follows, joined
+from gancli.runtime.launch import follows, joined, launch
 from gancli.runtime.processes import ALONE
 
 WHOLE = {
@@ -52,3 +55,16 @@ def test_nonsense_in_the_environment_is_refused_before_anybody_is_waited_for(nam
 )
 def test_a_follower_is_one_whose_leader_is_announced(changes, expected):
     assert follows({**WHOLE, **changes}) is expected
+
+
+def test_several_processes_are_started_by_the_launcher_of_torch(monkeypatch):
+    started = []
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setattr("os.execv", lambda _, command: started.append((command, os.environ["OMP_NUM_THREADS"])))
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: SimpleNamespace(returncode=3))
+    assert launch(["train", "--processes", "2", "--name", "a b"], 2) == 3  # where the process cannot be replaced
+    ((command, threads),) = started
+    assert command[1:5] == ["-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    assert command[-7:] == ["-m", "gancli", "train", "--processes", "2", "--name", "a b"]
+    assert threads == "4"

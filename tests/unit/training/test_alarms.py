@@ -63,6 +63,9 @@ COLLAPSES = {
 HEALTHY = {
     "300 shapes: dense, least squares": (0.011, 0.011, 0.011, 0.013),
     "16 px: dense, patches": (0.278, 0.763, 1.000, 0.997),
+    "held out, colour: dense, least squares": (0.032, 0.031, 0.033, 0.040),
+    "held out, 301 images: dense": (0.015, 0.045, 0.114, 0.183),
+    "held out, 16 px: dcgan, classes": (0.047, 0.049, 0.052, 0.056),
     "held out, shapes: dense, hinge": (0.011, 0.010, 0.011, 0.012),
     "300 shapes: dcgan": (0.040, 0.137, 0.310, 0.827),
     "16 px: dcgan, wasserstein": (0.378, 1.000, 1.000, 1.000),
