@@ -49,6 +49,7 @@ def show(
     from gancli.config.resolve import resolve
     from gancli.data.choice import choose
     from gancli.data.doctor import describe, write_sheet
+    from gancli.data.translation import has_domains
 
     output = Output.of(context)
     if sheet is not None:
@@ -56,7 +57,7 @@ def show(
             raise UsageError(f"--sheet {sheet}: a sheet is a PNG.", "Give it a name that ends in .png.")
         refuse_existing(sheet, force=force, folders=True)
     flags = {"data.dataset": dataset} | ({} if image_size is None else {"data.image_size": image_size})
-    resolved = resolve(assignments=assignments or (), flags=flags, choose=choose)
+    resolved = resolve(assignments=assignments or (), flags=flags, has_domains=has_domains, choose=choose)
     with output.progress() as counter:
         described = describe(resolved.config.data, split, lambda _, done, total: counter(done, total), resolved.reason)
         seconds, length = _rehearsed(resolved.config) if time else (None, ())

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gancli.config.resolve import Resolved
+    from gancli.config.schema import DataConfig
     from gancli.events import Event, RunEnded
     from gancli.runtime.processes import Processes
 
@@ -88,6 +89,8 @@ def train(
             _refuse_new(runs_dir, name, from_step, allow_changes=allow_changes and resume is None)
             resolved = settings.resolve(runs_dir, fetch=not dry_run)
             refuse_early(resolved)
+            if dry_run and members.leads:
+                refuse_unreadable(resolved.config.data)
             new = {"config": resolved.config, "runs_dir": runs_dir, "name": name, "reason": resolved.reason}
             start = partial(_start, None, argv=output.argv, **new)
         if dry_run:
@@ -170,6 +173,19 @@ def refuse_early(resolved: "Resolved") -> None:
                 f"The architecture '{resolved.config.arch.name}' cannot make images of {height}x{width}.",
                 f"{reasons[-1]} Choose another --image-size or --arch.",
             )
+
+
+def refuse_unreadable(config: "DataConfig") -> None:
+    """Refuse files of which no image's header can be read; nothing is downloaded.
+
+    Raises:
+        DatasetError: they are.
+    """
+    from gancli.data.translation import open_data
+    from gancli.plugins.registry import is_path
+
+    if all(is_path(address) and not address.startswith("hf:") for address in filter(None, (config.dataset, config.to))):
+        open_data(config).spec(config)
 
 
 def _note_finished(output: Output, run: RunDirectory, changes: dict[str, object], from_step: int | None) -> None:

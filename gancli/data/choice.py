@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from gancli.config.resolve import Choice
 from gancli.data.collection import Collection
-from gancli.data.fit import suggested_size
+from gancli.data.fit import nearest_side, suggested_size
 from gancli.data.source import HUB, open_source
 from gancli.errors import GancliError
 from gancli.plugin import Purpose
@@ -28,8 +28,6 @@ from gancli.plugins.assets import for_colour
 from gancli.plugins.registry import ARCHITECTURES, DATASETS, OWN, is_path
 
 if TYPE_CHECKING:
-    from collections.abc import Collection as Names
-
     from gancli.config.resolve import Open
     from gancli.config.schema import DataConfig
     from gancli.plugin import Architecture, ImageSpec
@@ -62,7 +60,7 @@ def choose(user: Open, *, fetch: bool = True) -> Choice | None:
     image = spec if user.conditional else replace(spec, classes=0)
     gpu = _has_gpu(user.device)
     if user.arch is None:
-        name, purpose = _best(image, count, user.options, gpu=gpu)
+        name, purpose = _best(image, count, user, gpu=gpu)
     else:
         name, purpose = user.arch, ARCHITECTURES.load(user.arch).purpose
     settings: dict[str, object] = {}
@@ -73,6 +71,8 @@ def choose(user: Open, *, fetch: bool = True) -> Choice | None:
     largest = purpose.resized_to[gpu]
     if native and user.data.image_size is None:
         height, width = suggested_size(native, largest)
+        if side := _other_side(name, replace(image, height=height, width=width)):
+            height = width = side
         if (height, width) != (image.height, image.width):
             settings["data.image_size"] = str(height) if height == width else f"{height}x{width}"
             image = replace(image, height=height, width=width)
@@ -97,17 +97,19 @@ def _look(data: DataConfig) -> tuple[ImageSpec, int, list[tuple[int, int]]]:
     return images.spec(conditional=True), len(images.images), []
 
 
-def _best(image: ImageSpec, count: int, options: Names[str], *, gpu: bool) -> tuple[str, Purpose | None]:
+def _best(image: ImageSpec, count: int, user: Open, *, gpu: bool) -> tuple[str, Purpose | None]:
     """Name and purpose of the architecture of the highest rank that is for such images; ``dense`` if none is."""
     found: list[tuple[int, str, Purpose]] = []
+    fixed = user.data.image_size is not None
     for entry in ARCHITECTURES.entries():
         try:
             architecture = ARCHITECTURES.load_entry(entry)
         except GancliError:
             continue  # a broken one breaks nothing else
         purpose = architecture.purpose
-        known = set(options) <= set(architecture.Config.model_fields)
-        if isinstance(purpose, Purpose) and known and _is_for(purpose, image, count, gpu=gpu) and _can(architecture(), image):
+        if not isinstance(purpose, Purpose) or not set(user.options) <= set(architecture.Config.model_fields):
+            continue
+        if _is_for(purpose, image, count, gpu=gpu) and _can(architecture(), image, fixed=fixed):
             found.append((purpose.rank, entry.name, purpose))
     _, name, purpose = max(found, key=lambda each: (each[0], each[1]), default=(0, "dense", None))
     return name, purpose
@@ -123,13 +125,25 @@ def _is_for(purpose: Purpose, image: ImageSpec, count: int, *, gpu: bool) -> boo
     )
 
 
-def _can(architecture: Architecture[Any], image: ImageSpec) -> bool:
-    """Whether it generates images with these channels and classes, of some size: they are resized if they have to be."""
+def _can(architecture: Architecture[Any], image: ImageSpec, *, fixed: bool) -> bool:
+    """Whether it generates images with these channels and classes, of some size unless that is ``fixed``."""
     if not all(asset.path.is_file() for asset in architecture.assets(architecture.Config())):
         return False
-    sizes = {(image.height, image.width), (32, 32), (64, 64)}
+    sizes = {(image.height, image.width)} | (set() if fixed else {(32, 32), (64, 64)})
     shapes = (replace(image, height=height, width=width) for height, width in sizes)
     return any(architecture.supports(architecture.Config(), shape) is None for shape in shapes)
+
+
+def _other_side(name: str, image: ImageSpec) -> int | None:
+    """Side of the squares that the architecture generates instead, where it cannot generate this size."""
+    arch = ARCHITECTURES.load(name)
+    plugin, options = arch(), arch.Config()
+    if plugin.supports(options, image) is None:
+        return None
+    return nearest_side(
+        lambda side: plugin.supports(options, replace(image, height=side, width=side)) is None,
+        min(image.height, image.width),
+    )
 
 
 def _sentence(name: str, purpose: Purpose, image: ImageSpec, count: int, *, resized: bool, length: object) -> str:

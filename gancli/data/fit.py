@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
+from gancli.config.schema import LONGEST_SIDE, SHORTEST_SIDE
 from gancli.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from gancli.data.source import Watch
     from gancli.plugin import ImageSet
 
-__all__ = ["DEEPEST", "Fit", "choose", "parse_size", "place", "refit", "suggested_size"]
+__all__ = ["DEEPEST", "Fit", "choose", "nearest_side", "parse_size", "place", "refit", "suggested_size"]
 
 SUGGESTED = (8, 16, 32, 64, 128, 256)
 LARGEST_KEPT = 64
@@ -36,6 +37,9 @@ ALPHA_CHANNELS = (2, 4)
 DEEPEST = 65_535
 WHITES = (255, 1_023, 4_095, 16_383, DEEPEST)
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+SHRINKS_TO = 0.75
+"""Rather than shrink images to less than this fraction of their size, they are enlarged."""
+
 REDUCING_GAP = 3.0
 """Before the good filter, a quick one may shrink an image to this many times its final size (Pillow's own advice)."""
 
@@ -106,6 +110,19 @@ def suggested_size(sizes: Sequence[tuple[int, int]], longest: int = LARGEST_KEPT
     middle = median(map(min, sizes))
     side = max((side for side in SUGGESTED if side <= min(middle, longest)), default=SUGGESTED[0])
     return side, side
+
+
+def nearest_side(suits: Callable[[int], bool], own: int) -> int | None:
+    """The largest side that suits and is not above ``own``, unless much would be lost: then the smallest above it.
+
+    >>> [nearest_side({32, 40, 48}.__contains__, 45), nearest_side({16, 32, 64}.__contains__, 28)]
+    [40, 32]
+    """
+    below = next((n for n in range(min(own, LONGEST_SIDE), SHORTEST_SIDE - 1, -1) if suits(n)), None)
+    if below is not None and below >= SHRINKS_TO * own:
+        return below
+    above = next((n for n in range(max(own + 1, SHORTEST_SIDE), LONGEST_SIDE + 1) if suits(n)), None)
+    return below if above is None else above
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from itertools import count as count_from
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from gancli.data.containers import is_tar
 from gancli.data.paths import count, quoted, visible
 from gancli.data.source import HUB, Loaded, Source, Watch, open_source, unwatched
 from gancli.errors import ConfigError, DatasetError, GancliError
@@ -56,11 +57,13 @@ def open_data(config: DataConfig, split: str = "train") -> Source:
 
 
 def has_domains(address: str) -> bool:
-    """Whether the folder or zip archive at a path has images for training of two domains: ``trainA`` and ``trainB``."""
+    """Whether the folder or archive at a path has images for training of two domains: ``trainA`` and ``trainB``."""
     path = Path(os.path.expanduser(address))  # noqa: PTH111  (Path.expanduser raises for an unknown user)
-    if address.startswith(HUB) or not (path.is_dir() or zipfile.is_zipfile(path)):
-        return False  # nothing is downloaded or decompressed for it
+    if address.startswith(HUB):
+        return False  # nothing is downloaded for it
     try:
+        if not (path.is_dir() or zipfile.is_zipfile(path) or is_tar(path)):
+            return False
         parts = open_source(address).parts()
     except GancliError:
         return False

@@ -141,7 +141,8 @@ def choose(target: Path, name: str | None = None, options: Mapping[str, Any] | N
     chosen = name.lower().removeprefix(".") if name else suffix
     known = EXPORTERS.names()
     if not chosen:
-        raise UsageError(f"'{target}' has no suffix that names a format.", did_you_mean("", known))
+        folder = f"A folder to share: -o {target}/"
+        raise UsageError(f"'{target}' has no suffix that names a format.", f"{did_you_mean('', known)} {folder}")
     entry = EXPORTERS.find(chosen)
     if suffix in known and suffix != entry.name.partition("-")[0]:
         raise UsageError(f"--format {name} and the name '{target}' contradict each other.", "Leave --format out, or rename.")

@@ -65,6 +65,8 @@ class Monitor:
 
     def diversity(self) -> float:
         """How different the images are, relative to the data's, see :class:`.Diversity`; with classes, within each."""
+        if len(self._images.images) < 2:  # noqa: PLR2004  (one does not differ)
+            return 1.0
         diversity, seeds = self._diversity
         fake = torch.cat(list(self._generate(seeds)))
         return diversity.measure(fake, *(labels.cpu() for labels in self._labels(seeds)))
@@ -87,6 +89,8 @@ class Monitor:
     def _probe(self) -> Probe | None:
         """Made when it is first needed, since it has to look at the data: seconds, for images of any kind."""
         name, images = self._data.name, self._images.images
+        if len(images) < 2:  # noqa: PLR2004  (one has no covariance)
+            return None
         frozen = {weights_digest(network) for network in self._state.frozen.values()}
         extractor = extractor_for(name, images, otherwise=self._config.log.extractor, frozen=frozen)
         return Probe.for_data(name, images, self._device, extractor)
@@ -146,7 +150,7 @@ class TranslationMonitor(Monitor):
     def diversity(self) -> float:
         """How different translations of training images are, relative to the target images."""
         sources = some_of(self._sources(self._images), COUNT)
-        if len(sources) < 2:  # noqa: PLR2004  (one does not differ)
+        if min(len(sources), len(self._images.images)) < 2:  # noqa: PLR2004  (one does not differ)
             return 1.0
         return self._diversity[0].measure(torch.cat(list(self._translations(sources))))
 

@@ -11,9 +11,9 @@ import torch
 
 from gancli.checkpoint.provenance import Change, ImageSize, Length, MadeBy, Parent, Provenance, TrainedOn
 from gancli.config.resolve import choose_arch, flatten, load_objective, refuse_other_kind
-from gancli.config.schema import LONGEST_SIDE, SHORTEST_SIDE
 from gancli.data import Watch, open_data, unwatched
 from gancli.data.batches import Batches
+from gancli.data.fit import nearest_side
 from gancli.data.paths import count
 from gancli.errors import DatasetError
 from gancli.gan.augmentation import augmentation_for
@@ -21,6 +21,8 @@ from gancli.gan.build import build_training
 from gancli.gan.compilation import compile_networks, rehearse
 from gancli.gan.state import weights_digest
 from gancli.gan.trainer import Trainer
+from gancli.metrics.extractors import RANDOM
+from gancli.metrics.pretrained import pretrained
 from gancli.plugins.assets import installed_extractor
 from gancli.plugins.registry import is_path
 from gancli.runtime.device import Runtime, memory_errors_explained
@@ -30,8 +32,6 @@ from gancli.text import about
 from gancli.training.plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor
 
     from gancli.config.schema import RunConfig
@@ -48,9 +48,6 @@ NOT_ASKED_FOR = "not asked for"
 
 REHEARSED_STEPS = 50
 """At most; a training of fewer steps is not announced."""
-
-SHRINKS_TO = 0.75
-"""Rather than shrink images to less than this fraction of their size, they are enlarged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +203,16 @@ def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwat
     device, train = runtime.device, config.train
     micro_batches = MicroBatches(train.batch_size, train.accumulate, processes)
     arch = choose_arch(config)
-    if config.log.extractor is not None:
-        installed_extractor(config.log.extractor)  # not at the first evaluation, in the middle of the training
+    extractor = None if config.log.extractor == RANDOM else config.log.extractor
+    if extractor is not None:
+        installed_extractor(extractor)  # not after the images are decoded
     config, data = load_suited(config, watch, arch)
+    if extractor is not None and processes.leads:  # what it imports or fetches fails here, not at the first evaluation
+
+        def tell(text: str) -> None:
+            watch(text, 0, 0)
+
+        pretrained(extractor, data.images.images[:1], tell=tell)
     if config.model.conditional and not data.images.class_names:
         raise DatasetError(
             " ".join([f"'{data.name}' has no labels, which a conditional model learns.", *data.unlabelled]),
@@ -280,19 +284,6 @@ def load_suited(
         f"The architecture '{config.arch.name}' cannot generate images of {image}, only of {side}x{side}; --image-size chooses."
     )
     return config, replace(data, images=replace(data.images, notes=(note, *data.images.notes)))
-
-
-def nearest_side(suits: Callable[[int], bool], own: int) -> int | None:
-    """The largest side that suits and is not above ``own``, unless much would be lost: then the smallest above it.
-
-    >>> [nearest_side({32, 40, 48}.__contains__, 45), nearest_side({16, 32, 64}.__contains__, 28)]
-    [40, 32]
-    """
-    below = next((n for n in range(min(own, LONGEST_SIDE), SHORTEST_SIDE - 1, -1) if suits(n)), None)
-    if below is not None and below >= SHRINKS_TO * own:
-        return below
-    above = next((n for n in range(max(own + 1, SHORTEST_SIDE), LONGEST_SIDE + 1) if suits(n)), None)
-    return below if above is None else above
 
 
 def advice(training: Training) -> tuple[str, ...]:

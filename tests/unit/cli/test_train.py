@@ -157,6 +157,13 @@ def test_dry_run_prints_settings_and_trains_nothing(cli, engine):
     assert not engine.calls
 
 
+def test_dry_run_refuses_a_folder_without_images(cli, tmp_path):
+    (tmp_path / "none").mkdir()
+    result = cli("train", "--dataset", str(tmp_path / "none"), "--dry-run")
+    assert (result.code, result.out) == (3, "")
+    assert "holds nothing" in result.err
+
+
 def test_dry_run_as_json_is_a_configuration_file(cli):
     document = cli("train", "--epochs", "3", "--dry-run", "--json").json
     assert document["config"]["train"]["epochs"] == 3

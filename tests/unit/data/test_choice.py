@@ -9,6 +9,7 @@ from PIL import Image
 from gancli.config.resolve import resolve
 from gancli.data import choice
 from gancli.data.choice import choose
+from gancli.data.source import open_source
 from gancli.plugin import ArchConfig, Architecture, Purpose
 from gancli.plugins.registry import ARCHITECTURES, Entry
 
@@ -88,6 +89,17 @@ def test_large_images_are_not_resized_to_64(photos_of, monkeypatch):
     monkeypatch.setattr(choice, "_has_gpu", lambda _: True)
     config = chosen(folder)[1]
     assert (config.data.image_size, config.train.images) == ("256", 75_000)
+
+
+@pytest.mark.parametrize(("size", "side"), [((72, 72), 64), ((12, 12), 16), ((50, 37), 32), ((80, 80), 80)])
+def test_the_size_is_one_that_the_architecture_generates(photos_of, size, side):
+    resolved, config = chosen(photos_of(size))
+    assert f"{side}x{side}: architecture dcgan" in resolved.reason
+    assert open_source(config.data.dataset).spec(config.data).shape == (3, side, side)
+
+
+def test_a_size_that_the_user_asks_for_chooses_among_those_that_generate_it(photos_of):
+    assert chosen(photos_of((64, 64)), data__image_size="72")[1].arch.name == "resnet"
 
 
 def test_an_architecture_without_a_purpose_is_left_as_it_is(photos_of, installed):

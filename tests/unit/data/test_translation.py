@@ -1,5 +1,7 @@
 """Two sets of images as one: sizes, channels, domains and pairs."""
 
+import tarfile
+
 import numpy as np
 import pytest
 import torch
@@ -75,7 +77,10 @@ def test_the_fingerprint_covers_both_sets_and_the_pairing(draw):
 
 def test_the_layout_of_the_published_archives(horses, zipped, tmp_path):
     archive = zipped(horses.parent, tmp_path.parent / f"{tmp_path.name}.zip")
-    for address in (horses, archive):
+    tar = tmp_path.parent / f"{tmp_path.name}.tar.gz"
+    with tarfile.open(tar, "w:gz") as file:
+        file.add(horses, "horse2zebra")
+    for address in (horses, archive, tar):
         assert has_domains(str(address))
         for split, sizes in (("train", (6, 7)), ("test", (3, 3))):
             images = load_images(at(address, address), split).images

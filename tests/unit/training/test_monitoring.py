@@ -69,6 +69,14 @@ def test_a_class_without_images_is_no_obstacle(configure):
     assert 0 <= diversity_of(game, lambda n, _: torch.rand(n, 1, 8, 8) * 2 - 1) <= 1
 
 
+def test_one_image_is_watched_though_nothing_can_be_compared(configure, tmp_path, monkeypatch):
+    monkeypatch.setenv("GANCLI_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "one").mkdir()
+    Image.new("RGB", (8, 8), (250, 9, 3)).save(tmp_path / "one" / "0.png")
+    monitor = Monitor(set_up(configure(f"data.dataset={tmp_path / 'one'}", "arch.name=dense")))
+    assert (monitor.diversity(), monitor.evaluate(), monitor.distance_of_a_constant()) == (1.0, {}, torch.inf)
+
+
 def test_a_constant_image_is_a_yardstick(configure):
     game = set_up(configure())
     monitor = Monitor(game)

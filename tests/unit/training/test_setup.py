@@ -2,8 +2,10 @@
 
 import pytest
 
-from gancli.errors import ConfigError
+from gancli.errors import ConfigError, PluginError
 from gancli.gan.architectures.dense import Dense
+from gancli.plugin import FeatureExtractor
+from gancli.plugins.registry import EXTRACTORS, Entry
 from gancli.training.setup import set_up
 
 
@@ -60,3 +62,19 @@ def test_a_size_is_chosen_before_anything_is_decoded_and_the_architecture_is_ask
     assert game.image.shape == (1, 10, 10)
     assert done.count("decoding images") == done.count("reading headers") == 6
     assert len(asked) < 12
+
+
+class Absent(FeatureExtractor):
+    api = 2
+    summary = "Needs what is not installed"
+
+    def build(self, tell):  # noqa: ARG002
+        raise PluginError("torch_eyes is not installed.", "Install it.")
+
+
+def test_an_extractor_that_cannot_be_built_ends_the_training_before_it_begins(configure, monkeypatch):
+    monkeypatch.setattr(EXTRACTORS, "entries", lambda: [Entry("absent", "gancli.extractors", "", "third", "1")])
+    monkeypatch.setattr(EXTRACTORS, "import_entry", lambda _: Absent)
+    with pytest.raises(PluginError, match="torch_eyes is not installed"):
+        set_up(configure("log.extractor=absent"))
+    assert set_up(configure("log.extractor=random")).config.log.extractor == "random"
