@@ -61,8 +61,8 @@ def load(
     <gancli.Model mnist, step 8,892, ema weights: dense, z 64 -> 1x28x28, 10 classes, 444,080 parameters, cpu>
 
     Args:
-        source: a run, its name or path, or ``hf:USER/NAME[@revision]``; by default ``$GANCLI_RUN``, else the run that
-            saved last.
+        source: a run, its name or path, ``hf:USER/NAME[@revision]``, or a ``.safetensors`` file; by default
+            ``$GANCLI_RUN``, else the run that saved last.
         checkpoint: ``best`` or ``latest`` of the run; or, instead of a run, the path of a checkpoint directory, of a
             ``.safetensors`` file, or of a folder that ``gancli export -o DIR/`` wrote; ``hf:USER/NAME[@revision]``; or
             ``mnist``, a small model that gancli brings along. By default the best, by the metric of the training.
@@ -82,7 +82,7 @@ def load(
     """
     where = pick_device(device)
     source = None if source is None else fspath(source)
-    if source is not None and source.startswith(HUB) and checkpoint is None:
+    if source is not None and checkpoint is None and (source.startswith(HUB) or source.endswith(".safetensors")):
         source, checkpoint = None, source
     path = None if checkpoint in (None, "best", "latest") else weights_path(checkpoint)
     if path and is_file(path):

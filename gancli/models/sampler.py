@@ -164,7 +164,8 @@ class Sampler(ABC, Generic[Images]):
             if not 0 <= label < count or label != int(label):
                 raise UsageError(f"Class {label}: there is no such class.", f"Classes are 0 to {count - 1}.")
         if len(labels) != n:
-            raise UsageError(f"{len(labels)} classes are given for {n} images.", "Give one for each, or one for all.")
+            given = "1 class is" if len(labels) == 1 else f"{len(labels)} classes are"
+            raise UsageError(f"{given} given for {n} images.", "Give one for each, or one for all.")
         return [int(label) for label in labels]
 
     def class_number(self, given: str | int) -> int:

@@ -159,6 +159,7 @@ def test_a_model_is_exported_and_evaluated_wherever_it_comes_from(trained, tmp_p
     run = trained()
     for source in (None, run, run.path, run.path.name, run.model):
         assert gancli.export("g.safetensors", source, quiet=True).path.name == "g.safetensors"
+    assert torch.equal(gancli.load("g.safetensors").sample(2), run.model.sample(2))
     (tmp_path / "mine.safetensors").write_bytes(b"mine")
     with pytest.raises(gancli.GancliError, match="not made by gancli"):
         gancli.export("mine.safetensors", run, quiet=True)
