@@ -15,8 +15,12 @@ import json
 import sys
 from dataclasses import replace
 from functools import partial
+from inspect import signature
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+
+import numpy as np
 
 from gancli.cli.console import Console, console_for
 from gancli.cli.evaluate import EvaluateOptions, run_evaluation
@@ -27,21 +31,20 @@ from gancli.cli.options import Source
 from gancli.cli.output import Output, refuse_existing
 from gancli.cli.signals import Interrupted
 from gancli.cli.train import refuse_early, run_training
+from gancli.config.validate import plain
 from gancli.errors import UsageError, did_you_mean
 from gancli.history.run import Run
 from gancli.models.model import Model
-from gancli.runs import RunDirectory, find_run
+from gancli.runs import find_run
 from gancli.sampling.sheets import write_projection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from PIL.Image import Image
-    from torch import Tensor
-
     from gancli.evaluation.report import Report
     from gancli.events import Event, RunEnded
     from gancli.exporting.formats import Exported
+    from gancli.models.model import ImageInputs
     from gancli.models.projection import Projection
 
 __all__ = ["From", "Settings", "evaluate", "export", "interpolate", "project", "resume", "train"]
@@ -157,7 +160,7 @@ def resume(
         GancliError: as the command does.
         KeyboardInterrupt: as for :func:`train`.
     """
-    found = RunDirectory(run.path) if isinstance(run, Run) else find_run(None if run is None else str(run), Path(runs_dir))
+    found = find_run(_text(run), Path(runs_dir))
     changes = _flags(settings).changes(found, allowed=allow_changes)
     from gancli.training.run import resume as start
 
@@ -206,11 +209,11 @@ def evaluate(  # noqa: PLR0913  (the options of the command)
         count, seed, _text(dataset), against, extractor, modes, None if nearest is None else Path(nearest), True
     )
     where = None if images is None else Path(images)
-    return run_evaluation(where, options, _source(run, source), Output(quiet=quiet))[0]
+    return run_evaluation(where, options, _source(evaluate, run, source), Output(quiet=quiet))[0]
 
 
 def project(
-    images: Tensor | Sequence[Path | Image] | str | Path | Image,
+    images: ImageInputs,
     run: Run | Model | str | Path | None = None,
     *,
     steps: int = 200,
@@ -228,7 +231,7 @@ def project(
     (1, True)
 
     Args:
-        images: files, images of Pillow, or float32 ``(n, c, h, w)`` in [-1, 1].
+        images: files, images of Pillow, or floats ``(n, c, h, w)`` in [-1, 1].
         run: the run, its name or path, or a model; by default the last run.
         steps: of the search, per image.
         seed: first of the candidates that it starts from.
@@ -236,14 +239,15 @@ def project(
         force: replace files that gancli did not make.
         source: see :class:`From`.
     """
+    chosen = _source(project, run, source)
     target = None if output is None else Path(output)
     if target is not None:
         if target.suffix.lower() != ".npz":
             raise UsageError(f"'{target}' is not an .npz file.", "Give for instance output='latents.npz'.")
         for path in (target, target.with_suffix(".png")):
             refuse_existing(path, force=force)
-    model = run if isinstance(run, Model) else _source(run, source).load()
-    originals = model.fitted(Path(images) if isinstance(images, str) else images)
+    model = run if isinstance(run, Model) else chosen.load()
+    originals = model.fitted(images)
     found = model.project(originals, steps=steps, seed=seed)
     if target is not None:
         write_projection(model, originals, found, target)
@@ -257,7 +261,7 @@ def interpolate(  # noqa: PLR0913  (the options of the command)
     frames: int = 60,
     keyframes: int | None = None,
     seeds: str | None = None,
-    classes: str | int | None = None,
+    classes: str | int | Sequence[str | int] | None = None,
     method: Literal["slerp", "lerp"] = "slerp",
     loop: bool = True,
     grid: str = "1x1",
@@ -281,7 +285,7 @@ def interpolate(  # noqa: PLR0913  (the options of the command)
         frames: in all.
         keyframes: how many; 6 by default, 1 with several classes.
         seeds: of the keyframes, such as ``"0-5,99"``.
-        classes: a class to keep, or classes to pass, such as ``"0-9"``.
+        classes: a class to keep, or classes to pass, such as ``"0-9"`` or ``[3, "8"]``.
         method: spherical or linear.
         loop: return to the first keyframe.
         grid: rows x columns, each cell with its own keyframes.
@@ -303,7 +307,7 @@ def interpolate(  # noqa: PLR0913  (the options of the command)
         method,
         loop,
         grid,
-        None if classes is None else str(classes),
+        classes if classes is None or isinstance(classes, str) else ",".join(map(str, np.atleast_1d(classes))),
         truncation,
         None if latents is None else Path(latents),
         direction,
@@ -312,7 +316,8 @@ def interpolate(  # noqa: PLR0913  (the options of the command)
         scale,
         force=force,
     )
-    wanted.write(lambda: run if isinstance(run, Model) else _source(run, source).load())
+    chosen = _source(interpolate, run, source)
+    wanted.write(lambda: run if isinstance(run, Model) else chosen.load())
     return Path(output)
 
 
@@ -344,7 +349,7 @@ def export(
     """
     assignments = [f"{name}={json.dumps(value)}" for name, value in (options or {}).items()]
     wanted = ExportOptions(str(output), None, format, assignments, force=force)
-    return run_export(wanted, replace(_source(run, source), device="cpu"), Output(quiet=quiet))[0]
+    return run_export(wanted, replace(_source(export, run, source), device="cpu"), Output(quiet=quiet))[0]
 
 
 def _trained(start: Callable[..., RunEnded], *, quiet: bool, observe: Callable[[Event], None]) -> Run:
@@ -381,7 +386,7 @@ def _flags(settings: Mapping[str, Any]) -> Flags:
     assignments, given = [], dict[str, Any]()
     for name, value in settings.items():
         if "." in name:
-            assignments.append(f"{name}={json.dumps(value, default=str)}")
+            assignments.append(f"{name}={json.dumps(value, default=plain)}")
         elif name not in Settings.__annotations__:
             raise UsageError(f"There is no setting '{name}'.", did_you_mean(name, Settings.__annotations__))
         elif name in lists and value is not None:
@@ -391,16 +396,17 @@ def _flags(settings: Mapping[str, Any]) -> Flags:
     return Flags(**given, assignments=assignments)
 
 
-def _source(run: Run | Model | str | Path | None, given: From) -> Source:
-    """The options of a command that choose the model."""
+def _source(function: Callable[..., object], run: Run | Model | str | Path | None, given: From) -> Source:
+    """The options of a function that choose the model."""
+    for name in set(given) - set(From.__annotations__):
+        known = [*signature(function).parameters, *From.__annotations__]
+        raise UsageError(f"{function.__name__}() has no option '{name}'.", did_you_mean(name, known))
     checkpoint, weights = given.get("checkpoint"), given.get("weights")
     if isinstance(run, Model):
         checkpoint, weights, run = run.origin.checkpoint, run.origin.weights, None
-    elif isinstance(run, Run):
-        run = run.path
     where, device = Path(given.get("runs_dir", "runs")), given.get("device", "auto")
     return Source(_text(run), _text(checkpoint), weights, where, given.get("arch"), device)
 
 
-def _text(path: str | Path | None) -> str | None:
-    return None if path is None else str(path)
+def _text(path: str | PathLike[str] | None) -> str | None:
+    return None if path is None else fspath(path)

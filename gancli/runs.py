@@ -88,7 +88,8 @@ class RunDirectory:
 
     def previews(self) -> list[Path]:
         """Previews, oldest first: by their step, which may have more digits than are padded."""
-        return sorted(self.samples.glob("*.png"), key=lambda path: (len(path.name), path.name))
+        numbered = (path for path in self.samples.glob("*.png") if path.stem.isdecimal())
+        return sorted(numbered, key=lambda path: (len(path.name), path.name))
 
 
 def run_name(dataset: str, arch: str) -> str:

@@ -75,8 +75,11 @@ def _usage_error(error: typer.TyperException) -> UsageError:
         hint = f"Did you mean '{meant}'?" if meant else ""
         return UsageError(f"There is no command '{found[1]}'.", f"{hint} {see}".lstrip())
     if found := re.fullmatch(r"Got unexpected extra argument\(s\) \((.+)\)", message):
-        model = "--checkpoint" if Path(found[1]).suffix in {".safetensors", ".onnx"} else "--run"
-        flag = next((flag for flag in ("--dataset", model) if flag in options), None)
+        path = Path(found[1])
+        model = "--checkpoint" if path.suffix in {".safetensors", ".onnx"} else "--run"
+        named = path.suffix and not path.suffix[1:].isdecimal() and not path.exists()  # and "v0.1" is a run
+        made = named and (model == "--run" or context.command.name == "export")
+        flag = next((flag for flag in ("--dataset", "-o" if made else model, model) if flag in options), None)
         hint = f"Did you mean {flag} {found[1]}?" if flag else "Leave it out."
         return UsageError(f"`{context.command_path}` does not take '{found[1]}' as it stands.", f"{hint} {see}")
     return UsageError(f"{message}.", see)

@@ -502,7 +502,8 @@ def _chosen(layers: Sequence[Layer], key: str, default: object) -> object:
 
 def _text(value: object, key: str) -> str:
     if not isinstance(value, str) or not value:
-        raise ConfigError(f"{key} = {value!r} is not a name.", "Give a name as text.")
+        arrays = " Arrays are read from a file that numpy.save wrote." if key == "data.dataset" else ""
+        raise ConfigError(f"{key} = {shown(value)} is not a name.", f"Give a name as text.{arrays}")
     return value
 
 

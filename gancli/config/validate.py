@@ -13,7 +13,7 @@ from gancli.errors import ConfigError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ModelT", "checked", "shortened", "shown"]
+__all__ = ["ModelT", "checked", "plain", "shortened", "shown"]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -21,7 +21,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 def checked(section: str, model: type[ModelT], values: object, origins: Mapping[str, str]) -> ModelT:
     """Validate strictly, as JSON: a true is no 1, a "3" no 3, a list may be a tuple."""
     try:
-        return model.model_validate_json(json.dumps(values, default=str), strict=True)
+        return model.model_validate_json(json.dumps(values, default=plain), strict=True)
     except ValidationError as error:
         raise _explain(section, model, error, origins) from error
     except (ValueError, RecursionError) as error:
@@ -61,9 +61,14 @@ def _reason(message: str) -> str:
     return f"it should {rest}" if should else message
 
 
+def plain(value: object) -> object:
+    """What JSON has for a value from Python: numbers for those of NumPy and torch, else the text."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
 def shown(value: object) -> str:
     """A value as JSON, for a message."""
-    return shortened(json.dumps(value, default=str))
+    return shortened(json.dumps(value, default=plain))
 
 
 def shortened(text: str) -> str:

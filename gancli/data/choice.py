@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from gancli.config.resolve import Choice
 from gancli.data.collection import Collection
 from gancli.data.fit import nearest_side, suggested_size
+from gancli.data.paths import count as number
 from gancli.data.source import HUB, open_source
 from gancli.errors import GancliError
 from gancli.plugin import Purpose
@@ -151,7 +152,7 @@ def _sentence(name: str, purpose: Purpose, image: ImageSpec, count: int, *, resi
     kind = {1: "grey", 2: "grey transparent", 3: "colour", 4: "transparent"}[image.channels]
     long = f", for {length:,} images seen" if length else ""
     return (
-        f"Chosen for {count:,} {kind} images {'resized to' if resized else 'of'} {image.height}x{image.width}: "
+        f"Chosen for {number(count, f'{kind} image')} {'resized to' if resized else 'of'} {image.height}x{image.width}: "
         f"architecture {name} ({purpose.why}){long}. --arch, --image-size and --images choose otherwise."
     )
 

@@ -55,7 +55,7 @@ def write_folder(model: Model, target: Path, arch_file: str | None = None, *, fo
     if model.image.source:
         raise UsageError(
             f"'{target}' would be a folder with samples of seeds, and this model translates images.",
-            "Give a file: -o FILE.safetensors, .onnx or .pt2.",
+            "Give a file: -o FILE.html, .safetensors, .onnx or .pt2.",
         )
     refuse_missing_parent(target)
     _refuse_other_contents(target, force=force)

@@ -57,7 +57,7 @@ def write_film(history: History, target: Path, fps: Fraction, scale: int | None 
     if not previews:
         raise RunError(f"'{history.run.path}' has no previews.", "Choose another run; see `gancli runs list`.")
     chosen = [previews[i] for i in np.unique(np.linspace(0, len(previews) - 1, MOST_FRAMES).round().astype(int))]
-    last = _opened(chosen[-1])
+    last = opened(chosen[-1])
     mode = last.mode if last.mode in {"L", "RGB"} else "RGB"
     scale = scale or max(1, WATCHABLE_PIXELS // max(last.size))
     width, height = last.width * scale, last.height * scale
@@ -69,7 +69,7 @@ def write_film(history: History, target: Path, fps: Fraction, scale: int | None 
 
     def frame(path: Path) -> Pixels:
         canvas, step = Image.new(mode, size, "white"), int(path.stem)
-        canvas.paste(_opened(path).convert(mode).resize((width, height), Image.Resampling.NEAREST))
+        canvas.paste(opened(path).convert(mode).resize((width, height), Image.Resampling.NEAREST))
         value = history.distance_at(step)
         text = f"step {step:,}" + ("" if value is None else f"   {name} {distance(value)}")
         ImageDraw.Draw(canvas).text((MARGIN, height + MARGIN), text, fill="black", font=font)
@@ -85,10 +85,15 @@ def write_film(history: History, target: Path, fps: Fraction, scale: int | None 
     return len(chosen)
 
 
-def _opened(path: Path) -> Image.Image:
+def opened(path: Path) -> Image.Image:
+    """A preview.
+
+    Raises:
+        RunError: it cannot be read.
+    """
     try:
         with Image.open(path, formats=["PNG"]) as preview:
             preview.load()
             return preview
     except (OSError, SyntaxError, ValueError) as error:
-        raise RunError(f"The preview '{path}' cannot be read: {error}.", "Delete it, and make the film again.") from error
+        raise RunError(f"The preview '{path}' cannot be read: {error}.", "Delete it, and try again.") from error

@@ -6,9 +6,8 @@ import json
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
 from gancli.history.compare import TITLES, compared, plot, table_of
+from gancli.history.film import opened
 from gancli.history.page import image, page, preformatted
 from gancli.history.read import details, facts
 from gancli.text import html_table, shell
@@ -51,9 +50,9 @@ def _previews(history: History) -> str:
     found = []
     for number in sorted(chosen):
         buffer = BytesIO()
-        with Image.open(previews[number], formats=["PNG"]) as preview:
-            preview.thumbnail((LARGEST_PREVIEW, LARGEST_PREVIEW))
-            preview.save(buffer, format="PNG")
+        preview = opened(previews[number])
+        preview.thumbnail((LARGEST_PREVIEW, LARGEST_PREVIEW))
+        preview.save(buffer, format="PNG")
         found.append(image(buffer.getvalue(), f"step {int(previews[number].stem):,}", pixels=True))
     return "".join(found)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -63,10 +62,13 @@ class Run:
         self.path = find_run(None if run is None else str(run), Path(runs_dir)).path
         self.warning = warning
 
-    @cached_property
+    @property
     def model(self) -> Model:
-        """The generator of the best checkpoint; :func:`gancli.load` loads others."""
+        """The generator of the checkpoint that is the best now; :func:`gancli.load` loads others."""
         return load(self.path)
+
+    def __fspath__(self) -> str:
+        return str(self.path)
 
     @property
     def metrics(self) -> list[dict[str, object]]:

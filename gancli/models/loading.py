@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ _LARGER, _ALWAYS_FINE = 20, 2**28
 
 
 def load(
-    source: str | Path | None = None,
+    source: str | PathLike[str] | None = None,
     *,
     checkpoint: str | Path | None = None,
     step: int | None = None,
@@ -60,8 +61,8 @@ def load(
     <gancli.Model mnist, step 8,892, ema weights: dense, z 64 -> 1x28x28, 10 classes, 444,080 parameters, cpu>
 
     Args:
-        source: name or path of a run, or ``hf:USER/NAME[@revision]``; by default ``$GANCLI_RUN``, else the run that
-            saved last.
+        source: a run, its name or path, ``hf:USER/NAME[@revision]``, or a ``.safetensors`` file; by default
+            ``$GANCLI_RUN``, else the run that saved last.
         checkpoint: ``best`` or ``latest`` of the run; or, instead of a run, the path of a checkpoint directory, of a
             ``.safetensors`` file, or of a folder that ``gancli export -o DIR/`` wrote; ``hf:USER/NAME[@revision]``; or
             ``mnist``, a small model that gancli brings along. By default the best, by the metric of the training.
@@ -80,7 +81,8 @@ def load(
         PluginError: the architecture that made it is not here.
     """
     where = pick_device(device)
-    if source is not None and str(source).startswith(HUB) and checkpoint is None:
+    source = None if source is None else fspath(source)
+    if source is not None and checkpoint is None and (source.startswith(HUB) or source.endswith(".safetensors")):
         source, checkpoint = None, source
     path = None if checkpoint in (None, "best", "latest") else weights_path(checkpoint)
     if path and is_file(path):
@@ -95,7 +97,7 @@ def load(
         if path:
             found, run = read_checkpoint(path, [member]), path.absolute().parent.parent.name
         else:
-            directory = find_run(None if source is None else str(source), Path(runs_dir))
+            directory = find_run(source, Path(runs_dir))
             store, run = CheckpointStore(directory.checkpoints), directory.name
             best = step is None and checkpoint != "latest"
             found = store.load_best([member]) if best else store.load(step, [member])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +29,6 @@ from gancli.runtime.device import memory_errors_explained, translate_memory_erro
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from PIL.Image import Image
     from torch import Tensor, nn
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from gancli.plugin import ImageSpec
 
     Labels = Sequence[int | str] | int | str
+    ImageInputs = Images | Sequence[str | Path | Image] | str | Path | Image
 
 TYPICAL_SEED, TYPICAL_IMAGES, NEIGHBOURS = 2**40, 1024, 3
 
@@ -283,7 +284,7 @@ class Model(Sampler["Tensor"]):
         seeds = points if np.ndim(keyframes) else range(points[0] * max(1, cells))
         return iter(Frames(self, Interpolation(seeds, frames, cells, passed, method, loop, truncation)))
 
-    def project(self, images: Tensor | Sequence[Path | Image] | Path | Image, *, steps: int = 200, seed: int = 0) -> Projection:
+    def project(self, images: ImageInputs, *, steps: int = 200, seed: int = 0) -> Projection:
         """Find images in this model: ``(n, c, h, w)`` in [-1, 1], or files and images of Pillow, which are fitted.
 
         See :func:`gancli.models.projection.project`.
@@ -292,11 +293,12 @@ class Model(Sampler["Tensor"]):
 
         return project(self, self.fitted(images), steps=steps, seed=seed)
 
-    def fitted(self, images: Tensor | Sequence[Path | Image] | Path | Image) -> Tensor:
+    def fitted(self, images: ImageInputs) -> Tensor:
         """Files and images of Pillow as this model saw its training images: float32 ``(n, c, h, w)`` in [-1, 1]."""
-        if isinstance(images, torch.Tensor):
-            return images
-        sources = list(images) if isinstance(images, Sequence) else [images]
+        if isinstance(images, torch.Tensor | np.ndarray):
+            return torch.as_tensor(images)
+        listed = [images] if isinstance(images, str) or not isinstance(images, Sequence) else images
+        sources = [Path(each) if isinstance(each, str) else each for each in listed]
         return load_files(sources, self.image, self.origin.provenance.config)
 
     @torch.no_grad()  # not inference mode, whose tensors nobody could train a classifier on

@@ -71,12 +71,13 @@ def project(
         UsageError: the images are not of the model's shape, or there are none; or the model translates images.
     """
     model.refuse_translator()
-    if not len(targets) or targets.shape[1:] != model.image.shape or steps < 1:
+    usable = targets.is_floating_point() and bool(targets.isfinite().all())
+    if not usable or not len(targets) or targets.shape[1:] != model.image.shape or steps < 1:
         raise UsageError(
-            f"Images of shape {tuple(targets.shape)} cannot be projected in {steps} steps.",
-            f"Give at least one image of {model.image} and one step.",
+            f"Images of shape {tuple(targets.shape)}, {targets.dtype}, cannot be projected in {steps} steps.",
+            f"Give at least one image of {model.image}, of finite floats in [-1, 1], and one step.",
         )
-    parts = torch.split(targets.to(model.device), BATCH_SIZE)
+    parts = torch.split(targets.to(model.device, torch.float32), BATCH_SIZE)
     found: list[Projection] = []
     for number, part in enumerate(parts):
 

@@ -160,8 +160,12 @@ class Sampler(ABC, Generic[Images]):
             return None
         if labels is None:
             return [i % count for i in range(n)]
-        if len(labels) != n or not all(0 <= label < count for label in labels):
-            raise UsageError(f"The classes do not fit: {len(labels)} for {n} images.", f"Classes are 0 to {count - 1}.")
+        for label in labels:
+            if not 0 <= label < count or label != int(label):
+                raise UsageError(f"Class {label}: there is no such class.", f"Classes are 0 to {count - 1}.")
+        if len(labels) != n:
+            given = "1 class is" if len(labels) == 1 else f"{len(labels)} classes are"
+            raise UsageError(f"{given} given for {n} images.", "Give one for each, or one for all.")
         return [int(label) for label in labels]
 
     def class_number(self, given: str | int) -> int:

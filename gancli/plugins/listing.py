@@ -159,7 +159,7 @@ def kind_of(name: str, kind: str | None = None) -> Registry[Any]:
         known = {each for registry in wanted.values() for each in registry.names()}
         raise PluginError(
             f"There is no {f'{wanted[kind].kind} ' if kind else 'plugin '}'{name}'.",
-            f"{did_you_mean(name, known)} See `gancli plugin list`; for a file write FILE.py:CLASS.",
+            f"{did_you_mean(name, known)} See `gancli plugin list`; for a file write FILE.py:CLASS.".lstrip(),
         )
     if len(having) > 1:
         listed = " or ".join(f"--kind {text}" for text in having)

@@ -116,7 +116,7 @@ class Registry(Generic[PluginT]):
             PluginError: there is none (naming the nearest), or more than one distribution claims the name.
         """
         if is_file(name):
-            return _file_entry(name, self.group)
+            return _file_entry(name, self.group, self.expected.rpartition(".")[2])
         known = self.entries()
         matches = [entry for entry in known if name in (entry.name, entry.qualified)]
         matches = matches or [entry for entry in known if name.lower() in (entry.name.lower(), entry.qualified.lower())]
@@ -259,7 +259,7 @@ def imported(name: str) -> object:
     return _imported(_file_entry(name, ""), f"'{name}'")
 
 
-def _file_entry(name: str, group: str) -> Entry:
+def _file_entry(name: str, group: str, base: str = "") -> Entry:
     text, _, attribute = name.rpartition(":") if ".py:" in name else (name, "", "")
     path = Path(os.path.expanduser(text))  # noqa: PTH111  (Path.expanduser raises RuntimeError for an unknown user)
     if not path.is_file():
@@ -267,9 +267,11 @@ def _file_entry(name: str, group: str) -> Entry:
     source = _source(path)
     if not attribute:
         try:
-            classes = [node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+            nodes = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
         except (SyntaxError, ValueError):
-            classes = []  # importing it says what is wrong with it
+            nodes = []  # importing it says what is wrong with it
+        derived = [node.name for node in nodes if any(base in ast.unparse(each) for each in node.bases)]
+        classes = derived or [node.name for node in nodes]
         raise PluginError(
             f"'{name}' does not name a class.", f"Give the class too, such as '{text}:{(classes or ['CLASS'])[-1]}'."
         )

@@ -55,17 +55,20 @@ def time_of(event: Event) -> Row | None:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """All complete rows; a last line that a kill cut off is left out."""
+    """All complete rows before the first that is none, such as a last line that a kill cut off."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_bytes().splitlines()
     except FileNotFoundError:
         return []
-    rows = []
+    rows: list[Row] = []
     for line in lines:
         try:
-            rows.append(json.loads(line))
+            row = json.loads(line)
         except ValueError:
             break
+        if not isinstance(row, dict) or "step" not in row:
+            break
+        rows.append(row)
     return rows
 
 

@@ -6,6 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -46,7 +47,8 @@ def test_every_flag_of_train_is_a_setting():
 def test_settings_are_those_of_the_command_line(trained, tmp_path):
     seen = []
     (tmp_path / "my.toml").write_text("[train]\nseed = 5\nimages = 64\n[log]\npreviews = 2\n")
-    run = trained(learning_rate=1e-3, name="a", observe=seen.append, config="my.toml", **{"arch.dropout": 0.25})
+    numbers = {"learning_rate": np.float64(1e-3), "arch.dropout": np.float32(0.25)}  # as numpy.linspace gives them
+    run = trained(name="a", observe=seen.append, config="my.toml", **numbers)
     started = next(event for event in seen if isinstance(event, RunStarted))
     assert started.settings["train.learning_rate"] == 1e-3
     assert started.settings["arch.dropout"] == 0.25
@@ -65,6 +67,7 @@ def test_settings_are_those_of_the_command_line(trained, tmp_path):
         ({"dataset": "https://example.org/x.zip"}, "web address"),
         ({"minutes": 1, "epochs": 1}, "exclude each other"),
         ({"name": "a/b"}, "cannot be the name of a run"),
+        ({"dataset": np.zeros((100, 8, 8))}, r"data.dataset = \[\[\[0.0, .{,60}\.\.\. is not a name.*numpy.save"),
     ],
 )
 def test_what_is_wrong_is_refused_as_on_the_command_line(settings, message, tmp_path, monkeypatch):
@@ -96,6 +99,7 @@ def test_metrics_are_rows_for_pandas(trained):
 def test_a_run_is_resumed_for_longer(trained, without_training):
     run = trained()
     with without_training():
+        assert run.model.origin.step == gancli.load(run).origin.step == 4
         longer = gancli.resume(run, images=192, quiet=True)
         assert gancli.resume(quiet=True).warning.startswith("This run was finished already")
     assert (longer.path, longer.best.step) == (run.path, 4)
@@ -114,28 +118,48 @@ def test_a_model_says_what_it_is_and_takes_classes_by_name(trained):
     assert torch.equal(model.sample(2, labels=name), model.sample(2, labels=[2, 2]))
     assert torch.equal(model.sample(2, labels=[name, model.class_names[0]]), model.sample(2, labels=[2, 0]))
     assert model.grid(6, labels=name, columns=3).size == (3 * 10 + 2, 2 * 10 + 2)
-    with pytest.raises(gancli.GancliError, match="no such class"):
-        model.grid(2, labels="cat")
+    for wrong in ("cat", 3, -1, 1.5):
+        with pytest.raises(gancli.GancliError, match=f"Class '?{wrong}'?: there is no such class"):
+            model.grid(2, labels=wrong)
+    assert gancli.interpolate("walk.gif", model, frames=4, classes=[0, name]).is_file()
 
 
 def test_images_are_found_however_they_are_given(trained, tmp_path):
     run = trained()
     image = Image.new("L", (20, 16), 90)
     image.save("mine.png")
-    found = [gancli.project(given, run, steps=1) for given in ("mine.png", image, [image])]
+    found = [gancli.project(given, run, steps=1) for given in ("mine.png", image, ["mine.png"])]
     assert all(torch.equal(each.points, found[0].points) for each in found)
     gancli.project("mine.png", run.model, steps=1, output="found.npz")
     assert (tmp_path / "found.npz").is_file()
     assert (tmp_path / "found.png").is_file()
+    for wrong in (np.zeros((1, 1, 8, 8), np.uint8), torch.full((1, 1, 8, 8), torch.nan)):
+        with pytest.raises(gancli.GancliError, match="cannot be projected"):
+            gancli.project(wrong, run, steps=1)
     for wrong in ("found.txt", "nosuch/found.npz"):
         with pytest.raises(gancli.GancliError):
             gancli.project("mine.png", run, steps=1, output=wrong)
+
+
+@pytest.mark.parametrize(
+    ("call", "meant"),
+    [
+        (lambda: gancli.evaluate(counts=10), "evaluate.. has no option 'counts'. Did you mean 'count'"),
+        (lambda: gancli.export("e.safetensors", chekpoint="mnist"), "Did you mean 'checkpoint'"),
+        (lambda: gancli.project("mine.png", outptu="e.npz"), "Did you mean 'output'"),
+        (lambda: gancli.interpolate("walk.gif", frame=3), "Did you mean 'frames'"),
+    ],
+)
+def test_an_option_that_there_is_not_is_refused(call, meant):
+    with pytest.raises(gancli.GancliError, match=meant):
+        call()
 
 
 def test_a_model_is_exported_and_evaluated_wherever_it_comes_from(trained, tmp_path):
     run = trained()
     for source in (None, run, run.path, run.path.name, run.model):
         assert gancli.export("g.safetensors", source, quiet=True).path.name == "g.safetensors"
+    assert torch.equal(gancli.load("g.safetensors").sample(2), run.model.sample(2))
     (tmp_path / "mine.safetensors").write_bytes(b"mine")
     with pytest.raises(gancli.GancliError, match="not made by gancli"):
         gancli.export("mine.safetensors", run, quiet=True)

@@ -92,7 +92,7 @@ def test_a_missing_run_json_is_named(tmp_path):
 
 def test_previews_come_in_the_order_of_their_steps(new_run):
     run = new_run("a")
-    for name in ("1000000.png", "999999.png", "000500.png", "20000000.png"):
+    for name in ("1000000.png", "999999.png", "000500.png", "20000000.png", "000500 copy.png"):
         (run.samples / name).touch()
     assert [path.name for path in run.previews()] == ["000500.png", "999999.png", "1000000.png", "20000000.png"]
 

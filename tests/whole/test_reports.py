@@ -27,6 +27,15 @@ def test_a_comparison_is_an_image_or_a_page(cli):
     assert "data:image/png;base64," in page
 
 
+def test_a_damaged_preview_is_named(cli, copied):
+    first = min((copied / "plain/samples").glob("*.png"))
+    first.write_bytes(b"no image")
+    for command in ("report plain -o r.html", "film plain -o f.gif"):
+        result = cli("runs", *command.split())
+        assert result.code == 4
+        assert f"The preview '{first}' cannot be read" in result.err
+
+
 def test_a_report_is_one_page(cli, copied):
     with (copied / "plain/metrics.jsonl").open("a") as file:
         row = {"kind": "alarm", "step": 8, "epochs": 2.0, "images_seen": 256, "alarm": "collapse", "message": "<b>Alike.</b>"}

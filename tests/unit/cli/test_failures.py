@@ -16,6 +16,8 @@ COMMANDS = {
     "convert": "export",
     "fit": "train",
     "trian": "train",
+    "resume": "train",
+    "compare": "runs",
     "history": "runs",
     "plugins": "plugin",
     "datasets": "dataset",
@@ -104,7 +106,10 @@ def test_an_option(cli, command, typed, meant):
         ("train --gpus 2", "--processes"),
         ("train my-photos", "Did you mean --dataset my-photos?"),
         ("sample runs/x", "Did you mean --run runs/x?"),
+        ("sample v0.1", "Did you mean --run v0.1?"),
+        ("sample grid.png", "Did you mean -o grid.png?"),
         ("interpolate g.onnx", "Did you mean --checkpoint g.onnx?"),
+        ("export g.onnx", "Did you mean -o g.onnx?"),
         ("env x", "Leave it out."),
         ("train --dataset my-fotos", "no file or folder of that name. Did you mean 'my-photos'?"),
         ("train --dataset nothing/like/it --dry-run", "does not exist"),
@@ -134,7 +139,7 @@ def test_the_right_cause_is_named_before_slow_work(cli, line, hint):
     Path("run.yaml").write_text("train:\n  epochs: 3\n")
     Path("yaml.toml").write_text("# mine\ntrain:\n  epochs: 3\n")
     Path("wide.toml").write_text("[train]\n", encoding="utf-16")
-    Path("shapes.py").write_text("class Shapes:\n    pass\n")
+    Path("shapes.py").write_text("class Shapes(DatasetPlugin):\n    pass\n\n\nclass Other:\n    pass\n")
     result = cli(*line.split())
     assert result.code != 0
     assert hint in result.err

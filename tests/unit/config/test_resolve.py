@@ -292,7 +292,7 @@ def test_F40_where_nothing_is_near_the_list_is_named():
         ("objective.r1_gamma=-1", "it should be greater than or equal to 0."),
         (f"arch.dropout={'[' * 9000}", "it should be a valid number."),
         ("arch.name=5", "arch.name = 5 is not a name. Give a name as text."),
-        ("arch.name=", "arch.name = '' is not a name."),
+        ("arch.name=", 'arch.name = "" is not a name.'),
         ("data.dataset=[]", "data.dataset = [] is not a name."),
         ("objective.name={}", "objective.name = {} is not a name."),
         ("train.seed", "'-s train.seed' sets nothing. Write -s section.key=value, for instance"),

@@ -81,6 +81,10 @@ def test_a_folder_of_colour_gets_the_highest_rank_and_the_reason(photos_of):
     assert "300,000 images seen" in resolved.reason
 
 
+def test_one_image_is_one_image(photos_of):
+    assert chosen(photos_of((64, 64)))[0].reason.startswith("Chosen for 1 colour image of 64x64: ")
+
+
 def test_large_images_are_not_resized_to_64(photos_of, monkeypatch):
     folder = photos_of((700, 500), (400, 300))
     resolved, config = chosen(folder)

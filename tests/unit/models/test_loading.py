@@ -91,9 +91,17 @@ def test_without_labels_the_classes_take_turns(conditional):
     torch.testing.assert_close(conditional.sample(5), conditional.sample(5, labels=[0, 1, 2, 0, 1]))
 
 
-@pytest.mark.parametrize("labels", [[0], [0, 3], [0, -1]])
-def test_labels_that_do_not_fit_are_refused(conditional, labels):
-    with pytest.raises(UsageError, match=r"2 images\. Classes are 0 to 2"):
+@pytest.mark.parametrize(
+    ("labels", "wrong"),
+    [
+        ([0], "1 class is given for 2 images"),
+        ([0, 3], "Class 3.* 0 to 2"),
+        ([0, -1], "Class -1.* 0 to 2"),
+        ([0, 0.5], "Class 0.5"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(conditional, labels, wrong):
+    with pytest.raises(UsageError, match=wrong):
         conditional.sample(2, labels=labels)
 
 

@@ -48,6 +48,14 @@ def test_F01_a_row_that_a_kill_cut_off_is_left_out(tmp_path):
     assert [r["step"] for r in read_rows(path)] == [1]
 
 
+@pytest.mark.parametrize("damage", [b"\xff\xfe\n", b"null\n", b"[1, 2]\n", b"{}\n"])
+def test_a_damaged_row_ends_the_rows(tmp_path, damage):
+    path = tmp_path / "m.jsonl"
+    write(path, [1])
+    path.write_bytes(path.read_bytes() + damage)
+    assert read_rows(path) == [row(1)]
+
+
 def test_rows_are_one_json_object_per_line(tmp_path):
     write(tmp_path / "m.jsonl", [1, 2])
     assert [json.loads(line)["step"] for line in (tmp_path / "m.jsonl").read_text().splitlines()] == [1, 2]
