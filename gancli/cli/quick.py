@@ -25,8 +25,13 @@ def answer(argv: list[str]) -> str | None:
         columns = int(os.environ.get("COLUMNS") or os.get_terminal_size().columns)
     except (OSError, ValueError):
         columns = WIDTH
-    if argv in ([], ["-h"], ["--help"]) and columns >= WIDTH and not _adds_commands():
+    plugins = os.environ.get("GANCLI_PLUGINS")
+    if argv in ([], ["-h"], ["--help"]) and columns >= WIDTH and not plugins:
         text = HELP.read_text(encoding="utf-8").rstrip("\n")
+        if plugins is None and (rows := _added_commands()):
+            longest = max(map(len, rows))
+            lines = (shorten(f"  {name:{longest}}  {rows[name]}") for name in sorted(rows))
+            text = text.replace("\nOptions:\n", "\n".join(["\nPlugins:", *lines, "\nOptions:\n"]), 1)
         return text if argv else concise(text)
     return None
 
@@ -42,13 +47,25 @@ def concise(text: str) -> str:
     return f"{beginning}\n`gancli COMMAND --help` shows more, `gancli --help` also options and exit codes."
 
 
-def _adds_commands() -> bool:
-    """Whether any distribution adds commands, which are not in ``help.txt``. (importlib.metadata takes as long as Python.)"""
-    if os.environ.get("GANCLI_PLUGINS") == "":
-        return False
+def shorten(line: str) -> str:
+    """The line, or as many of its words as there is room for."""
+    if len(line) <= WIDTH - 2:
+        return line
+    return f"{line[: WIDTH - 5].rpartition(' ')[0]}..."
+
+
+def _added_commands() -> dict[str, str]:
+    """Commands that plugins add beside gancli's own, and what their distributions say of themselves.
+
+    Read without importlib.metadata, which takes as long to import as Python.
+    """
+    rows = {}
     for folder in sys.path:
         for path in Path(folder or ".").glob("*-info/entry_points.txt"):
-            with suppress(OSError):
-                if b"[gancli.commands]" in path.read_bytes():
-                    return True
-    return False
+            with suppress(OSError, UnicodeDecodeError):
+                _, _, section = path.read_text(encoding="utf-8").partition("[gancli.commands]\n")
+                names = [line.partition("=")[0].strip() for line in section.partition("\n[")[0].splitlines() if "=" in line]
+                lines = path.with_name("METADATA").read_text(encoding="utf-8").splitlines() if names else []
+                said = dict(line.split(": ", 1) for line in reversed(lines) if line.startswith(("Name: ", "Summary: ")))
+                rows |= {name: f"{said['Summary'].rstrip('.')} ({said['Name']})" for name in names if "." not in name}
+    return rows

@@ -75,7 +75,7 @@ class Format:
         if generator.image.source and not self.exporter.translates:
             raise ExportError(
                 f"The format .{self.name} has no form for a model that translates images.",
-                "Choose .safetensors, .onnx or .pt2.",
+                "Choose .safetensors; with gancli-page and gancli-onnx also .html, .onnx and .pt2.",
             )
         self.exporter.export(generator, path, self.options)
         self.exporter.stamp(path, self._difference(generator, path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,11 +30,11 @@ def install_command(*requirement: str) -> str:
     """The command that installs a requirement, such as ``gancli[hf]`` or ``-e FOLDER``, beside this gancli."""
     prefix = Path(sys.prefix)
     configuration = prefix / "pyvenv.cfg"
-    if (prefix / "pipx_metadata.json").is_file():
+    if os.path.isfile(prefix / "pipx_metadata.json"):  # noqa: PTH113  (Path.is_file fails where nothing may be looked up)
         return shell("pipx", "runpip", "gancli", "install", *requirement)
-    if (prefix / "uv-receipt.toml").is_file():
+    if os.path.isfile(prefix / "uv-receipt.toml"):  # noqa: PTH113
         return shell("uv", "pip", "install", "--python", sys.executable, *requirement)
-    by_uv = configuration.is_file() and "\nuv = " in configuration.read_text(encoding="utf-8", errors="replace")
+    by_uv = os.access(configuration, os.R_OK) and "\nuv = " in configuration.read_text(encoding="utf-8", errors="replace")
     return shell(*(("uv", "pip") if by_uv else ("pip",)), "install", *requirement)  # uv's environments have no pip
 
 

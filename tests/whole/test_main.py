@@ -9,6 +9,7 @@ import pytest
 import gancli
 from gancli import __main__ as script
 from gancli.cli import quick
+from gancli.cli.app import run
 
 # One fresh process for all: what is imported by the commands that must be quick?
 PROBE = """
@@ -90,6 +91,7 @@ def answer(*argv):
 def _eighty_columns(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.delenv(quick.COMPLETION_VARIABLE, raising=False)
+    monkeypatch.setenv("GANCLI_PLUGINS", "")
 
 
 def test_version():
@@ -98,6 +100,15 @@ def test_version():
 
 def test_help_is_the_packaged_text():
     assert f"{answer('--help')}\n" == f"{answer('-h')}\n" == quick.HELP.read_text()
+
+
+def test_commands_of_plugins_are_in_it_as_typer_shows_them(monkeypatch, capsys):
+    pytest.importorskip("gancli_kit")
+    monkeypatch.delenv("GANCLI_PLUGINS")
+    quick_help = answer("--help")
+    assert "Plugins:\n  selfcheck" in quick_help
+    assert run(["help"]) == 0
+    assert capsys.readouterr().out.rstrip("\n") == quick_help
 
 
 def test_no_arguments_get_the_concise_help():

@@ -6,6 +6,7 @@ import pytest
 from gancli.errors import ExportError, UsageError
 from gancli.exporting.folder import write_folder
 from gancli.exporting.formats import choose, export
+from gancli.exporting.safetensors import Safetensors
 from gancli.models.loading import load
 
 
@@ -32,9 +33,11 @@ def test_the_weights_are_a_model_again(model, tmp_path):
         load(checkpoint=path, back=True)
 
 
-def test_what_has_no_form_is_refused_in_a_line(model, tmp_path):
-    with pytest.raises(ExportError, match=r"\.html has no form for a model that translates images"):
-        export(model, tmp_path / "zebra.html", choose(tmp_path / "zebra.html"))
+def test_what_has_no_form_is_refused_in_a_line(model, tmp_path, monkeypatch):
+    path = tmp_path / "zebra.safetensors"
+    monkeypatch.setattr(Safetensors, "translates", False)
+    with pytest.raises(ExportError, match=r"\.safetensors has no form for a model that translates images"):
+        export(model, path, choose(path))
     with pytest.raises(UsageError, match="Give a file"):
         write_folder(model, tmp_path / "zebra")
     assert not list(tmp_path.iterdir())

@@ -39,7 +39,7 @@ class Quick:
     column, count = "fd_quick", 8
 
     @classmethod
-    def for_data(cls, name, images, device):  # noqa: ARG003  (the probe's signature)
+    def for_data(cls, name, images, device, extractor):  # noqa: ARG003  (the probe's signature)
         """One for any data."""
         return cls()
 
