@@ -14,7 +14,6 @@ from itertools import count as count_from
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from gancli.data.containers import is_tar
 from gancli.data.paths import count, quoted, visible
 from gancli.data.source import HUB, Loaded, Source, Watch, open_source, unwatched
 from gancli.errors import ConfigError, DatasetError, GancliError
@@ -61,6 +60,8 @@ def has_domains(address: str) -> bool:
     path = Path(os.path.expanduser(address))  # noqa: PTH111  (Path.expanduser raises for an unknown user)
     if address.startswith(HUB):
         return False  # nothing is downloaded for it
+    from gancli.data.containers import is_tar
+
     try:
         if not (path.is_dir() or zipfile.is_zipfile(path) or is_tar(path)):
             return False
