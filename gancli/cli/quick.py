@@ -59,7 +59,7 @@ def _added_commands() -> dict[str, str]:
 
     Read without importlib.metadata, which takes as long to import as Python.
     """
-    rows = {}
+    rows: dict[str, str] = {}
     for folder in sys.path:
         for path in Path(folder or ".").glob("*-info/entry_points.txt"):
             with suppress(OSError, UnicodeDecodeError):
