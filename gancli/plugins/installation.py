@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,7 +35,9 @@ def install_command(*requirement: str) -> str:
         return shell("pipx", "runpip", "gancli", "install", *requirement)
     if os.path.isfile(prefix / "uv-receipt.toml"):  # noqa: PTH113
         return shell("uv", "pip", "install", "--python", sys.executable, *requirement)
-    by_uv = os.access(configuration, os.R_OK) and "\nuv = " in configuration.read_text(encoding="utf-8", errors="replace")
+    by_uv = False
+    with suppress(OSError):  # it is not there, or not for this user
+        by_uv = "\nuv = " in configuration.read_text(encoding="utf-8", errors="replace")
     return shell(*(("uv", "pip") if by_uv else ("pip",)), "install", *requirement)  # uv's environments have no pip
 
 

@@ -9,7 +9,6 @@ import torch
 
 from gancli.plugin import ImageSpec, Networks
 from gancli_resnet import ResNet, ResNetConfig
-from gancli_resnet.networks import ResNetDiscriminator
 
 LATENT_DIM = 12
 TINY = {"channels": 4, "growth": 2, "max_channels": 16, "group_size": 4}
@@ -27,7 +26,6 @@ def test_variance_survives_the_discriminator_at_any_size(side: int) -> None:
     variances = []
     for seed in range(5):
         discriminator = build(ImageSpec(3, side, side), {"channels": 16, "max_channels": 64}, seed).discriminator
-        assert isinstance(discriminator, ResNetDiscriminator)
         with torch.no_grad():
             variances.append(discriminator.trunk(discriminator.input(pictures)).var(0).mean())
     assert 0.5 < torch.stack(variances).mean() < 2
