@@ -33,7 +33,7 @@ def install_command(*requirement: str) -> str:
     configuration = prefix / "pyvenv.cfg"
     if os.path.isfile(prefix / "pipx_metadata.json"):  # noqa: PTH113  (Path.is_file fails where nothing may be looked up)
         return shell("pipx", "runpip", "gancli", "install", *requirement)
-    if os.path.isfile(prefix / "uv-receipt.toml"):  # noqa: PTH113
+    if os.path.isfile(prefix / "uv-receipt.toml"):  # noqa: PTH113  (likewise)
         return shell("uv", "pip", "install", "--python", sys.executable, *requirement)
     by_uv = False
     with suppress(OSError):  # it is not there, or not for this user

@@ -7,7 +7,6 @@ run directory; the others receive the configuration from it, and compute their p
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -42,6 +41,8 @@ def launch(argv: Sequence[str], count: int) -> int:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
     if os.name == "posix":
         os.execv(sys.executable, command)  # noqa: S606  (no shell is wanted)
+    import subprocess
+
     return subprocess.run(command, check=False).returncode  # noqa: S603  (the user's own words)
 
 
