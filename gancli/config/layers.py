@@ -16,19 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-__all__ = [
-    "Flat",
-    "Layer",
-    "as_toml",
-    "core_defaults",
-    "dotted",
-    "from_assignments",
-    "from_environment",
-    "from_file",
-    "from_flags",
-    "home_of",
-]
-
 _ENVIRONMENT_PREFIX = "GANCLI_"
 _MAX_CONFIG_BYTES = 1 << 20
 

@@ -48,27 +48,6 @@ if TYPE_CHECKING:
     from gancli.plugin import ArchConfig, Architecture, Logger, Objective, Optimizer
     from gancli.plugins.distributions import Entry
 
-__all__ = [
-    "Choice",
-    "Open",
-    "Resolved",
-    "choose_arch",
-    "flatten",
-    "known_keys",
-    "load_arch",
-    "load_loggers",
-    "load_objective",
-    "load_optimizer",
-    "plugin_options",
-    "refuse_changes",
-    "refuse_other_choice",
-    "refuse_other_kind",
-    "resolve",
-    "schema",
-    "sides",
-    "validate_options",
-]
-
 FREE_KEYS = (*LENGTHS, "data.dataset", "data.to", "data.labels", "train.accumulate", "runtime.", "checkpoint.", "log.")
 """Keys, or beginnings of keys, that a resumed run may change."""
 

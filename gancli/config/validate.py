@@ -13,8 +13,6 @@ from gancli.errors import ConfigError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ModelT", "checked", "plain", "shortened", "shown"]
-
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 

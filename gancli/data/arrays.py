@@ -29,9 +29,10 @@ from pathlib import Path
 from tokenize import TokenError
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from gancli.data.paths import count, open_regular, quoted, unreadable, visible
+from gancli.data.paths import count, open_regular, quoted, unreadable
 from gancli.errors import DatasetError
 from gancli.plugin import ImageSet
+from gancli.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -39,21 +40,6 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
-
-__all__ = [
-    "COMPRESSIONS",
-    "SPLIT_WORD",
-    "decompressed",
-    "digest",
-    "has_idx_name",
-    "header",
-    "is_cifar",
-    "load_cifar",
-    "load_idx",
-    "load_numpy",
-    "notes_on_classes",
-    "read_idx",
-]
 
 COMPRESSIONS = ("", ".gz", ".xz")
 """How the names of plain and compressed files end. What a file is, its first bytes say."""

@@ -12,8 +12,6 @@ from gancli.randomness.seeds import address, generator_at
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Batches", "normalise"]
-
 WHOLE = slice(None)
 
 

@@ -37,20 +37,6 @@ if TYPE_CHECKING:
 
     from gancli.data.decoding import Decoded
 
-__all__ = [
-    "READINGS",
-    "Facts",
-    "Unfinished",
-    "clear",
-    "downloads",
-    "finished",
-    "folder",
-    "locked",
-    "mapped",
-    "root",
-    "unfinished",
-]
-
 READINGS = "readings"
 PARTS = ("pictures", "downloads", READINGS)
 VARIABLE = "GANCLI_CACHE"

@@ -18,25 +18,11 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from gancli.data.paths import count, visible
+from gancli.data.paths import count
+from gancli.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-
-__all__ = [
-    "SNIFFED_BYTES",
-    "SUFFIXES",
-    "Catalogue",
-    "Item",
-    "Part",
-    "Parts",
-    "is_image",
-    "is_litter",
-    "normalised",
-    "part_of",
-    "sniff",
-    "uncommon",
-]
 
 SUFFIXES = (
     *(".avif", ".avifs", ".bmp", ".dib", ".gif", ".ico", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe"),

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from gancli.config.schema import DataConfig
     from gancli.plugin import Architecture, ImageSpec
 
-__all__ = ["choose"]
-
 EPOCHS, MOST_IMAGES = 5, 1_000_000
 """Passes over a large set of images, and their limit."""
 REFERENCE_PIXELS, FEWEST_IMAGES = 64 * 64, 50_000

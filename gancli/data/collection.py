@@ -24,10 +24,11 @@ from gancli.data.catalogue import SNIFFED_BYTES, SUFFIXES, Catalogue, Item, Part
 from gancli.data.decoding import MAX_FILE_BYTES, Flaw, Opened, decode_all, picky_pillow, reading, survey
 from gancli.data.fit import DEEPEST, Fit, choose
 from gancli.data.labels import Labels, labels_of
-from gancli.data.paths import count, open_regular, quoted, visible
+from gancli.data.paths import count, open_regular, quoted
 from gancli.data.source import Loaded, Source, Watch, fingerprint, title, unwatched
 from gancli.errors import ConfigError, DatasetError
 from gancli.plugin import ImageSet, ImageSpec
+from gancli.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
     from gancli.config.schema import DataConfig
     from gancli.data.decoding import Header
-
-__all__ = ["Collection", "FileSource", "evenly", "images_at", "sampled"]
 
 FORMAT = 3
 """Version of what is kept; a change makes all sets anew."""

@@ -27,11 +27,10 @@ from gancli.data.arrays import decompressed
 from gancli.data.catalogue import Item, is_image, is_litter
 from gancli.data.collection import FileSource, evenly, sampled
 from gancli.data.decoding import Flaw
-from gancli.data.paths import count, open_regular, unreadable, visible
+from gancli.data.paths import count, open_regular, unreadable
 from gancli.errors import DatasetError
 from gancli.storage.disk import explained
-
-__all__ = ["FolderSource", "TarSource", "ZipSource", "is_tar"]
+from gancli.text import visible
 
 SAMPLED_FILES, BLOCKS_OF_A_FILE = 64, 4
 MAX_RATIO = 200

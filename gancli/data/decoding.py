@@ -58,23 +58,6 @@ if TYPE_CHECKING:
     from gancli.data.source import Watch
     from gancli.plugin import ImageSpec
 
-__all__ = [
-    "FORMATS",
-    "MAX_FILE_BYTES",
-    "Decoded",
-    "Flaw",
-    "Header",
-    "Opened",
-    "decode",
-    "decode_all",
-    "header",
-    "load_files",
-    "picky_pillow",
-    "read_all",
-    "reading",
-    "survey",
-]
-
 T = TypeVar("T")
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM", "QOI", "ICO", "TGA")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from gancli.data import open_source
 from gancli.data.collection import Collection
 from gancli.data.decoding import read_all, reading
-from gancli.data.paths import count, visible
+from gancli.data.paths import count
+from gancli.text import visible
 from gancli.version import __version__
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from gancli.config.schema import DataConfig
     from gancli.data import Loaded, Watch
     from gancli.data.catalogue import Item
-
-__all__ = ["Description", "Files", "describe", "write_sheet"]
 
 SHEET_IMAGES = 64
 FEW_IMAGES = 1_000

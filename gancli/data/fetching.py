@@ -14,16 +14,14 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from gancli.data.paths import visible
 from gancli.errors import DownloadError
 from gancli.storage.disk import explained, make_directories, write_atomically
+from gancli.text import visible
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from requests import Response
-
-__all__ = ["Remote", "fetch", "refuse_offline"]
 
 _LOG = logging.getLogger(__name__)
 

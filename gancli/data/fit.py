@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from gancli.data.source import Watch
     from gancli.plugin import ImageSet
 
-__all__ = ["DEEPEST", "Fit", "choose", "nearest_side", "parse_size", "place", "refit", "suggested_size"]
-
 SUGGESTED = (8, 16, 32, 64, 128, 256)
 LARGEST_KEPT = 64
 ALPHA_CHANNELS = (2, 4)

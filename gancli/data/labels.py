@@ -21,12 +21,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gancli.data.catalogue import normalised
-from gancli.data.paths import visible
+from gancli.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
-
-__all__ = ["LABEL_COLUMNS", "Labels", "labels_of", "numbered"]
 
 MAX_CLASSES = 65_536
 STYLEGAN = "dataset.json"

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from io import BufferedReader
     from pathlib import Path
 
-__all__ = ["count", "names_in", "open_regular", "quoted", "unreadable", "visible"]
-
 
 KINDS = {
     stat.S_IFDIR: "a directory",

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from gancli.data.collection import FileSource
     from gancli.plugin import ImageSet, ImageSpec
 
-__all__ = ["Loaded", "Source", "Watch", "fingerprint", "located", "named", "open_source", "slug", "title", "unwatched"]
-
 HUB = "hf:"
 ZIPS = (b"PK\x03\x04", b"PK\x05\x06")
 """How zip archives begin, empty ones too."""

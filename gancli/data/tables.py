@@ -26,15 +26,13 @@ from gancli.data.collection import SAMPLES, Collection, sampled
 from gancli.data.decoding import MAX_FILE_BYTES, Opened
 from gancli.data.fetching import refuse_offline
 from gancli.data.labels import LABEL_COLUMNS, Labels, numbered
-from gancli.data.paths import open_regular, quoted, visible
+from gancli.data.paths import open_regular, quoted
 from gancli.errors import DatasetError, DownloadError
 from gancli.plugins.installation import require
-from gancli.text import first_line
+from gancli.text import first_line, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-__all__ = ["ARROW_FILE", "PARQUET", "TableSource", "fetched", "is_table"]
 
 _LOG = logging.getLogger(__name__)
 

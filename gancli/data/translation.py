@@ -14,11 +14,12 @@ from itertools import count as count_from
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from gancli.data.paths import count, quoted, visible
+from gancli.data.paths import count, quoted
 from gancli.data.source import HUB, Loaded, Source, Watch, open_source, unwatched
 from gancli.errors import ConfigError, DatasetError, GancliError
 from gancli.plugin import ImageSet
 from gancli.plugins.registry import is_path
+from gancli.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     from gancli.config.schema import DataConfig
     from gancli.plugin import ImageSpec
-
-__all__ = ["Translation", "has_domains", "open_data"]
 
 DOMAINS = ("A", "B")
 SHOWN = 5

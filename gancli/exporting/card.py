@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from gancli.data.paths import visible
+from gancli.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -20,12 +20,12 @@ from gancli.checkpoint.provenance import KEY, SHARED, Origin, Provenance, read_f
 from gancli.checkpoint.store import CheckpointStore
 from gancli.data import cache
 from gancli.data.fetching import refuse_offline
-from gancli.data.paths import visible
 from gancli.errors import CheckpointError, DownloadError, RunError
 from gancli.plugins.installation import OFFICIAL, require
 from gancli.plugins.registry import EXPORTERS
 from gancli.runs import find_run
 from gancli.storage.tensors import read_metadata
+from gancli.text import visible
 
 HUB = "hf:"
 LOADABLE = "Give a .safetensors or .onnx file, a folder that `gancli export -o DIR/` wrote, a checkpoint, or a run."

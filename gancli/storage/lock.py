@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["RunLock", "is_abandoned"]
-
 _WORDS_BYTES = 4096
 _PATIENCE_SECONDS = 0.1
 """Longer than :func:`is_abandoned` holds a lock, so that a look at the runs never keeps one from starting."""

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from gancli.data import load_images
-from gancli.data.batches import normalise
 from gancli.errors import GancliError
 from gancli.gan.state import weights_digest
-from gancli.images import grid_columns
+from gancli.images import grid_columns, normalise
 from gancli.metrics.extractors import RandomExtractor, extractor_for, some_of
 from gancli.metrics.probe import Diversity, Probe
 from gancli.randomness.latents import latents
