@@ -35,7 +35,10 @@ from gancli.storage.system import open_to_append
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gancli.data.decoding import Decoded
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gancli.data.decoding import Flaw
 
 READINGS = "readings"
 PARTS = ("pictures", "downloads", READINGS)
@@ -199,13 +202,13 @@ class Unfinished:
             finally:
                 os.close(self._descriptor)
 
-    def add(self, name: str, image: Decoded) -> None:
+    def add(self, name: str, image: NDArray[np.uint8] | Flaw) -> None:
         """Write the next image of the source, or note why it is left out."""
-        if image.pixels is None:
-            self.skipped.append((self.done, name, image.flaw))
+        if isinstance(image, Exception):
+            self.skipped.append((self.done, name, str(image)))
         else:
             with explained(self.path):
-                DISK.write(self._descriptor, memoryview(image.pixels.tobytes()))
+                DISK.write(self._descriptor, memoryview(image.tobytes()))
             self.rows += 1
         self.done += 1
         if time.monotonic() - self._synced > SYNC_SECONDS:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from gancli.config.resolve import Choice
 from gancli.data.collection import Collection
+from gancli.data.decoding import Flaw
 from gancli.data.fit import nearest_side, suggested_size
 from gancli.data.paths import count as number
 from gancli.data.source import HUB, open_source
@@ -90,7 +91,7 @@ def _look(data: DataConfig) -> tuple[ImageSpec, int, list[tuple[int, int]]]:
     """Shape and number of the images, and the sizes of those that are decoded to one; no pixel of these is."""
     source = open_source(data.dataset)
     if isinstance(source, Collection):
-        headers = [header for header in source.headers(data) if not isinstance(header, str)]
+        headers = [header for header in source.headers(data) if not isinstance(header, Flaw)]
         return source.spec(data), len(headers), [(header.height, header.width) for header in headers]
     images = source.load(data).images
     return images.spec(conditional=True), len(images.images), []

@@ -16,12 +16,12 @@ from functools import cached_property, partial
 from hashlib import sha256
 from itertools import islice
 from statistics import median_high
-from typing import TYPE_CHECKING, BinaryIO, ClassVar
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
 
 from gancli.data import cache
 from gancli.data.arrays import notes_on_classes
 from gancli.data.catalogue import SNIFFED_BYTES, SUFFIXES, Catalogue, Item, Part, uncommon
-from gancli.data.decoding import MAX_FILE_BYTES, Flaw, Opened, decode_all, picky_pillow, reading, survey
+from gancli.data.decoding import MAX_FILE_BYTES, Flaw, decode_all, in_turn, picky_pillow, reading, survey
 from gancli.data.fit import DEEPEST, Fit, choose
 from gancli.data.labels import Labels, labels_of
 from gancli.data.paths import count, open_regular, quoted
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     from gancli.config.schema import DataConfig
     from gancli.data.decoding import Header
+
+T = TypeVar("T")
 
 FORMAT = 3
 """Version of what is kept; a change makes all sets anew."""
@@ -64,14 +66,14 @@ class Collection(Source):
     def __init__(self, path: Path, split: str = "train", domain: str = "", name: str = "") -> None:
         self.path, self.split, self.domain = path, split, domain
         self.name = name or title(path)
-        self._headers: list[Header | str] | None = None
+        self._headers: list[Header | Flaw] | None = None
 
     def __str__(self) -> str:
         return quoted(self.path)
 
     @abstractmethod
-    def each(self, start: int = 0) -> Iterator[Opened]:
-        """The images in their order, from number ``start`` on. Each is closed when the next is opened."""
+    def each(self, start: int = 0) -> Iterator[BinaryIO | Flaw]:
+        """The images in their order, from number ``start`` on. Each is closed when the next is asked for."""
 
     @abstractmethod
     def notes(self) -> tuple[str, ...]:
@@ -107,7 +109,7 @@ class Collection(Source):
             )
         return chosen
 
-    def headers(self, config: DataConfig, watch: Watch = unwatched) -> list[Header | str]:
+    def headers(self, config: DataConfig, watch: Watch = unwatched) -> list[Header | Flaw]:
         """The header of each image, or what is wrong with it; read once."""
         if self._headers is None:
             with picky_pillow(config.max_pixels):
@@ -164,7 +166,7 @@ class Collection(Source):
 
     def _sound_headers(self, config: DataConfig, watch: Watch) -> list[Header]:
         seen = self.headers(config, watch)
-        if headers := [header for header in seen if not isinstance(header, str)]:
+        if headers := [header for header in seen if not isinstance(header, Flaw)]:
             return headers
         raise self._too_many_broken(config, [(item.name, str(flaw)) for item, flaw in zip(self.items, seen, strict=True)])
 
@@ -179,7 +181,7 @@ class Collection(Source):
         rows = cache.unfinished(target, (fit.channels, fit.height, fit.width))
         with rows.writing(len(items)), picky_pillow(config.max_pixels):
             for decoded in decode_all(self.each(rows.done), fit):
-                rows.add(items[decoded.index].name, decoded)
+                rows.add(items[rows.done].name, decoded)
                 watch("decoding images", rows.done, len(items))
         if not rows.rows:
             raise self._too_many_broken(config, [(name, flaw) for _, name, flaw in rows.skipped])
@@ -251,19 +253,10 @@ class FileSource(Collection):
         """The error for an archive that cannot be read."""
         return DatasetError(f"{self} is a damaged {self.kind} archive: {error}.", "Copy or download it again.")
 
-    def refuse_size(self, item: Item) -> None:
-        """Raise a :class:`Flaw` for a file that is empty, or larger than any image that is read."""
-        if not 0 < item.size <= MAX_FILE_BYTES:
-            raise Flaw(f"larger than {MAX_FILE_BYTES >> 20} MiB" if item.size else "empty")
-
     def read(self, item: Item, size: int = MAX_FILE_BYTES) -> bytes:
         """What is in a file, or its beginning; nothing if it cannot be read."""
-        try:
-            with self.opened(item) as stream:
-                data = reading(Opened(0, stream), lambda stream: stream.read(size))
-        except Flaw:
-            return b""
-        return data if isinstance(data, bytes) else b""
+        found = [reading(stream, lambda stream: stream.read(size)) for stream in in_turn([partial(self.opened, item)])]
+        return b"" if isinstance(found[0], Flaw) else found[0]
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -280,16 +273,9 @@ class FileSource(Collection):
         items = [item for part in self.chosen(self.parts()) for item in self.catalogue.parts[part]]
         return sorted(items, key=lambda item: item.name) if self.is_sorted else items
 
-    def each(self, start: int = 0) -> Iterator[Opened]:
+    def each(self, start: int = 0) -> Iterator[BinaryIO | Flaw]:
         """See :meth:`Collection.each`."""
-        for index, item in islice(enumerate(self.items), start, None):
-            try:
-                stream = self.opened(item)
-            except Flaw as flaw:
-                yield Opened(index, None, str(flaw))
-                continue
-            with stream:
-                yield Opened(index, stream)
+        return in_turn(partial(self.opened, item) for item in self.items[start:])
 
     @cached_property
     def labelled(self) -> tuple[Labels | None, tuple[str, ...]]:  # type: ignore[override]
@@ -420,25 +406,24 @@ def images_at(source: Collection, config: DataConfig, channels: int, n: int | No
     if not names:
         raise DatasetError(f"{source} holds no images.", "Give a folder or an archive of images, or an .npz file.")
 
-    def broken(name: str, flaw: str) -> DatasetError:
+    def sound(name: str, found: T | Flaw) -> T:
+        if not isinstance(found, Flaw):
+            return found
         where = quoted(source.path / name) if source.kind == "folder" else f"'{visible(name)}' in {source}"
-        return DatasetError(f"{where} cannot be read as an image: {visible(flaw)}.", "Replace or remove it.")
+        raise DatasetError(f"{where} cannot be read as an image: {visible(str(found))}.", "Replace or remove it.")
 
-    headers: list[Header] = []
     with picky_pillow(config.max_pixels):
-        for name, seen in zip(names, survey(islice(source.each(), len(names)), unwatched, len(names)), strict=True):
-            if isinstance(seen, str):
-                raise broken(name, seen)
-            headers.append(seen)
-            if (seen.width, seen.height) != (headers[0].width, headers[0].height):
-                sizes = f"{headers[0].width}x{headers[0].height} and {seen.width}x{seen.height}"
+        seen = survey(islice(source.each(), len(names)), unwatched, len(names))
+        headers = [sound(name, header) for name, header in zip(names, seen, strict=True)]
+        width, height = headers[0].width, headers[0].height
+        for name, header in zip(names, headers, strict=True):
+            if (header.width, header.height) != (width, height):
+                sizes = f"{width}x{height} and {header.width}x{header.height}"
                 raise DatasetError(f"{source} holds images of {sizes} ('{visible(name)}').", "Give images of one size.")
-        fit = Fit(headers[0].height, headers[0].width, channels)
-        images = np.empty((len(names), channels, fit.height, fit.width), np.uint8)
-        for name, decoded in zip(names, decode_all(islice(source.each(), len(names)), fit), strict=True):
-            if decoded.pixels is None:
-                raise broken(name, decoded.flaw)
-            images[decoded.index] = decoded.pixels
+        fit = Fit(height, width, channels)
+        images = np.empty((len(names), channels, height, width), np.uint8)
+        for i, pixels in enumerate(decode_all(islice(source.each(), len(names)), fit)):
+            images[i] = sound(names[i], pixels)
     others = sum(header.grey == fit.is_colour for header in headers)
     notes: tuple[str, ...] = ()
     if others:

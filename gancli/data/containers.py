@@ -26,7 +26,7 @@ from gancli.data import cache
 from gancli.data.arrays import decompressed
 from gancli.data.catalogue import Item, is_image, is_litter
 from gancli.data.collection import FileSource, evenly, sampled
-from gancli.data.decoding import Flaw
+from gancli.data.decoding import Flaw, flaw_of_size
 from gancli.data.paths import count, open_regular, unreadable
 from gancli.errors import DatasetError
 from gancli.storage.disk import explained
@@ -166,7 +166,8 @@ class ZipSource(FileSource):
         member = self._archive.infolist()[cast("int", item.key)]
         if member.flag_bits & ENCRYPTED:
             raise Flaw("encrypted")
-        self.refuse_size(item)
+        if flaw := flaw_of_size(item.size):
+            raise flaw
         if item.size > FREE_BYTES and item.size > MAX_RATIO * max(1, member.compress_size):
             raise Flaw(f"said to shrink more than {MAX_RATIO} times, as no image does")
         try:
@@ -228,7 +229,8 @@ class TarSource(FileSource):
 
     def opened(self, item: Item) -> BinaryIO:
         """See :meth:`FileSource.opened`."""
-        self.refuse_size(item)
+        if flaw := flaw_of_size(item.size):
+            raise flaw
         self._file.seek(cast("int", item.key))
         return io.BytesIO(self._file.read(item.size))
 

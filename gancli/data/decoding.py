@@ -31,11 +31,12 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from io import BytesIO
 from itertools import product
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
+import numpy as np
 from PIL import ExifTags, Image, ImageCms, JpegImagePlugin, UnidentifiedImageError
 
 from gancli.config.schema import DataConfig
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -102,8 +102,7 @@ class Header:
     """What is known of an image before it is decoded.
 
     Attributes:
-        width: in pixels, as it is seen.
-        height: likewise.
+        width: in pixels, as it is seen; likewise ``height``.
         format: ``PNG``, ``JPEG``, ...
         mode: Pillow's word for channels and depth, such as ``RGB`` or ``I;16``.
         grey: whether it has no colour, as far as mode and palette tell.
@@ -124,24 +123,6 @@ class Header:
     deepest: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """One image, ready to be read before the next is asked for; or why it is not."""
-
-    index: int
-    stream: BinaryIO | None
-    flaw: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """One image: its pixels ``(c, h, w)``, or the reason why there are none."""
-
-    index: int
-    pixels: NDArray[np.uint8] | None
-    flaw: str = ""
-
-
 @contextmanager
 def picky_pillow(max_pixels: int | None = None) -> Iterator[None]:
     """Within the block Pillow refuses images of more pixels, and its warnings are not shown.
@@ -159,6 +140,30 @@ def picky_pillow(max_pixels: int | None = None) -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = before
 
 
+def in_turn(openers: Iterable[Callable[[], BinaryIO]]) -> Iterator[BinaryIO | Flaw]:
+    """The streams that are opened, each until the next is asked for, or why one cannot be."""
+    for opener in openers:
+        try:
+            stream = opener()
+        except (Flaw, DatasetError) as error:
+            yield Flaw(str(error).rstrip("."))
+            continue
+        with stream:
+            yield stream
+
+
+def reading(opened: BinaryIO | Flaw, read: Callable[[BinaryIO], T]) -> T | Flaw:
+    """What ``read`` makes of a stream, or what is wrong with it: containers raise anything."""
+    try:
+        return opened if isinstance(opened, Flaw) else read(opened)
+    except Flaw as flaw:
+        return flaw
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  (whatever the archive's compression raises)
+        return Flaw(f"unreadable: {error}")
+
+
 def read_all(stream: BinaryIO) -> bytes:
     """Everything in ``stream``.
 
@@ -166,11 +171,16 @@ def read_all(stream: BinaryIO) -> bytes:
         Flaw: that is nothing, or more than an image may be.
     """
     data = stream.read(MAX_FILE_BYTES + 1)
-    if not data:
-        raise Flaw("empty")
-    if len(data) > MAX_FILE_BYTES:
-        raise Flaw(f"larger than {MAX_FILE_BYTES >> 20} MiB")
+    if flaw := flaw_of_size(len(data)):
+        raise flaw
     return data
+
+
+def flaw_of_size(size: int) -> Flaw | None:
+    """Why an encoded image of so many bytes is not read, if it is not."""
+    if 0 < size <= MAX_FILE_BYTES:
+        return None
+    return Flaw(f"larger than {MAX_FILE_BYTES >> 20} MiB" if size else "empty")
 
 
 def header(stream: BinaryIO) -> Header:
@@ -185,15 +195,12 @@ def header(stream: BinaryIO) -> Header:
         width, height = image.size
         if _orientation(image) in LYING:
             width, height = height, width
-        deepest, tile = 0, getattr(image, "tile", None)
-        raw_mode = tile[0][3] if tile else ""  # how the pixels are stored, such as RGB;16B
-        if ";16" in str(raw_mode if isinstance(raw_mode, str) else raw_mode and raw_mode[0]) or _is_deep(image.mode):
+        deepest, stored = 0, str(getattr(image, "tile", [])[:1])  # with the raw mode, such as RGB;16B
+        if ";16" in stored or _is_deep(image.mode):
             stream.seek(0)
             with _opened(stream, whole=True) as (deep, _):
-                extrema = deep.getextrema()
-                largest = max(channel[1] if isinstance(channel, tuple) else channel for channel in extrema)
-                scaled = image.format == "PPM"  # Pillow has scaled its values already
-                deepest = DEEPEST if scaled else round(largest) * (1 if _is_deep(deep.mode) else 257)
+                largest = np.max(deep.getextrema()) * (1 if _is_deep(deep.mode) else 257)
+                deepest = DEEPEST if image.format == "PPM" else round(largest)  # Pillow has scaled PPM
         alpha = image.mode in ALPHA_MODES or "transparency" in image.info
         if alpha and image.format in SPARE_ALPHA:
             alpha = image.getchannel("A").getextrema() != (0, 0)
@@ -241,21 +248,17 @@ def decode(stream: BinaryIO, fit: Fit) -> NDArray[np.uint8]:
             return first
 
 
-def survey(images: Iterable[Opened], watch: Watch, total: int) -> list[Header | str]:
-    """For each image its header, or what is wrong with it. For use within :func:`picky_pillow`.
-
-    Raises:
-        DatasetError: the source itself cannot be read.
-    """
-    found: list[Header | str] = []
+def survey(images: Iterable[BinaryIO | Flaw], watch: Watch, total: int) -> list[Header | Flaw]:
+    """For each image its header, or what is wrong with it. For use within :func:`picky_pillow`."""
+    found = []
     for opened in images:
         found.append(reading(opened, header))
         watch("reading headers", len(found), total)
     return found
 
 
-def decode_all(images: Iterable[Opened], fit: Fit, workers: int | None = None) -> Iterator[Decoded]:
-    """Every image, in order, decoded in threads and in bounded memory.
+def decode_all(images: Iterable[BinaryIO | Flaw], fit: Fit, workers: int | None = None) -> Iterator[NDArray[np.uint8] | Flaw]:
+    """The pixels ``(c, h, w)`` of every image, or its flaw, in order, in bounded memory.
 
     Threads, not processes: Pillow releases the interpreter's lock while it decodes and scales, a
     thread needs no copy of what it returns, and Ctrl-C ends them all.
@@ -270,36 +273,34 @@ def decode_all(images: Iterable[Opened], fit: Fit, workers: int | None = None) -
     """
     workers = workers or usable_cores()
     pool = ThreadPoolExecutor(workers, "gancli-decode")
-    waiting: deque[Future[list[Decoded]]] = deque()
-    chunk: list[tuple[int, bytes | str]] = []
-    size = 0
+    waiting: deque[Future[list[NDArray[np.uint8] | Flaw]]] = deque()
+
+    def decoded(chunk: list[bytes | Flaw]) -> list[NDArray[np.uint8] | Flaw]:
+        streams = (each if isinstance(each, Flaw) else BytesIO(each) for each in chunk)
+        return [reading(stream, partial(decode, fit=fit)) for stream in streams]
+
     try:
-        for opened in images:
-            data = reading(opened, read_all)
-            chunk.append((opened.index, data))
-            size += len(data)
-            if len(chunk) == CHUNK_IMAGES or size > CHUNK_BYTES:
-                waiting.append(pool.submit(_decode_chunk, chunk, fit))
-                chunk, size = [], 0
+        for chunk in _chunks(images):
+            waiting.append(pool.submit(decoded, chunk))
             if len(waiting) > 2 * workers:
                 yield from waiting.popleft().result()
-        waiting.append(pool.submit(_decode_chunk, chunk, fit))
         while waiting:
             yield from waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _decode_chunk(chunk: list[tuple[int, bytes | str]], fit: Fit) -> list[Decoded]:
-    decoded = []
-    for index, data in chunk:
-        try:
-            if isinstance(data, str):
-                raise Flaw(data)  # noqa: TRY301  (found while it was read)
-            decoded.append(Decoded(index, decode(BytesIO(data), fit)))
-        except Flaw as flaw:
-            decoded.append(Decoded(index, None, str(flaw)))
-    return decoded
+def _chunks(images: Iterable[BinaryIO | Flaw]) -> Iterator[list[bytes | Flaw]]:
+    """The encoded images by the chunk that a thread gets at a time."""
+    chunk: list[bytes | Flaw] = []
+    size = 0
+    for opened in images:
+        chunk.append(data := reading(opened, read_all))
+        size += 0 if isinstance(data, Flaw) else len(data)
+        if len(chunk) == CHUNK_IMAGES or size > CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    yield chunk
 
 
 def _decode(data: bytes, fit: Fit) -> NDArray[np.uint8]:
@@ -364,8 +365,6 @@ def _essential(stream: BinaryIO, *, whole: bool) -> tuple[BytesIO, int]:
 
 def _eight_bits(image: Image.Image, white: int) -> Image.Image:
     """The first frame, decoded, in one of the modes L, LA, RGB and RGBA (or CMYK with a profile)."""
-    import numpy as np
-
     if image.mode == "F":
         raise Flaw("floating-point pixels, whose range is not known")
     if _is_deep(image.mode):
@@ -428,20 +427,6 @@ def _is_deep(mode: str) -> bool:
     return mode == "I" or mode.startswith("I;16")
 
 
-def reading(opened: Opened, read: Callable[[BinaryIO], T]) -> T | str:
-    """What ``read`` makes of an image's stream, or what is wrong with it: containers raise anything."""
-    if opened.stream is None:
-        return opened.flaw
-    try:
-        return read(opened.stream)
-    except Flaw as flaw:
-        return str(flaw)
-    except MemoryError:
-        raise
-    except Exception as error:  # noqa: BLE001  (whatever the archive's compression raises)
-        return f"unreadable: {error}"
-
-
 @contextmanager
 def _explained() -> Iterator[None]:
     """Whatever Pillow makes of hostile bytes is a :class:`Flaw` of this one image."""
@@ -454,10 +439,8 @@ def _explained() -> Iterator[None]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Flaw(f"more than {Image.MAX_IMAGE_PIXELS or 0:,} pixels (data.max_pixels)") from error
     except Exception as error:  # decoders raise anything from struct.error to RecursionError
-        text = " ".join(str(error).split())
-        if "truncated" in text.lower():
-            raise Flaw("truncated") from error
-        raise Flaw(f"damaged: {text}" if text else f"damaged ({type(error).__name__})") from error
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise Flaw("truncated" if "truncated" in text.lower() else f"damaged: {text}") from error
 
 
 def load_files(sources: Sequence[Path | Image.Image], image: ImageSpec, settings: Mapping[str, object]) -> Tensor:
@@ -471,7 +454,6 @@ def load_files(sources: Sequence[Path | Image.Image], image: ImageSpec, settings
     Raises:
         DatasetError: a file is missing, or is not an image that can be read.
     """
-    import numpy as np
     import torch
 
     keys = [key for key in ("fit", "background", "alpha", "max_pixels") if f"data.{key}" in settings]

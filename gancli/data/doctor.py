@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gancli.data import open_source
 from gancli.data.collection import Collection
-from gancli.data.decoding import read_all, reading
+from gancli.data.decoding import Flaw, read_all, reading
 from gancli.data.paths import count
 from gancli.text import visible
 from gancli.version import __version__
@@ -164,18 +164,17 @@ def write_sheet(loaded: Loaded, path: Path) -> None:
 def _files(source: Collection, config: DataConfig, loaded: Loaded, watch: Watch) -> Files:
     """What the headers tell, and which files are the same: only those of equal sizes and checksums are read."""
     seen, items = source.headers(config, watch), source.items
-    headers = [header for header in seen if not isinstance(header, str)]
+    headers = [header for header in seen if not isinstance(header, Flaw)]
 
     def likeness(item: Item) -> tuple[int, str]:
         return item.size, item.stamp if source.kind == "zip" else ""
 
     alike = Counter(map(likeness, items))
     same: dict[str, list[str]] = {}
-    for opened in source.each():
-        item = items[opened.index]
-        if alike[likeness(item)] > 1 and isinstance(data := reading(opened, read_all), bytes):
+    for i, (item, opened) in enumerate(zip(items, source.each(), strict=True)):
+        if alike[likeness(item)] > 1 and not isinstance(data := reading(opened, read_all), Flaw):
             same.setdefault(sha256(data).hexdigest(), []).append(item.name)
-        watch("comparing images", opened.index + 1, len(items))
+        watch("comparing images", i + 1, len(items))
     return Files(
         kind=source.kind,
         files=len(seen),

@@ -13,15 +13,16 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+from PIL import Image, ImageColor
+
 from gancli.config.schema import LONGEST_SIDE, SHORTEST_SIDE
-from gancli.errors import ConfigError, did_you_mean
+from gancli.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
-    from PIL.Image import Image
     from torch import Tensor
 
     from gancli.config.schema import DataConfig
@@ -31,15 +32,11 @@ if TYPE_CHECKING:
 
 SUGGESTED = (8, 16, 32, 64, 128, 256)
 LARGEST_KEPT = 64
-ALPHA_CHANNELS = (2, 4)
 DEEPEST = 65_535
 WHITES = (255, 1_023, 4_095, 16_383, DEEPEST)
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 SHRINKS_TO = 0.75
 """Rather than shrink images to less than this fraction of their size, they are enlarged."""
-
-REDUCING_GAP = 3.0
-"""Before the good filter, a quick one may shrink an image to this many times its final size (Pillow's own advice)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +57,14 @@ class Fit:
     white: int = DEEPEST
 
     @property
-    def mode(self) -> str:
-        """Pillow's name for this number of channels."""
-        return MODES[self.channels]
-
-    @property
     def keeps_alpha(self) -> bool:
         """Whether the last channel is alpha."""
-        return self.channels in ALPHA_CHANNELS
+        return self.channels in {2, 4}
 
     @property
     def is_colour(self) -> bool:
         """Whether there are three channels of colour."""
-        return MODES[self.channels].startswith("RGB")
+        return self.channels in {3, 4}
 
     def __str__(self) -> str:
         return f"{self.channels}x{self.height}x{self.width}"
@@ -84,10 +76,8 @@ def choose(headers: Sequence[Header], config: DataConfig) -> Fit:
     Raises:
         ConfigError: the size or the background is none.
     """
-    if config.image_size is None:
-        height, width = suggested_size([(header.height, header.width) for header in headers])
-    else:
-        height, width = parse_size(config.image_size)
+    sizes = [(header.height, header.width) for header in headers]
+    height, width = parse_size(config.image_size) if config.image_size else suggested_size(sizes)
     channels: int | None = config.channels
     if channels is None:
         keep_alpha = config.alpha == "keep" and any(header.alpha for header in headers)
@@ -139,20 +129,16 @@ def colour(name: str) -> tuple[int, int, int]:
     Raises:
         ConfigError: there is no such colour.
     """
-    from PIL import ImageColor
-
     try:
         red, green, blue, *_ = ImageColor.getrgb(name)
     except ValueError as error:
-        hint = did_you_mean(name, ImageColor.colormap)
-        nearest = f" {hint}" if hint.startswith("Did") else ""
-        raise ConfigError(
-            f"data.background is '{name}', which is not a colour.{nearest}", "Give a name, or #rrggbb."
-        ) from error
+        meant = nearest(name, ImageColor.colormap)
+        hint = f" Did you mean '{meant}'?" if meant else ""
+        raise ConfigError(f"data.background is '{name}', which is not a colour.{hint}", "Give a name, or #rrggbb.") from error
     return red, green, blue
 
 
-def place(image: Image, fit: Fit, extent: tuple[float, float] | None = None) -> Image:
+def place(image: Image.Image, fit: Fit, extent: tuple[float, float] | None = None) -> Image.Image:
     """The image (L, LA, RGB or RGBA) in the size and mode of ``fit``.
 
     Args:
@@ -160,8 +146,6 @@ def place(image: Image, fit: Fit, extent: tuple[float, float] | None = None) -> 
         fit: what it is made into.
         extent: its true width and height, where its last column and row of pixels are only partly filled.
     """
-    from PIL import Image
-
     width, height = extent or (float(image.width), float(image.height))
     wide, tall, left, top = fit.width, fit.height, 0.0, 0.0
     if fit.fit == "pad":  # the largest size of the image's proportions that fits
@@ -172,7 +156,8 @@ def place(image: Image, fit: Fit, extent: tuple[float, float] | None = None) -> 
         left, top = max(0.0, (width - wide * scale) / 2), max(0.0, (height - tall * scale) / 2)  # not below 0 by rounding
     box = (left, top, width - left, height - top)
     if image.size != (wide, tall) or box != (0.0, 0.0, float(wide), float(tall)):
-        image = image.resize((wide, tall), Image.Resampling.LANCZOS, box=box, reducing_gap=REDUCING_GAP)
+        # a quick filter may shrink to 3 times the final size first: Pillow's own advice
+        image = image.resize((wide, tall), Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
     if fit.fit == "pad":
         canvas = Image.new("RGBA", (fit.width, fit.height), (*fit.background, 0))
         canvas.paste(image.convert("RGBA"), ((fit.width - wide) // 2, (fit.height - tall) // 2))
@@ -181,20 +166,18 @@ def place(image: Image, fit: Fit, extent: tuple[float, float] | None = None) -> 
         canvas = Image.new("RGBA", image.size, fit.background)
         canvas.alpha_composite(image.convert("RGBA"))
         image = canvas.convert("RGB")
-    return image if image.mode == fit.mode else image.convert(fit.mode)
+    mode = MODES[fit.channels]
+    return image if image.mode == mode else image.convert(mode)
 
 
 def place_array(pixels: NDArray[np.uint8], fit: Fit) -> NDArray[np.uint8]:
     """uint8 ``(c, h, w)`` -> uint8 ``(channels, height, width)``."""
-    from PIL import Image
-
     channels_last = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
     return channels_first(place(Image.fromarray(channels_last), fit))
 
 
 def refit(images: ImageSet, config: DataConfig, watch: Watch) -> ImageSet:
     """Arrays of images in the size and number of channels that the configuration asks for; the rest stays as it is."""
-    import numpy as np
     import torch
 
     number, channels, height, width = images.images.shape
@@ -218,9 +201,7 @@ def refit(images: ImageSet, config: DataConfig, watch: Watch) -> ImageSet:
     return replace(images, images=fitted(images.images, fit), notes=(*images.notes, note))
 
 
-def channels_first(image: Image) -> NDArray[np.uint8]:
+def channels_first(image: Image.Image) -> NDArray[np.uint8]:
     """uint8 ``(c, h, w)``."""
-    import numpy as np
-
     pixels = np.asarray(image)
     return pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)  # noqa: PLR2004  (one channel)

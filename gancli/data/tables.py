@@ -19,11 +19,11 @@ from functools import cached_property
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple
 
 from gancli.data.catalogue import Item, Part, part_of
 from gancli.data.collection import SAMPLES, Collection, sampled
-from gancli.data.decoding import MAX_FILE_BYTES, Opened
+from gancli.data.decoding import Flaw, flaw_of_size
 from gancli.data.fetching import refuse_offline
 from gancli.data.labels import LABEL_COLUMNS, Labels, numbered
 from gancli.data.paths import open_regular, quoted
@@ -74,16 +74,14 @@ class TableSource(Collection):
         """See :meth:`Source.parts`."""
         return tuple(sorted(self._parts))
 
-    def each(self, start: int = 0) -> Iterator[Opened]:
+    def each(self, start: int = 0) -> Iterator[BinaryIO | Flaw]:
         """See :meth:`Collection.each`."""
-        for index, value in islice(enumerate(self._values(self._image)), start, None):
-            data = value.get("bytes") if isinstance(value, dict) else value
-            if not data:
-                yield Opened(index, None, "without bytes: it is only a path" if isinstance(value, dict) else "empty")
-            elif len(data) > MAX_FILE_BYTES:
-                yield Opened(index, None, f"larger than {MAX_FILE_BYTES >> 20} MiB")
+        for value in islice(self._values(self._image), start, None):
+            data = (value.get("bytes") if isinstance(value, dict) else value) or b""
+            if isinstance(value, dict) and not data:
+                yield Flaw("without bytes: it is only a path")
             else:
-                yield Opened(index, io.BytesIO(data))
+                yield flaw_of_size(len(data)) or io.BytesIO(data)
 
     @cached_property
     def labelled(self) -> tuple[Labels | None, tuple[str, ...]]:  # type: ignore[override]

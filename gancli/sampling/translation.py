@@ -15,7 +15,7 @@ import numpy as np
 from gancli import images
 from gancli.config.schema import DataConfig
 from gancli.data.containers import FolderSource
-from gancli.data.decoding import Flaw, Opened, decode_all, picky_pillow, survey
+from gancli.data.decoding import Flaw, decode_all, in_turn, picky_pillow, survey
 from gancli.data.fit import Fit, choose
 from gancli.data.paths import open_regular, quoted, unreadable
 from gancli.data.source import unwatched
@@ -24,7 +24,7 @@ from gancli.sampling.sample import about
 from gancli.storage.disk import explained, write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from gancli.images import Images
     from gancli.models.sampler import Sampler
@@ -123,11 +123,11 @@ def translate(
     with picky_pillow(config.max_pixels):
         groups, flaws = _surveyed(todo, config)
         for fit, members in groups.items():
-            decoded = decode_all(_opened(todo, members), fit)
+            decoded = zip(members, decode_all(in_turn(todo[index].opened for index in members), fit), strict=True)
             size = max(1, min(BATCH_SIZE, BATCH_PIXELS // (fit.height * fit.width)))
             while batch := list(islice(decoded, size)):
-                flaws |= {each.index: each.flaw for each in batch if each.pixels is None}
-                if good := [(todo[each.index], each.pixels) for each in batch if each.pixels is not None]:
+                flaws |= {index: str(flaw) for index, flaw in batch if isinstance(flaw, Flaw)}
+                if good := [(todo[index], pixels) for index, pixels in batch if not isinstance(pixels, Flaw)]:
                     sources = (np.stack([pixels for _, pixels in good]).astype(np.float32) - 127.5) / 127.5
                     translated = images.to_bytes(model.translate(sources, batch_size=size))
                     for (job, _), pixels in zip(good, translated, strict=True):
@@ -149,22 +149,10 @@ def _surveyed(todo: Sequence[Job], config: DataConfig) -> tuple[dict[Fit, list[i
     """The numbers of the images that are decoded alike, in their own size; and what is wrong with the others."""
     groups: dict[Fit, list[int]] = {}
     flaws: dict[int, str] = {}
-    for index, header in enumerate(survey(_opened(todo, range(len(todo))), unwatched, len(todo))):
-        if isinstance(header, str):
-            flaws[index] = header
+    for index, header in enumerate(survey(in_turn(job.opened for job in todo), unwatched, len(todo))):
+        if isinstance(header, Flaw):
+            flaws[index] = str(header)
         else:
             fit = replace(choose([header], config), height=header.height, width=header.width)
             groups.setdefault(fit, []).append(index)
     return groups, flaws
-
-
-def _opened(todo: Sequence[Job], members: Iterable[int]) -> Iterator[Opened]:
-    """The images with these numbers, opened one after the other."""
-    for index in members:
-        try:
-            stream = todo[index].opened()
-        except (Flaw, DatasetError) as error:
-            yield Opened(index, None, str(error).rstrip("."))
-            continue
-        with stream:
-            yield Opened(index, stream)

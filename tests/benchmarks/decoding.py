@@ -50,10 +50,10 @@ def pillow(pool: ProcessPoolExecutor, folder: Path) -> float:
 def decode(folder: Path) -> None:
     """Decoding alone."""
     from gancli.data.containers import FolderSource
-    from gancli.data.decoding import decode_all
+    from gancli.data.decoding import Flaw, decode_all
     from gancli.data.fit import Fit
 
-    if not all(decoded.pixels is not None for decoded in decode_all(FolderSource(folder).each(), Fit(SIDE, SIDE, 3))):
+    if any(isinstance(decoded, Flaw) for decoded in decode_all(FolderSource(folder).each(), Fit(SIDE, SIDE, 3))):
         raise SystemExit("A picture could not be decoded.")
 
 
