@@ -60,8 +60,8 @@ class ExportOptions:
         """The options of the format, by key; unchecked."""
         from gancli.config.layers import from_assignments
 
-        given = from_assignments([f"export.{text.removeprefix('export.')}" for text in self.assignments or ()]).values
-        options = {key.removeprefix("export."): value for key, value in given.items()}
+        given = from_assignments([f"export.{text.removeprefix('export.')}" for text in self.assignments or ()])
+        options = {key.removeprefix("export."): setting.value for key, setting in given.items()}
         return options | ({"uint8": True} if self.uint8 else {}) | ({} if self.opset is None else {"opset": self.opset})
 
     def check(self) -> Path:

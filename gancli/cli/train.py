@@ -144,7 +144,8 @@ def refuse_early(resolved: "Resolved") -> None:
         DatasetError: there is nothing at the path of the data set.
         ConfigError: the architecture cannot make images of the requested size, or does not translate.
     """
-    from gancli.config.resolve import refuse_other_kind, sides
+    from gancli.config.resolve import refuse_other_kind
+    from gancli.config.schema import sides
     from gancli.data.paths import unreadable
     from gancli.plugin import ImageSpec
     from gancli.plugins.registry import is_path

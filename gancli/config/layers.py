@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gancli.config.schema import RunConfig
 from gancli.config.validate import shown
@@ -16,16 +15,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-_ENVIRONMENT_PREFIX = "GANCLI_"
 _MAX_CONFIG_BYTES = 1 << 20
-
 _FLAGS = {"arch.name": "arch", "objective.name": "objective", "model.parent": "from", "log.to": "log"}
 """Flags that are not named like the last part of their key."""
-
 _YAML = re.compile(r"\s*(#[^\n]*\n\s*|---\s*)*[A-Za-z_][\w-]*:(\s|$)")
 """How YAML begins, and TOML cannot."""
 
 Flat = dict[str, Any]
+
+
+class Setting(NamedTuple):
+    """A value, and the name of the place that it comes from."""
+
+    value: Any
+    origin: str
+
+
+Layer = dict[str, Setting]
+"""By dotted key."""
+
+
+def layer_of(values: Mapping[str, Any], origin: str) -> Layer:
+    """Values that all come from one place."""
+    return {key: Setting(value, origin) for key, value in values.items()}
 
 
 def core_defaults() -> Flat:
@@ -38,28 +50,14 @@ def dotted(nested: Mapping[str, Any]) -> Flat:
     return {f"{section}.{key}": value for section, values in nested.items() for key, value in values.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """Values by dotted key, and for each the name of its origin."""
-
-    values: Flat
-    origins: dict[str, str]
-
-    @classmethod
-    def of(cls, values: Flat, origin: str) -> Layer:
-        """Values that all come from one place."""
-        return cls(values, dict.fromkeys(values, origin))
-
-
 def from_environment(environment: Mapping[str, str]) -> Layer:
     """What ``GANCLI_SECTION__KEY`` sets."""
-    values, origins = {}, {}
+    layer = {}
     for name, text in sorted(environment.items()):
-        section, separator, key = name.removeprefix(_ENVIRONMENT_PREFIX).lower().partition("__")
-        if name.startswith(_ENVIRONMENT_PREFIX) and separator:
-            values[f"{section}.{key}"] = _parse_value(text)
-            origins[f"{section}.{key}"] = name
-    return Layer(values, origins)
+        section, separator, key = name.removeprefix("GANCLI_").lower().partition("__")
+        if name.startswith("GANCLI_") and separator:
+            layer[f"{section}.{key}"] = Setting(_parse_value(text), name)
+    return layer
 
 
 def from_file(path: Path) -> Layer:
@@ -88,12 +86,17 @@ def from_file(path: Path) -> Layer:
                 f"'{path}' is YAML, which is not supported.",
                 "Give TOML or JSON; `gancli config show --toml > run.toml` writes an example.",
             )
-        nested = _parse(text, path.suffix)
+        if path.suffix == ".json":
+            nested = json.loads(text, object_pairs_hook=unique_keys)
+        else:
+            import tomllib  # a hundredth of the time that a cold `gancli sample` takes
+
+            nested = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         kind = "JSON" if path.suffix == ".json" else "TOML"
         reason = str(error)[:1].lower() + str(error)[1:]
         raise ConfigError(f"'{path}' is not valid {kind}: {reason}.", "Correct it there, or give another file.") from error
-    return Layer.of(_flatten_file(nested, path), path.name)
+    return layer_of(_flatten_file(nested, path), path.name)
 
 
 def as_toml(config: RunConfig, meanings: Mapping[str, str]) -> str:
@@ -117,14 +120,6 @@ def as_toml(config: RunConfig, meanings: Mapping[str, str]) -> str:
     return "\n".join(lines[1:]) + "\n"
 
 
-def _parse(text: str, suffix: str) -> object:
-    if suffix == ".json":
-        return json.loads(text, object_pairs_hook=unique_keys)
-    import tomllib  # a hundredth of the time that a cold `gancli sample` takes
-
-    return tomllib.loads(text)
-
-
 def _flatten_file(nested: object, path: Path) -> Flat:
     if not isinstance(nested, dict):
         raise ConfigError(f"'{path}' holds {shown(nested)}, not sections.", "Write sections such as [train].")
@@ -132,17 +127,13 @@ def _flatten_file(nested: object, path: Path) -> Flat:
         if section in RunConfig.model_fields and not isinstance(values, dict):
             raise ConfigError(f"'{section}' in '{path}' is {shown(values)}, not a section.", f"Write keys under [{section}].")
         if not isinstance(values, dict):
-            home = home_of(section) or "section"
+            homes = (known.partition(".")[0] for known in core_defaults() if known.endswith(f".{section}"))
+            home = next(homes, "section")
             raise ConfigError(f"{shown(section)} in '{path}' is outside of a section.", f"Write it under [{home}].")
         if section not in RunConfig.model_fields and not values:
             hint = did_you_mean(section, RunConfig.model_fields)
             raise ConfigError(f"Unknown section {shown(section)} in '{path}'.", hint)
     return dotted(nested)
-
-
-def home_of(key: str) -> str | None:
-    """The section that has such a key."""
-    return next((known.partition(".")[0] for known in core_defaults() if known.endswith(f".{key}")), None)
 
 
 def from_assignments(assignments: Iterable[str]) -> Layer:
@@ -157,12 +148,13 @@ def from_assignments(assignments: Iterable[str]) -> Layer:
         if not separator or not key.strip():
             raise ConfigError(f"'-s {text}' sets nothing.", "Write -s section.key=value, for instance -s train.batch_size=64.")
         values[key.strip()] = _parse_value(value.strip())
-    return Layer.of(values, "-s")
+    return layer_of(values, "-s")
 
 
 def from_flags(flags: Mapping[str, object]) -> Layer:
     """What flags of their own set, such as ``--batch-size``."""
-    return Layer(dict(flags), {key: f"--{_FLAGS.get(key, key.rpartition('.')[2]).replace('_', '-')}" for key in flags})
+    names = {key: _FLAGS.get(key, key.rpartition(".")[2]).replace("_", "-") for key in flags}
+    return {key: Setting(value, f"--{names[key]}") for key, value in flags.items()}
 
 
 def _parse_value(text: str) -> object:

@@ -23,6 +23,7 @@ from gancli.config.layers import (
     from_environment,
     from_file,
     from_flags,
+    layer_of,
 )
 from gancli.config.schema import LENGTHS, DataConfig, RunConfig
 from gancli.config.validate import ModelT, checked, shortened, shown
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
     from gancli.config.schema import TrainConfig
     from gancli.plugin import ArchConfig, Architecture, Logger, Objective, Optimizer
-    from gancli.plugins.distributions import Entry
 
 FREE_KEYS = (*LENGTHS, "data.dataset", "data.to", "data.labels", "train.accumulate", "runtime.", "checkpoint.", "log.")
 """Keys, or beginnings of keys, that a resumed run may change."""
@@ -55,12 +55,7 @@ CHANGEABLE = ("train.batch_size", "train.learning_rate", "train.discriminator_le
 """Keys that a resumed run may change if that is allowed, and that it then records as changed."""
 
 DEFAULT_IMAGES = 1_000_000
-"""Length of a run when neither the user nor a plugin says anything: in images, so that a small data set is not given up after
-a few steps."""
-
-
-IMAGES = "the images"
-"""Origin of what was chosen because it suits them."""
+"""Length of a run where nobody says one: in images, so that a small data set is not given up after a few steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,77 +150,93 @@ def resolve(
         ConfigError: a key is unknown or a value is not allowed.
         PluginError: the architecture, objective or data set cannot be found or loaded.
     """
-    user = [
-        from_environment(os.environ if environment is None else environment),
-        *(from_file(path) for path in files),
-        from_assignments(assignments),
-        from_flags(flags or {}),
-    ]
-    selected = _select(user, inherit, has_domains, choose)
-    merged = _merge([Layer.of(core_defaults(), "default"), *(selected.layers if preferences else []), *user])
-    merged.values.update(selected.names)
-    return _validated(merged, selected)
+    user = _merged(
+        [
+            from_environment(os.environ if environment is None else environment),
+            *map(from_file, files),
+            from_assignments(assignments),
+            from_flags(flags or {}),
+        ]
+    )
+    preferred, names, reason = _preferred(user, inherit, has_domains, choose)
+    merged = _merged([layer_of(core_defaults(), "default"), *(preferred if preferences else []), user])
+    if all(merged[key].value is None for key in LENGTHS):
+        merged |= layer_of({"train.images": DEFAULT_IMAGES}, "default")
+    merged |= {key: merged[key]._replace(value=name) for key, name in names.items()}
+
+    arch, objective = ARCHITECTURES.find(names["arch.name"]), OBJECTIVES.find(names["objective.name"])
+    architecture, losses = ARCHITECTURES.load_entry(arch)(), OBJECTIVES.load_entry(objective)
+    _refuse_unknown_keys(merged, _known({"arch": architecture.Config, "objective": losses}))
+    origins = {key: setting.origin for key, setting in merged.items()}
+    nested: dict[str, dict[str, Any]] = {}
+    for key, setting in merged.items():
+        section, _, name = key.partition(".")
+        nested.setdefault(section, {})[name] = setting.value
+    options, nested["arch"] = _spelled_out("arch", architecture.Config, nested["arch"], origins)
+    chosen_losses, nested["objective"] = _spelled_out("objective", losses, nested["objective"], origins)
+    for key in ("optimizer", "discriminator_optimizer"):  # names become names and complete options
+        given = nested["train"][key]
+        given = {"name": given} if isinstance(given, str) else given
+        if isinstance(given, dict) and isinstance(given.get("name"), str):
+            given = given | {"name": OPTIMIZERS.spelled(given["name"])}
+            _, nested["train"][key] = _spelled_out(f"train.{key}", OPTIMIZERS.load(given["name"]), given, origins)
+    config = checked("", RunConfig, nested, origins)
+    load_loggers(config)
+    return Resolved(
+        config,
+        {key: origins.get(key, "default") for key in flatten(config)},
+        Chosen(arch, architecture, options),
+        Chosen(objective, chosen_losses, chosen_losses),
+        reason,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class _Selected:
-    """The plugins that are chosen, the names that the configuration stores, and what all of them prefer, weakest first."""
-
-    arch: tuple[Entry, type[Architecture[ArchConfig]]]
-    objective: tuple[Entry, type[Objective]]
-    names: Flat
-    layers: list[Layer]
-    reason: str
-
-
-def _select(
-    user: Sequence[Layer],
+def _preferred(
+    user: Layer,
     inherit: Callable[[str], Flat] | None,
     has_domains: Callable[[str], bool] | None,
     choose: Callable[[Open], Choice | None] | None,
-) -> _Selected:
-    """Arguments as for :func:`resolve`. Preferences count as far as they fit what the user has chosen."""
-    dataset = _data_name(_chosen(user, "data.dataset", RunConfig().data.dataset), "data.dataset")
-    data = Layer.of(dict(dataset_defaults(dataset)), f"data set {dataset}")
-    parent = _chosen(user, "model.parent", None)
+) -> tuple[list[Layer], Flat, str]:
+    """What plugins prefer, weakest first; the names that the configuration stores; why the architecture was chosen.
+
+    Arguments as for :func:`resolve`. Preferences count as far as they fit what the user has chosen.
+    """
+    dataset = _data_name(_value(user, "data.dataset", RunConfig().data.dataset), "data.dataset")
+    data = layer_of(dataset_defaults(dataset), f"data set {dataset}")
+    parent = _value(user, "model.parent")
     inherited = {} if parent is None or inherit is None else dict(inherit(_text(parent, "model.parent")))
     located = {"model.parent": inherited.pop("model.parent")} if inherited else {}
-    base = Layer.of(inherited, f"parent {parent}")
-    chosen = _chosen([data, base, *user], "arch.name", None)
-    translates = chosen is None or ARCHITECTURES.load(_text(chosen, "arch.name")).translates
-    if (to := _chosen(user, "data.to", None)) is not None:
+    base = layer_of(inherited, f"parent {parent}")
+    chosen = _value(data | base | user, "arch.name")
+    arch = None if chosen is None else _text(chosen, "arch.name")
+    to = _value(user, "data.to")
+    if to is not None:
         to = _data_name(to, "data.to")
-    elif has_domains and translates and is_path(dataset) and has_domains(dataset):
-        to, data = dataset, Layer.of({"data.to": dataset}, f"data set {dataset}")
-    if chosen is None and to is not None:
-        chosen = "pix2pix" if _chosen(user, "data.paired", None) is True else "cut"
+    elif has_domains and (arch is None or ARCHITECTURES.load(arch).translates) and is_path(dataset) and has_domains(dataset):
+        to, data = dataset, layer_of({"data.to": dataset}, f"data set {dataset}")
+    if arch is None and to is not None:
+        arch = "pix2pix" if _value(user, "data.paired") is True else "cut"
     suited = None
     if choose is not None and to is None and parent is None:
-        suited = choose(_open(user, dataset, None if chosen is None else _text(chosen, "arch.name")))
-    if chosen is None:
-        chosen = RunConfig().arch.name if suited is None else suited.arch
-    entry = ARCHITECTURES.find(_text(chosen, "arch.name"))
-    architecture, name = ARCHITECTURES.load_entry(entry), entry.spelled(_text(chosen, "arch.name"))
+        suited = choose(_open(user, dataset, arch))
+    arch = arch or (suited.arch if suited else RunConfig().arch.name)
+    entry = ARCHITECTURES.find(arch)
+    name, suits, reason = entry.spelled(arch), {}, ""
+    if suited is not None:
+        suits, reason = dict(suited.settings), suited.reason
+        suits |= {"arch.name": suited.arch} if reason else {}
     layers = [
         _fitting(data, "arch", name),
-        Layer.of(dict(architecture.defaults), f"architecture {name}"),
-        Layer.of(_settings_of(suited), IMAGES),
+        layer_of(ARCHITECTURES.load_entry(entry).defaults, f"architecture {name}"),
+        layer_of(suits, "the images"),
         _fitting(base, "arch", name),
     ]
-    objective, losses = _select_objective(layers, user)
+    wanted = _value(_merged([*layers, user]), "objective.name", RunConfig().objective.name)
+    losses = OBJECTIVES.spelled(_text(wanted, "objective.name"))
+    layers = [_fitting(layer, "objective", losses) for layer in layers]
+    layers.insert(-1, layer_of(OBJECTIVES.load(losses).defaults, f"objective {losses}"))
     names = {"data.dataset": dataset, "data.to": to, "arch.name": name, "objective.name": losses} | located
-    reason = "" if suited is None else suited.reason
-    return _Selected((entry, architecture), (objective, OBJECTIVES.load_entry(objective)), names, layers, reason)
-
-
-def _select_objective(layers: list[Layer], user: Sequence[Layer]) -> tuple[Entry, str]:
-    """The objective and its name as it is stored; ``layers`` then fit it, and hold what it prefers."""
-    wanted = _text(_chosen([*layers, *user], "objective.name", RunConfig().objective.name), "objective.name")
-    entry = OBJECTIVES.find(wanted)
-    name = entry.spelled(wanted)
-    layers[:] = [_fitting(layer, "objective", name) for layer in layers]
-    layers.insert(-1, Layer.of(dict(OBJECTIVES.load_entry(entry).defaults), f"objective {name}"))
-    return entry, name
+    return layers, names, reason
 
 
 def _data_name(value: object, key: str) -> str:
@@ -234,85 +245,38 @@ def _data_name(value: object, key: str) -> str:
     return typed if is_path(typed) else DATASETS.spelled(typed)
 
 
-def _validated(merged: Layer, selected: _Selected) -> Resolved:
-    """The merged values, checked by the schema and by the plugins' own models."""
-    (arch, architecture), (entry, objective) = selected.arch, selected.objective
-    _refuse_unknown_keys(merged, [*_keys_of("arch", architecture.Config), *_keys_of("objective", objective)])
-    nested: dict[str, dict[str, object]] = {}
-    for key, value in merged.values.items():
-        section, _, name = key.partition(".")
-        nested.setdefault(section, {})[name] = value
-    options = _own_options("arch", architecture.Config, nested, merged)
-    losses = _own_options("objective", objective, nested, merged)
-    _spell_optimizers(nested, merged)
-    config = checked("", RunConfig, nested, merged.origins)
-    load_loggers(config)
-    return Resolved(
-        config,
-        {key: merged.origins.get(key, "default") for key in flatten(config)},
-        Chosen(arch, architecture(), options),
-        Chosen(entry, losses, losses),
-        selected.reason,
-    )
-
-
-def _settings_of(suited: Choice | None) -> Flat:
-    if suited is None:
-        return {}
-    return {**suited.settings, **({"arch.name": suited.arch} if suited.reason else {})}
-
-
-def _open(user: Sequence[Layer], dataset: str, arch: str | None) -> Open:
-    """What the user's layers choose, and leave open."""
-    keys = {key: layer.values[key] for layer in user for key in layer.values}
-    data = {key.removeprefix("data."): value for key, value in keys.items() if key.startswith("data.")}
-    known = {key: value for key, value in {**data, "dataset": dataset}.items() if key in DataConfig.model_fields}
+def _open(user: Layer, dataset: str, arch: str | None) -> Open:
+    """What the user chooses, and leaves open."""
+    data = {key: _value(user, f"data.{key}") for key in DataConfig.model_fields if f"data.{key}" in user}
+    options = [key.removeprefix("arch.") for key in user if key.startswith("arch.") and key != "arch.name"]
     return Open(
-        checked("data", DataConfig, known, {}),
-        conditional=keys.get("model.conditional") is True,
-        device=str(keys.get("runtime.device", "auto")),
+        checked("data", DataConfig, data | {"dataset": dataset}),
+        conditional=_value(user, "model.conditional") is True,
+        device=str(_value(user, "runtime.device", "auto")),
         arch=arch,
-        options=tuple(key.removeprefix("arch.") for key in keys if key.startswith("arch.") and key != "arch.name"),
-        has_length=any(keys.get(key) is not None for key in LENGTHS),
+        options=tuple(options),
+        has_length=any(_value(user, key) is not None for key in LENGTHS),
     )
 
 
-def _spell_optimizers(nested: dict[str, dict[str, object]], merged: Layer) -> None:
-    """Names of optimisers become names and complete options."""
-    for key in ("optimizer", "discriminator_optimizer"):
-        choice = nested["train"][key]
-        choice = {"name": choice} if isinstance(choice, str) else choice
-        if isinstance(choice, dict) and isinstance(choice.get("name"), str):
-            name = OPTIMIZERS.spelled(choice["name"])
-            given = {option: value for option, value in choice.items() if option != "name"}
-            complete = checked(f"train.{key}", OPTIMIZERS.load(name), given, merged.origins)
-            nested["train"][key] = {"name": name, **complete.model_dump(mode="json")}
-
-
-def _own_options(section: str, model: type[ModelT], nested: dict[str, dict[str, object]], merged: Layer) -> ModelT:
-    """A plugin's options, validated; in ``nested`` they are then spelled out."""
-    name = nested[section].pop("name")
-    options = checked(section, model, nested[section], merged.origins)
-    nested[section] = {"name": name, **options.model_dump(mode="json")}
-    return options
+def _spelled_out(
+    section: str, model: type[ModelT], given: Mapping[str, Any], origins: Mapping[str, str]
+) -> tuple[ModelT, dict[str, Any]]:
+    """A plugin's options, validated, and its name with all of them."""
+    options = checked(section, model, {key: value for key, value in given.items() if key != "name"}, origins)
+    return options, {"name": given["name"], **options.model_dump(mode="json")}
 
 
 def choose_arch(config: RunConfig) -> Chosen[Architecture[ArchConfig]]:
     """The architecture of a configuration, with its validated options."""
     entry = ARCHITECTURES.find(config.arch.name)
     plugin = ARCHITECTURES.load_entry(entry)()
-    return Chosen(entry, plugin, validate_options("arch", plugin.Config, config.arch.options))
-
-
-def load_arch(config: RunConfig) -> tuple[Architecture[ArchConfig], ArchConfig]:
-    """The architecture of a configuration (an instance) and its validated options."""
-    chosen = choose_arch(config)
-    return chosen.plugin, chosen.options
+    return Chosen(entry, plugin, checked("arch", plugin.Config, config.arch.options))
 
 
 def load_objective(config: RunConfig) -> Objective:
     """The objective of a configuration, with its options."""
-    return validate_options("objective", OBJECTIVES.load(config.objective.name), config.objective.options)
+    return checked("objective", OBJECTIVES.load(config.objective.name), config.objective.options)
 
 
 def load_loggers(config: RunConfig) -> dict[str, Logger]:
@@ -330,7 +294,7 @@ def load_optimizer(config: TrainConfig, network: str) -> Optimizer:
     if network.startswith("discriminator") and config.discriminator_optimizer is not None:
         choice = config.discriminator_optimizer
     name, options = ("adam", {}) if choice is None else (choice.name, choice.options)
-    return validate_options("train.optimizer", OPTIMIZERS.load(name), options)
+    return checked("train.optimizer", OPTIMIZERS.load(name), options)
 
 
 def refuse_other_choice(
@@ -341,9 +305,9 @@ def refuse_other_choice(
     Raises:
         ConfigError: another one is asked for.
     """
-    layers = [*(from_file(path) for path in files), from_assignments(assignments), from_flags(flags)]
+    layer = _merged([*map(from_file, files), from_assignments(assignments), from_flags(flags)])
     for key in ("arch.name", "objective.name"):
-        asked = _chosen(layers, key, stored[key])
+        asked = _value(layer, key, stored[key])
         if asked != stored[key]:
             raise ConfigError(
                 f"That would be a different training ({key}: stored {shown(stored[key])}, requested {shown(asked)}).",
@@ -408,12 +372,6 @@ def refuse_other_kind(config: RunConfig, arch: Architecture[ArchConfig], *, tran
         raise ConfigError("--conditional learns labels, which a translation does not use.", "Leave it out.")
 
 
-def sides(image_size: str) -> tuple[int, int]:
-    """Height and width that ``N`` or ``HxW`` asks for."""
-    height, _, width = image_size.partition("x")
-    return int(height), int(width or height)
-
-
 def flatten(config: RunConfig) -> Flat:
     """``{"train.seed": 0, ...}`` in JSON types, in the order of the sections."""
     return dotted(config.model_dump(mode="json"))
@@ -421,8 +379,7 @@ def flatten(config: RunConfig) -> Flat:
 
 def known_keys(arch: str = "dense", objective: str = "non-saturating") -> list[str]:
     """Every dotted key that may be set, sorted, with the options of these two plugins."""
-    own = _keys_of("arch", ARCHITECTURES.load(arch).Config)
-    return sorted({*core_defaults(), *own, *_keys_of("objective", OBJECTIVES.load(objective))})
+    return sorted(_known({"arch": ARCHITECTURES.load(arch).Config, "objective": OBJECTIVES.load(objective)}))
 
 
 def schema(arch: str = "dense", objective: str = "non-saturating") -> dict[str, Any]:
@@ -439,44 +396,15 @@ def schema(arch: str = "dense", objective: str = "non-saturating") -> dict[str, 
     return document
 
 
-def validate_options(section: str, model: type[ModelT], options: Mapping[str, Any]) -> ModelT:
-    """A plugin's options, checked by its own model.
-
-    Raises:
-        ConfigError: a key is unknown or a value is not allowed.
-    """
-    return checked(section, model, options, {})
-
-
-def plugin_options(assignments: Sequence[str]) -> dict[str, Any]:
-    """A plugin's own options out of ``section.key=value``, by key.
-
-    >>> plugin_options(["arch.width=8", "arch.norm=batch"])
-    {'width': 8, 'norm': 'batch'}
-
-    Raises:
-        ConfigError: an assignment sets nothing, or something else than a plugin's option.
-    """
-    values = from_assignments(assignments).values
-    for key in values:
-        if not key.startswith(("arch.", "objective.")) or key in {"arch.name", "objective.name"}:
-            raise ConfigError(
-                f"'{shortened(key)}' is not an option of a plugin.", "Write -s arch.key=value or objective.key=value."
-            )
-    return {key.partition(".")[2]: value for key, value in values.items()}
-
-
 def _fitting(layer: Layer, section: str, chosen: str) -> Layer:
     """The layer without its wishes for ``section`` when these were made for another choice than ``chosen``."""
-    meant = layer.values.get(f"{section}.name", getattr(RunConfig(), section).name)
-    if meant == chosen:
+    if _value(layer, f"{section}.name", getattr(RunConfig(), section).name) == chosen:
         return layer
-    kept = {key: value for key, value in layer.values.items() if not key.startswith(f"{section}.")}
-    return Layer(kept, {key: layer.origins[key] for key in kept})
+    return {key: setting for key, setting in layer.items() if not key.startswith(f"{section}.")}
 
 
-def _chosen(layers: Sequence[Layer], key: str, default: object) -> object:
-    return next((layer.values[key] for layer in reversed(layers) if key in layer.values), default)
+def _value(layer: Layer, key: str, default: Any = None) -> Any:  # noqa: ANN401  (whatever was set)
+    return layer[key].value if key in layer else default
 
 
 def _text(value: object, key: str) -> str:
@@ -486,34 +414,29 @@ def _text(value: object, key: str) -> str:
     return value
 
 
-def _merge(layers: Iterable[Layer]) -> Layer:
-    values: Flat = {}
-    origins: dict[str, str] = {}
+def _merged(layers: Iterable[Layer]) -> Layer:
+    """One layer, in which later ones win; who says how long says also how not."""
+    merged: Layer = {}
     for layer in layers:
-        lengths = [key for key in LENGTHS if layer.values.get(key) is not None]
+        lengths = [key for key in LENGTHS if _value(layer, key) is not None]
         if len(lengths) > 1:
-            named = " and ".join(f"{key} ({layer.origins[key]})" for key in lengths)
+            named = " and ".join(f"{key} ({layer[key].origin})" for key in lengths)
             raise ConfigError(f"{named} exclude each other.", "Say how long in one way: epochs, images or minutes.")
         if lengths:
-            values.update(dict.fromkeys(LENGTHS))
-            origins.update(dict.fromkeys(LENGTHS, layer.origins[lengths[0]]))
-        values.update(layer.values)
-        origins.update(layer.origins)
-    if all(values.get(key) is None for key in LENGTHS):
-        values["train.images"] = DEFAULT_IMAGES
-        origins["train.images"] = "default"
-    return Layer(values, origins)
+            merged |= layer_of(dict.fromkeys(LENGTHS), layer[lengths[0]].origin)
+        merged |= layer
+    return merged
 
 
-def _keys_of(section: str, model: type[BaseModel]) -> list[str]:
-    return [f"{section}.{key}" for key in model.model_fields]
+def _known(plugins: Mapping[str, type[BaseModel]]) -> set[str]:
+    """Every dotted key that may be set, with the options of the plugins by section."""
+    return {*core_defaults(), *(f"{section}.{key}" for section, model in plugins.items() for key in model.model_fields)}
 
 
-def _refuse_unknown_keys(merged: Layer, own: Sequence[str]) -> None:
-    known = {*core_defaults(), *own}
-    for key in merged.values:
+def _refuse_unknown_keys(merged: Layer, known: set[str]) -> None:
+    for key, setting in merged.items():
         if key not in known:
             meant = nearest(key, known)
-            arch = merged.values["arch.name"]
+            arch = merged["arch.name"].value
             hint = f"Did you mean '{meant}'?" if meant else f"See `gancli config show --arch {arch}` for the keys."
-            raise ConfigError(f"Unknown key '{shortened(key)}' (from {merged.origins[key]}).", hint)
+            raise ConfigError(f"Unknown key '{shortened(key)}' (from {setting.origin}).", hint)

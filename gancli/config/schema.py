@@ -7,6 +7,7 @@ decides where each value comes from).
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -19,11 +20,21 @@ SHORTEST_SIDE, LONGEST_SIDE = 4, 1024
 """Pixels per side of the images that may be requested."""
 
 
+def sides(size: str) -> tuple[int, int]:
+    """Height and width that ``N`` or ``HxW`` asks for.
+
+    >>> sides("64"), sides("32x48")
+    ((64, 64), (32, 48))
+    """
+    height, _, width = size.partition("x")
+    return int(height), int(width or height)
+
+
 def _size(value: object) -> str:
     """``N`` or ``HxW``, as text; on the command line the first is a number."""
     text = str(value)
-    sides = text.split("x")
-    if len(sides) > 2 or not all(s.isascii() and s.isdecimal() and SHORTEST_SIDE <= int(s[:9]) <= LONGEST_SIDE for s in sides):  # noqa: PLR2004  (height and width)
+    size = re.fullmatch(r"([0-9]{1,9})(x[0-9]{1,9})?", text)
+    if size is None or not all(SHORTEST_SIDE <= side <= LONGEST_SIDE for side in sides(text)):
         raise ValueError(f"a size is N or HxW, with sides from {SHORTEST_SIDE} to {LONGEST_SIDE}")
     return text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -16,8 +17,18 @@ if TYPE_CHECKING:
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def checked(section: str, model: type[ModelT], values: object, origins: Mapping[str, str]) -> ModelT:
-    """Validate strictly, as JSON: a true is no 1, a "3" no 3, a list may be a tuple."""
+def checked(section: str, model: type[ModelT], values: object, origins: Mapping[str, str] = MappingProxyType({})) -> ModelT:
+    """The values as a ``model``, validated strictly, as JSON: a true is no 1, a "3" no 3, a list may be a tuple.
+
+    Args:
+        section: what stands before the keys in a message.
+        model: of the section.
+        values: by key.
+        origins: dotted key -> the place that its value comes from.
+
+    Raises:
+        ConfigError: a key is unknown or a value is not allowed.
+    """
     try:
         return model.model_validate_json(json.dumps(values, default=plain), strict=True)
     except ValidationError as error:

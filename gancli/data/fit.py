@@ -8,7 +8,6 @@ all that 8, 10, 12, 14 or 16 bits can hold, the fewest that hold every value in 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Literal
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from PIL import Image, ImageColor
 
-from gancli.config.schema import LONGEST_SIDE, SHORTEST_SIDE
+from gancli.config.schema import LONGEST_SIDE, SHORTEST_SIDE, sides
 from gancli.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def choose(headers: Sequence[Header], config: DataConfig) -> Fit:
         ConfigError: the size or the background is none.
     """
     sizes = [(header.height, header.width) for header in headers]
-    height, width = parse_size(config.image_size) if config.image_size else suggested_size(sizes)
+    height, width = sides(config.image_size) if config.image_size else suggested_size(sizes)
     channels: int | None = config.channels
     if channels is None:
         keep_alpha = config.alpha == "keep" and any(header.alpha for header in headers)
@@ -111,16 +110,6 @@ def nearest_side(suits: Callable[[int], bool], own: int) -> int | None:
         return below
     above = next((n for n in range(max(own + 1, SHORTEST_SIDE), LONGEST_SIDE + 1) if suits(n)), None)
     return below if above is None else above
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Height and width.
-
-    >>> parse_size("64"), parse_size("32x48")
-    ((64, 64), (32, 48))
-    """
-    sides = [int(side) for side in re.findall(r"[0-9]+", text)]
-    return sides[0], sides[-1]
 
 
 def colour(name: str) -> tuple[int, int, int]:
@@ -182,7 +171,7 @@ def refit(images: ImageSet, config: DataConfig, watch: Watch) -> ImageSet:
 
     number, channels, height, width = images.images.shape
     if config.image_size is not None:
-        height, width = parse_size(config.image_size)
+        height, width = sides(config.image_size)
     fit = Fit(height, width, config.channels or channels, config.fit, colour(config.background))
 
     def fitted(given: Tensor, fit: Fit) -> Tensor:

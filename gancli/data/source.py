@@ -105,9 +105,9 @@ class _Arrays(Source):
         images = self.load(config.model_copy(update={"image_size": None}), watch).images
         if config.image_size is None:
             return images.spec(conditional=True)
-        from gancli.data.fit import parse_size
+        from gancli.config.schema import sides
 
-        height, width = parse_size(config.image_size)
+        height, width = sides(config.image_size)
         return replace(images.spec(conditional=True), height=height, width=width)
 
     def load(self, config: DataConfig, watch: Watch = unwatched) -> Loaded:

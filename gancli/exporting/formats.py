@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gancli.checkpoint.provenance import Provenance
-from gancli.config.resolve import validate_options
+from gancli.config.validate import checked
 from gancli.errors import CheckpointError, ExportError, UsageError, did_you_mean
 from gancli.plugin import TrainedGenerator
 from gancli.plugins.installation import require_packages
@@ -152,9 +152,9 @@ def choose(target: Path, name: str | None = None, options: Mapping[str, Any] | N
         if key not in accepted:
             listed = f"Its options: {', '.join(accepted)}." if accepted else "It has no options; leave it out."
             raise UsageError(f"The option '{key}' means nothing for .{entry.name}.", listed)
-    checked = validate_options("export", exporter.Options, options or {})
+    validated = checked("export", exporter.Options, options or {})
     require_packages(entry.distribution, *exporter.packages)
-    return Format(entry.name, exporter, checked)
+    return Format(entry.name, exporter, validated)
 
 
 def export(model: Model, target: Path, form: Format, arch_file: str | None = None) -> Exported:

@@ -47,9 +47,10 @@ def networks(config: RunConfig, image: ImageSpec) -> dict[str, Any]:
     """
     import torch
 
-    from gancli.config.resolve import load_arch
+    from gancli.config.resolve import choose_arch
 
-    architecture, options = load_arch(config)
+    chosen = choose_arch(config)
+    architecture, options = chosen.plugin, chosen.options
     if reason := architecture.supports(options, image):
         image = replace(image, source=image.shape)
         if architecture.supports(options, image):

@@ -19,7 +19,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from gancli.checkpoint.loading import read_checkpoint
 from gancli.checkpoint.provenance import Origin, Provenance, Weights, read_file
 from gancli.checkpoint.store import CheckpointStore
-from gancli.config.resolve import validate_options
+from gancli.config.validate import checked
 from gancli.errors import CheckpointError, ConfigError, PluginError, UsageError
 from gancli.gan.state import load_strictly
 from gancli.models.model import Model
@@ -153,7 +153,7 @@ def _model(
     plugin: Architecture[ArchConfig] = ARCHITECTURES.load_entry(entry)()
     try:
         migrated = plugin.migrate(dict(facts.arch.options), facts.arch.version)
-        options = validate_options("arch", plugin.Config, migrated)
+        options = checked("arch", plugin.Config, migrated)
         reason = plugin.supports(options, image)
     except (ConfigError, KeyError, TypeError, ValueError) as error:
         reason = str(error)

@@ -2,14 +2,14 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from gancli.cli import complete
 from gancli.cli.options import Json, arch_option, set_option
 from gancli.cli.output import Output
-from gancli.errors import CheckpointError, PluginError
+from gancli.errors import CheckpointError, ConfigError, PluginError
 
 __all__ = ["check", "new", "selfcheck"]
 
@@ -38,13 +38,12 @@ def check(
 
     A failed check says why it matters and how to fix it. Exit code 8 if one fails.
     """
-    from gancli.config.resolve import plugin_options
     from gancli.plugins.listing import kind_of
     from gancli_kit import checklist
 
     output = Output.of(context)
     registry = kind_of(name, kind)
-    checks = checklist(registry.group, name, plugin_options(assignments or ()), images)
+    checks = checklist(registry.group, name, _plugin_options(assignments or []), images)
     if checks.result("resolves").outcome == "passed":
         checks.subject.refuse_wrong_use()
     results = []
@@ -125,3 +124,24 @@ def selfcheck(
         f"the same bits, SHA-256 {verdict.digest[:16]}, in {verdict.seconds:.0f} s"
     )
     output.result(exact, asdict(verdict) if json else None)
+
+
+def _plugin_options(assignments: list[str]) -> dict[str, Any]:
+    """A plugin's own options out of ``section.key=value``, by key.
+
+    >>> _plugin_options(["arch.width=8", "arch.norm=batch"])
+    {'width': 8, 'norm': 'batch'}
+
+    Raises:
+        ConfigError: an assignment sets nothing, or something else than a plugin's option.
+    """
+    from gancli.config.layers import from_assignments
+    from gancli.config.validate import shortened
+
+    settings = from_assignments(assignments)
+    for key in settings:
+        if not key.startswith(("arch.", "objective.")) or key in {"arch.name", "objective.name"}:
+            raise ConfigError(
+                f"'{shortened(key)}' is not an option of a plugin.", "Write -s arch.key=value or objective.key=value."
+            )
+    return {key.partition(".")[2]: setting.value for key, setting in settings.items()}

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gancli.config.resolve import validate_options
+from gancli.config.validate import checked
 from gancli.errors import ConfigError
 from gancli.plugin import API, Asset, ImageSpec, Purpose
 from gancli.plugins.assets import check_asset
@@ -132,7 +132,7 @@ def options_round_trip(subject: AnySubject) -> None:
     Fix: Use types that JSON has: int, float, bool, str, Literal, tuples of these.
     """
     first = subject.options_model()
-    if validate_options(subject.section, subject.options_model, first.model_dump(mode="json")) != first:
+    if checked(subject.section, subject.options_model, first.model_dump(mode="json")) != first:
         raise fail(f"{first!r} is not what is read from its own JSON.")
     subject.options_model.model_json_schema()
 
@@ -176,7 +176,7 @@ def migrate(subject: ArchitectureSubject) -> None:
     stored = subject.plugin.Config().model_dump(mode="json")
     migrated = subject.plugin().migrate(dict(stored), subject.entry.version)
     try:
-        same = validate_options("arch", subject.plugin.Config, migrated) == subject.plugin.Config()
+        same = checked("arch", subject.plugin.Config, migrated) == subject.plugin.Config()
     except (ConfigError, TypeError) as error:
         raise fail(f"Today's own options come out as {migrated!r:.200}, which are refused: {error}") from error
     if not same:

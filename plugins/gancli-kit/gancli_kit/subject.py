@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 import torch
 
-from gancli.config.resolve import resolve, validate_options
+from gancli.config.resolve import resolve
+from gancli.config.validate import checked
 from gancli.data.batches import Batches
 from gancli.gan.algorithm import goodfellow_2014
 from gancli.gan.build import build_training
@@ -197,7 +198,7 @@ class Subject(Generic[PluginT]):
     @cached_property
     def config(self) -> Any:  # noqa: ANN401  (the plugin's own model)
         """Its options, as a command makes them from what was given."""
-        return validate_options(self.section, self.options_model, self.options)
+        return checked(self.section, self.options_model, self.options)
 
     def refuse_wrong_use(self) -> None:
         """Raise for options that are given and are not allowed.
@@ -248,7 +249,7 @@ class ArchitectureSubject(Subject[Architecture[Any]]):
         beginning = f"{self.section}."
         defaults = self.plugin.defaults.items()
         preferred = {key.removeprefix(beginning): value for key, value in defaults if key.startswith(beginning)}
-        return validate_options(self.section, self.options_model, preferred | self.options)
+        return checked(self.section, self.options_model, preferred | self.options)
 
     def refuse_wrong_use(self) -> None:
         """Raise for options and images that are given and are wrong.

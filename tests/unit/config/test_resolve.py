@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from gancli.config.resolve import (
     DEFAULT_IMAGES,
+    choose_arch,
     flatten,
     known_keys,
-    load_arch,
     load_objective,
     resolve,
     schema,
-    validate_options,
 )
 from gancli.config.schema import LENGTHS, RunConfig
+from gancli.config.validate import checked
 from gancli.errors import ConfigError, DatasetError, GancliError, PluginError
 from gancli.plugin import Dataset
 from gancli.plugins.registry import DATASETS, OBJECTIVES
@@ -446,14 +446,14 @@ def test_known_keys_are_those_of_a_whole_configuration():
 
 def test_the_plugins_come_with_their_options():
     config = quiet(assignments=["arch.dropout=0.5", "objective.name=hinge", "objective.r1_gamma=3"]).config
-    architecture, options = load_arch(config)
-    assert (type(architecture).__name__, options.dropout) == ("Dense", 0.5)
+    arch = choose_arch(config)
+    assert (type(arch.plugin).__name__, arch.options.dropout) == ("Dense", 0.5)
     assert load_objective(config).r1_gamma == 3
 
 
 def test_F40_options_from_elsewhere_are_checked_too():
     with pytest.raises(ConfigError, match=r"Unknown key 'arch\.droput'\. Did you mean 'arch\.dropout'\?"):
-        validate_options("arch", load_arch(quiet().config)[1].__class__, {"droput": 1})
+        checked("arch", type(choose_arch(quiet().config).options), {"droput": 1})
 
 
 # -- JSON Schema --

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gancli.config.resolve import load_arch, load_objective, resolve
+from gancli.config.resolve import choose_arch, load_objective, resolve
 from gancli.config.schema import TrainConfig
 from gancli.data.batches import Batches
 from gancli.gan.build import assemble
@@ -30,16 +30,18 @@ def images_of(seed):
 
 
 def networks_of(config):
-    arch, options = load_arch(config)
+    chosen = choose_arch(config)
+    arch, options = chosen.plugin, chosen.options
     torch.manual_seed(config.train.seed)
     return arch.build(options, ImageSpec(1, 28, 28), config.model.latent_dim)
 
 
 def by_gancli(config, pictures):
     networks, rules = networks_of(config), config.train
+    chosen = choose_arch(config)
     batches = Batches(pictures, None, batch_size=rules.batch_size, seed=rules.seed)
     runtime = Runtime(torch.device("cpu"))
-    state, updates = assemble(*load_arch(config), load_objective(config), networks, rules)
+    state, updates = assemble(chosen.plugin, chosen.options, load_objective(config), networks, rules)
     trainer = Trainer(state, updates, batches, runtime, rules=rules, latent_dim=config.model.latent_dim)
     for step in range(STEPS):
         trainer.step(step / STEPS)

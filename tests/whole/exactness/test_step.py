@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gancli.config.resolve import load_arch, load_objective, resolve
+from gancli.config.resolve import choose_arch, load_objective, resolve
 from gancli.data.batches import Batches
 from gancli.gan import augmentation
 from gancli.gan.build import build_training
@@ -73,7 +73,8 @@ def batches_of(config, image):
 def steps_of_before(before, config, image, runtime):
     """Five steps as they were taken then: the tensors after them, and the reports of each."""
     pixels, batches = batches_of(config, image)
-    arch, options = load_arch(config)
+    chosen = choose_arch(config)
+    arch, options = chosen.plugin, chosen.options
     torch.manual_seed(address(config.train.seed, "weights"))
     networks = arch.build(options, image, config.model.latent_dim)
     arch.calibrate(networks, mean_image(pixels))
