@@ -1,7 +1,6 @@
 """The extractors of papers, for figures that can be compared with theirs: Inception's and DINOv2's, by torch-fidelity.
 
-They need the extra ``fid``. Weights, and of DINOv2 the code too, are downloaded once by torch-fidelity, to the cache of
-``torch.hub``.
+torch-fidelity (the extra ``fid``) downloads the weights once, and DINOv2's code, to the cache of ``torch.hub``.
 """
 
 from __future__ import annotations
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import nn
-
-__all__ = ["DINOv2", "Inception"]
 
 
 class _Fidelity(FeatureExtractor):
@@ -68,28 +65,24 @@ class _Fidelity(FeatureExtractor):
                 raise DownloadError(f"GANCLI_OFFLINE is set, and the weights of {name} are not here.", by_hand)
             also = f", and the code that reads them: {address}" if address else ""
             tell(f"downloading weights: {self.weights} ({self.size}) to '{target}'{also}")
+
+        class OnBytes(torch.nn.Module):
+            """The network behind what makes float images of 1 to 4 channels into colour images of bytes."""
+
+            def __init__(self, network: nn.Module) -> None:
+                super().__init__()
+                self.network = network
+
+            def forward(self, images: torch.Tensor) -> torch.Tensor:
+                pixels = (images * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
+                grey = pixels.shape[1] <= 2  # noqa: PLR2004  (with alpha or without)
+                features: torch.Tensor = self.network(pixels[:, :1].expand(-1, 3, -1, -1) if grey else pixels[:, :3])[0]
+                return features
+
         try:
-            return _OnBytes(network(*self.arguments))
+            return OnBytes(network(*self.arguments))
         except (OSError, RuntimeError) as error:
             raise DownloadError(f"{name} could not be loaded: {first_line(error)}.", by_hand) from error
-
-
-def _OnBytes(network: nn.Module) -> nn.Module:  # noqa: N802  (a class that is made where torch may be imported)
-    """``network`` behind what makes float images of 1 to 4 channels into colour images of bytes, as it wants them."""
-    import torch
-
-    class OnBytes(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
-
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            pixels = (images * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
-            colour = pixels[:, :1].expand(-1, 3, -1, -1) if pixels.shape[1] <= 2 else pixels[:, :3]  # noqa: PLR2004
-            features: torch.Tensor = self.network(colour)[0]
-            return features
-
-    return OnBytes()
 
 
 class Inception(_Fidelity):

@@ -21,11 +21,9 @@ from gancli.plugins.installation import require
 from gancli.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from torch import Tensor
-
-__all__ = ["evaluate", "nearest_sheet", "pixel_neighbours"]
 
 FEWEST, FEW = 10, 1000
 """Images on either side, below which nothing can be said; and generated ones, below which the distance is biased by few."""
@@ -59,29 +57,69 @@ def evaluate(
     Raises:
         UsageError: there are too few images, they have another shape, or classes are asked of an extractor without any.
     """
-    real = reference.real.images.images
+    real, extractor = reference.real.images.images, reference.extractor
     refuse_other_shape(subject, tuple(real.shape[1:]), reference.real.name)
     for number, whose in ((subject.count, ""), (len(real), f" of the data set ({reference.against})")):
         if number < FEWEST:
             few = f"{count(number, 'image')}{whose} {'is' if number == 1 else 'are'} too few."
             raise UsageError(few, f"At least {FEWEST} are needed, and thousands are better.")
-    if modes_only and not reference.extractor.classes:
+    if modes_only and not extractor.classes:
         raise UsageError(
-            f"--modes needs an extractor that knows classes, and '{reference.extractor.name}' knows none.",
+            f"--modes needs an extractor that knows classes, and '{extractor.name}' knows none.",
             f"--extractor mnist knows digits: 1x{SIZE}x{SIZE}, or three as 3x{SIZE}x{SIZE}.",
         )
-    device = next(reference.extractor.parameters()).device
-    fake = read(reference.extractor, _counted(subject, device, progress))
+
+    def counted() -> Iterator[Tensor]:
+        done = 0
+        for batch in subject.draw():
+            yield batch.to(reference.device)
+            done += len(batch)
+            progress(done, subject.count)
+
+    fake = read(extractor, counted())
     if not bool(fake.features.isfinite().all()):
         raise UsageError(f"The images of {subject.title} are not finite.", "Choose another checkpoint.")
-    metrics, png = ({}, None) if modes_only else _metrics(subject, reference, fake)
-    if (asked := _asked_digits(subject, _class_names(reference))) is not None and fake.classes is not None:
-        metrics["agreement"] = proportion(int((asked == fake.classes).sum()), subject.count)
-    notes = () if modes_only else _bias_of_few(reference, len(fake))
+    metrics: dict[str, Estimate] = {}
+    notes, png = [*reference.notes, *subject.notes], None
     if not modes_only:
-        metrics, more = _beside_the_input(subject, reference, metrics)
-        notes = (*notes, *more)
-    return _report(subject, reference, fake, metrics, notes), png
+        copied, png = _copies(subject, reference, fake)
+        metrics, more = _beside_the_input(subject, reference, _distances(reference, fake) | copied)
+        notes += [*_bias_of_few(reference, len(fake)), *more]
+    digits = len(str(extractor.classes - 1)) if isinstance(extractor, DigitExtractor) else 0
+    names = tuple(f"{index:0{digits}}" for index in range(extractor.classes))
+    if (asked := _asked_digits(subject, names)) is not None and fake.classes is not None:
+        metrics["agreement"] = proportion(int((asked == fake.classes).sum()), subject.count)
+    report = Report(
+        subject=subject.title,
+        facts=subject.facts,
+        dataset=reference.real.name,
+        against=reference.against,
+        real_images=min(MOST_REAL, len(real)),
+        extractor={"name": extractor.name, "digest": extractor.digest},
+        images=subject.count,
+        figures=metrics,
+        class_names=names,
+        histogram=None if fake.classes is None else histogram(fake.classes, reference.class_shares()),
+        notes=tuple(notes),
+    )
+    return report, png
+
+
+def _distances(reference: Reference, fake: Reading) -> dict[str, Estimate]:
+    real = reference.reading(reference.real)
+    alike = min(len(fake), len(real))
+    near = manifolds.compare(fake.features[:alike], some_of(real.features, alike))
+    shares = {name: getattr(near, name) for name in ("precision", "recall", "density", "coverage")}
+    return _between(reference, fake.features, real.features) | shares
+
+
+def _between(reference: Reference, fake: Tensor, real: Tensor) -> dict[str, Estimate]:
+    """The Frechet and the kernel distance between features ``(n, d)`` and ``(m, d)``."""
+    frechet, kernel = reference.extractor.distances
+    return {
+        frechet: frechet_estimate(fake, Moments.of([real])),
+        kernel: kernel_distance(fake[:MOST_REAL], real, reference.extractor.gamma),
+    }
 
 
 def _bias_of_few(reference: Reference, n: int) -> tuple[str, ...]:
@@ -92,32 +130,6 @@ def _bias_of_few(reference: Reference, n: int) -> tuple[str, ...]:
     floor = frechet_distance(Moments.of([some_of(real, n)]), Moments.of([real]))
     name = reference.extractor.distances[0]
     return (f"{name} of only {count(n, 'image')} is biased upward: {n} real images score {floor:.3g}. Evaluate more.",)
-
-
-def _counted(subject: Subject, device: torch.device, progress: Callable[[int, int], None]) -> Iterator[Tensor]:
-    done = 0
-    for batch in subject.draw():
-        yield batch.to(device)
-        done += len(batch)
-        progress(done, subject.count)
-
-
-def _metrics(subject: Subject, reference: Reference, fake: Reading) -> tuple[dict[str, Estimate], bytes]:
-    extractor = reference.extractor
-    real = reference.reading(reference.real)
-    frechet, kernel = extractor.distances
-    alike = min(len(fake), len(real))
-    near = manifolds.compare(fake.features[:alike], some_of(real.features, alike))
-    metrics = {
-        frechet: frechet_estimate(fake.features, Moments.of([real.features])),
-        kernel: kernel_distance(fake.features[:MOST_REAL], real.features, extractor.gamma),
-        "precision": near.precision,
-        "recall": near.recall,
-        "density": near.density,
-        "coverage": near.coverage,
-    }
-    copied, png = _copies(subject, reference, fake)
-    return metrics | copied, png
 
 
 def _copies(subject: Subject, reference: Reference, fake: Reading) -> tuple[dict[str, Estimate], bytes]:
@@ -143,36 +155,11 @@ def _copies(subject: Subject, reference: Reference, fake: Reading) -> tuple[dict
     }, png
 
 
-def _report(
-    subject: Subject, reference: Reference, fake: Reading, metrics: dict[str, Estimate], notes: tuple[str, ...]
-) -> Report:
-    extractor = reference.extractor
-    return Report(
-        subject=subject.title,
-        facts=subject.facts,
-        dataset=reference.real.name,
-        against=reference.against,
-        real_images=min(MOST_REAL, len(reference.real.images.images)),
-        extractor={"name": extractor.name, "digest": extractor.digest},
-        images=subject.count,
-        figures=metrics,
-        class_names=_class_names(reference),
-        histogram=None if fake.classes is None else histogram(fake.classes, reference.class_shares()),
-        notes=(*reference.notes, *subject.notes, *notes),
-    )
-
-
 def _asked_digits(subject: Subject, known: tuple[str, ...]) -> Tensor | None:
     """The extractor's class of the same name as the one that was requested of each image; None if one has no such name."""
     if subject.asked is None or not set(subject.class_names) <= set(known):
         return None
     return torch.tensor([known.index(name) for name in subject.class_names])[subject.asked]
-
-
-def _class_names(reference: Reference) -> tuple[str, ...]:
-    classes = reference.extractor.classes
-    digits = len(str(classes - 1)) if isinstance(reference.extractor, DigitExtractor) else 0
-    return tuple(f"{index:0{digits}}" for index in range(classes))
 
 
 def pixel_neighbours(generated: Tensor, training: Tensor) -> tuple[Tensor, Tensor]:
@@ -194,10 +181,10 @@ def pixel_neighbours(generated: Tensor, training: Tensor) -> tuple[Tensor, Tenso
 
 
 def nearest_sheet(generated: Tensor, training: Tensor, distances: Tensor, by_pixels: Tensor, by_features: Tensor) -> bytes:
-    """PNG of the 16 generated images that are most likely copies, in three rows.
+    """PNG of the 16 likeliest copies, above the training images nearest to them in pixels and, below, in features.
 
-    Generated; the nearest training image in pixels; the nearest in features. Likely means that one training image is much
-    nearer than the next ones (Carlini et al., 2023): simple shapes, such as a 1, are near many.
+    A likely copy is much nearer to one training image than to the next ones (Carlini et al., 2023): simple shapes, such as
+    a 1, are near many.
 
     Args:
         generated: float ``(n, c, h, w)`` in [-1, 1].
@@ -214,35 +201,28 @@ def nearest_sheet(generated: Tensor, training: Tensor, distances: Tensor, by_pix
 
 def _beside_the_input(
     subject: Subject, reference: Reference, metrics: dict[str, Estimate]
-) -> tuple[dict[str, Estimate], tuple[str, ...]]:
+) -> tuple[dict[str, Estimate], list[str]]:
     """The metrics of translations with those of their untouched source images beside them, and notes.
 
     Added, in pairs, are means over images x in [-1, 1] and counterparts y: L1 |x - y|; PSNR 10 log10(4 / (x - y)^2),
     in decibels; and SSIM (Wang et al., 2004), by torchmetrics.
     """
-    real, extractor = reference.real.images, reference.extractor
+    real, notes = reference.real.images, list[str]()
     if "translations" not in subject.facts or real.sources is None or real.sources.shape[1] != real.images.shape[1]:
-        return metrics, ()
-    device = next(extractor.parameters()).device
+        return metrics, notes
     sources = real.sources[: subject.count]
-    untouched = read(extractor, batches(sources, device)).features
-    targets = reference.reading(reference.real).features
-    frechet, kernel = extractor.distances
-    baseline = {
-        frechet: frechet_estimate(untouched, Moments.of([targets])),
-        kernel: kernel_distance(untouched[:MOST_REAL], targets, extractor.gamma),
-    }
-    notes: tuple[str, ...] = ()
+    untouched = read(reference.extractor, batches(sources, reference.device)).features
+    baseline = _between(reference, untouched, reference.reading(reference.real).features)
     if real.paired:
-        counterparts = list(batches(real.images[: subject.count]))
+        counterparts, with_ssim = list(batches(real.images[: subject.count])), True
         try:
             require("ssim", "torchmetrics")
-            with_ssim = True
         except PluginError as error:
-            with_ssim, notes = False, (f"SSIM is left out. {error}",)
-        metrics = {**metrics, **_differences(subject.draw(), counterparts, with_ssim=with_ssim)}
+            with_ssim = False
+            notes.append(f"SSIM is left out. {error}")
+        metrics = metrics | _differences(subject.draw(), counterparts, with_ssim=with_ssim)
         baseline |= _differences(batches(sources), counterparts, with_ssim=with_ssim)
-    beside: dict[str, Estimate] = {}
+    beside = {}
     for name, value in metrics.items():
         beside[name] = value
         if name in baseline:
@@ -250,7 +230,7 @@ def _beside_the_input(
     return beside, notes
 
 
-def _differences(images: Iterator[Tensor], counterparts: list[Tensor], *, with_ssim: bool) -> dict[str, Estimate]:
+def _differences(images: Iterable[Tensor], counterparts: list[Tensor], *, with_ssim: bool) -> dict[str, Estimate]:
     found: dict[str, list[Tensor]] = {"L1": [], "PSNR": []}
     for one, other in zip(images, counterparts, strict=True):
         difference = (one - other).flatten(1)

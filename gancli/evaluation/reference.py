@@ -1,12 +1,9 @@
-"""The real images: which ones, and what the extractor reads in them.
-
-What was read is kept in the cache (:mod:`gancli.data.cache`), in a file that is named after the images and the extractor, so
-that it can never be taken for another. Where nothing can be written, or what is there is damaged, the images are read again.
-"""
+"""The real images: which ones, and what the extractor reads in them."""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -33,24 +30,22 @@ if TYPE_CHECKING:
     from gancli.data import Loaded
     from gancli.metrics.extractors import Extractor
 
-__all__ = ["MOST_REAL", "MOST_TRAINING", "Reference", "cached", "data_of", "load_reference", "of_size", "with_note"]
-
 MOST_BYTES = 256 * 2**20
 """Of all that is kept; beyond that the files that were not read for the longest time go."""
 
 MOST_REAL = 10_000
-"""Real pictures that distances and manifolds are computed with."""
+"""Real images that distances and manifolds are computed with."""
 
 COLOUR = 3
 """Channels from which on images are in colour."""
 
 MOST_TRAINING = 60_000
-"""Training pictures among which the nearest are looked for."""
+"""Training images among which the nearest are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Real pictures, and what reads them.
+    """Real images, and what reads them.
 
     Attributes:
         training: the split that the extractor was chosen by and whose copies are looked for.
@@ -71,12 +66,18 @@ class Reference:
         """The split that metrics are measured against."""
         return self.held_out if self.against == "test" and self.held_out is not None else self.training
 
+    @property
+    def device(self) -> torch.device:
+        """Where images are read."""
+        return next(self.extractor.parameters()).device
+
     def reading(self, loaded: Loaded, most: int = MOST_REAL) -> Reading:
         """What the extractor reads in at most ``most`` images of a split; kept on the disk for the next time."""
-        device = next(self.extractor.parameters()).device
-        chosen = f"{loaded.fingerprint} {most}"
+        images = loaded.images.images
         return cached(
-            self.extractor, chosen, lambda: read(self.extractor, batches(some_of(loaded.images.images, most), device))
+            self.extractor,
+            f"{loaded.fingerprint} {most}",
+            lambda: read(self.extractor, batches(some_of(images, most), self.device)),
         )
 
     def class_shares(self) -> Tensor:
@@ -129,9 +130,7 @@ def load_reference(
         DatasetError: there is no such data, or no test split although it was asked for.
         UsageError: the extractor does not fit.
     """
-    training = load_images(data, "train")
-    notes: tuple[str, ...] = ()
-    held_out = None
+    training, held_out, notes = load_images(data, "train"), None, ()
     try:
         held_out = load_images(data, "test")
     except DatasetError as error:
@@ -155,12 +154,10 @@ def with_note(reference: Reference, fingerprint: object) -> Reference:
 
 
 def cached(extractor: Extractor, images: str, compute: Callable[[], Reading]) -> Reading:
-    """The reading of certain images.
+    """The reading of ``images`` (their fingerprint, and whatever chose from them): kept from last time, or computed.
 
-    Args:
-        extractor: what reads them.
-        images: which images: their fingerprint, and whatever chose from them.
-        compute: reads them, if that was not done.
+    The file is named after the images and the extractor, so that it cannot be taken for another. Where it is damaged, the
+    images are read again; where nothing can be written, they always are.
     """
     state = sha256(f"{extractor.digest} {images}".encode())
     for name, tensor in sorted(extractor.state_dict().items()):
@@ -170,30 +167,20 @@ def cached(extractor: Extractor, images: str, compute: Callable[[], Reading]) ->
         path = root() / READINGS / f"{state.hexdigest()[:40]}.safetensors"
     except GancliError:  # there is no place for a cache
         return compute()
-    found = _kept(path)
-    if found is not None:
-        return found
+    with suppress(OSError, GancliError, KeyError):
+        tensors = decode(path.read_bytes(), f"'{path}'")
+        features, classes = tensors["features"], tensors.get("classes")
+        if features.ndim == 2 and len(features) and (classes is None or len(classes) == len(features)):  # noqa: PLR2004  (n, d)
+            os.utime(path)
+            return Reading(features, None if classes is None else classes.long())
     found = compute()
-    classes = {} if found.classes is None else {"classes": found.classes.int()}
-    try:
+    with suppress(OSError, GancliError):
         make_directories(path.parent)
-        write_atomically(path, encode({"features": found.features, **classes}))
+        tensors = {"features": found.features} | ({} if found.classes is None else {"classes": found.classes.int()})
+        write_atomically(path, encode(tensors))
         total = 0  # the oldest go, and what a killed process left
         for each in sorted(path.parent.iterdir(), key=lambda each: each.stat().st_mtime, reverse=True):
             total += each.stat().st_size
             if total > MOST_BYTES:
                 each.unlink(missing_ok=True)
-    except (OSError, GancliError):
-        pass
     return found
-
-
-def _kept(path: Path) -> Reading | None:
-    try:
-        tensors = decode(path.read_bytes(), f"'{path}'")
-        features, classes = tensors["features"], tensors.get("classes")
-        os.utime(path)
-    except (OSError, GancliError, KeyError):
-        return None
-    whole = features.ndim == 2 and len(features) and (classes is None or len(classes) == len(features))  # noqa: PLR2004  (rows of features)
-    return Reading(features, None if classes is None else classes.long()) if whole else None

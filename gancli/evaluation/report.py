@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from gancli.text import html_table
 
 if TYPE_CHECKING:
     from gancli.metrics.estimate import Estimate, Histogram
-
-__all__ = ["TITLES", "Report"]
 
 TITLES = ("metric", "value", "interval", "N", "better")
 
@@ -50,12 +49,10 @@ class Report:
 
     def rows(self) -> list[tuple[str, ...]]:
         """Every metric as text, under :data:`TITLES`."""
-        rows = list(self.figures.items())
-        if self.histogram is not None:
-            rows.append(("KL of classes", self.histogram.kl))
+        metrics = self.figures if self.histogram is None else {**self.figures, "KL of classes": self.histogram.kl}
         return [
             (name, _number(e.value), f"{_number(e.low)} to {_number(e.high)}", f"{e.count:,}", _better(name))
-            for name, e in rows
+            for name, e in metrics.items()
         ]
 
     def _repr_html_(self) -> str:
@@ -64,20 +61,17 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         """For ``--json`` and ``evaluation.json``; what is infinite is null."""
         document = asdict(self)
-        histogram = document.pop("histogram")
-        names = document.pop("class_names")
+        histogram, names = document.pop("histogram"), document.pop("class_names")
         if histogram is not None:
             shares = dict(zip(names, histogram.pop("shares"), strict=True))
             document["classes"] = {**histogram, "of": len(names), "shares": shares}
-        document["notes"] = list(self.notes)
-        return _finite(document)  # type: ignore[no-any-return]
+        return _finite({**document, "notes": list(self.notes)})  # type: ignore[no-any-return]
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401  (JSON)
     if isinstance(value, dict):
         return {key: _finite(inner) for key, inner in value.items()}
-    infinite = isinstance(value, float) and value - value != 0
-    return None if infinite else value
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _better(name: str) -> str:

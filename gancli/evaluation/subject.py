@@ -26,17 +26,6 @@ if TYPE_CHECKING:
     from gancli.images import Images
     from gancli.models.sampler import Sampler
 
-__all__ = [
-    "Subject",
-    "data_of_translator",
-    "of_images",
-    "of_model",
-    "of_translator",
-    "refuse_options",
-    "refuse_other_shape",
-    "size_at",
-]
-
 BATCH_PIXELS = 2**18
 
 
@@ -49,10 +38,10 @@ class Subject:
         shape: (channels, height, width).
         count: how many images.
         draw: the images, batch by batch, float ``(b, c, h, w)`` in [-1, 1]; may be called again for the same ones.
-        asked: the class that was asked for of each, int64 ``(n,)``; None if none was.
         facts: what the model says about itself: weights, seeds, data set.
         run: the directory of the run that it belongs to, if any.
         notes: sentences that the user should read.
+        asked: the class that was asked for of each, int64 ``(n,)``; None if none was.
         class_names: of the classes in ``asked``.
     """
 
@@ -60,10 +49,10 @@ class Subject:
     shape: tuple[int, int, int]
     count: int
     draw: Callable[[], Iterator[Tensor]]
-    asked: Tensor | None
     facts: dict[str, Any]
-    run: Path | None
+    run: Path | None = None
     notes: tuple[str, ...] = ()
+    asked: Tensor | None = None
     class_names: tuple[str, ...] = ()
 
 
@@ -74,8 +63,7 @@ def of_model(model: Sampler[Images], n: int, seed: int = 0) -> Subject:
         UsageError: n or the seeds are out of range.
     """
     seeds, labels = range(seed, seed + n), model.classes(n)
-    first = model.batches(seeds, labels)  # complains at once
-    del first
+    model.batches(seeds, labels)  # complains at once
     subject = _of(model, n, lambda: map(torch.as_tensor, model.batches(seeds, labels)), {"seed": seed})
     if labels is None:
         return subject
@@ -83,7 +71,6 @@ def of_model(model: Sampler[Images], n: int, seed: int = 0) -> Subject:
 
 
 def _of(model: Sampler[Images], n: int, draw: Callable[[], Iterator[Tensor]], facts: dict[str, object]) -> Subject:
-    """Images of a model, which is said to lie in the run in whose folder of checkpoints it lies."""
     origin, path = model.origin, model.origin.checkpoint.absolute()
     in_run = path.parent.name == "checkpoints" and (path.parent.parent / "run.json").is_file()
     return Subject(
@@ -91,7 +78,6 @@ def _of(model: Sampler[Images], n: int, draw: Callable[[], Iterator[Tensor]], fa
         shape=model.image.shape,
         count=n,
         draw=draw,
-        asked=None,
         facts={"run": origin.run, "step": origin.step, "weights": origin.weights, "digest": origin.digest, **facts},
         run=path.parent.parent if in_run else None,
     )
@@ -152,9 +138,8 @@ def size_at(path: Path) -> tuple[int, int]:
     """
     config = DataConfig(dataset=str(path.absolute()))
     source = open_source(config.dataset)
-    if isinstance(source, Collection):
-        return images_at(source, config, 1, 1).spec().shape[1:]
-    return source.spec(config).shape[1:]
+    first = images_at(source, config, 1, 1).spec() if isinstance(source, Collection) else source.spec(config)
+    return first.shape[1:]
 
 
 def of_images(path: Path, channels: int, n: int | None = None) -> Subject:
@@ -170,19 +155,15 @@ def of_images(path: Path, channels: int, n: int | None = None) -> Subject:
     """
     config = DataConfig(dataset=str(path.absolute()))
     source = open_source(config.dataset)
-    if isinstance(source, Collection):
-        found = images_at(source, config, channels, n)
-    else:
-        found = replace(source.load(config).images, notes=())
+    is_files = isinstance(source, Collection)
+    found = images_at(source, config, channels, n) if is_files else replace(source.load(config).images, notes=())
     images = found.images[:n].contiguous()
     return Subject(
         title=str(path),
         shape=(images.shape[1], images.shape[2], images.shape[3]),
         count=len(images),
         draw=lambda: in_batches(images),
-        asked=None,
         facts={"pictures": str(path)},
-        run=None,
         notes=found.notes,
     )
 
