@@ -25,24 +25,15 @@ if TYPE_CHECKING:
     from gancli.models.model import Model
     from gancli.plugin import Architecture, ImageSpec, Networks
 
-_HOME = {
-    "Architecture": "gancli.plugin",
-    "From": "gancli.api",
-    "GancliError": "gancli.errors",
-    "ImageSpec": "gancli.plugin",
-    "Model": "gancli.models.model",
-    "Networks": "gancli.plugin",
-    "Run": "gancli.history.run",
-    "RunConfig": "gancli.config.schema",
-    "Settings": "gancli.api",
-    "evaluate": "gancli.api",
-    "export": "gancli.api",
-    "interpolate": "gancli.api",
-    "load": "gancli.models.loading",
-    "project": "gancli.api",
-    "resolve": "gancli.config.resolve",
-    "resume": "gancli.api",
-    "train": "gancli.api",
+_HOMES = {
+    "gancli.api": ("From", "Settings", "evaluate", "export", "interpolate", "project", "resume", "train"),
+    "gancli.config.resolve": ("resolve",),
+    "gancli.config.schema": ("RunConfig",),
+    "gancli.errors": ("GancliError",),
+    "gancli.history.run": ("Run",),
+    "gancli.models.loading": ("load",),
+    "gancli.models.model": ("Model",),
+    "gancli.plugin": ("Architecture", "ImageSpec", "Networks"),
 }
 
 __all__ = [
@@ -68,13 +59,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module 'gancli' has no attribute {name!r}")
-    from importlib import import_module
+    for module, names in _HOMES.items():
+        if name in names:
+            from importlib import import_module
 
-    value = getattr(import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
+            globals()[name] = value = getattr(import_module(module), name)
+            return value
+    raise AttributeError(f"module 'gancli' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

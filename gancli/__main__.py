@@ -3,8 +3,6 @@
 import os
 import sys
 
-__all__ = ["main"]
-
 DISK_TROUBLE = 6
 
 
@@ -22,16 +20,12 @@ def main() -> None:
 
 
 def _prepare_streams() -> None:
-    """Make standard streams that can be written to, whatever the parent left behind.
-
-    A descriptor that the parent has closed would be given to the next file that is opened, and text printed into it. A
-    name that is not in the stream's encoding, which only a file's can be, must not be an error.
-    """
+    """Make standard streams that can be written to, whatever the parent left behind."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
-        if stream is None:
+        if stream is None:  # a closed descriptor would be given to the next file that is opened, and text printed into it
             setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115  (open until the process ends)
-        elif name == "stdout":
+        elif name == "stdout":  # the name of a file may not be in the stream's encoding
             stream.reconfigure(errors="surrogateescape" if stream.encoding == "utf-8" else "backslashreplace")
 
 

@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from gancli.models.model import ImageInputs
     from gancli.models.projection import Projection
 
-__all__ = ["From", "Settings", "evaluate", "export", "interpolate", "project", "resume", "train"]
-
 
 class Settings(TypedDict, total=False):
     """The settings that have a flag of their own, see `gancli train --help`; ``from_`` is ``--from``, ``config`` is ``-c``.
@@ -78,6 +76,10 @@ class Settings(TypedDict, total=False):
     config: str | Path | Sequence[str | Path]
 
 
+def _ignore(event: Event) -> None:
+    """Observe nothing."""
+
+
 class From(TypedDict, total=False):
     """Which checkpoint is taken, see `gancli sample --help`."""
 
@@ -86,10 +88,6 @@ class From(TypedDict, total=False):
     device: str
     arch: str
     runs_dir: str | Path
-
-
-def _ignore(event: Event) -> None:
-    """Observe nothing."""
 
 
 def train(
@@ -125,14 +123,13 @@ def train(
         KeyboardInterrupt: Ctrl-C came, or a notebook's cell was interrupted: the step is finished and saved.
             Once more, and the training ends at once.
     """
-    where, flags = Path(runs_dir), _flags(settings)
-    resolved = flags.resolve(where, fetch=True)
+    where = Path(runs_dir)
+    resolved = _flags(settings).resolve(where, fetch=True)
     refuse_early(resolved)
     from gancli.training.run import train as start
 
-    return _trained(
-        partial(start, resolved.config, runs_dir=where, name=name, reason=resolved.reason), quiet=quiet, observe=observe
-    )
+    begin = partial(start, resolved.config, runs_dir=where, name=name, reason=resolved.reason)
+    return _trained(begin, quiet=quiet, observe=observe)
 
 
 def resume(
@@ -205,10 +202,8 @@ def evaluate(  # noqa: PLR0913  (the options of the command)
     Returns:
         the metrics, which are also in the run's ``evaluation.json``.
     """
-    options = EvaluateOptions(
-        count, seed, _text(dataset), against, extractor, modes, None if nearest is None else Path(nearest), True
-    )
-    where = None if images is None else Path(images)
+    where, sheet = (None if path is None else Path(path) for path in (images, nearest))
+    options = EvaluateOptions(count, seed, _text(dataset), against, extractor, modes, sheet, force=True)
     return run_evaluation(where, options, _source(evaluate, run, source), Output(quiet=quiet))[0]
 
 
@@ -300,21 +295,10 @@ def interpolate(  # noqa: PLR0913  (the options of the command)
     Returns:
         the path of what was written.
     """
+    class_ = classes if classes is None or isinstance(classes, str) else ",".join(map(str, np.atleast_1d(classes)))
+    target, file = str(output), None if latents is None else Path(latents)
     wanted = InterpolateOptions(
-        frames,
-        keyframes,
-        seeds,
-        method,
-        loop,
-        grid,
-        classes if classes is None or isinstance(classes, str) else ",".join(map(str, np.atleast_1d(classes))),
-        truncation,
-        None if latents is None else Path(latents),
-        direction,
-        str(output),
-        str(fps),
-        scale,
-        force=force,
+        frames, keyframes, seeds, method, loop, grid, class_, truncation, file, direction, target, str(fps), scale, force=force
     )
     chosen = _source(interpolate, run, source)
     wanted.write(lambda: run if isinstance(run, Model) else chosen.load())
@@ -353,7 +337,16 @@ def export(
 
 
 def _trained(start: Callable[..., RunEnded], *, quiet: bool, observe: Callable[[Event], None]) -> Run:
-    console = _console(quiet=quiet)
+    """The run, trained under a live table in a notebook or a terminal, plain lines elsewhere, or nothing."""
+    import rich.console
+
+    console = Console()
+    if not quiet and rich.console.Console().is_jupyter:
+        from gancli.cli.notebook import NotebookConsole
+
+        console = NotebookConsole()
+    elif not quiet:
+        console = console_for(sys.stderr)
 
     def abandon() -> None:
         raise KeyboardInterrupt
@@ -366,22 +359,8 @@ def _trained(start: Callable[..., RunEnded], *, quiet: bool, observe: Callable[[
     return Run(ended.run, warning=again if ended.step == ended.from_step else ended.warning)
 
 
-def _console(*, quiet: bool) -> Console:
-    """The live table of a notebook or a terminal; plain lines elsewhere."""
-    if quiet:
-        return Console()
-    import rich.console
-
-    if rich.console.Console().is_jupyter:
-        from gancli.cli.notebook import NotebookConsole
-
-        return NotebookConsole()
-    return console_for(sys.stderr)
-
-
 def _flags(settings: Mapping[str, Any]) -> Flags:
     """What was given, as the command line's flags."""
-    own = {"from_": "parent", "log": "loggers", "config": "files"}
     lists = {"log": str, "config": Path}
     assignments, given = [], dict[str, Any]()
     for name, value in settings.items():
@@ -390,9 +369,9 @@ def _flags(settings: Mapping[str, Any]) -> Flags:
         elif name not in Settings.__annotations__:
             raise UsageError(f"There is no setting '{name}'.", did_you_mean(name, Settings.__annotations__))
         elif name in lists and value is not None:
-            given[own[name]] = [lists[name](each) for each in ([value] if isinstance(value, str | Path) else value)]
+            given[name] = [lists[name](each) for each in ([value] if isinstance(value, str | Path) else value)]
         else:
-            given[own.get(name, name)] = str(value) if isinstance(value, Path) else value
+            given[name] = str(value) if isinstance(value, Path) else value
     return Flags(**given, assignments=assignments)
 
 

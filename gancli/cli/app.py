@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Any
 
@@ -29,7 +29,7 @@ from gancli.cli import (
 )
 from gancli.cli.commands import Group
 from gancli.cli.failures import GLOBAL, report
-from gancli.cli.options import EVERYWHERE, PLAIN, expand
+from gancli.cli.options import EVERYWHERE, Typer, argument, option
 from gancli.cli.output import Output, settle
 from gancli.runtime.launch import follows
 
@@ -95,17 +95,15 @@ def _version(requested: bool) -> None:  # noqa: FBT001  (Typer's signature)
         raise typer.Exit
 
 
-_QUIET = typer.Option("-q", "--quiet", help="Print only errors on stderr.")
-_NO_COLOR = typer.Option("--no-color", help="Do not use colour, as with NO_COLOR=1.")
-_DEBUG = typer.Option("--debug", help="Show the traceback of an error, as with GANCLI_DEBUG=1.")
-_VERSION = typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+_DEBUG = option(None, "Show the traceback of an error, as with GANCLI_DEBUG=1.", "--debug")
+_VERSION = option(None, "Show the version and exit.", "--version", callback=_version, is_eager=True)
 
 
 def _root(
     context: typer.Context,
     *,
-    quiet: Annotated[bool, _QUIET] = False,
-    no_color: Annotated[bool, _NO_COLOR] = False,
+    quiet: Annotated[bool, option(None, "Print only errors on stderr.", "-q", "--quiet")] = False,
+    no_color: Annotated[bool, option(None, "Do not use colour, as with NO_COLOR=1.", "--no-color")] = False,
     debug: Annotated[bool, _DEBUG] = False,  # noqa: ARG001  (run() reads it, since an error may come before this)
     version: Annotated[bool, _VERSION] = False,  # noqa: ARG001  (its callback has done it)
 ) -> None:
@@ -118,7 +116,7 @@ def _root(
         print(quick.concise(context.get_help()), flush=True)
 
 
-_WORDS = typer.Argument(metavar="[COMMAND]", help="Such as: train, or runs list.", show_default=False)
+_WORDS = argument("[COMMAND]", "Such as: train, or runs list.", show_default=False)
 
 
 def _help(context: typer.Context, words: Annotated[list[str] | None, _WORDS] = None) -> None:  # noqa: ARG001  (see normalise)
@@ -128,14 +126,13 @@ def _help(context: typer.Context, words: Annotated[list[str] | None, _WORDS] = N
 
 def command() -> Any:
     """The whole tree of commands."""
-    app = typer.Typer(**{**PLAIN, "add_completion": True}, cls=Root, help=SUMMARY, invoke_without_command=True)
+    app = Typer(add_completion=True, cls=Root, help=SUMMARY, invoke_without_command=True)
     app.callback()(_root)
-    app.command("train", epilog=train.EXPLAINED)(expand(train.train))
-    app.command("export", cls=export.ExportCommand)(expand(export.export))
-    functions: list[Callable[..., None]] = [sample.sample, interpolate.interpolate, translate.translate, evaluate.evaluate]
-    functions += [project.project, directions.directions, env.env]
-    for function in functions:
-        app.command()(expand(function))
+    app.command(epilog=train.EXPLAINED)(train.train)
+    app.command(cls=export.ExportCommand)(export.export)
+    for module in (sample, interpolate, translate, evaluate, project, directions, env):
+        name = module.__name__.rpartition(".")[2]
+        app.command()(getattr(module, name))
     app.command("help")(_help)
     for module in (runs, arch, dataset, plugin, config):
         app.add_typer(module.group, name=module.__name__.rpartition(".")[2])
@@ -144,11 +141,6 @@ def command() -> Any:
         for leaf in getattr(each, "commands", {"": each}).values():
             leaf.epilog = f"{leaf.epilog}\n\n{EVERYWHERE}" if leaf.epilog else EVERYWHERE
     return root
-
-
-def has(argv: Sequence[str], option: str) -> bool:
-    """Whether a flag stands on the line."""
-    return option in _before_dashes(argv)
 
 
 def normalise(argv: Sequence[str]) -> list[str]:
@@ -174,13 +166,14 @@ def _before_dashes(argv: Sequence[str]) -> list[str]:
 
 def run(argv: Sequence[str]) -> int:
     """Carry out a command line and return the exit code. An error is one line on stderr; see ``failures``."""
+    words = _before_dashes(argv)
     try:
         return _invoke(argv)
     except BrokenPipeError:
         return CLOSED_PIPE
     except BaseException as error:  # noqa: BLE001  (this is the one place where everything ends)
-        debug = has(argv, "--debug") or bool(os.environ.get("GANCLI_DEBUG"))
-        return report(error, debug=debug, as_json=has(argv, "--json") and not follows())
+        debug = "--debug" in words or bool(os.environ.get("GANCLI_DEBUG"))
+        return report(error, debug=debug, as_json="--json" in words and not follows())
     finally:
         settle(sys.stdout, sys.stderr)
 

@@ -2,42 +2,38 @@
 
 from typing import Annotated
 
-import typer
-
 from gancli.cli import complete
 from gancli.cli.commands import new_group
-from gancli.cli.options import Json, set_option
+from gancli.cli.options import argument, option, set_option
 from gancli.cli.output import Output
 
 group = new_group("List and describe architectures.")
 
-_NAME = typer.Argument(metavar="NAME", help="A name, or FILE.py:CLASS.", autocompletion=complete.architectures)
-_BUILD = typer.Option("--build", help="Build the networks, and list layers, shapes and parameters.")
-_IMAGE = typer.Option("--image", metavar="CxHxW", help="With --build: the shape of the images.")
+_NAME = argument("NAME", "A name, or FILE.py:CLASS.", autocompletion=complete.architectures)
+_BUILD = option(None, "Build the networks, and list layers, shapes and parameters.", "--build")
+_IMAGE = option("CxHxW", "With --build: the shape of the images.")
 
 
 @group.command("list")
-def list_(context: typer.Context, *, json: Json = False) -> None:
+def list_(output: Output) -> None:
     """List the installed architectures, plugins included."""
     from gancli.plugins.registry import ARCHITECTURES
 
-    Output.of(context).plugins(ARCHITECTURES, as_json=json)
+    output.plugins(ARCHITECTURES)
 
 
 @group.command()
 def show(
-    context: typer.Context,
+    output: Output,
     name: Annotated[str, _NAME],
     *,
     build: Annotated[bool, _BUILD] = False,
     image: Annotated[str, _IMAGE] = "1x28x28",
     assignments: Annotated[list[str] | None, set_option("Build with an option, such as -s arch.channels=64.")] = None,
-    json: Json = False,
 ) -> None:
     """Show an architecture's options: types, defaults, ranges and meanings."""
     from gancli.plugins.listing import architecture, options
 
-    output = Output.of(context)
     described = architecture(name)
     if build or assignments:
         from gancli.config.resolve import resolve
@@ -45,7 +41,7 @@ def show(
 
         config = resolve(flags={"arch.name": name}, assignments=assignments or ()).config
         described |= networks(config, parse_image(image))
-    if json:
+    if output.as_json:
         output.document(described)
         return
     provider = f"{described['distribution']} {described['version']}" if described["distribution"] else described["target"]

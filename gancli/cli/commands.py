@@ -9,53 +9,38 @@ import typer
 import typer.core
 import typer.main
 
-from gancli.cli.options import EVERYWHERE, PLAIN
+from gancli.cli.options import EVERYWHERE, Typer
 from gancli.errors import GancliError, PluginError
 from gancli.plugins.installation import OFFICIAL
-
-__all__ = ["Group", "new_group"]
 
 _GROUP = "gancli.commands"
 
 
 class LazyCommand(typer.core.TyperCommand):
-    """A plugin's command before it is imported: its name, and its distribution's one line about itself.
+    """A plugin's command before it is imported: its name, and one line from each distribution that provides it.
 
-    Args:
-        path: the words after ``gancli``, joined by dots: the name of the entry point.
-        summaries: of the distributions that provide it; empty for one that would if it were installed.
+    ``path`` is the name of the entry point: the words after ``gancli``, joined by dots.
     """
 
     def __init__(self, path: str, summaries: list[str]) -> None:
         super().__init__(path.rpartition(".")[2], help=", or ".join(summaries), hidden=not summaries)
         self.path = path
 
-    def make_context(  # type: ignore[override]
-        self,
-        info_name: str | None,
-        args: list[str],
-        parent: typer.Context | None = None,
-        **extra: Any,
-    ) -> Any:
-        """The context of the command itself, imported now; while completing, a broken one offers nothing.
-
-        Raises:
-            PluginError: the command is missing or broken.
-        """
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """The context of the command itself, imported now; while completing, a broken one offers nothing."""
         try:
-            command = self._imported()
+            return self._imported().make_context(info_name, args, parent, **extra)
         except GancliError:
             if not extra.get("resilient_parsing"):
                 raise
             return super().make_context(info_name, [], parent, **extra)
-        return command.make_context(info_name, args, parent, **extra)
 
     def _imported(self) -> Any:
         from gancli.plugins.registry import COMMANDS
 
         entry = COMMANDS.find(self.path)
         added = COMMANDS.load_entry(entry)
-        host = typer.Typer(**PLAIN)
+        host = Typer()
         host.callback()(lambda: None)
         try:
             if isinstance(added, typer.Typer):
@@ -91,11 +76,8 @@ class Group(typer.core.TyperGroup):
         from gancli.plugins.distributions import entries
 
         path = ".".join([*_words(ctx), cmd_name])
-        summaries = [
-            f"{entry.summary.rstrip('.')} ({entry.distribution})"
-            for entry in entries(_GROUP)
-            if path in {entry.name, entry.qualified}
-        ]
+        found = [entry for entry in entries(_GROUP) if path in {entry.name, entry.qualified}]
+        summaries = [f"{entry.summary.rstrip('.')} ({entry.distribution})" for entry in found]
         return LazyCommand(path, summaries) if summaries or (_GROUP, path) in OFFICIAL else None
 
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
@@ -107,14 +89,14 @@ class Group(typer.core.TyperGroup):
                     formatter.write_dl([(name, self.get_command(ctx, name).get_short_help_str(limit)) for name in names])
 
 
-def new_group(summary: str) -> typer.Typer:
+def new_group(summary: str) -> Typer:
     """A group of commands that prints its help when it is called without one."""
 
     def show_help(context: typer.Context) -> None:
         if context.invoked_subcommand is None:
             typer.echo(context.get_help())
 
-    group = typer.Typer(**PLAIN, cls=Group, help=summary, invoke_without_command=True)
+    group = Typer(cls=Group, help=summary, invoke_without_command=True)
     group.callback()(show_help)
     return group
 

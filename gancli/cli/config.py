@@ -1,13 +1,13 @@
 """``gancli config``: the settings of a training, with origins and meanings."""
 
-import json as json_module
+import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gancli.cli import complete
 from gancli.cli.commands import new_group
-from gancli.cli.options import Json, Settings, arch_option, expand
+from gancli.cli.options import Settings, arch_option, option
 from gancli.cli.output import Output
 from gancli.errors import UsageError
 
@@ -16,17 +16,14 @@ if TYPE_CHECKING:
 
 group = new_group("The settings of a training: values, origins, meanings.")
 
-_TOML = typer.Option("--toml", help="Print a TOML file that `train -c` accepts.")
-_OBJECTIVE = typer.Option(
-    "--objective", metavar="NAME", help="With this objective's options.", autocompletion=complete.objectives
-)
+_TOML = option(None, "Print a TOML file that `train -c` accepts.", "--toml")
+_OBJECTIVE = option("NAME", "With this objective's options.", autocompletion=complete.objectives)
 
 
 @group.command()
-@expand
-def show(context: typer.Context, *, settings: Settings, toml: Annotated[bool, _TOML] = False, json: Json = False) -> None:
+def show(output: Output, *, settings: Settings, toml: Annotated[bool, _TOML] = False) -> None:
     """Print each setting that `train` would use with these options, where it comes from, and what it means."""
-    if toml and json:
+    if toml and output.as_json:
         raise UsageError("--toml and --json exclude each other.", "Leave one of them out.")
     resolved = settings.resolve()
     if toml:
@@ -34,7 +31,7 @@ def show(context: typer.Context, *, settings: Settings, toml: Annotated[bool, _T
 
         print(as_toml(resolved.config, resolved.meanings), end="")
     else:
-        show_settings(Output.of(context), resolved, as_json=json)
+        show_settings(output, resolved)
 
 
 @group.command()
@@ -50,17 +47,17 @@ def schema(
     Output.of(context).document(settings.schema(arch, objective))
 
 
-def show_settings(output: Output, resolved: "Resolved", *, as_json: bool) -> None:
+def show_settings(output: Output, resolved: "Resolved") -> None:
     """Each key with value, origin and meaning. The JSON's ``config`` is a configuration file for ``-c``."""
     from gancli.config.resolve import flatten
 
     if resolved.reason:
         output.note(resolved.reason)
-    if as_json:
+    if output.as_json:
         output.document({"config": resolved.config.model_dump(mode="json"), "origins": dict(resolved.origins)})
         return
     rows = [
-        (key, json_module.dumps(value), resolved.origins.get(key, "default"), resolved.meanings.get(key, ""))
+        (key, json.dumps(value), resolved.origins.get(key, "default"), resolved.meanings.get(key, ""))
         for key, value in flatten(resolved.config).items()
     ]
     output.table(("key", "value", "origin", "meaning"), rows)

@@ -3,47 +3,42 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from gancli.cli import complete
 from gancli.cli.commands import new_group
-from gancli.cli.options import Json, set_option
+from gancli.cli.options import argument, option, set_option
 from gancli.cli.output import Output, refuse_existing
 from gancli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gancli.config.schema import RunConfig
     from gancli.data.doctor import Description
 
 group = new_group("Images to train on.")
 
-_DATASET = typer.Argument(metavar="NAME|PATH", help="A name, or a path.", autocompletion=complete.datasets)
-_SHEET = typer.Option("--sheet", metavar="FILE.png", help="Write 64 of the images as one PNG.")
-_SIZE = typer.Option("--image-size", metavar="N|HxW", help="As for `train`.")
+_DATASET = argument("NAME|PATH", "A name, or a path.", autocompletion=complete.datasets)
+_TIME = option(None, "Rehearse a few steps: how long a training takes here.", "--time")
 
 
 @group.command("list")
-def list_(context: typer.Context, *, json: Json = False) -> None:
+def list_(output: Output) -> None:
     """List the data sets that have a name; a path to your own images works as well."""
     from gancli.plugins.registry import DATASETS
 
-    Output.of(context).plugins(DATASETS, as_json=json)
+    output.plugins(DATASETS)
 
 
 @group.command()
 def show(
-    context: typer.Context,
+    output: Output,
     dataset: Annotated[str, _DATASET],
     *,
-    split: Annotated[str, typer.Option("--split", metavar="train|test", help="Split to look at.")] = "train",
-    sheet: Annotated[Path | None, _SHEET] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing sheet.")] = False,
-    image_size: Annotated[str | None, _SIZE] = None,
+    split: Annotated[str, option("train|test", "Split to look at.")] = "train",
+    sheet: Annotated[Path | None, option("FILE.png", "Write 64 of the images as one PNG.")] = None,
+    force: Annotated[bool, option(None, "Replace an existing sheet.", "--force")] = False,
+    image_size: Annotated[str | None, option("N|HxW", "As for `train`.")] = None,
     assignments: Annotated[list[str] | None, set_option("As for `train`.")] = None,
-    time: Annotated[bool, typer.Option("--time", help="Rehearse a few steps: how long a training takes here.")] = False,
-    json: Json = False,
+    time: Annotated[bool, _TIME] = False,
 ) -> None:
     """Look at every image: what there is, what is broken, what a training would make of it."""
     from gancli.config.resolve import resolve
@@ -51,7 +46,6 @@ def show(
     from gancli.data.doctor import describe, write_sheet
     from gancli.data.translation import has_domains
 
-    output = Output.of(context)
     if sheet is not None:
         if sheet.suffix.lower() != ".png":
             raise UsageError(f"--sheet {sheet}: a sheet is a PNG.", "Give it a name that ends in .png.")
@@ -60,26 +54,20 @@ def show(
     resolved = resolve(assignments=assignments or (), flags=flags, has_domains=has_domains, choose=choose)
     with output.progress() as counter:
         described = describe(resolved.config.data, split, lambda _, done, total: counter(done, total), resolved.reason)
-        seconds, length = _rehearsed(resolved.config) if time else (None, ())
+        if time:
+            from gancli.training.setup import announcement, set_up
+
+            training = set_up(resolved.config)
+            seconds = training.expected_seconds()
     if sheet is not None:
         write_sheet(described.data, sheet)
-    if json:
-        output.document(
-            {**described.as_json(), **({"sheet": str(sheet)} if sheet else {}), **({"seconds": seconds} if time else {})}
-        )
-    else:
-        _show(output, described, sheet)
-        for sentence in length:
-            output.note(sentence)
-
-
-def _rehearsed(config: "RunConfig") -> tuple[float | None, tuple[str, ...]]:
-    """Seconds that a training with these settings takes on this machine, and that as a sentence."""
-    from gancli.training.setup import announcement, set_up
-
-    training = set_up(config)
-    seconds = training.expected_seconds()
-    return seconds, announcement(training, seconds)
+    if output.as_json:
+        more = ({"sheet": str(sheet)} if sheet else {}) | ({"seconds": seconds} if time else {})
+        output.document(described.as_json() | more)
+        return
+    _show(output, described, sheet)
+    if time:
+        output.note(*announcement(training, seconds))
 
 
 def _show(output: Output, described: "Description", sheet: Path | None) -> None:
@@ -123,12 +111,12 @@ def _show(output: Output, described: "Description", sheet: Path | None) -> None:
 
 
 @group.command()
-def clear(context: typer.Context, *, json: Json = False) -> None:
+def clear(output: Output) -> None:
     """Delete the cache of decoded images and downloads; it is filled again when needed."""
     from gancli.data import cache
 
     removed, size = cache.clear()
-    if json:
-        Output.of(context).document({"path": str(cache.root()), "removed": removed, "bytes": size})
+    if output.as_json:
+        output.document({"path": str(cache.root()), "removed": removed, "bytes": size})
     else:
-        Output.of(context).line(f"{removed:,} removed from {cache.root()}, {size / 1e6:,.1f} MB")
+        output.line(f"{removed:,} removed from {cache.root()}, {size / 1e6:,.1f} MB")

@@ -3,33 +3,29 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from gancli.cli.options import Force, Json, Source, output, whole
+from gancli.cli.options import Force, Source, option, output_option, whole
 from gancli.cli.output import Output, free_name, refuse_existing
 from gancli.errors import UsageError
 
-_TARGET = output(
+_TARGET = output_option(
     "TARGET",
     "A sheet (.png) with a row per direction and columns from -3 to 3 standard deviations, or the vectors (.npz). "
     "By default directions.png, or the next free name.",
 )
-_CLASS = typer.Option("--class", metavar="K", help="Class of the images in the sheet (conditional models).")
+_CLASS = option("K", "Class of the images in the sheet (conditional models).", "--class")
 
 
 def directions(
-    context: typer.Context,
+    output: Output,
     *,
-    count: Annotated[int, whole("-n", "--count", text="Number of directions.")] = 8,
+    count: Annotated[int, whole("Number of directions.", "-n", "--count")] = 8,
     target: Annotated[str | None, _TARGET] = None,
-    seed: Annotated[int, whole("--seed", text="Seed of the image in the middle of the sheet.")] = 0,
+    seed: Annotated[int, whole("Seed of the image in the middle of the sheet.")] = 0,
     class_: Annotated[str | None, _CLASS] = None,
     force: Force = False,
     source: Source,
-    json: Json = False,
 ) -> None:
     """Find the directions in latent space that change images most, by the size of their effect."""
-    output = Output.of(context)
     source.check()
     path = Path(target or free_name("directions.png"))
     if path.suffix.lower() not in {".png", ".npz"}:
@@ -48,5 +44,4 @@ def directions(
     about = f"{count} directions in {found.space}, of {model.origin}"
     output.note(about, *model.origin.notes, "next    gancli interpolate --direction 1")
     strengths = [round(strength, 6) for strength in found.strengths.tolist()]
-    document = {"path": str(path), "space": found.space, "strengths": strengths, "model": str(model.origin)}
-    output.result(path, document if json else None)
+    output.result(path, {"path": str(path), "space": found.space, "strengths": strengths, "model": str(model.origin)})

@@ -8,9 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import typer
-
-from gancli.cli.options import Json
 from gancli.cli.output import Output
 from gancli.storage.system import usable_cores
 from gancli.version import __version__
@@ -23,7 +20,7 @@ LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "G
 """Variables that decide among how many processes a training is divided, and how they find each other."""
 
 
-def env(context: typer.Context, *, json: Json = False) -> None:
+def env(output: Output) -> None:
     """Show versions, devices, plugins and paths, to paste into a bug report."""
     from gancli.plugins.listing import health
 
@@ -44,8 +41,7 @@ def env(context: typer.Context, *, json: Json = False) -> None:
     variables = {name: os.environ[name] for name in names}
     sections: dict[str, Any] = {"versions": versions, "system": system, "torch": _torch(), "plugins": plugins}
     sections |= {"paths": paths, "variables": variables}
-    output = Output.of(context)
-    if json:
+    if output.as_json:
         output.document(sections)
         return
     sections["plugins"] = {

@@ -5,10 +5,8 @@ from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
-import typer
-
 from gancli.cli import complete
-from gancli.cli.options import Force, Json, Source, whole
+from gancli.cli.options import Force, Source, argument, option, whole
 from gancli.cli.output import Output, refuse_existing
 from gancli.errors import StorageError, UsageError
 
@@ -21,30 +19,16 @@ DEFAULT_COUNT = 10_000
 MOST = 1_000_000
 MOST_CLASSES_SHOWN = 50
 
-_IMAGES = typer.Argument(
-    metavar="IMAGES",
-    help="A folder of images, or an archive by `sample -o x.npz`, instead of a model.",
-    show_default=False,
-)
-_COUNT = whole("-n", "--count", text=f"Number of images; {DEFAULT_COUNT:,} by default, or all of IMAGES.")
-_SEED = whole("--seed", text="Seed of the first, 0 by default; the others count up.")
-_DATASET = typer.Option(
-    "--dataset",
-    metavar="NAME|PATH",
-    help="The real images; by default the training data.",
-    autocompletion=complete.datasets,
-)
-_AGAINST = typer.Option("--against", help="Split to compare with; test if there is one.", show_default=False)
-_EXTRACTOR = typer.Option(
-    "--extractor",
-    metavar="NAME",
-    help="Feature extractor: mnist, random, lite, inception, dinov2; auto: digits for MNIST, else lite where installed.",
+_IMAGES = argument("IMAGES", "A folder of images, or an archive by `sample -o x.npz`, instead of a model.", show_default=False)
+_COUNT = whole(f"Number of images; {DEFAULT_COUNT:,} by default, or all of IMAGES.", "-n", "--count")
+_DATASET = option("NAME|PATH", "The real images; by default the training data.", autocompletion=complete.datasets)
+_AGAINST = option(None, "Split to compare with; test if there is one.", show_default=False)
+_EXTRACTOR = option(
+    "NAME",
+    "Feature extractor: mnist, random, lite, inception, dinov2; auto: digits for MNIST, else lite where installed.",
     autocompletion=complete.extractors,
 )
-_MODES = typer.Option("--modes", help="Only count the classes that are generated.", show_default=False)
-_NEAREST = typer.Option(
-    "--nearest", metavar="PATH.png", help="File for the nearest training images; by default nearest.png in the run."
-)
+_NEAREST = option("PATH.png", "File for the nearest training images; by default nearest.png in the run.")
 
 
 @dataclass(frozen=True)
@@ -52,11 +36,11 @@ class EvaluateOptions:
     """The options that say what is measured, and compared with what."""
 
     count: Annotated[int | None, _COUNT] = None
-    seed: Annotated[int | None, _SEED] = None
+    seed: Annotated[int | None, whole("Seed of the first, 0 by default; the others count up.")] = None
     dataset: Annotated[str | None, _DATASET] = None
     against: Annotated[Literal["test", "train"] | None, _AGAINST] = None
     extractor: Annotated[str, _EXTRACTOR] = "auto"
-    modes: Annotated[bool, _MODES] = False
+    modes: Annotated[bool, option(None, "Only count the classes that are generated.", "--modes", show_default=False)] = False
     nearest: Annotated[Path | None, _NEAREST] = None
     force: Force = False
 
@@ -85,17 +69,11 @@ class EvaluateOptions:
 
 
 def evaluate(
-    context: typer.Context,
-    images: Annotated[Path | None, _IMAGES] = None,
-    *,
-    options: EvaluateOptions,
-    source: Source,
-    json: Json = False,
+    output: Output, images: Annotated[Path | None, _IMAGES] = None, *, options: EvaluateOptions, source: Source
 ) -> None:
     """Measure how close generated images are to real ones, with 95 % intervals. Works offline."""
-    output = Output.of(context)
     report, written = run_evaluation(images, options, source, output)
-    if json:
+    if output.as_json:
         output.document({**report.as_json(), **written})
         return
     from gancli.evaluation.report import TITLES

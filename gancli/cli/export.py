@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import typer.core
 
-from gancli.cli.options import Force, Json, Source, StoredModel, output, whole
+from gancli.cli.options import Force, Source, StoredModel, option, output_option, whole
 from gancli.cli.output import Output, refuse_existing
 from gancli.errors import StorageError, UsageError
 
@@ -15,15 +14,13 @@ if TYPE_CHECKING:
     from gancli.exporting.formats import Exported
     from gancli.models.model import Model
 
-_TARGET = output(
+_TARGET = output_option(
     "FILE|DIR/",
     "File to write; the suffix selects the format. With a trailing /, a folder to share: weights, model card, samples.",
 )
-_FOLDER = output("DIR", "The same as -o DIR/.", "--to-folder")
-_FORMAT = typer.Option("--format", metavar="NAME", help="Format, if the suffix does not select it.")
-_OPTION = typer.Option("-s", "--set", metavar="KEY=VALUE", help="An option of the format, such as -s opset=20.")
-_UINT8 = typer.Option("--uint8", help="For .onnx: bytes in three channels, as torch-fidelity takes them.")
-_OPSET = whole("--opset", text="For .onnx: version of the operations; 18 by default.")
+_FOLDER = output_option("DIR", "The same as -o DIR/.", "--to-folder")
+_SET = option("KEY=VALUE", "An option of the format, such as -s opset=20.", "-s", "--set")
+_UINT8 = option(None, "For .onnx: bytes in three channels, as torch-fidelity takes them.", "--uint8")
 
 
 class ExportCommand(typer.core.TyperCommand):
@@ -43,18 +40,18 @@ class ExportCommand(typer.core.TyperCommand):
 class ExportOptions:
     """The options that say what to write."""
 
-    output: Annotated[str | None, _TARGET] = None
+    target: Annotated[str | None, _TARGET] = None
     to_folder: Annotated[str | None, _FOLDER] = None
-    format: Annotated[str | None, _FORMAT] = None
-    assignments: Annotated[list[str] | None, _OPTION] = None
+    format: Annotated[str | None, option("NAME", "Format, if the suffix does not select it.")] = None
+    assignments: Annotated[list[str] | None, _SET] = None
     uint8: Annotated[bool, _UINT8] = False
-    opset: Annotated[int | None, _OPSET] = None
+    opset: Annotated[int | None, whole("For .onnx: version of the operations; 18 by default.")] = None
     force: Force = False
 
     @property
     def is_folder(self) -> bool:
         """Whether a folder to share is written instead of a file."""
-        return self.output is None or self.output.endswith(("/", "\\"))
+        return self.target is None or self.target.endswith(("/", "\\"))
 
     def format_options(self) -> dict[str, Any]:
         """The options of the format, by key; unchecked."""
@@ -65,15 +62,10 @@ class ExportOptions:
         return options | ({"uint8": True} if self.uint8 else {}) | ({} if self.opset is None else {"opset": self.opset})
 
     def check(self) -> Path:
-        """The one target, if it can be one.
-
-        Raises:
-            UsageError: there is none, or there are two, or it is not a file, or options mean nothing for a folder.
-            StorageError: it exists already.
-        """
-        if self.output and self.to_folder:
-            raise UsageError(f"-o {self.output} and --to-folder {self.to_folder} exclude each other.", "Leave one of them out.")
-        target = self.output or self.to_folder
+        """The one target, if it can be one."""
+        if self.target and self.to_folder:
+            raise UsageError(f"-o {self.target} and --to-folder {self.to_folder} exclude each other.", "Leave one of them out.")
+        target = self.target or self.to_folder
         if target is None:
             raise UsageError("Missing -o/--output.", "Give for instance -o generator.onnx, or -o model/ for a folder.")
         if target == "-":
@@ -86,9 +78,8 @@ class ExportOptions:
         return Path(target)
 
 
-def export(context: typer.Context, *, options: ExportOptions, source: StoredModel, json: Json = False) -> None:
+def export(output: Output, *, options: ExportOptions, source: StoredModel) -> None:
     """Write a trained generator for other programs and people. The export is loaded back and compared with the generator."""
-    output = Output.of(context)
     written, model = run_export(options, source, output)
     document = {
         "path": str(written.path),
@@ -98,7 +89,7 @@ def export(context: typer.Context, *, options: ExportOptions, source: StoredMode
         "model": str(model.origin),
         **({"files": list(written.files)} if written.files else {}),
     }
-    output.result(written.path, document if json else None)
+    output.result(written.path, document)
 
 
 def run_export(options: ExportOptions, source: Source, output: Output) -> "tuple[Exported, Model]":

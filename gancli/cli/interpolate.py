@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-
-from gancli.cli.options import Force, Json, NoMetadata, Source, Truncation, output, whole
+from gancli.cli.options import Force, NoMetadata, Source, Truncation, option, output_option, whole
 from gancli.cli.output import Output, free_name, refuse_existing
 from gancli.errors import UsageError
 
@@ -22,36 +21,23 @@ DEFAULT_KEYFRAMES = 6
 CROSS_FADED = "Between classes images are cross-faded: this generator does not only look labels up in an embedding."
 LONGEST_LIST = 1000
 
-_KEYFRAMES = whole("--keyframes", text="Number of keyframes; 6 by default, 1 with several classes.")
-_SEEDS = typer.Option(
-    "--seeds", metavar="LIST", help="Seeds of the keyframes, such as 0-5,99; with a grid, one per cell and keyframe."
-)
-_LATENTS = typer.Option(
-    "--latents", metavar="FILE.npz", help="Interpolate between the latents in this file; see `gancli project`."
-)
-_METHOD = typer.Option("--method", help="Spherical (slerp) or linear (lerp) interpolation.")
-_LOOP = typer.Option("--loop/--no-loop", help="Return to the first keyframe and repeat, or stop at the last.")
-_GRID = typer.Option("--grid", metavar="ROWSxCOLUMNS", help="Several interpolations side by side, each with its own seeds.")
-_CLASS = typer.Option(
-    "--class",
-    metavar="K|LIST",
-    help="One class, or classes to interpolate through: 3,8 or 0-9, numbers or names (conditional models). "
+_SEEDS = option("LIST", "Seeds of the keyframes, such as 0-5,99; with a grid, one per cell and keyframe.")
+_LATENTS = option("FILE.npz", "Interpolate between the latents in this file; see `gancli project`.")
+_LOOP = option(None, "Return to the first keyframe and repeat, or stop at the last.", "--loop/--no-loop")
+_GRID = option("ROWSxCOLUMNS", "Several interpolations side by side, each with its own seeds.")
+_CLASS = option(
+    "K|LIST",
+    "One class, or classes to interpolate through: 3,8 or 0-9, numbers or names (conditional models). "
     "By default each cell of a grid has the next class.",
+    "--class",
 )
-_DIRECTION = whole(
-    "--direction", text="Move back and forth along direction N of `gancli directions`; 1 has the largest effect."
-)
-_TARGET = output(
+_DIRECTION = whole("Move back and forth along direction N of `gancli directions`; 1 has the largest effect.")
+_TARGET = output_option(
     "TARGET",
     "An animation (.gif, .webp, .apng; .mp4 with the extra 'video'), a strip of all frames (.png), "
     "or numbered frames (folder/). By default walk.gif, or the next free name.",
 )
-_FPS = typer.Option(
-    "--fps",
-    metavar="X",
-    help="Frames per second, such as 20, 12.5 or 30000/1001. GIF counts in 1/100 s and takes at most 50.",
-)
-_SCALE = whole("--scale", text="Enlarge each frame N times; by default to about 256 pixels.")
+_FPS = option("X", "Frames per second, such as 20, 12.5 or 30000/1001. GIF counts in 1/100 s and takes at most 50.")
 _RATE = re.compile(r"[-+]?\d{1,9}(\.\d{0,9}|/\d{1,9})?")
 _RANGE = re.compile(r"(\d{1,9})-(\d{1,9})")
 
@@ -60,10 +46,10 @@ _RANGE = re.compile(r"(\d{1,9})-(\d{1,9})")
 class InterpolateOptions:
     """The options that say where an interpolation leads, and what its frames become."""
 
-    frames: Annotated[int, whole("--frames", text="Number of frames.")] = 60
-    keyframes: Annotated[int | None, _KEYFRAMES] = None
+    frames: Annotated[int, whole("Number of frames.")] = 60
+    keyframes: Annotated[int | None, whole("Number of keyframes; 6 by default, 1 with several classes.")] = None
     seeds: Annotated[str | None, _SEEDS] = None
-    method: Annotated[Literal["slerp", "lerp"], _METHOD] = "slerp"
+    method: Annotated[Literal["slerp", "lerp"], option(None, "Spherical (slerp) or linear (lerp) interpolation.")] = "slerp"
     loop: Annotated[bool, _LOOP] = True
     grid: Annotated[str, _GRID] = "1x1"
     class_: Annotated[str | None, _CLASS] = None
@@ -72,19 +58,14 @@ class InterpolateOptions:
     direction: Annotated[int | None, _DIRECTION] = None
     target: Annotated[str | None, _TARGET] = None
     fps: Annotated[str, _FPS] = "20"
-    scale: Annotated[int | None, _SCALE] = None
+    scale: Annotated[int | None, whole("Enlarge each frame N times; by default to about 256 pixels.")] = None
     no_metadata: NoMetadata = False
     force: Force = False
 
     def write(
         self, load: "Callable[[], Model]", progress: Callable[[int, int], None] = lambda _done, _total: None
     ) -> "tuple[Frames, Request, Written]":
-        """Load the model and write; what can be refused before is refused before.
-
-        Raises:
-            UsageError: the options exclude each other or ask for something impossible.
-            StorageError: a file that gancli did not make is there, or its folder is missing.
-        """
+        """Load the model and write; what can be refused before is refused before."""
         from gancli.models.interpolation import Frames
         from gancli.models.latents import ModelAtLatents, read_latents
         from gancli.sampling.animation import Request, frames_in, write
@@ -125,7 +106,6 @@ class InterpolateOptions:
         from gancli.sampling.sample import parse_seeds
 
         several = len(labels or ()) > 1
-        chosen: Sequence[int]
         if points is not None:
             chosen = points
         elif self.seeds is None:
@@ -144,9 +124,8 @@ class InterpolateOptions:
         return Interpolation(chosen, *common, direction=self.direction, even=even)
 
 
-def interpolate(context: typer.Context, *, options: InterpolateOptions, source: Source, json: Json = False) -> None:
+def interpolate(output: Output, *, options: InterpolateOptions, source: Source) -> None:
     """Make an animation that interpolates between latents, in steps that look equal."""
-    output = Output.of(context)
     source.check()
     with output.progress() as counter:
         movie, request, written = options.write(source.load, counter)
@@ -172,7 +151,7 @@ def interpolate(context: typer.Context, *, options: InterpolateOptions, source: 
         "truncation": path.truncation,
         "model": str(origin),
     }
-    output.result(written.path, document if json else None)
+    output.result(written.path, document)
 
 
 def _classes(text: str, model: "Model") -> list[int]:
@@ -190,10 +169,8 @@ def _classes(text: str, model: "Model") -> list[int]:
 
 
 def _rate(text: str) -> Fraction:
-    try:
-        if not _RATE.fullmatch(text):
-            raise ValueError(text)  # noqa: TRY301  (such as 1e999999999, which takes minutes to write out)
-        given = Fraction(text)
-        return given.limit_denominator(100_000) or given  # which is not 0
-    except (ValueError, ZeroDivisionError):
-        raise UsageError(f"--fps {text} is not a number.", "Write for instance 20, 12.5 or 30000/1001.") from None
+    with suppress(ValueError, ZeroDivisionError):
+        if _RATE.fullmatch(text):  # not such as 1e999999999, which takes minutes to write out
+            given = Fraction(text)
+            return given.limit_denominator(100_000) or given  # which is not 0
+    raise UsageError(f"--fps {text} is not a number.", "Write for instance 20, 12.5 or 30000/1001.")

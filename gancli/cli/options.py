@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
-from typer.models import OptionInfo
 
 from gancli.cli import complete
+from gancli.cli.output import Output
 from gancli.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
@@ -35,26 +35,19 @@ PLAIN: dict[str, Any] = {
 EVERYWHERE = "Also, as everywhere: -q/--quiet, --no-color, --debug."
 
 
-def expand(function: Callable[..., None]) -> Callable[..., None]:
-    """The same command with the fields of its bundles, dataclasses of options, as options of its own."""
-    signature = inspect.signature(function)
-    bundles: dict[str, Any] = {name: p.annotation for name, p in signature.parameters.items() if is_dataclass(p.annotation)}
-    parts = {name: inspect.signature(bundle).parameters for name, bundle in bundles.items()}
+def option(metavar: str | None, text: str, *flags: str, **more: Any) -> Any:
+    """An option with its help; without flags it has the name of its parameter."""
+    return typer.Option(*flags, metavar=metavar, help=text, **more)
 
-    @wraps(function)
-    def command(**values: object) -> None:
-        for name, bundle in bundles.items():
-            values[name] = bundle(**{part: values.pop(part) for part in parts[name]})
-        function(**values)
 
-    parameters = [
-        part.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, parameter in signature.parameters.items()
-        for part in (parts[name].values() if name in parts else [parameter])
-    ]
-    setattr(command, "__signature__", signature.replace(parameters=parameters))  # noqa: B010  (unknown to mypy)
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return command
+def argument(metavar: str, text: str, **more: Any) -> Any:
+    """A word that stands without a flag."""
+    return typer.Argument(metavar=metavar, help=text, **more)
+
+
+def whole(text: str, *flags: str, **more: Any) -> Any:
+    """An option that takes a whole number; its error shows what was typed, which Typer's own does not."""
+    return option("N", text, *flags, parser=_whole, **more)
 
 
 def _whole(text: str) -> int:
@@ -71,75 +64,100 @@ def _real(text: str) -> float:
         raise typer.BadParameter(f"'{text}' is not a number.") from None
 
 
+def output_option(metavar: str, text: str, *flags: str) -> Any:
+    """``-o``: where to write to."""
+    return option(metavar, text, *(flags or ("-o", "--output")), parser=_named)
+
+
 def _named(text: str) -> str:
     if not text:  # a shell variable that is not set
         raise typer.BadParameter("the name is empty.")
     return text
 
 
-def whole(*flags: str, text: str) -> Any:
-    """An option that takes a whole number; its error shows what was typed, which Typer's own does not."""
-    return typer.Option(*flags, metavar="N", help=text, parser=_whole)
-
-
-def output(metavar: str, text: str, *flags: str) -> Any:
-    """``-o``: where to write to."""
-    return typer.Option(*(flags or ("-o", "--output")), metavar=metavar, help=text, parser=_named)
-
-
-def set_option(purpose: str) -> OptionInfo:
+def set_option(text: str) -> Any:
     """``-s KEY=VALUE``, with what it is for here."""
-    option: OptionInfo = typer.Option("-s", "--set", metavar="KEY=VALUE", help=purpose, autocompletion=complete.assignments)
-    return option
+    return option("KEY=VALUE", text, "-s", "--set", autocompletion=complete.assignments)
 
 
-def arch_option(purpose: str) -> OptionInfo:
+def arch_option(text: str) -> Any:
     """``--arch NAME``, with what it is for here."""
-    option: OptionInfo = typer.Option("--arch", metavar="NAME", help=purpose, autocompletion=complete.architectures)
-    return option
+    return option("NAME", text, "--arch", autocompletion=complete.architectures)
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, errors included.")]
-RunsDir = Annotated[Path, typer.Option("--runs-dir", metavar="DIR", help="Directory of the runs.")]
-Force = Annotated[bool, typer.Option("-f", "--force", help="Replace a file that gancli did not make.")]
-NoMetadata = Annotated[bool, typer.Option("--no-metadata", help="Do not store how the images were made.")]
-Truncation = Annotated[
-    float | None,
-    typer.Option(
-        "--truncation",
-        metavar="X",
-        help="Truncation, 0.05 to 1: less gives more typical images, 1 changes nothing.",
-        parser=_real,
-    ),
-]
+Json = Annotated[bool, option(None, "Print one JSON document on stdout, errors included.", "--json")]
+RunsDir = Annotated[Path, option("DIR", "Directory of the runs.")]
+Force = Annotated[bool, option(None, "Replace a file that gancli did not make.", "-f", "--force")]
+NoMetadata = Annotated[bool, option(None, "Do not store how the images were made.", "--no-metadata")]
+_LESS = "Truncation, 0.05 to 1: less gives more typical images, 1 changes nothing."
+Truncation = Annotated[float | None, option("X", _LESS, parser=_real)]
+
+
+def expand(function: Callable[..., None]) -> Callable[..., None]:
+    """The command as Typer takes it.
+
+    The fields of its bundles, dataclasses of options, become options of its own. Of a command that takes ``output: Output``
+    the last option is ``--json``.
+    """
+    signature = inspect.signature(function)
+    bundles: dict[str, Any] = {name: p.annotation for name, p in signature.parameters.items() if is_dataclass(p.annotation)}
+    makes_output = bundles.pop("output", None)
+    parts = {name: inspect.signature(bundle).parameters for name, bundle in bundles.items()}
+
+    @wraps(function)
+    def command(**values: Any) -> None:
+        if makes_output:
+            values["output"] = Output.of(values.pop("context"))
+            del values["json"]
+        for name, bundle in bundles.items():
+            values[name] = bundle(**{part: values.pop(part) for part in parts[name]})
+        function(**values)
+
+    parameters = [
+        part.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, parameter in signature.parameters.items()
+        for part in (parts[name].values() if name in parts else [parameter])
+        if name != "output"
+    ]
+    if makes_output:
+        given = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
+        parameters = [given("context", annotation=typer.Context), *parameters, given("json", annotation=Json, default=False)]
+    setattr(command, "__signature__", signature.replace(parameters=parameters))  # noqa: B010  (unknown to mypy)
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
+
+
+class Typer(typer.Typer):
+    """Typer in plain text, whose commands may take bundles of options and an ``Output``."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**PLAIN | options)
+
+    def command(self, name: str | None = None, **options: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:  # type: ignore[override]
+        """Add a command."""
+        register = super().command(name, **options)
+        return lambda function: register(expand(function))
 
 
 @dataclass(frozen=True)
 class Source:
     """The options that choose a trained model and its device."""
 
-    run: Annotated[
-        str | None,
-        typer.Option("--run", metavar="NAME|PATH", help="The run; by default the last one.", autocompletion=complete.runs),
-    ] = None
+    run: Annotated[str | None, option("NAME|PATH", "The run; by default the last one.", autocompletion=complete.runs)] = None
     checkpoint: Annotated[
         str | None,
-        typer.Option(
-            "--checkpoint",
-            metavar="best|latest|PATH",
-            help="best (by default) or latest of the run; or, instead of a run, a checkpoint, a .safetensors or .onnx file, "
+        option(
+            "best|latest|PATH",
+            "best (by default) or latest of the run; or, instead of a run, a checkpoint, a .safetensors or .onnx file, "
             "hf:USER/NAME[@revision], or mnist, a small model that gancli brings along.",
         ),
     ] = None
     weights: Annotated[
-        Literal["ema", "raw"] | None,
-        typer.Option("--weights", help="The EMA of the generator (by default), or the raw weights."),
+        Literal["ema", "raw"] | None, option(None, "The EMA of the generator (by default), or the raw weights.")
     ] = None
     runs_dir: RunsDir = Path("runs")
-    arch: Annotated[str | None, typer.Option("--arch", metavar="FILE.py:CLASS", help="The architecture, if it was a file.")] = (
-        None
-    )
-    device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Device to run on.")] = "auto"
+    arch: Annotated[str | None, option("FILE.py:CLASS", "The architecture, if it was a file.")] = None
+    device: Annotated[str, option("auto|cpu|cuda|mps", "Device to run on.")] = "auto"
 
     def check(self) -> None:
         """Refuse what can be refused before torch is loaded."""
@@ -167,11 +185,7 @@ class Source:
             raise UsageError(f"{needless} has no effect on '{path}', which runs without PyTorch, on the CPU.", "Leave it out.")
 
     def load(self, recipe: "Recipe | None" = None, *, back: bool = False) -> "Model":
-        """The model; with a recipe, the one that made that image, unless another is chosen.
-
-        Args:
-            recipe: how an image was made.
-            back: load the translation back, of a model that translates both ways.
+        """The model; with a recipe, the one that made that image, unless another is chosen. ``back`` translates back.
 
         Raises:
             GancliError: there is none, it is broken, or it is not the recipe's.
@@ -179,7 +193,8 @@ class Source:
         from gancli.models.loading import load
 
         made_by = None if self.run or self.checkpoint else recipe
-        stored = recipe.weights if recipe and self._suffix != ".safetensors" else None  # a file has only one kind
+        one_kind = (self.checkpoint or "").lower().endswith(".safetensors")
+        stored = recipe.weights if recipe and not one_kind else None
         model = load(
             made_by.run if made_by else self.run,
             checkpoint=self.checkpoint,
@@ -216,10 +231,6 @@ class Source:
             )
         return model
 
-    @property
-    def _suffix(self) -> str:
-        return Path(self.checkpoint or "").suffix.lower()
-
 
 @dataclass(frozen=True)
 class StoredModel(Source):
@@ -236,34 +247,28 @@ def _number(text: str) -> object:
         return text
 
 
-def _setting(key: str, *flags: str, **options: Any) -> Any:
-    """An option that sets this key of the configuration."""
-    option = typer.Option(*flags, show_default=False, **options)
-    option.key = key
-    return option
+def _setting(
+    key: str, metavar: str | None, text: str, offered: complete.Callback | None = None, *, flag: str = "", **more: Any
+) -> Any:
+    """An option that sets this key of the configuration; by default its flag is the last part of the key."""
+    flag = flag or f"--{key.rpartition('.')[2].replace('_', '-')}"
+    setting = option(metavar, text, flag, show_default=False, autocompletion=offered, **more)
+    setting.key = key
+    return setting
 
 
-def _text(key: str, flag: str, metavar: str, text: str, offered: complete.Callback | None = None) -> Any:
-    return _setting(key, flag, metavar=metavar, help=text, autocompletion=offered)
-
-
-def _value(key: str, flag: str, metavar: str, text: str) -> Any:
-    return _setting(key, flag, metavar=metavar, help=text, parser=_number)
-
-
-def _flag(key: str, flag: str, text: str) -> Any:
-    return _setting(key, flag, help=text)
-
+_value = partial(_setting, parser=_number)
 
 _TO = "Train a translator: from images like those of --dataset to images like these."
 _FROM = "Fine-tune a trained model: a run, a checkpoint, a .safetensors file, or mnist."
+_NETWORKS = "The networks: a name or FILE.py:CLASS."
 _LOSSES = "The losses: non-saturating, hinge, wasserstein, ..."
+_LOG = "Also log to tensorboard, trackio, wandb or mlflow."
 _FILES = "Read settings from a TOML or JSON file. May be repeated."
 _ANY = "Any other setting, such as -s arch.dropout=0.3. May be repeated. `gancli config show` lists the keys."
 
 Text = str | None
 Flag = bool | None
-List = list[str] | None
 Value = Any
 
 
@@ -271,46 +276,33 @@ Value = Any
 class Settings:
     """What `train` and `config show` take to choose a configuration. A flag sets one key and decides nothing."""
 
-    dataset: Annotated[Text, _text("data.dataset", "--dataset", "NAME|PATH", "The images to train on.", complete.datasets)] = (
-        None
-    )
-    to: Annotated[Text, _text("data.to", "--to", "NAME|PATH", _TO, complete.datasets)] = None
-    paired: Annotated[Flag, _flag("data.paired", "--paired", "With --to: images of the same file name are pairs.")] = None
-    image_size: Annotated[Value, _value("data.image_size", "--image-size", "N|HxW", "Resize all images to this size.")] = None
-    arch: Annotated[
-        Text, _text("arch.name", "--arch", "NAME", "The networks: a name or FILE.py:CLASS.", complete.architectures)
-    ] = None
-    objective: Annotated[Text, _text("objective.name", "--objective", "NAME", _LOSSES, complete.objectives)] = None
-    epochs: Annotated[Value, _value("train.epochs", "--epochs", "N", "Train for N passes over the images.")] = None
-    images: Annotated[Value, _value("train.images", "--images", "N", "Train until N real images have been seen.")] = None
-    minutes: Annotated[Value, _value("train.minutes", "--minutes", "M", "Train for M minutes.")] = None
-    batch_size: Annotated[Value, _value("train.batch_size", "--batch-size", "N", "Real images per step.")] = None
-    learning_rate: Annotated[
-        Value, _value("train.learning_rate", "--learning-rate", "X", "Learning rate of both networks.")
-    ] = None
-    latent_dim: Annotated[Value, _value("model.latent_dim", "--latent-dim", "N", "Dimensions of the latent space.")] = None
-    parent: Annotated[Text, _text("model.parent", "--from", "RUN|FILE|hf:USER/NAME", _FROM, complete.runs)] = None
-    conditional: Annotated[
-        Flag, _flag("model.conditional", "--conditional", "Train on the labels, for `sample --class K`.")
-    ] = None
-    seed: Annotated[Value, _value("train.seed", "--seed", "N", "Seed of everything random.")] = None
-    device: Annotated[Text, _text("runtime.device", "--device", "auto|cpu|cuda|mps", "Device to train on.")] = None
-    precision: Annotated[Text, _text("runtime.precision", "--precision", "auto|fp32|bf16", "Floating-point precision.")] = None
-    deterministic: Annotated[
-        Flag, _flag("runtime.deterministic", "--deterministic", "On a GPU: deterministic algorithms only.")
-    ] = None
-    loggers: Annotated[
-        List, _text("log.to", "--log", "NAME", "Also log to tensorboard, trackio, wandb or mlflow.", complete.loggers)
-    ] = None
-    files: Annotated[list[Path] | None, typer.Option("-c", "--config", metavar="FILE", help=_FILES)] = None
-    assignments: Annotated[List, set_option(_ANY)] = None
+    dataset: Annotated[Text, _setting("data.dataset", "NAME|PATH", "The images to train on.", complete.datasets)] = None
+    to: Annotated[Text, _setting("data.to", "NAME|PATH", _TO, complete.datasets)] = None
+    paired: Annotated[Flag, _setting("data.paired", None, "With --to: images of the same file name are pairs.")] = None
+    image_size: Annotated[Value, _value("data.image_size", "N|HxW", "Resize all images to this size.")] = None
+    arch: Annotated[Text, _setting("arch.name", "NAME", _NETWORKS, complete.architectures, flag="--arch")] = None
+    objective: Annotated[Text, _setting("objective.name", "NAME", _LOSSES, complete.objectives, flag="--objective")] = None
+    epochs: Annotated[Value, _value("train.epochs", "N", "Train for N passes over the images.")] = None
+    images: Annotated[Value, _value("train.images", "N", "Train until N real images have been seen.")] = None
+    minutes: Annotated[Value, _value("train.minutes", "M", "Train for M minutes.")] = None
+    batch_size: Annotated[Value, _value("train.batch_size", "N", "Real images per step.")] = None
+    learning_rate: Annotated[Value, _value("train.learning_rate", "X", "Learning rate of both networks.")] = None
+    latent_dim: Annotated[Value, _value("model.latent_dim", "N", "Dimensions of the latent space.")] = None
+    from_: Annotated[Text, _setting("model.parent", "RUN|FILE|hf:USER/NAME", _FROM, complete.runs, flag="--from")] = None
+    conditional: Annotated[Flag, _setting("model.conditional", None, "Train on the labels, for `sample --class K`.")] = None
+    seed: Annotated[Value, _value("train.seed", "N", "Seed of everything random.")] = None
+    device: Annotated[Text, _setting("runtime.device", "auto|cpu|cuda|mps", "Device to train on.")] = None
+    precision: Annotated[Text, _setting("runtime.precision", "auto|fp32|bf16", "Floating-point precision.")] = None
+    deterministic: Annotated[Flag, _setting("runtime.deterministic", None, "On a GPU: deterministic algorithms only.")] = None
+    log: Annotated[list[str] | None, _setting("log.to", "NAME", _LOG, complete.loggers, flag="--log")] = None
+    config: Annotated[list[Path] | None, option("FILE", _FILES, "-c", "--config")] = None
+    assignments: Annotated[list[str] | None, set_option(_ANY)] = None
 
     @property
     def flags(self) -> dict[str, object]:
         """The keys that were set by flags of their own."""
-        options = {field.name: get_args(field.type)[1] for field in fields(self)}
-        keys = {name: option.key for name, option in options.items() if hasattr(option, "key")}
-        return {key: getattr(self, name) for name, key in keys.items() if getattr(self, name) is not None}
+        given = [(get_args(field.type)[1], getattr(self, field.name)) for field in fields(self)]
+        return {option.key: value for option, value in given if value is not None and hasattr(option, "key")}
 
     def resolve(self, runs_dir: Path = Path("runs"), *, fetch: bool = False) -> "Resolved":
         """The configuration of a new run; a parent is looked for in ``runs_dir`` first.
@@ -322,12 +314,11 @@ class Settings:
         from gancli.data.translation import has_domains
         from gancli.models.parent import inherit
 
-        files, assignments, parent = self.files or (), self.assignments or (), inherit(runs_dir)
         return resolve(
-            files=files,
-            assignments=assignments,
+            files=self.config or (),
+            assignments=self.assignments or (),
             flags=self.flags,
-            inherit=parent,
+            inherit=inherit(runs_dir),
             has_domains=has_domains,
             choose=partial(choose, fetch=fetch),
         )
@@ -336,9 +327,8 @@ class Settings:
         """The configuration of ``run`` with what was given on top."""
         from gancli.config.resolve import resolve
 
-        files = [run.config_path, *(self.files or ())]
-        assignments, flags = self.assignments or (), self.flags
-        return resolve(files=files, assignments=assignments, flags=flags, environment={}, preferences=False)
+        files = [run.config_path, *(self.config or ())]
+        return resolve(files=files, assignments=self.assignments or (), flags=self.flags, environment={}, preferences=False)
 
     def changes(self, run: "RunDirectory", *, allowed: bool = False) -> dict[str, object]:
         """The keys by which :meth:`resolve_upon` differs from what is stored.
@@ -349,7 +339,7 @@ class Settings:
         from gancli.config.resolve import flatten, refuse_changes, refuse_other_choice
 
         stored = flatten(Settings().resolve_upon(run).config)
-        refuse_other_choice(stored, files=self.files or (), assignments=self.assignments or (), flags=self.flags)
+        refuse_other_choice(stored, files=self.config or (), assignments=self.assignments or (), flags=self.flags)
         given = flatten(self.resolve_upon(run).config)
         refuse_changes(stored, given, allowed=allowed)
         return {key: value for key, value in given.items() if stored.get(key) != value}

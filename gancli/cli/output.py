@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -25,22 +25,20 @@ GAP = "  "
 
 @dataclass(frozen=True)
 class Output:
-    """The two streams, and what the user wants to see on them.
+    """The two streams, and what the user wants to see on them: errors only, colour where there is any, or one JSON document.
 
-    Attributes:
-        argv: the whole command line, for the record.
-        quiet: nothing on stderr but errors.
-        color: colour where the terminal has it.
+    ``argv`` is the whole command line, for the record.
     """
 
     argv: tuple[str, ...] = ()
     quiet: bool = False
     color: bool = True
+    as_json: bool = False
 
     @classmethod
     def of(cls, context: typer.Context) -> "Output":
         """The one that the program has made for this command line."""
-        return cast("Output", context.obj)
+        return replace(cast("Output", context.obj), as_json=context.params.get("json", False))
 
     def line(self, text: str = "") -> None:
         """One line of a result that is meant for people."""
@@ -51,15 +49,15 @@ class Output:
         print(json.dumps(document, indent=2), flush=True)
 
     def result(self, path: object, document: Mapping[str, object] | None = None) -> None:
-        """What was written: its path, shown safely on a terminal and passed on unchanged elsewhere, or a document."""
-        if document is not None:
+        """What was written: its path, shown safely on a terminal and passed on unchanged elsewhere, or a JSON document."""
+        if self.as_json:
             self.document(document)
         else:
             print(printable(path) if sys.stdout.isatty() else path, flush=True)
 
     def note(self, *lines: str) -> None:
         """Lines for whoever watches, if anybody does."""
-        if not self.quiet:
+        if lines and not self.quiet:
             with suppress(OSError):
                 print(*map(printable, lines), sep="\n", file=sys.stderr, flush=True)
 
@@ -100,12 +98,12 @@ class Output:
             for below in filter(None, row[shown:] if number else ()):
                 console.print(Padding(Text(below, style="dim"), (0, 0, 0, 2 * len(GAP))))
 
-    def plugins(self, registry: "Registry[Any]", *, as_json: bool) -> None:
+    def plugins(self, registry: "Registry[Any]") -> None:
         """What is installed of one kind of plugin, third parties' included; nothing of theirs is imported."""
         from gancli.plugins.listing import listing
 
         found = listing(registry)
-        if as_json:
+        if self.as_json:
             self.document(found)
         else:
             self.table(("name", "provided by", "version", "summary"), [tuple(row.values()) for row in found])
@@ -127,10 +125,7 @@ def free_name(name: str) -> str:
 def refuse_existing(target: str | Path, *, force: bool, folders: bool = False) -> None:
     """Refuse to replace what gancli did not make, and to write where there is no folder, before any slow work.
 
-    Args:
-        target: what is to be written.
-        force: whether any file may be replaced.
-        folders: whether a folder is what is written, rather than what is written into.
+    ``force`` replaces any file; ``folders``: a folder is what is written, rather than what is written into.
 
     Raises:
         StorageError: there is such a file already and gancli did not make it, or its folder is missing.
@@ -166,15 +161,15 @@ def _made_by_gancli(path: Path) -> bool:
     """Whether the metadata of a file say that gancli wrote it; of a folder, those of the weights in it."""
     if path.is_dir():
         return _made_by_gancli(path / "generator.safetensors")
-    marks = _MARKS.get(path.suffix.lower())
-    if marks is None or not path.is_file() or path.is_symlink():
+    suffix = path.suffix.lower()
+    if suffix not in _MARKS or not path.is_file() or path.is_symlink():
         return False
     with path.open("rb") as file:
-        if path.suffix.lower() == ".npz":  # the comment of a zip archive is at its end
+        if suffix == ".npz":  # the comment of a zip archive is at its end
             file.seek(max(0, path.stat().st_size - 64))
         end = b""
         while block := file.read(1 << 20):
-            if any(mark in end + block for mark in marks):
+            if any(mark in end + block for mark in _MARKS[suffix]):
                 return True
             end = block[-64:]
     return False
@@ -190,11 +185,7 @@ def unread_is_fine() -> Iterator[None]:
 
 
 def settle(*streams: TextIO) -> None:
-    """Flush at the end.
-
-    A stream that nobody reads or that cannot be written to leads nowhere from now on: Python flushes once more when it
-    ends, and would complain and change the exit code.
-    """
+    """Flush at the end. A stream that cannot be written to leads nowhere from now on, or Python complains when it ends."""
     for stream in streams:
         try:
             stream.flush()

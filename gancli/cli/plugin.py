@@ -2,28 +2,25 @@
 
 from typing import Annotated
 
-import typer
-
 from gancli.cli.commands import new_group
-from gancli.cli.options import Json
+from gancli.cli.options import option
 from gancli.cli.output import Output
 
 group = new_group("List plugins; with gancli-kit, also check and write them.")
 
-_VERIFY = typer.Option("--verify", help="Import each one to check that it works.")
-
 
 @group.command("list")
-def list_(context: typer.Context, *, verify: Annotated[bool, _VERIFY] = False, json: Json = False) -> None:
+def list_(
+    output: Output, *, verify: Annotated[bool, option(None, "Import each one to check that it works.", "--verify")] = False
+) -> None:
     """List the plugins of every kind, broken ones too.
 
     Third-party code is imported only with --verify.
     """
     from gancli.plugins.listing import overview
 
-    output = Output.of(context)
     found = overview(verify=verify)
-    if json:
+    if output.as_json:
         output.document(found)
         return
     rows = []

@@ -3,33 +3,28 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from gancli.cli.options import Force, Json, Source, output, whole
+from gancli.cli.options import Force, Source, argument, output_option, whole
 from gancli.cli.output import Output, refuse_existing
 from gancli.errors import UsageError
 from gancli.text import shell
 
 MOST_IMAGES, MOST_STEPS = 1_000, 100_000
 
-_IMAGES = typer.Argument(metavar="IMAGE...", help="The images to find, in any format that `train` reads.", show_default=False)
-_TARGET = output("FILE.npz", "The latents. Beside them a sheet (.png) shows original, reconstruction and difference.")
-_SEED = whole("--seed", text="First seed of the candidates that the search starts from.")
+_IMAGES = argument("IMAGE...", "The images to find, in any format that `train` reads.", show_default=False)
+_TARGET = output_option("FILE.npz", "The latents. Beside them a sheet (.png) shows original, reconstruction and difference.")
 
 
 def project(
-    context: typer.Context,
+    output: Output,
     images: Annotated[list[Path], _IMAGES],
     *,
     target: Annotated[str, _TARGET] = "latents.npz",
-    steps: Annotated[int, whole("--steps", text="Optimisation steps per image.")] = 200,
-    seed: Annotated[int, _SEED] = 0,
+    steps: Annotated[int, whole("Optimisation steps per image.")] = 200,
+    seed: Annotated[int, whole("First seed of the candidates that the search starts from.")] = 0,
     force: Force = False,
     source: Source,
-    json: Json = False,
 ) -> None:
     """Find images in a generator's latent space: the latents whose images are closest to them."""
-    output = Output.of(context)
     source.check()
     path = Path(target)
     if path.suffix.lower() != ".npz":
@@ -58,5 +53,4 @@ def project(
     if len(images) > 1:
         output.note(f"next    {shell('gancli', 'interpolate', '--latents', path)}")
     facts = {"images": [str(image) for image in images], "errors": errors, "classes": labels, "steps": steps}
-    document = {"path": str(path), "sheet": str(sheet), **facts, "model": str(model.origin)}
-    output.result(path, document if json else None)
+    output.result(path, {"path": str(path), "sheet": str(sheet), **facts, "model": str(model.origin)})

@@ -10,9 +10,10 @@ import typer
 
 from gancli.cli import complete
 from gancli.cli.commands import new_group
-from gancli.cli.options import Force, Json, RunsDir, output
+from gancli.cli.options import Force, RunsDir, argument, option, output_option
 from gancli.cli.output import Output, refuse_existing
 from gancli.errors import UsageError
+from gancli.runs import find_run, list_runs, remove_run
 from gancli.storage.disk import write_atomically
 from gancli.text import printable, shell
 
@@ -25,34 +26,25 @@ SORTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "time": lambda run: run["elapsed_seconds"] if isinstance(run.get("elapsed_seconds"), int | float) else 0.0,
 }
 
-Run = Annotated[str, typer.Argument(metavar="RUN", help="Name or path.", autocompletion=complete.runs)]
-RunOrLast = Annotated[
-    str | None,
-    typer.Argument(metavar="RUN", help="Name or path; by default the last run.", autocompletion=complete.runs),
-]
-_RUNS = typer.Argument(metavar="RUN...", help="Names or paths.", autocompletion=complete.runs)
-_SORT = typer.Option("--sort", metavar="|".join(SORTS), help="Sort key; newest or best first.")
-_FPS = typer.Option("--fps", metavar="N", help="Previews per second.")
-_SCALE = typer.Option("--scale", metavar="N", min=1, help="Upscale each preview N times.")
+Run = Annotated[str, argument("RUN", "Name or path.", autocompletion=complete.runs)]
+RunOrLast = Annotated[str | None, argument("RUN", "Name or path; by default the last run.", autocompletion=complete.runs)]
+Runs = Annotated[list[str], argument("RUN...", "Names or paths.", autocompletion=complete.runs)]
 
 
 @group.command("list")
 def list_(
-    context: typer.Context,
+    output: Output,
     *,
-    sort: Annotated[str, _SORT] = "started",
+    sort: Annotated[str, option("|".join(SORTS), "Sort key; newest or best first.")] = "started",
     runs_dir: RunsDir = Path("runs"),
-    json: Json = False,
 ) -> None:
     """List the runs, newest first."""
     from gancli.history.read import facts, summary
-    from gancli.runs import list_runs
 
     if sort not in SORTS:
         raise UsageError(f"Runs cannot be sorted by '{sort}'.", f"Choose one of {', '.join(SORTS)}.")
-    output = Output.of(context)
     found = sorted([summary(run) for run in list_runs(runs_dir)], key=SORTS[sort], reverse=sort != "name")
-    if json:
+    if output.as_json:
         output.document(found)
         return
     titles = ("name", "status", "data set", "arch", "objective", "epochs", "time", "best")
@@ -63,21 +55,19 @@ def list_(
 
 
 @group.command()
-def show(context: typer.Context, run: RunOrLast = None, *, runs_dir: RunsDir = Path("runs"), json: Json = False) -> None:
+def show(output: Output, run: RunOrLast = None, *, runs_dir: RunsDir = Path("runs")) -> None:
     """Show one run: how far it came, and where its files are."""
     from gancli.history.read import details, facts
-    from gancli.runs import find_run
 
-    output = Output.of(context)
     found = details(find_run(run, runs_dir))
-    if json:
+    if output.as_json:
         output.document(found)
         return
-    argv, paths = found.get("argv"), {name: found[name] for name in ("config", "losses", "evaluation", "preview")}
+    argv = found.get("argv")
     lines = {
         **facts(found),
         "command": shell(*argv) if isinstance(argv, list) else None,
-        **paths,
+        **{name: found[name] for name in ("config", "losses", "evaluation", "preview")},
         "checkpoints": " ".join(found["checkpoints"]),
     }
     output.pairs([(name, value) for name, value in lines.items() if value])
@@ -85,20 +75,17 @@ def show(context: typer.Context, run: RunOrLast = None, *, runs_dir: RunsDir = P
 
 @group.command()
 def compare(
-    context: typer.Context,
-    runs: Annotated[list[str], _RUNS],
+    output: Output,
+    runs: Runs,
     *,
-    target: Annotated[str | None, output("FILE", "Curves as .png, or everything as .html.")] = None,
+    target: Annotated[str | None, output_option("FILE", "Curves as .png, or everything as .html.")] = None,
     force: Force = False,
     runs_dir: RunsDir = Path("runs"),
-    json: Json = False,
 ) -> None:
     """Compare runs: settings that differ, best and last distance, and what it took to get there."""
     from gancli.history import compare
     from gancli.history.read import History
-    from gancli.runs import find_run
 
-    output = Output.of(context)
     writers = {".png": compare.plot, ".html": compare.page_of}
     if target:
         if Path(target).suffix.lower() not in writers:
@@ -108,9 +95,8 @@ def compare(
     results, settings = compare.compared(histories), compare.differing(histories)
     if target:
         write_atomically(Path(target), writers[Path(target).suffix.lower()](histories))
-    if target or json:
-        document = {"runs": results, "settings": settings, **({"file": target} if target else {})}
-        output.result(target, document if json else None)
+    if target or output.as_json:
+        output.result(target, {"runs": results, "settings": settings, **({"file": target} if target else {})})
         return
     output.table(compare.TITLES, compare.table_of(results))
     output.line()
@@ -120,65 +106,56 @@ def compare(
 
 @group.command()
 def film(
-    context: typer.Context,
+    output: Output,
     run: RunOrLast = None,
     *,
-    target: Annotated[str, output("FILE", "A .gif, .webp, .apng or .mp4.")],
-    fps: Annotated[float, _FPS] = 8,
-    scale: Annotated[int | None, _SCALE] = None,
+    target: Annotated[str, output_option("FILE", "A .gif, .webp, .apng or .mp4.")],
+    fps: Annotated[float, option("N", "Previews per second.")] = 8,
+    scale: Annotated[int | None, option("N", "Upscale each preview N times.", min=1)] = None,
     force: Force = False,
     runs_dir: RunsDir = Path("runs"),
-    json: Json = False,
 ) -> None:
     """Make a film of the previews of a run, with step and distance."""
     from gancli.history.film import write_film
     from gancli.history.read import History
-    from gancli.runs import find_run
 
-    output = Output.of(context)
     refuse_existing(target, force=force)
     found = find_run(run, runs_dir)
     frames = write_film(History.of(found), Path(target), Fraction(fps).limit_denominator(1000), scale)
     output.note(f"{frames} previews of {found.path}")
-    output.result(target, {"file": target, "run": str(found.path), "previews": frames} if json else None)
+    output.result(target, {"file": target, "run": str(found.path), "previews": frames})
 
 
 @group.command()
 def report(
-    context: typer.Context,
+    output: Output,
     run: RunOrLast = None,
     *,
-    target: Annotated[str, output("FILE.html", "The page to write.")],
+    target: Annotated[str, output_option("FILE.html", "The page to write.")],
     force: Force = False,
     runs_dir: RunsDir = Path("runs"),
-    json: Json = False,
 ) -> None:
     """Write one page about a run: settings, curves, previews, alarms, evaluation, and how to repeat it."""
     from gancli.history.read import History
     from gancli.history.report import report
-    from gancli.runs import find_run
 
     if Path(target).suffix.lower() not in {".html", ".htm"}:
         raise UsageError(f"'{target}' is not a page.", "End it in .html.")
     refuse_existing(target, force=force)
     found = find_run(run, runs_dir)
     write_atomically(Path(target), report(History.of(found)))
-    Output.of(context).result(target, {"file": target, "run": str(found.path)} if json else None)
+    output.result(target, {"file": target, "run": str(found.path)})
 
 
 @group.command()
 def rm(
-    context: typer.Context,
+    output: Output,
     run: Run,
     *,
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask for confirmation.")] = False,
+    yes: Annotated[bool, option(None, "Do not ask for confirmation.", "-y", "--yes")] = False,
     runs_dir: RunsDir = Path("runs"),
-    json: Json = False,
 ) -> None:
     """Delete a run with its checkpoints and previews, for good."""
-    from gancli.runs import find_run, remove_run
-
-    output = Output.of(context)
     found = find_run(run, runs_dir)
     if not yes:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
@@ -187,4 +164,4 @@ def rm(
             output.note("Nothing was deleted.")
             return
     remove_run(found)
-    output.result(found.path, {"removed": str(found.path)} if json else None)
+    output.result(found.path, {"removed": str(found.path)})

@@ -16,7 +16,7 @@ from gancli.cli import complete
 from gancli.cli.config import show_settings
 from gancli.cli.console import Console, console_for
 from gancli.cli.failures import explain
-from gancli.cli.options import Json, RunsDir, Settings
+from gancli.cli.options import RunsDir, Settings, option
 from gancli.cli.output import Output, free_name, unread_is_fine
 from gancli.cli.signals import Signals
 from gancli.errors import ConfigError, DatasetError, RunError, UsageError
@@ -42,36 +42,29 @@ EXPLAINED = (
 )
 AUTO = "auto"
 LENGTHS = ("train.epochs", "train.images", "train.minutes")
-RESUME = "Resume a run: the last one, RUN, or (auto) the last one if there is any."
-CHANGES = "With --resume: accept another learning rate or batch size; the run records it."
+
+_RESUME = "Resume a run: the last one, RUN, or (auto) the last one if there is any."
+_FROM_STEP = option("N", "With --resume: from this checkpoint, deleting later ones.", min=1)
+_CHANGES = "With --resume: accept another learning rate or batch size; the run records it."
+_PROCESSES = option("N", "Divide each batch among N processes, or GPUs, of this machine.", min=1)
 
 
 def train(
-    context: typer.Context,
+    output: Output,
     *,
     settings: Settings,
-    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Name of the new run.")] = None,
+    name: Annotated[str | None, option("NAME", "Name of the new run.")] = None,
     runs_dir: RunsDir = Path("runs"),
-    resume: Annotated[
-        str | None, typer.Option("--resume", metavar="[RUN|auto]", help=RESUME, autocompletion=complete.runs)
-    ] = None,
-    from_step: Annotated[
-        int | None,
-        typer.Option("--from-step", metavar="N", min=1, help="With --resume: from this checkpoint, deleting later ones."),
-    ] = None,
-    allow_changes: Annotated[bool, typer.Option("--allow-changes", help=CHANGES)] = False,
-    processes: Annotated[
-        int,
-        typer.Option("--processes", metavar="N", min=1, help="Divide each batch among N processes, or GPUs, of this machine."),
-    ] = 1,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check the settings, and print them.")] = False,
-    json: Json = False,
+    resume: Annotated[str | None, option("[RUN|auto]", _RESUME, autocompletion=complete.runs)] = None,
+    from_step: Annotated[int | None, _FROM_STEP] = None,
+    allow_changes: Annotated[bool, option(None, _CHANGES, "--allow-changes")] = False,
+    processes: Annotated[int, _PROCESSES] = 1,
+    dry_run: Annotated[bool, option(None, "Only check the settings, and print them.", "--dry-run")] = False,
 ) -> None:
     """Train a model on images, in a new run directory.
 
     Several machines train together under torchrun: torchrun --nnodes 2 --nproc-per-node 4 ... -m gancli train ...
     """
-    output = Output.of(context)
     if processes > 1 and not os.environ.get("WORLD_SIZE"):
         raise typer.Exit(launch(output.argv[1:], processes))
     run: RunDirectory | None = None
@@ -95,7 +88,7 @@ def train(
             start = partial(_start, None, argv=output.argv, **new)
         if dry_run:
             if members.leads:
-                show_settings(output, resolved, as_json=json)
+                show_settings(output, resolved)
             members.all_reduce_max(0, 0.0)  # or process 0 might find another one gone before it has met it
             return
         if run:
@@ -105,7 +98,7 @@ def train(
     if members.leads:
         with unread_is_fine():
             facts = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(ended).items()}
-            output.result(ended.run, facts if json else None)
+            output.result(ended.run, facts)
         farewell(output, ended)
     if ended.signal:
         raise typer.Exit(128 + ended.signal)

@@ -3,21 +3,19 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from gancli.cli.options import Force, Json, NoMetadata, Source, output
+from gancli.cli.options import Force, NoMetadata, Source, argument, option, output_option
 from gancli.cli.output import Output, free_name, refuse_existing
 
-_IMAGES = typer.Argument(metavar="IMAGE", help="Images to translate, of any size, or folders of them.", show_default=False)
-_TARGET = output(
+_IMAGES = argument("IMAGE", "Images to translate, of any size, or folders of them.", show_default=False)
+_TARGET = output_option(
     "FILE.png|FOLDER/",
     "A PNG, or a folder (folder/) of PNGs under the names of the images. By default translated.png, or translated/.",
 )
-_BACK = typer.Option("--back", help="Translate back, with a model that was trained in both directions (cyclegan).")
+_BACK = option(None, "Translate back, with a model that was trained in both directions (cyclegan).", "--back")
 
 
 def translate(
-    context: typer.Context,
+    output: Output,
     paths: Annotated[list[Path], _IMAGES],
     *,
     target: Annotated[str | None, _TARGET] = None,
@@ -25,10 +23,8 @@ def translate(
     force: Force = False,
     back: Annotated[bool, _BACK] = False,
     source: Source,
-    json: Json = False,
 ) -> None:
     """Translate images with a model that was trained with --to, such as horses into zebras."""
-    output = Output.of(context)
     source.check()
     from gancli.sampling import translation
 
@@ -45,5 +41,4 @@ def translate(
     count = f"{written.images:,} of {len(todo):,} translated by {model.origin}"
     output.note(*(f"skipped {name}: {flaw}" for name, flaw in written.skipped), count, *model.origin.notes)
     skipped = [{"name": name, "reason": flaw} for name, flaw in written.skipped]
-    facts = {"path": target, "images": written.images, "skipped": skipped, "model": str(model.origin)}
-    output.result(target, facts if json else None)
+    output.result(target, {"path": target, "images": written.images, "skipped": skipped, "model": str(model.origin)})

@@ -22,7 +22,6 @@ from gancli.storage.tensors import decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from torch import Tensor
 
@@ -130,7 +129,8 @@ def load_reference(
         DatasetError: there is no such data, or no test split although it was asked for.
         UsageError: the extractor does not fit.
     """
-    training, held_out, notes = load_images(data, "train"), None, ()
+    training, held_out = load_images(data, "train"), None
+    notes: tuple[str, ...] = ()
     try:
         held_out = load_images(data, "test")
     except DatasetError as error:

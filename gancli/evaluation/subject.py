@@ -155,8 +155,10 @@ def of_images(path: Path, channels: int, n: int | None = None) -> Subject:
     """
     config = DataConfig(dataset=str(path.absolute()))
     source = open_source(config.dataset)
-    is_files = isinstance(source, Collection)
-    found = images_at(source, config, channels, n) if is_files else replace(source.load(config).images, notes=())
+    if isinstance(source, Collection):
+        found = images_at(source, config, channels, n)
+    else:
+        found = replace(source.load(config).images, notes=())
     images = found.images[:n].contiguous()
     return Subject(
         title=str(path),
