@@ -1,19 +1,15 @@
 """Differentiable augmentation, for data sets so small that the discriminator would overfit.
 
-Real and generated images go through the same random changes before D sees them, in every update, and gradients
-flow through the changes into G (Zhao et al., 2020, "Differentiable augmentation for data-efficient GAN training"). Each kind
-of change is applied to each image with the probability p; as long as p stays below 1, G can tell the changes from the data
-and does not learn to generate them. p follows how sure D is of the real images (Karras et al., 2020, "Training generative
-adversarial networks with limited data"): every 4 steps
+Real and generated images go through the same random changes before D sees them, and gradients flow through the changes into G
+(Zhao et al., 2020, "Differentiable augmentation for data-efficient GAN training"). Each kind of change is applied to each
+image with the probability p; as long as p stays below 1, G does not learn to generate the changes. p follows how sure D is of
+the real images (Karras et al., 2020, "Training generative adversarial networks with limited data"): every 4 steps
 
     p <- p + sign(r - target) 4 batch / adapt_images,   r = E[sign(D(x))]
 
-Zhao's changes are on by default: translation, cutout, colour. Those of Karras et al. (flips, rotations, scales, hue and
-saturation) change what the images show (a flipped letter is none, an emoji lying down is rare), help most with photographs of
-which there are few, and are left to the user, since nothing was measured here that would support them.
-
-All random numbers of an update come from the address (seed, update, number), for the whole batch; a micro-batch takes those
-of its own images.
+Zhao's translation, cutout and colour are on by default. The others, of Karras et al., change what the images show and are left
+to the user. All random numbers of an update come from the address (seed, update, number), for the whole batch; a micro-batch
+takes those of its own images.
 """
 
 from __future__ import annotations
@@ -37,13 +33,10 @@ if TYPE_CHECKING:
     from gancli.runtime.micro_batches import MicroBatch
 
     Network = Callable[..., Tensor]
-    Change = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 INTERVAL_STEPS = 4
 MOST = 0.8
 """Largest p: above it the changes begin to leak into generated images (Karras et al., 2020, appendix)."""
-
-_SIGN = "real_sign"
 
 SHIFT = 0.125
 """Largest translation, as a fraction of the side."""
@@ -52,7 +45,7 @@ SCALE_DEVIATION = 0.2
 """Standard deviation of the binary logarithm of a scale (Karras et al., 2020, appendix B)."""
 
 COLOUR = 3
-"""Channels of a colour."""
+"""Channels of a colour; alpha comes after them."""
 
 
 class NoAugmentation:
@@ -82,11 +75,7 @@ class Augmentation(NoAugmentation):
     """
 
     def __init__(self, config: AugmentConfig, seed: int, state: dict[str, Tensor], device: torch.device) -> None:
-        self._changes = config.changes
-        self._adapts = config.strength is None
-        self._target, self._adapt_images = config.target, config.adapt_images
-        self._seed = seed
-        self._state = state
+        self._config, self._seed, self._state = config, seed, state
         state["strength"] = torch.tensor(config.strength or 0.0, device=device)
         state["signs"] = torch.tensor(0.0, device=device)
 
@@ -100,35 +89,39 @@ class Augmentation(NoAugmentation):
 
         They are the images of a micro-batch, or several such sets (real and generated ones).
         """
-        strength = self._state["strength"]
         sets = len(images) // (part.rows.stop - part.rows.start)
-        chances = {}
-        for name in self._changes:
+        matrices, moved, others = [], [], []
+        for name in self._config.changes:
             chance = torch.rand(sets, part.batch_size, 4, generator=generator)[:, part.rows].reshape(-1, 4).to(images.device)
-            chances[name] = chance[:, 0] < strength, chance[:, 1:]
-        if moved := [TRANSFORMS[name](*given) for name, given in chances.items() if name in TRANSFORMS]:
-            chosen = torch.stack([chances[name][0] for name in chances if name in TRANSFORMS]).any(0)
-            images = torch.where(chosen.view(-1, 1, 1, 1), _transformed(images, reduce(torch.matmul, moved)), images)
-        for name, given in chances.items():
-            if name in CHANGES:
-                images = CHANGES[name](images, *given)
+            chosen, numbers = (chance[:, 0] < self._state["strength"]).view(-1, 1, 1, 1), chance[:, 1:]
+            if name in TRANSFORMS:
+                matrices.append(
+                    torch.where(chosen[..., 0], TRANSFORMS[name](numbers[:, 0]), torch.eye(2, device=images.device))
+                )
+                moved.append(chosen)
+            else:
+                others.append((name, chosen, numbers))
+        if matrices:
+            images = torch.where(torch.stack(moved).any(0), _transformed(images, reduce(torch.matmul, matrices)), images)
+        for name, chosen, numbers in others:
+            images = torch.where(chosen, CHANGES[name](images, numbers), images)
         return images
 
     def observe(self, real_logits: Tensor) -> dict[str, Tensor]:
         """E[sign(D(x))]."""
-        return {_SIGN: real_logits.detach().sign().mean()}
+        return {"real_sign": real_logits.detach().sign().mean()}
 
     def adapt(self, report: dict[str, Tensor], batch_size: int, step: int) -> dict[str, Tensor]:
         """Move p every few updates; nothing waits for the device."""
-        sign = report.pop(_SIGN, None)
-        if sign is not None and self._adapts:
-            signs, strength = self._state["signs"], self._state["strength"]
+        sign = report.pop("real_sign", None)
+        signs, strength = self._state["signs"], self._state["strength"]
+        if sign is not None and self._config.strength is None:
             signs += sign / INTERVAL_STEPS
             if (step + 1) % INTERVAL_STEPS == 0:
-                pace = INTERVAL_STEPS * batch_size / self._adapt_images
-                strength.add_((signs - self._target).sign() * pace).clamp_(0, MOST)
+                pace = INTERVAL_STEPS * batch_size / self._config.adapt_images
+                strength.add_((signs - self._config.target).sign() * pace).clamp_(0, MOST)
                 signs.zero_()
-        return {**report, "augmentation": self._state["strength"].clone()}
+        return {**report, "augmentation": strength.clone()}
 
 
 def augmentation_for(
@@ -140,72 +133,57 @@ def augmentation_for(
     return Augmentation(config, seed, state, device)
 
 
-def _flip(images: Tensor, chosen: Tensor, chance: Tensor) -> Tensor:
-    """Half of the chosen are mirrored."""
-    mirrored = (chosen & (chance[:, 0] < 0.5)).view(-1, 1, 1, 1)  # noqa: PLR2004  (a half)
-    return torch.where(mirrored, images.flip(3), images)
+def _flip(images: Tensor, chance: Tensor) -> Tensor:
+    """Half of them are mirrored."""
+    return torch.where((chance[:, 0] < 0.5).view(-1, 1, 1, 1), images.flip(3), images)  # noqa: PLR2004  (a half)
 
 
-def _translation(images: Tensor, chosen: Tensor, chance: Tensor) -> Tensor:
-    """The chosen are moved by up to an eighth of each side; what comes in is the border, repeated."""
+def _translation(images: Tensor, chance: Tensor) -> Tensor:
+    """Moved by up to an eighth of each side; what comes in is the border, repeated."""
     for axis in (2, 3):
         size = images.shape[axis]
-        shift = ((2 * chance[:, axis - 2] - 1) * SHIFT * size).round().long() * chosen
+        shift = ((2 * chance[:, axis - 2] - 1) * SHIFT * size).round().long()
         places = (torch.arange(size, device=images.device) + shift.unsqueeze(1)).clamp(0, size - 1)
-        shape = [len(images), 1, 1, 1]
-        shape[axis] = size
-        images = images.gather(axis, places.view(shape).expand_as(images))
+        images = images.gather(axis, places[:, None, :, None].transpose(2, axis).expand_as(images))
     return images
 
 
-def _cutout(images: Tensor, chosen: Tensor, chance: Tensor) -> Tensor:
-    """A square of half the side, or what of it lies within the image, is made mid-grey in the chosen."""
-    inside = chosen.view(-1, 1, 1)
-    for axis in (2, 3):
-        size = images.shape[axis]
-        centre = (chance[:, axis - 2] * size).unsqueeze(1)
-        near = (torch.arange(size, device=images.device) + 0.5 - centre).abs() < size / 4
-        inside = inside & (near.unsqueeze(2) if axis == 2 else near.unsqueeze(1))  # noqa: PLR2004  (rows)
-    return images * ~inside.unsqueeze(1)
+def _cutout(images: Tensor, chance: Tensor) -> Tensor:
+    """A square of half the side, or what of it lies within the image, is made mid-grey."""
+    height, width = images.shape[2:]
+    near = [
+        (torch.arange(size, device=images.device) + 0.5 - (chance[:, i] * size).unsqueeze(1)).abs() < size / 4
+        for i, size in enumerate((height, width))
+    ]
+    return images * ~(near[0][:, None, :, None] & near[1][:, None, None, :])
 
 
-def _colour(images: Tensor, chosen: Tensor, chance: Tensor) -> Tensor:
-    """The chosen change in brightness by up to 1/2, in saturation by a factor up to 2, in contrast by 1/2 to 3/2."""
-    brightness, saturation, contrast = (part.view(-1, 1, 1, 1) for part in (chance - 0.5).mul(chosen.unsqueeze(1)).unbind(1))
+def _colour(images: Tensor, chance: Tensor) -> Tensor:
+    """Brightness changes by up to 1/2, saturation by a factor up to 2, contrast by 1/2 to 3/2."""
+    brightness, saturation, contrast = (part.view(-1, 1, 1, 1) for part in (chance - 0.5).unbind(1))
     images = images + brightness
     images = images + 2 * saturation * (images - images.mean(1, keepdim=True))
     return images + contrast * (images - images.mean((1, 2, 3), keepdim=True))
 
 
-def _hue(images: Tensor, chosen: Tensor, chance: Tensor) -> Tensor:
-    """The colours of the chosen turn around the grey axis by any angle; what has no colour stays as it is."""
-    angle = (2 * chance[:, 0] - 1) * math.pi * chosen
-    cos, sin = angle.cos().view(-1, 1, 1, 1), angle.sin().view(-1, 1, 1, 1)
-
-    def turned(colour: Tensor) -> Tensor:
-        grey = colour.mean(1, keepdim=True)
-        across = (colour.roll(-1, 1) - colour.roll(-2, 1)) / 3**0.5  # the cross product with (1, 1, 1) / sqrt(3)
-        return torch.where(chosen.view(-1, 1, 1, 1), grey + cos * (colour - grey) - sin * across, colour)
-
-    return _on_colour(images, turned)
-
-
-def _saturation(images: Tensor, chosen: Tensor, chance: Tensor) -> Tensor:
-    """The distance of the chosen's colours from grey is multiplied by 2^N(0, 1)."""
-    factor = 2 ** (_normal(chance[:, 0]) * chosen).view(-1, 1, 1, 1)
-
-    def multiplied(colour: Tensor) -> Tensor:
-        grey = colour.mean(1, keepdim=True)
-        return torch.where(chosen.view(-1, 1, 1, 1), grey + factor * (colour - grey), colour)
-
-    return _on_colour(images, multiplied)
-
-
-def _on_colour(images: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
-    """Change the first three channels of images in colour; alpha is none of them."""
+def _hue(images: Tensor, chance: Tensor) -> Tensor:
+    """Colours turn around the grey axis by any angle; what has no colour stays as it is."""
+    angle = ((2 * chance[:, 0] - 1) * math.pi).view(-1, 1, 1, 1)
+    colour, alpha = images[:, :COLOUR], images[:, COLOUR:]
     if images.shape[1] < COLOUR:
         return images
-    return torch.cat([change(images[:, :COLOUR]), images[:, COLOUR:]], 1)
+    grey = colour.mean(1, keepdim=True)
+    across = (colour.roll(-1, 1) - colour.roll(-2, 1)) / 3**0.5  # the cross product with (1, 1, 1) / sqrt(3)
+    return torch.cat([grey + angle.cos() * (colour - grey) - angle.sin() * across, alpha], 1)
+
+
+def _saturation(images: Tensor, chance: Tensor) -> Tensor:
+    """The distance of colours from grey is multiplied by 2^N(0, 1)."""
+    colour, alpha = images[:, :COLOUR], images[:, COLOUR:]
+    if images.shape[1] < COLOUR:
+        return images
+    grey = colour.mean(1, keepdim=True)
+    return torch.cat([grey + (2 ** _normal(chance[:, 0])).view(-1, 1, 1, 1) * (colour - grey), alpha], 1)
 
 
 def _normal(uniform: Tensor) -> Tensor:
@@ -219,26 +197,10 @@ def _turn(angle: Tensor) -> Tensor:
     return torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2)
 
 
-def _rotation90(chosen: Tensor, chance: Tensor) -> Tensor:
-    """By 0, 90, 180 or 270 degrees."""
-    return _turn((4 * chance[:, 0]).floor() * (math.pi / 2) * chosen)
-
-
-def _rotation(chosen: Tensor, chance: Tensor) -> Tensor:
-    """By any angle."""
-    return _turn((2 * chance[:, 0] - 1) * math.pi * chosen)
-
-
-def _scale(chosen: Tensor, chance: Tensor) -> Tensor:
-    """By 2^N(0, 0.2^2) in both directions."""
-    factor = 2 ** (SCALE_DEVIATION * _normal(chance[:, 0]) * chosen)
-    return torch.diag_embed(torch.stack([factor, factor], 1))
-
-
-def _stretch(chosen: Tensor, chance: Tensor) -> Tensor:
-    """By s = 2^N(0, 0.2^2) in one direction and 1 / s in the other."""
-    factor = 2 ** (SCALE_DEVIATION * _normal(chance[:, 0]) * chosen)
-    return torch.diag_embed(torch.stack([factor, 1 / factor], 1))
+def _scale(chance: Tensor, power: int) -> Tensor:
+    """By s = 2^N(0, 0.2^2) in one direction and s^power in the other, ``(n, 2, 2)``."""
+    factor = 2 ** (SCALE_DEVIATION * _normal(chance))
+    return torch.diag_embed(torch.stack([factor, factor**power], 1))
 
 
 def _transformed(images: Tensor, matrix: Tensor) -> Tensor:
@@ -246,8 +208,7 @@ def _transformed(images: Tensor, matrix: Tensor) -> Tensor:
 
     Bilinear; beyond the border images are reflected.
     """
-    height, width = images.shape[2:]
-    sides = images.new_tensor([width, height])
+    sides = images.new_tensor([images.shape[3], images.shape[2]])
     normalised = matrix.to(images.dtype) * sides.view(1, 1, 2) / sides.view(1, 2, 1)
     grid = affine_grid(pad(normalised, (0, 1)), list(images.shape), align_corners=False)
     sampled: Tensor = _Sample.apply(images, grid)  # type: ignore[no-untyped-call]
@@ -274,12 +235,10 @@ class _Spread(Function):
 
     @staticmethod
     def forward(context: Any, gradient: Tensor, grid: Tensor) -> Tensor:  # noqa: ANN401
-        """``(n, c, h, w)`` at these places, added up at the pixels that they came from."""
+        """``(n, c, h, w)`` at these places, added up at the pixels that they came from (bilinear, reflected)."""
         context.save_for_backward(grid)
         like = torch.zeros_like(gradient)
-        spread: Tensor = torch.ops.aten.grid_sampler_2d_backward(gradient, like, grid, 0, 2, False, [True, False])[
-            0
-        ]  # bilinear, reflected
+        spread: Tensor = torch.ops.aten.grid_sampler_2d_backward(gradient, like, grid, 0, 2, False, [True, False])[0]
         return spread
 
     @staticmethod
@@ -288,7 +247,7 @@ class _Spread(Function):
         return _Sample.apply(gradient, *context.saved_tensors), None  # type: ignore[no-untyped-call]
 
 
-CHANGES: dict[str, Change] = {
+CHANGES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "flip": _flip,
     "translation": _translation,
     "cutout": _cutout,
@@ -296,12 +255,12 @@ CHANGES: dict[str, Change] = {
     "hue": _hue,
     "saturation": _saturation,
 }
-"""Each takes images ``(n, c, h, w)``, which of them are chosen ``(n,)``, and three uniform numbers for each, ``(n, 3)``."""
+"""Each takes images ``(n, c, h, w)`` and three uniform numbers for each, ``(n, 3)``."""
 
-TRANSFORMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "rotation90": _rotation90,
-    "scale": _scale,
-    "rotation": _rotation,
-    "stretch": _stretch,
+TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {
+    "rotation90": lambda chance: _turn((4 * chance).floor() * (math.pi / 2)),
+    "scale": lambda chance: _scale(chance, 1),
+    "rotation": lambda chance: _turn((2 * chance - 1) * math.pi),
+    "stretch": lambda chance: _scale(chance, -1),
 }
-"""Each takes the same but the images, and gives a matrix ``(n, 2, 2)``. All of them together move the pixels once, first."""
+"""Each takes a uniform number for each image, ``(n,)``, and gives matrices ``(n, 2, 2)``, which move the pixels once, first."""

@@ -12,7 +12,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from gancli.config.resolve import choose_arch, load_objective, load_optimizer
 from gancli.errors import ConfigError, PluginError
 from gancli.gan.algorithm import goodfellow_2014
-from gancli.gan.inputs import example_conditions, example_inputs
+from gancli.gan.context import example_conditions, example_inputs
 from gancli.gan.state import Average, Trained, TrainingState
 from gancli.plugin import Networks
 from gancli.plugins.assets import check_asset

@@ -36,23 +36,19 @@ def compile_networks(state: TrainingState, rehearse: Callable[[], None]) -> str:
     Returns:
         why they cannot, in which case they compute as before; empty if they can.
     """
-    counters = state.counters()
-    tensors = {group: {name: tensor.clone() for name, tensor in named.items()} for group, named in state.tensors().items()}
-    reason = ""
     if "TORCH_LOGS" not in os.environ:
         logging.getLogger("torch._dynamo").setLevel(logging.ERROR)  # it warns of what it leaves uncompiled, in pages
     warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor")  # so does whatever is compiled anew later
     try:
-        with warnings.catch_warnings(action="ignore"):  # the compiler's own affairs, from its import on
+        with state.undone(), warnings.catch_warnings(action="ignore"):  # the compiler's own affairs, from its import on
             for trained in state.trained.values():
                 trained.compiled = torch.compile(trained.network, dynamic=False, options=_OPTIONS)
             rehearse()
     except Exception as error:  # noqa: BLE001  (whatever a compiler, or the compiler of its code, fails with)
-        reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}".rstrip(": ")
         for trained in state.trained.values():
             trained.compiled = None
-    state.restore(tensors, counters)
-    return reason
+        return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}".rstrip(": ")
+    return ""
 
 
 def rehearse(trainer: Trainer, watch: Watch) -> None:

@@ -13,9 +13,26 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from gancli.plugin import StepContext
+    from gancli.plugin import ImageSpec, StepContext
 
 ResultT = TypeVar("ResultT")
+
+
+def conditions(labels: Tensor | None = None, sources: Tensor | None = None) -> tuple[Tensor, ...]:
+    """What networks are called with last: labels ``(n,)``, source images ``(n, c, h, w)``, both, or nothing."""
+    return tuple(each for each in (labels, sources) if each is not None)
+
+
+def example_conditions(image: ImageSpec, n: int, device: torch.device | None = None) -> tuple[Tensor, ...]:
+    """Conditions of n images: classes 0, 1, 2, ... in turn; source images of zeros."""
+    labels = torch.arange(n, device=device) % image.classes if image.classes else None
+    return conditions(labels, torch.zeros(n, *image.source, device=device) if image.source else None)
+
+
+def example_inputs(image: ImageSpec, latent_dim: int, n: int, device: torch.device | None = None) -> tuple[Tensor, ...]:
+    """Inputs of a generator for n images, that all differ in z: ``(z, *conditions)``."""
+    z = torch.linspace(-1, 1, n * latent_dim, device=device).reshape(n, latent_dim)
+    return z, *example_conditions(image, n, device)
 
 
 @dataclass
@@ -23,13 +40,9 @@ class Context:
     """See :class:`gancli.plugin.StepContext`, which describes what loss terms read.
 
     Attributes:
-        networks: every network by name.
         generate: forward pass of the generator, in its precision.
         judge: forward pass of the discriminator, in its precision, behind the augmentation.
         trained: the names of the networks that the update trains.
-        real: real images, float32 ``(n, c, h, w)`` in [-1, 1].
-        z: latents ``(n, latent_dim)``.
-        conditions: labels, source images, both, or nothing.
         second_order: whether a term differentiates gradients again.
         joint: whether D sees real and fake images in one batch in its own update, which is faster.
     """

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gancli.errors import ConfigError, UsageError
-from gancli.gan.inputs import example_conditions, example_inputs
 from gancli.plugin import ImageSpec
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def networks(config: RunConfig, image: ImageSpec) -> dict[str, Any]:
     import torch
 
     from gancli.config.resolve import choose_arch
+    from gancli.gan.context import example_conditions, example_inputs
 
     chosen = choose_arch(config)
     architecture, options = chosen.plugin, chosen.options
@@ -73,16 +74,13 @@ def _layers(network_name: str, network: nn.Module, inputs: tuple[Tensor, ...] | 
     import torch
 
     shapes: dict[str, tuple[int, ...]] = {}
+    modules = {name: x for name, x in network.named_modules() if "parametrizations" not in name.split(".")}
 
-    def note(name: str, result: object) -> None:
+    def note(_module: nn.Module, _inputs: object, result: object, name: str) -> None:
         shapes.setdefault(name, tuple(result.shape[1:]) if isinstance(result, torch.Tensor) else ())
 
-    modules = {name: x for name, x in network.named_modules() if "parametrizations" not in name.split(".")}
     if inputs is not None:
-        hooks = [
-            module.register_forward_hook(lambda _module, _inputs, result, name=name: note(name, result))
-            for name, module in modules.items()
-        ]
+        hooks = [module.register_forward_hook(partial(note, name=name)) for name, module in modules.items()]
         with torch.no_grad():
             network.eval()(*inputs)
         for hook in hooks:

@@ -37,9 +37,6 @@ class _WithR1(Objective):
 class NonSaturating(_WithR1):
     """The non-saturating losses with one-sided label smoothing a (1: none).
 
-        L_D = -a log s(D(x)) - (1 - a) log(1 - s(D(x))) - log(1 - s(D(G(z))))
-        L_G = -log s(D(G(z)))
-
     Goodfellow et al., 2014, "Generative Adversarial Nets", section 3; smoothing: Salimans et al., 2016, section 3.4.
     """
 
@@ -59,13 +56,7 @@ class NonSaturating(_WithR1):
 
 
 class Hinge(_WithR1):
-    """The hinge loss.
-
-        L_D = max(0, 1 - D(x)) + max(0, 1 + D(G(z)))
-        L_G = -D(G(z))
-
-    Lim & Ye, 2017, "Geometric GAN"; Miyato et al., 2018, "Spectral Normalization for GANs".
-    """
+    """The hinge loss (Lim & Ye, 2017, "Geometric GAN"; Miyato et al., 2018, "Spectral Normalization for GANs")."""
 
     api = 1
     summary = "Hinge loss (Lim & Ye, 2017)"
@@ -80,13 +71,7 @@ class Hinge(_WithR1):
 
 
 class LeastSquares(_WithR1):
-    """The least-squares loss with targets b = c = 1 for real and a = 0 for fake.
-
-        L_D = 1/2 (D(x) - 1)^2 + 1/2 D(G(z))^2
-        L_G = 1/2 (D(G(z)) - 1)^2
-
-    Mao et al., 2017, "Least Squares Generative Adversarial Networks", equation 9.
-    """
+    """The least-squares loss with targets b = c = 1 for real and a = 0 for fake (Mao et al., 2017, equation 9)."""
 
     api = 1
     summary = "Least squares (Mao et al., 2017)"
@@ -102,9 +87,6 @@ class LeastSquares(_WithR1):
 
 class Wasserstein(Objective):
     """The Wasserstein critic, kept about 1-Lipschitz by a gradient penalty or by weight clipping.
-
-        L_D = D(G(z)) - D(x) + lambda (|grad D(x^)| - 1)^2,    x^ between real and fake
-        L_G = -D(G(z))
 
     WGAN-GP as published (Gulrajani et al., 2017, "Improved Training of Wasserstein GANs", algorithm 1) has
     ``train.discriminator_updates = 5``, ``train.learning_rate = 1e-4`` and ``train.betas = [0, 0.9]``. WGAN (Arjovsky et
@@ -134,9 +116,6 @@ class Wasserstein(Objective):
 
 class Relativistic(Objective):
     """Relativistic pairing: D compares a real with a generated image, with R1 and R2 at every step.
-
-        L_D = -log s(D(x) - D(G(z))) + gamma/2 |grad D(x)|^2 + gamma/2 |grad D(G(z))|^2
-        L_G = -log s(D(G(z)) - D(x))
 
     Jolicoeur-Martineau, 2018, "The relativistic discriminator"; Huang et al., 2024, "The GAN is dead; long live the GAN!".
     """

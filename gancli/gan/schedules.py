@@ -16,14 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What one step is taken with.
-
-    Attributes:
-        learning_rate: of all networks but discriminators.
-        discriminator_learning_rate: of the networks whose names begin with ``discriminator``.
-        betas: Adam's decay rates of the two moments.
-        penalty: factor of the weights of second-order terms.
-    """
+    """What one step is taken with: learning rates, Adam's betas, and the factor of the weights of second-order terms."""
 
     learning_rate: float
     discriminator_learning_rate: float
@@ -40,14 +33,7 @@ class Rates:
 
 
 def rates_at(rules: TrainConfig, fraction: float, ramp: float = 1.0, *, settled: bool = False) -> Rates:
-    """The rates at ``fraction`` of the run.
-
-    Args:
-        rules: where they start and where they end.
-        fraction: of the run that is done, in [0, 1].
-        ramp: factor of the learning rates.
-        settled: the burn-in is over, whatever the fraction says: the run was made longer.
-    """
+    """The rates at ``fraction`` of the run, in [0, 1], times ``ramp``; ``settled``: the burn-in is over, whatever it says."""
     burnt = 1.0 if settled else fraction
 
     def now(start: float | None, lasting: float) -> float:
@@ -65,10 +51,9 @@ def rates_at(rules: TrainConfig, fraction: float, ramp: float = 1.0, *, settled:
 
 
 def burn_in(fraction: float, start: float, end: float, *, length: float) -> float:
-    """From ``start`` to ``end`` on half a cosine over the first ``length`` of the run, then ``end``.
+    """Return end + (start - end) (1 + cos(pi fraction / length)) / 2 over the first ``length`` of the run, then ``end``.
 
-    end + (start - end) (1 + cos(pi fraction / length)) / 2, as R3GAN moves learning rate, penalties and beta2 (Huang et al.,
-    2024, appendix).
+    R3GAN moves learning rate, penalties and beta2 so (Huang et al., 2024, appendix).
 
     >>> [round(burn_in(f, 0.9, 0.99, length=0.2), 6) for f in (0.0, 0.1, 0.2, 1.0)]
     [0.9, 0.945, 0.99, 0.99]
@@ -81,12 +66,6 @@ def burn_in(fraction: float, start: float, end: float, *, length: float) -> floa
 
 def trapezoid(fraction: float, *, warmup: float, decay: float) -> float:
     """Factor of the learning rate: linearly from 0 to 1 over ``warmup``, flat, linearly to 0 over the last ``decay``.
-
-    Args:
-        fraction: fraction of the run that is done, in [0, 1].
-        warmup: fraction of the run that rises.
-        decay: fraction of the run that falls.
-
     >>> [trapezoid(f, warmup=0.1, decay=0.5) for f in (0.05, 0.25, 0.75, 1.0)]
     [0.5, 1.0, 0.5, 0.0]
     >>> trapezoid(1.0, warmup=0, decay=0)

@@ -1,11 +1,21 @@
-"""Everything that changes while training, in one place and by name.
+"""Everything that changes while training, in one place and by name, and the files of a checkpoint that hold it.
 
-The state turns into named tensors and counters and back; what these are stored in is not its business.
+==========================  ===========================================================
+generator.safetensors       weights and buffers of the generator
+discriminator.safetensors   of the discriminator
+ema.safetensors             of the EMA of the generator: alone, it is the shareable model
+optim.safetensors           the optimisers' moments, by network and parameter name
+meters.safetensors          running means since the last row of metrics
+state.json                  step, images seen, alarms
+==========================  ===========================================================
+
+No random generator's state is among them: randomness is addressed, not consumed (:mod:`gancli.randomness.seeds`).
 """
 
 from __future__ import annotations
 
 import copy
+import json
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,7 +24,8 @@ import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gancli.errors import CheckpointError
-from gancli.storage.tensors import digest_of
+from gancli.storage.strict_json import parse_object
+from gancli.storage.tensors import decode, digest_of, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -90,11 +101,7 @@ class Trained:
 
 
 class Average:
-    """EMA of a network's weights: w <- decay w + (1 - decay) source. Its buffers are copied.
-
-    Args:
-        source: the network that is followed; it is copied now.
-    """
+    """EMA of a network's weights: w <- decay w + (1 - decay) source. Its buffers are copied."""
 
     def __init__(self, source: nn.Module) -> None:
         self.network = copy.deepcopy(source).requires_grad_(False).eval()
@@ -110,12 +117,7 @@ class Average:
 
 @dataclass
 class Meter:
-    """Running means, kept on the device so that nothing waits for it.
-
-    Attributes:
-        sums: sum of each metric since the last reset, a 0-dimensional tensor.
-        counts: how many values went into each sum.
-    """
+    """Running means: ``sums``, 0-dimensional tensors on the device, so that nothing waits for it, and how many are in each."""
 
     sums: dict[str, Tensor] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -247,12 +249,44 @@ class TrainingState:
             meter.counts = dict(counts)
         for name, value in self.augmentation.items():
             value.copy_(tensors["meters"][f"augmentation/{name}"])
-        self.step = counters["step"]
-        self.images_seen = counters["images_seen"]
+        self.step, self.images_seen = counters["step"], counters["images_seen"]
         self.alarms = list(counters["alarms"])
         self.diversities = [(step, value) for step, value in counters.get("diversities", [])]
         best = counters.get("best")
         self.best = Best(**best) if best else None
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """Whatever changes within the block is afterwards as it was."""
+        counters = self.counters()
+        tensors = {group: {name: value.clone() for name, value in named.items()} for group, named in self.tensors().items()}
+        try:
+            yield
+        finally:
+            self.restore(tensors, counters)
+
+    def files(self, provenance: Mapping[str, object] | None = None) -> dict[str, bytes]:
+        """The files of a checkpoint; ``provenance`` goes into the header of the shareable model."""
+        header = {"gancli": json.dumps(provenance or {}, sort_keys=True)}
+        files = {
+            f"{group}.safetensors": encode(tensors, header if group == "ema" else None)
+            for group, tensors in self.tensors().items()
+        }
+        return {**files, "state.json": json.dumps(self.counters()).encode()}
+
+    def load(self, files: Mapping[str, bytes], what: str) -> None:
+        """The inverse of :meth:`files`; ``what`` names their origin.
+
+        Raises:
+            CheckpointError: they belong to another model.
+        """
+        try:
+            tensors = {name: decode(files[f"{name}.safetensors"], f"{name}.safetensors") for name in self.tensors()}
+            self.restore(tensors, parse_object(files["state.json"], f"'state.json' of {what}"))
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"A part is missing in {what}: {error}.", "It was written by something else; choose another."
+            ) from error
 
     def consider(self, figure: str, value: float) -> None:
         """Take this very step for the best one, if by the same figure no earlier one was as good."""

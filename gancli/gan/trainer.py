@@ -96,12 +96,8 @@ class Trainer:
         images = self.rules.batch_size * self.batches_per_step
         self.state.step += 1
         self.state.images_seen += images
-        decay = ema_decay(
-            images,
-            self.state.images_seen,
-            halflife_images=self.rules.ema_halflife_images,
-            rampup=self.rules.ema_rampup,
-        )
+        halflife, rampup = self.rules.ema_halflife_images, self.rules.ema_rampup
+        decay = ema_decay(images, self.state.images_seen, halflife_images=halflife, rampup=rampup)
         for name, average in self.state.averages.items():
             average.update(self.state.networks[name], decay)
         return report

@@ -20,7 +20,7 @@ from torch.nn.functional import interpolate
 
 from gancli.data.decoding import load_files
 from gancli.errors import UsageError
-from gancli.gan.inputs import conditions
+from gancli.gan.context import conditions
 from gancli.images import grid, to_bytes, to_picture
 from gancli.models.sampler import BATCH_SIZE, TRANSLATED, Sampler
 from gancli.plugin import StyledGenerator, TwoStageGenerator

@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 
 from gancli.errors import UsageError
-from gancli.gan.inputs import conditions
+from gancli.gan.context import conditions
 from gancli.randomness.seeds import normal_at
 
 if TYPE_CHECKING:

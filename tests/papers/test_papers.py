@@ -14,7 +14,7 @@ from gancli.checkpoint.store import CheckpointStore
 from gancli.config.resolve import resolve
 from gancli.errors import ConfigError
 from gancli.exporting.formats import choose, export
-from gancli.gan.inputs import example_inputs
+from gancli.gan.context import example_inputs
 from gancli.plugin import TwoStageGenerator
 from gancli.plugins.registry import ARCHITECTURES, EXPORTERS
 from gancli.runs import find_run

@@ -14,7 +14,7 @@ from gancli.config.validate import checked
 from gancli.data.batches import Batches
 from gancli.gan.algorithm import goodfellow_2014
 from gancli.gan.build import build_training
-from gancli.gan.inputs import conditions
+from gancli.gan.context import conditions
 from gancli.gan.layer_table import parse_image
 from gancli.gan.losses import NonSaturating
 from gancli.gan.trainer import Trainer
