@@ -5,7 +5,6 @@ setup        from a configuration to a training that can take its first step
 plan         how long it is, and which fraction is done
 session      process 0: steps, and what is due after each: events, metrics, previews, checkpoints
 worker       the other processes of a distributed training
-snapshot     between the state and the files of a checkpoint
 record       what a run is and how it ended, for run.json and for events
 monitoring   evaluation during training: previews, diversity, distance
 alarms       signs of trouble

@@ -9,18 +9,16 @@ from gancli.events import (
     CheckpointSaved,
     EpochEnded,
     Event,
-    IntervalEnded,
     Preparing,
     PreviewWritten,
     Progress,
     RunEnded,
     RunStarted,
 )
-from gancli.plugin import Logger
 from gancli.text import distance, duration, loss, printable, score
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 SHORT = {"d_loss": "d", "g_loss": "g", "real_score": "real", "fake_score": "fake"}
 
@@ -44,13 +42,11 @@ class Lines:
                 yield f"arch={event.arch} {' '.join(f'{name}={count}' for name, count in event.parameters.items())}"
                 yield from event.notes
             case Progress():
-                shown = f"{self._metrics(event.metrics)} images_per_s={event.images_per_second:.0f}"
-                yield f"epoch={self._epoch(event.epoch)} step={event.step} {shown} eta={duration(event.eta_seconds)}"
+                yield f"{self._so_far(event)} images_per_s={event.images_per_second:.0f} eta={duration(event.eta_seconds)}"
             case EpochEnded():
                 measured = " ".join(f"{name}={distance(value)}" for name, value in event.evaluation.items())
-                shown = f"{self._metrics(event.metrics)} {measured} images_per_s={event.images_per_second:.0f}"
-                time = duration(event.elapsed_seconds)
-                yield f"epoch={self._epoch(event.epoch)} ended step={event.step} {shown} time={time}"
+                shown = f"{self._so_far(event)} {measured} images_per_s={event.images_per_second:.0f}"
+                yield f"{shown} time={duration(event.elapsed_seconds)}"
             case PreviewWritten():
                 yield f"preview step={event.step} path={event.path}"
             case CheckpointSaved():
@@ -59,30 +55,24 @@ class Lines:
                 yield f"alarm={event.name} step={event.step} {event.message}"
             case RunEnded():
                 yield f"{event.status} step={event.step} time={duration(event.elapsed_seconds)}"
-            case IntervalEnded():
-                pass  # progress is shown by the clock
 
-    def _epoch(self, epoch: int) -> str:
-        return str(epoch) if self._epochs is None else f"{epoch}/{self._epochs}"
-
-    def _metrics(self, metrics: Mapping[str, float]) -> str:
+    def _so_far(self, event: Progress | EpochEnded) -> str:
+        epochs = "" if self._epochs is None else f"/{self._epochs}"
+        ended = " ended" if isinstance(event, EpochEnded) else ""
         scores = ("real_score", "fake_score")
-        shown = {name: score(value) if name in scores else loss(value) for name, value in metrics.items()}
-        return " ".join(f"{SHORT.get(k, k)}={v}" for k, v in shown.items() if self._probabilities or k not in scores)
+        shown = {name: score(value) if name in scores else loss(value) for name, value in event.metrics.items()}
+        metrics = " ".join(f"{SHORT.get(k, k)}={v}" for k, v in shown.items() if self._probabilities or k not in scores)
+        return f"epoch={event.epoch}{epochs}{ended} step={event.step} {metrics}"
 
 
-class Log(Logger):
-    """``log.txt`` of a run: the lines of every event but progress."""
-
-    api = 2
-    summary = "log.txt in the run directory"
+class Log:
+    """``log.txt`` of a run: the lines of every event but progress, written at once."""
 
     def __init__(self, file: TextIO) -> None:
-        self._file = file
-        self._lines = Lines()
+        self._file, self._lines = file, Lines()
 
     def log(self, event: Event) -> None:
-        """Write the lines of ``event``, at once."""
+        """Write the lines of ``event``."""
         if not isinstance(event, Progress):
             self._file.writelines(f"{printable(line)}\n" for line in self._lines.of(event))
             self._file.flush()

@@ -15,7 +15,7 @@ Every logger, a plugin's too, runs in a thread of its own, a :class:`Background`
 from __future__ import annotations
 
 import os
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from io import StringIO
 from queue import Full, Queue
 from threading import Thread
@@ -37,17 +37,12 @@ PATIENCE_SECONDS = 60.0
 
 
 class Background:
-    """Passes events to a logger in a thread of its own: whatever it does, training goes on at its own pace.
-
-    Args:
-        name: of the logger, for messages.
-        logger: whose calls all come from one thread.
-    """
+    """Passes events to a logger in a thread of its own: whatever it does, training goes on at its own pace."""
 
     def __init__(self, name: str, logger: Logger) -> None:
         self._name, self._logger = name, logger
         self._waiting: Queue[Event | None] = Queue(MOST_WAITING)
-        self._problem = ""
+        self._problem, self._reported = "", False
         self._thread = Thread(target=self._work, name=f"logger {name}", daemon=True)  # one that hangs is left behind
         self._thread.start()
 
@@ -61,21 +56,19 @@ class Background:
 
     def problem(self) -> str:
         """What has gone wrong, once, as a sentence; empty if nothing has."""
-        if not self._problem or self._problem == self._name:
+        if not self._problem or self._reported:
             return ""
-        problem, self._problem = self._problem, self._name  # the name alone: reported, and still failed
-        return f"The logger '{self._name}' gets nothing more: {problem}. Training goes on without it."
+        self._reported = True
+        return f"The logger '{self._name}' gets nothing more: {self._problem}. Training goes on without it."
 
     def close(self) -> None:
         """Let the logger finish what waits, for a minute at most."""
-        if self._thread.is_alive():
-            try:
+        with suppress(Full):
+            if self._thread.is_alive():
                 self._waiting.put(None, timeout=PATIENCE_SECONDS)
                 self._thread.join(PATIENCE_SECONDS)
-            except Full:
-                pass
-            if self._thread.is_alive():
-                self._problem = self._problem or f"it has not finished within {PATIENCE_SECONDS:.0f} seconds"
+        if self._thread.is_alive():
+            self._problem = self._problem or f"it has not finished within {PATIENCE_SECONDS:.0f} seconds"
 
     def _work(self) -> None:
         def log_all() -> None:
@@ -90,7 +83,7 @@ class Background:
 
 
 def _scalars(event: IntervalEnded | EpochEnded) -> Mapping[str, float]:
-    """What is new in an event: means of an interval and the speed; of an epoch what was measured at its end."""
+    """Means of an interval and the speed; of an epoch what was measured at its end."""
     if isinstance(event, EpochEnded):
         return event.evaluation
     return {**event.metrics, "images_per_second": event.images_per_second}

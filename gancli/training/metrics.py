@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from gancli.events import Alarm, EpochEnded, IntervalEnded
-from gancli.plugin import Logger
 from gancli.storage.disk import explained, write_atomically
 
 if TYPE_CHECKING:
@@ -56,24 +55,18 @@ def time_of(event: Event) -> Row | None:
 
 def read_rows(path: Path) -> list[Row]:
     """All complete rows before the first that is none, such as a last line that a kill cut off."""
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return []
     rows: list[Row] = []
-    for line in lines:
-        try:
+    with suppress(FileNotFoundError, ValueError):
+        for line in path.read_bytes().splitlines():
             row = json.loads(line)
-        except ValueError:
-            break
-        if not isinstance(row, dict) or "step" not in row:
-            break
-        rows.append(row)
+            if not isinstance(row, dict) or "step" not in row:
+                break
+            rows.append(row)
     return rows
 
 
-class MetricsLog(Logger):
-    """Appends rows, each flushed as it is written. Unlike other loggers it ends the training if it cannot.
+class MetricsLog:
+    """Appends the row of each event, if it has one, flushed as it is written; a failure ends the training.
 
     Args:
         path: the file.
@@ -84,15 +77,13 @@ class MetricsLog(Logger):
         StorageError: it cannot be written.
     """
 
-    api = 2
-    summary = "metrics.jsonl in the run directory"
-
     def __init__(self, path: Path, after_step: int = 0, row: Callable[[Event], Row | None] = row_of) -> None:
         self._path, self._row = path, row
         with explained(path):
             kept = [old for old in read_rows(path) if old["step"] <= after_step]
             write_atomically(path, "".join(f"{json.dumps(old)}\n" for old in kept).encode())
             self._file = path.open("a", encoding="utf-8", newline="\n")
+        self.close = self._file.close
 
     def log(self, event: Event) -> None:
         """Write the row of ``event``, if it has one."""
@@ -105,10 +96,6 @@ class MetricsLog(Logger):
         """Make the rows so far survive a power cut."""
         with explained(self._path):
             os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
 
 def distance_in(row: Row) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 
@@ -67,8 +67,8 @@ class Monitor:
         if len(self._images.images) < 2:  # noqa: PLR2004  (one does not differ)
             return 1.0
         diversity, seeds = self._diversity
-        fake = torch.cat(list(self._generate(seeds)))
-        return diversity.measure(fake, *(labels.cpu() for labels in self._labels(seeds)))
+        classes = self._image.classes
+        return diversity.measure(torch.cat(list(self._generate(seeds))), torch.tensor(seeds) % classes if classes else None)
 
     def evaluate(self) -> dict[str, float]:
         """Distance to the data, and coverage of it, on 2,048 images."""
@@ -115,16 +115,12 @@ class Monitor:
 
     @torch.inference_mode()
     def _generate(self, seeds: Sequence[int]) -> Iterator[Tensor]:
-        """Batches of images of these seeds, by the EMA."""
+        """Batches of images of these seeds, by the EMA; their classes are 0, 1, 2, ... in turn."""
         for start in range(0, len(seeds), BATCH_SIZE):
             batch = seeds[start : start + BATCH_SIZE]
             z = torch.from_numpy(latents(batch, self._config.model.latent_dim)).to(self._device)
-            yield self._state.ema(z, *self._labels(batch))
-
-    def _labels(self, seeds: Sequence[int]) -> tuple[Tensor, ...]:
-        """The classes that are generated for these seeds, one after the other; none for a model without classes."""
-        classes = self._image.classes
-        return (torch.tensor(seeds, device=self._device) % classes,) if classes else ()
+            classes = self._image.classes
+            yield self._state.ema(z, *((torch.tensor(batch, device=self._device) % classes,) if classes else ()))
 
 
 class TranslationMonitor(Monitor):
@@ -137,7 +133,7 @@ class TranslationMonitor(Monitor):
         """Always the same source images, each with its translation and, of pairs, the target image beside it."""
         held, image = self._held_back, self._image
         width = 3 if held.paired else 2
-        sources = some_of(self._sources(held), max(1, self._config.log.previews // width))
+        sources = some_of(cast("Tensor", held.sources), max(1, self._config.log.previews // width))
         columns = [normalise(sources).to(self._device), torch.cat(list(self._translations(sources)))]
         if columns[0].shape[1] != image.channels:
             columns[0] = columns[0][:, :3].mean(1, keepdim=True).expand(-1, image.channels, -1, -1)
@@ -148,14 +144,14 @@ class TranslationMonitor(Monitor):
 
     def diversity(self) -> float:
         """How different translations of training images are, relative to the target images."""
-        sources = some_of(self._sources(self._images), COUNT)
+        sources = some_of(cast("Tensor", self._images.sources), COUNT)
         if min(len(sources), len(self._images.images)) < 2:  # noqa: PLR2004  (one does not differ)
             return 1.0
         return self._diversity[0].measure(torch.cat(list(self._translations(sources))))
 
     def evaluate(self) -> dict[str, float]:
         """Distance of translations to the target images, and coverage of these, on at most 2,048 images."""
-        sources = self._sources(self._held_back)
+        sources = cast("Tensor", self._held_back.sources)
         if self._probe is None or len(sources) < 2:  # noqa: PLR2004  (one has no covariance)
             return {}
         self.distance = self._probe.column
@@ -177,10 +173,6 @@ class TranslationMonitor(Monitor):
             return self._images
         suits = found.sources is not None and tuple(found.sources.shape[1:]) == image.source
         return found if suits and found.images.shape[1:] == image.shape else self._images
-
-    def _sources(self, images: ImageSet) -> Tensor:
-        assert images.sources is not None  # noqa: S101  (the image's specification says so)
-        return images.sources
 
     @torch.inference_mode()
     def _translations(self, sources: Tensor) -> Iterator[Tensor]:

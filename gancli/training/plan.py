@@ -21,11 +21,7 @@ set takes less time than saving does."""
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The length of a run: in steps, or in seconds of training.
-
-    A run measured in seconds ends on time on every machine, but its schedule follows the clock, so that it cannot be
-    repeated bit for bit.
-    """
+    """The length of a run: in steps, or in seconds of training, whose schedule follows the clock and so cannot be repeated."""
 
     steps_per_epoch: int
     total_steps: int | None

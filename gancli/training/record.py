@@ -1,22 +1,19 @@
-"""What a run is, how far it is and how it ended: as the first and the last event, and as ``run.json`` for other commands."""
+"""What a run is and how it ended: as the first and the last event, and as ``run.json`` for other commands."""
 
 from __future__ import annotations
 
 import platform
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from gancli.config.resolve import flatten
-from gancli.errors import GancliError
 from gancli.events import RunEnded, RunStarted
 from gancli.text import distance
 from gancli.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from gancli.runs import RunDirectory
@@ -66,74 +63,29 @@ def run_ended(
     )
 
 
-class Record:
-    """Keeps the ``run.json`` of one run.
-
-    Args:
-        run: its directory.
-        training: what is trained.
-        argv: the command line that started this session.
-    """
-
-    def __init__(self, run: RunDirectory, training: Training, argv: Sequence[str]) -> None:
-        self._run, self._training = run, training
-        facts = training.facts().model_dump(mode="json")
-        before = run.info() if run.info_path.exists() else {}
-        this = {"started": _now(), "argv": list(argv), "from_step": training.state.step}
-        self._start = {
-            "name": run.name,
-            "status": "running",
-            "started": before.get("started", this["started"]),
-            "ended": None,
-            "argv": before.get("argv", this["argv"]),
-            "sessions": [*before.get("sessions", []), this],
-            "gancli": __version__,
-            "torch": str(torch.__version__),
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "objective": training.config.objective.name,
-            **{key: facts[key] for key in ("arch", "dataset", "parent", "changes")},
-            "parameters": training.parameters(),
-            "device": str(training.runtime.device),
-            "precision": training.runtime.precision,
-            "compiled": not training.uncompiled,
-            "uncompiled": training.uncompiled or None,
-            "threads": torch.get_num_threads(),
-            "processes": training.runtime.processes.world,
-        }
-
-    def write(self, **changes: Any) -> None:  # noqa: ANN401  (JSON)
-        """Write it down as things are now, with these changes.
-
-        Raises:
-            StorageError: it cannot be written.
-        """
-        state = self._training.state
-        progress = {
-            "step": state.step,
-            "epochs": round(state.step / self._training.plan.steps_per_epoch, 3),
-            "images_seen": state.images_seen,
-            "elapsed_seconds": round(state.elapsed_seconds, 3),
-            "best": state.counters()["best"],
-        }
-        self._run.write_info({**self._start, **progress, **changes})
-
-    def end(self, status: str, **more: Any) -> None:  # noqa: ANN401  (JSON)
-        """Write down how the session ended."""
-        self.write(status=status, ended=_now(), **more)
-
-    @contextmanager
-    def of_failure(self) -> Iterator[None]:
-        """Leave the reason of a failure in run.json, if that can still be written."""
-        try:
-            yield
-        except GancliError as error:
-            try:
-                self.end("failed", error=error.as_json())
-            except GancliError as second:
-                error.add_note(f"run.json could not be updated: {second}")
-            raise
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def run_info(training: Training, run: RunDirectory, argv: Sequence[str], now: str) -> dict[str, Any]:
+    """What stays the same in ``run.json`` during the session that ``argv`` started now."""
+    facts = training.facts().model_dump(mode="json")
+    before = run.info() if run.info_path.exists() else {}
+    this = {"started": now, "argv": list(argv), "from_step": training.state.step}
+    return {
+        "name": run.name,
+        "status": "running",
+        "started": before.get("started", this["started"]),
+        "ended": None,
+        "argv": before.get("argv", this["argv"]),
+        "sessions": [*before.get("sessions", []), this],
+        "gancli": __version__,
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "objective": training.config.objective.name,
+        **{key: facts[key] for key in ("arch", "dataset", "parent", "changes")},
+        "parameters": training.parameters(),
+        "device": str(training.runtime.device),
+        "precision": training.runtime.precision,
+        "compiled": not training.uncompiled,
+        "uncompiled": training.uncompiled or None,
+        "threads": torch.get_num_threads(),
+        "processes": training.runtime.processes.world,
+    }

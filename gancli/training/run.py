@@ -37,7 +37,6 @@ from gancli.storage.lock import RunLock
 from gancli.text import shell
 from gancli.training.session import Session
 from gancli.training.setup import advice, announcement
-from gancli.training.snapshot import unpack
 from gancli.training.worker import broadcast_state, set_up_together
 
 if TYPE_CHECKING:
@@ -56,27 +55,18 @@ _MOST_MICRO_BATCHES = 8
 """Of a step that does not fit into memory."""
 
 
-def _ignore(event: Event) -> None:
-    """Observe nothing."""
-
-
-def _never() -> int:
-    """No signal came."""
-    return 0
-
-
 def train(
     config: RunConfig,
     *,
     runs_dir: Path = Path("runs"),
     name: str | None = None,
-    observe: Callable[[Event], None] = _ignore,
-    stop: Callable[[], int] = _never,
+    observe: Callable[[Event], None] = lambda _: None,
+    stop: Callable[[], int] = lambda: 0,
     argv: Sequence[str] = (),
     processes: Processes = ALONE,
     reason: str = "",
 ) -> RunEnded:
-    """Train a new run.
+    """Train a new run; returns how it ended.
 
     Args:
         config: the whole configuration, see :func:`gancli.config.resolve.resolve`.
@@ -87,9 +77,6 @@ def train(
         argv: the command line, for the record.
         processes: all that take part; the others call :func:`gancli.training.worker.worker_loop`.
         reason: why this architecture was chosen, as the first note.
-
-    Returns:
-        how it ended: ``status`` is ``done`` or ``stopped``.
 
     Raises:
         GancliError: with the exit code that fits; what was announced as saved stays saved.
@@ -134,8 +121,8 @@ def resume(
     changes: Mapping[str, object] | None = None,
     from_step: int | None = None,
     allow_changes: bool = False,
-    observe: Callable[[Event], None] = _ignore,
-    stop: Callable[[], int] = _never,
+    observe: Callable[[Event], None] = lambda _: None,
+    stop: Callable[[], int] = lambda: 0,
     argv: Sequence[str] = (),
     processes: Processes = ALONE,
 ) -> RunEnded:
@@ -147,10 +134,10 @@ def resume(
             make it another model may not.
         from_step: resume from this checkpoint instead, and discard the later ones.
         allow_changes: the learning rates and the batch size may change too; ``run.json`` and the checkpoints record it.
-        observe: see :func:`train`.
-        stop: see :func:`train`.
-        argv: the command line, for the record.
-        processes: see :func:`train`.
+        observe: see :func:`train`, as for the others.
+        stop: likewise.
+        argv: likewise.
+        processes: likewise.
 
     Raises:
         ConfigError: a change would make it another model; all differences are listed. Or the batches were divided among
@@ -176,7 +163,8 @@ def resume(
         plan = _continued(training.plan, facts, config, changed, checkpoint.step)
         training = replace(training, plan=plan, divided_anew=divided_anew, changes=changed, parent=facts.parent)
         _refuse_another(training, facts)
-        unpack(checkpoint, training.state)
+        training.state.load(checkpoint.files, f"the checkpoint '{checkpoint.path}'")
+        training.state.elapsed_seconds = facts.elapsed_seconds
         store.discard([step for step in store.steps() if step > checkpoint.step])
         write_atomically(run.config_path, config_document(config))
         session = Session(training, run, observe, stop, notes=_drift(facts, training))
@@ -188,11 +176,7 @@ def resume(
 def _within_memory(
     config: RunConfig, processes: Processes, observe: Callable[[Event], None]
 ) -> tuple[Training, float | None, tuple[str, ...]]:
-    """The training, how long it will take, and a note where a step fits into memory in micro-batches only.
-
-    Raises:
-        MemoryExhaustedError: not even the smallest micro-batches fit.
-    """
+    """The training, how long it will take, and a note where a step fits into memory in micro-batches only."""
     accumulate, batch_size = config.train.accumulate, config.train.batch_size
     notes: tuple[str, ...] = ()
     while True:
@@ -215,8 +199,7 @@ def stored_config(run: RunDirectory) -> RunConfig:
 
     Raises:
         RunError: it has none.
-        ConfigError: it is not valid here, for instance because it was edited.
-        PluginError: its architecture is not installed.
+        GancliError: it is not valid here, for instance because it was edited, or its architecture is not installed.
     """
     if not run.config_path.is_file():
         raise RunError(f"'{run.path}' has no config.json.", "Choose another run; see `gancli runs list`.")

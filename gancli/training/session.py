@@ -10,12 +10,13 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from gancli import images
 from gancli.checkpoint.store import CheckpointStore
 from gancli.config.resolve import load_loggers
-from gancli.errors import DivergedError
+from gancli.errors import DivergedError, GancliError
 from gancli.events import (
     Alarm,
     CheckpointSaved,
@@ -36,8 +37,7 @@ from gancli.training.loggers import Background
 from gancli.training.metrics import MetricsLog, plot_losses, read_rows, time_of
 from gancli.training.monitoring import monitor_of
 from gancli.training.plan import SHORT_EPOCH_STEPS
-from gancli.training.record import Record, run_ended, run_started
-from gancli.training.snapshot import pack
+from gancli.training.record import run_ended, run_info, run_started
 from gancli.version import __version__
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class Session:
         self.stop = stop
         self.saved_step: int | None = None
         self.preview: Path | None = None
+        self._info: dict[str, Any] = {}
         self._evaluation: dict[str, float] = {}
         self._failed_by_products: set[str] = set()
         self._observe = observe
@@ -105,8 +106,8 @@ class Session:
     def train(self, argv: Sequence[str]) -> RunEnded:
         """Train to the end of the plan, or until a signal asks to stop."""
         training, state, run = self.training, self.training.state, self.run
-        self.record = Record(run, training, argv)
-        self.record.write()
+        self._info = run_info(training, run, argv, _now())
+        self._record()
         with ExitStack() as stack:
             with explained(run.log_path):
                 self._log = Log(stack.enter_context(run.log_path.open("a", encoding="utf-8")))
@@ -115,23 +116,45 @@ class Session:
             self._loggers = [Background(name, logger) for name, logger in load_loggers(training.config).items()]
             for logger in self._loggers:
                 stack.callback(logger.close)
-            stack.enter_context(self.record.of_failure())
-            self._emit(run_started(training, run, self.notes))
-            if not state.step:
-                self._write_preview()
-            signal = 0
-            while not signal and not training.is_over:
-                self._step()
-                signal = training.stop_signal(self.stop())
-            warning = self._finish(done=not signal)
-            self.record.end("stopped" if signal else "done")
-            training.stop_signal()
-            ended = run_ended(training, run, signal, self.preview, from_step=self._from_step, warning=warning)
-            for logger in self._loggers:
-                logger(ended)
-                logger.close()
-            self._emit(ended)
+            try:
+                return self._train()
+            except GancliError as error:
+                try:
+                    self._record(status="failed", ended=_now(), error=error.as_json())
+                except GancliError as second:
+                    error.add_note(f"run.json could not be updated: {second}")
+                raise
+
+    def _train(self) -> RunEnded:
+        training, run = self.training, self.run
+        self._emit(run_started(training, run, self.notes))
+        if not training.state.step:
+            self._write_preview()
+        signal = 0
+        while not signal and not training.is_over:
+            self._step()
+            signal = training.stop_signal(self.stop())
+        warning = self._finish(done=not signal)
+        self._record(status="stopped" if signal else "done", ended=_now())
+        training.stop_signal()
+        ended = run_ended(training, run, signal, self.preview, from_step=self._from_step, warning=warning)
+        for logger in self._loggers:
+            logger(ended)
+            logger.close()
+        self._emit(ended)
         return ended
+
+    def _record(self, **changes: Any) -> None:  # noqa: ANN401  (JSON)
+        """Write run.json as things are now, with these changes."""
+        state = self.training.state
+        progress = {
+            "step": state.step,
+            "epochs": round(state.step / self.training.plan.steps_per_epoch, 3),
+            "images_seen": state.images_seen,
+            "elapsed_seconds": round(state.elapsed_seconds, 3),
+            "best": state.counters()["best"],
+        }
+        self.run.write_info({**self._info, **progress, **changes})
 
     def _emit(self, event: Event) -> None:
         """Pass an event on to everything that watches."""
@@ -269,13 +292,13 @@ class Session:
             raise self._diverged(f"the tensor {culprit}")
         self.metrics.sync()
         facts = self.training.facts()
-        members = pack(state, facts.model_copy(update={"step": state.step}))
+        members = state.files(facts.model_copy(update={"step": state.step}).document())
         about = facts.model_copy(update={"elapsed_seconds": state.elapsed_seconds, "gancli": __version__})  # not of the state
         saved = self.store.save(state.step, members, images_seen=state.images_seen, facts=about.document())
         if self.saved_step is None:
             mark_latest(self.run)
         self.saved_step = state.step
-        self.record.write()
+        self._record()
         self._emit(CheckpointSaved(state.step, saved.path))
         if saved.hint_problem:
             trouble = f"The checkpoint is safe, but the disk is in trouble: {saved.hint_problem}"
@@ -332,3 +355,7 @@ class Session:
             f"Training diverged at step {self.training.state.step}: {culprit} is not finite.",
             f"{kept}Try a smaller --learning-rate, a larger -s objective.r1_gamma, or --precision fp32.",
         )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

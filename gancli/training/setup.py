@@ -58,7 +58,6 @@ class Training:
         uncompiled: why the networks are not compiled; empty if they are.
         divided_anew: where the run was resumed in another number of processes, one clause each.
         changes: settings that were changed when the run was resumed.
-        parent: the model that the training started from, if any.
     """
 
     config: RunConfig
@@ -117,23 +116,18 @@ class Training:
         Raises:
             MemoryExhaustedError: the device is out of memory.
         """
-        state, steps = self.state, self.plan.total_steps
+        steps = self.plan.total_steps
         if (steps is not None and steps < REHEARSED_STEPS) or self.runtime.processes.world > 1:
             return None
         at_most = 0.0 if steps is None else at_most
-        counters = state.counters()
-        tensors = {group: {name: value.clone() for name, value in named.items()} for group, named in state.tensors().items()}
         times: list[float] = []
-        try:
+        with self.state.undone(), memory_errors_explained():
             while not times or (times[0] < at_most and len(times) < REHEARSED_STEPS and sum(times[1:]) < at_most):
                 begin = monotonic()
-                with memory_errors_explained():
-                    self.trainer.step(0.0)
+                self.trainer.step(0.0)
                 if self.runtime.device.type == "cuda":
                     torch.cuda.synchronize(self.runtime.device)
                 times.append(monotonic() - begin)
-        finally:
-            state.restore(tensors, counters)
         return None if steps is None else steps * fmean(times[1:] or times)
 
     def parameters(self) -> dict[str, int]:
@@ -165,7 +159,14 @@ class Training:
         """What must be known to use or resume a checkpoint of this training."""
         arch, image = self.arch, self.image
         clock = "the length is given in minutes, so that the schedule follows the clock" if self.plan.total_seconds else ""
-        made = Provenance(
+        optional: dict[str, Any] = {
+            "source": image.source,
+            "paired": image.paired,
+            "frozen": self.frozen_digests(),
+            "changes": self.changes,
+            "parent": self.parent,
+        }
+        return Provenance(
             arch=MadeBy(name=arch.name, distribution=arch.distribution, version=arch.version, options=self.config.arch.options),
             image=ImageSize(channels=image.channels, height=image.height, width=image.width),
             classes=self.data.images.class_names if image.classes else (),
@@ -177,24 +178,12 @@ class Training:
             inexact="; ".join(filter(None, (clock, self.runtime.inexactness(), *self.divided_anew))),
             divided_anew=self.divided_anew,
             best=self.state.counters()["best"],
+            **{name: value for name, value in optional.items() if value},
         )
-        optional = {
-            "source": image.source,
-            "paired": image.paired,
-            "frozen": self.frozen_digests(),
-            "changes": self.changes,
-            "parent": self.parent,
-        }
-        return made.model_copy(update={name: value for name, value in optional.items() if value})
 
 
 def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwatched) -> Training:
-    """Load the images, build the networks and everything that trains them.
-
-    Args:
-        config: the whole configuration.
-        processes: all that take part; each sets up the same training.
-        watch: is called with how far work on the images is.
+    """Load the images, build the networks and everything that trains them, the same in each process.
 
     Raises:
         GancliError: whatever is wrong with data set, architecture, objective or device.
@@ -208,11 +197,7 @@ def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwat
         installed_extractor(extractor)  # not after the images are decoded
     config, data = load_suited(config, watch, arch)
     if extractor is not None and processes.leads:  # what it imports or fetches fails here, not at the first evaluation
-
-        def tell(text: str) -> None:
-            watch(text, 0, 0)
-
-        pretrained(extractor, data.images.images[:1], tell=tell)
+        pretrained(extractor, data.images.images[:1], tell=lambda text: watch(text, 0, 0))
     if config.model.conditional and not data.images.class_names:
         raise DatasetError(
             " ".join([f"'{data.name}' has no labels, which a conditional model learns.", *data.unlabelled]),
@@ -252,13 +237,7 @@ def load_suited(
 ) -> tuple[RunConfig, Loaded]:
     """The images, resized to a square if the architecture cannot generate their own size and none was asked for.
 
-    The size is chosen by the headers: nothing is decoded before.
-
-    Returns:
-        the configuration, with the size that was chosen in it, and the images.
-
-    Raises:
-        GancliError: whatever is wrong with data set or architecture.
+    The size is chosen by the headers, before anything is decoded; the configuration that is returned has it.
     """
     source = open_data(config.data)
     chosen = chosen or choose_arch(config)

@@ -1,4 +1,4 @@
-"""Process 0 and the workers, before and during a training: two halves of one conversation, each a few lines.
+"""Process 0 and the workers, before and during a training: two halves of one conversation.
 
 ====  =========================================  ==========================================
       process 0 (:mod:`.run`, :mod:`.session`)   each worker (:func:`worker_loop`)
@@ -11,8 +11,7 @@
 6     broadcasts the state                       takes it over
 7     takes a step; writes down what happens     takes the same step on its own micro-batches
 8     all-reduces whether to stop; else again 7  likewise
-9     saves
-10    waits until all is saved                   likewise
+9     saves, and waits until all is saved        waits likewise
 ====  =========================================  ==========================================
 
 So nothing is created before everybody could begin, everybody begins with the same bits, and only the machine of process 0
@@ -36,7 +35,6 @@ from gancli.plugins.registry import OBJECTIVES
 from gancli.runs import RunDirectory
 from gancli.training.record import run_ended, run_started
 from gancli.training.setup import set_up
-from gancli.training.snapshot import pack, unpack_files
 from gancli.version import __version__
 
 if TYPE_CHECKING:
@@ -48,12 +46,7 @@ if TYPE_CHECKING:
 
 
 def set_up_together(config: RunConfig | None, processes: Processes, observe: Callable[[Event], None] | None = None) -> Training:
-    """Steps 1 to 4 of every process: the same training in each.
-
-    Args:
-        config: of process 0; None in the others, which receive it.
-        processes: all that take part.
-        observe: is called with how far work on the images is, as :class:`.Preparing`.
+    """Steps 1 to 4 of every process: the same training in each. Only process 0 has a configuration, and observes.
 
     Raises:
         GancliError: whatever is wrong with it, here or in another process.
@@ -90,16 +83,11 @@ def broadcast_state(training: Training, run: RunDirectory) -> None:
     """Step 6 of process 0: everybody begins with these bits."""
     processes, plan, state = training.runtime.processes, training.plan, training.state
     processes.broadcast({"run": str(run.path), "extended_at": plan.extended_at, "elapsed_seconds": state.elapsed_seconds})
-    processes.broadcast_files(lambda: pack(state))
+    processes.broadcast_files(state.files)
 
 
 def worker_loop(*, processes: Processes, observe: Callable[[Event], None], stop: Callable[[], int]) -> RunEnded:
-    """Be one of the processes that process 0 leads, to the end of its run.
-
-    Args:
-        processes: all of them.
-        observe: is called when the first step is about to be taken, and with nothing else.
-        stop: asked after every step; when it returns a signal's number, all processes stop.
+    """Be one of the processes that process 0 leads, to the end of its run; ``observe`` sees nothing but its start.
 
     Raises:
         GancliError: something is wrong here, or another process has failed; all end with the same exit code.
@@ -107,7 +95,7 @@ def worker_loop(*, processes: Processes, observe: Callable[[Event], None], stop:
     training = set_up_together(None, processes)
     received = processes.broadcast({})
     training = replace(training, plan=replace(training.plan, extended_at=received["extended_at"]))
-    unpack_files(processes.broadcast_files(dict), training.state, "what process 0 sends")
+    training.state.load(processes.broadcast_files(dict), "what process 0 sends")
     training.state.elapsed_seconds = received["elapsed_seconds"]
     run = RunDirectory(Path(received["run"]))
     observe(run_started(training, run))

@@ -9,7 +9,6 @@ from epoch import default_game, share
 from report import Row, conclude
 
 from gancli.checkpoint.store import CheckpointStore
-from gancli.training.snapshot import pack
 
 
 def main() -> list[Row]:
@@ -22,7 +21,8 @@ def main() -> list[Row]:
         def save() -> None:
             culprit = state.non_finite()
             assert culprit is None
-            store.save(state.step, pack(state, game.facts()), images_seen=state.images_seen, facts=game.facts().document())
+            facts = game.facts().document()
+            store.save(state.step, state.files(facts), images_seen=state.images_seen, facts=facts)
             store.prune(2)
 
         return [

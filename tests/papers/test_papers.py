@@ -19,7 +19,6 @@ from gancli.plugin import TwoStageGenerator
 from gancli.plugins.registry import ARCHITECTURES, EXPORTERS
 from gancli.runs import find_run
 from gancli.training.run import resume, train
-from gancli.training.snapshot import pack
 
 HERE = Path(__file__).parent
 STEPS = 4
@@ -199,7 +198,7 @@ def test_a_translator_is_loaded_from_the_file_of_its_weights(start, tmp_path, pa
         "step": 2,
     }
     path = tmp_path / "ema.safetensors"
-    path.write_bytes(pack(training.state, Provenance.parse(facts, path))["ema.safetensors"])
+    path.write_bytes(training.state.files(Provenance.parse(facts, path).document())["ema.safetensors"])
     model = gancli.load(checkpoint=path, arch=paper.target)
     assert model.image == training.image
     inputs = example_inputs(model.image, 1, 2)

@@ -128,7 +128,6 @@ def untrained():
         from gancli.runs import create_run, mark_latest
         from gancli.training.run import config_document
         from gancli.training.setup import set_up
-        from gancli.training.snapshot import pack
 
         torch.set_num_threads(1)
         game = set_up(located(resolve(assignments=["runtime.device=cpu", *assignments], environment={}).config))
@@ -136,7 +135,7 @@ def untrained():
         run.config_path.write_bytes(config_document(game.config))
         game.state.step = step
         facts = game.facts().model_copy(update={"step": step})
-        CheckpointStore(run.checkpoints).save(step, pack(game.state, facts), images_seen=0, facts=facts.document())
+        CheckpointStore(run.checkpoints).save(step, game.state.files(facts.document()), images_seen=0, facts=facts.document())
         run.write_info({"name": name, "status": "done", "step": step})
         mark_latest(run)
         return run.path
