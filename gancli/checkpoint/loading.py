@@ -1,9 +1,8 @@
 """One checkpoint directory -> verified bytes.
 
-Everything is checked before anything is returned: the manifest is within its bounds, the directory holds exactly the
-files that it lists (what operating systems leave behind is ignored), each is a regular file (never a link, a FIFO or a
-device) of the listed size, and each has the listed SHA-256. Only the files that were asked for are kept in memory; the
-others are hashed piece by piece.
+Everything is checked before anything is returned: the directory holds exactly the files that the manifest lists (what operating
+systems leave behind is ignored), each is a regular file of the listed size, and each has the listed SHA-256. Only files that
+were asked for are kept in memory.
 """
 
 from __future__ import annotations
@@ -32,13 +31,7 @@ _NOT_A_FILE = frozenset((errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ENODEV))
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A checkpoint of which every byte was verified.
-
-    Attributes:
-        path: its directory.
-        manifest: what it says about itself.
-        files: the content of the files that were asked for, by name.
-    """
+    """A checkpoint of which every byte was verified: its manifest, and the files that were asked for, by name."""
 
     path: Path
     manifest: Manifest
@@ -69,9 +62,18 @@ def read_checkpoint(path: Path, names: Collection[str] | None = None, storage: S
         StorageError: the disk refuses to say.
     """
     with explained(path):
-        present = _listing(path, storage)
+        try:
+            present = {name for name in storage.listdir(path) if not _is_litter(name)}
+        except FileNotFoundError:
+            raise RunError(f"There is no checkpoint '{path}'.", "Check the spelling.") from None
+        except NotADirectoryError:
+            raise CheckpointError(f"'{path}' is a file. A checkpoint is a directory with a {MANIFEST}.") from None
         manifest = read_manifest(path, storage)
-        _compare_names({name for name in present if not _is_litter(name)}, {MANIFEST, *manifest.files}, f"'{path}'")
+        listed = {MANIFEST, *manifest.files}
+        if missing := sorted(listed - present):
+            raise CheckpointError(f"'{path}' lacks {missing[0]}, which its manifest lists.")
+        if extra := sorted(present - listed):
+            raise CheckpointError(f"'{path}' has a file {extra[0][:100]!a} that its manifest does not list.")
         wanted = set(manifest.files if names is None else names)
         if missing := sorted(wanted - manifest.files.keys()):
             raise CheckpointError(f"'{path}' has no {missing[0]}. It has {', '.join(manifest.files)}.")
@@ -94,22 +96,6 @@ def read_manifest(path: Path, storage: Storage = DISK) -> Manifest:
         if size > MAX_BYTES:
             raise CheckpointError(f"{what} has {size:,} bytes. At most {MAX_BYTES:,} are read.")
         return Manifest.parse(b"".join(_pieces(descriptor, size, size, storage)), what)
-
-
-def _listing(path: Path, storage: Storage) -> set[str]:
-    try:
-        return set(storage.listdir(path))
-    except FileNotFoundError:
-        raise RunError(f"There is no checkpoint '{path}'.", "Check the spelling.") from None
-    except NotADirectoryError:
-        raise CheckpointError(f"'{path}' is a file. A checkpoint is a directory with a {MANIFEST}.") from None
-
-
-def _compare_names(present: Collection[str], listed: Collection[str], what: str) -> None:
-    if missing := sorted(set(listed) - set(present)):
-        raise CheckpointError(f"{what} lacks {missing[0]}, which its manifest lists.")
-    if extra := sorted(set(present) - set(listed)):
-        raise CheckpointError(f"{what} has a file {extra[0][:100]!a} that its manifest does not list.")
 
 
 def _is_litter(name: str) -> bool:

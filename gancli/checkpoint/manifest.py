@@ -1,11 +1,9 @@
 """What a checkpoint says about itself: ``manifest.json``, written last and read first.
 
-A directory without a manifest is no checkpoint. The manifest holds the size and the SHA-256 of every other file, so that
-loading can prove that each is the one that was saved, and ``facts``: whatever the training wants to know before it
-touches a tensor (architecture, data set, environment). Facts are data. Nothing here imports what they name.
-
-It is sealed: it ends with the SHA-256 of its own content, in the one form that :func:`seal` gives it. So a single flipped
-bit is seen wherever it is. (A seal shows damage, not malice; whoever makes a checkpoint can seal it.)
+It holds the size and the SHA-256 of every other file, so that loading can prove that each is the one that was saved, and
+``facts``: whatever the training wants to know before it touches a tensor (architecture, data set, environment). Nothing here
+imports what they name. It is sealed: it ends with the SHA-256 of its own content, in the one form that :func:`seal` gives it,
+so that a single flipped bit is seen wherever it is. (A seal shows damage, not malice.)
 """
 
 from __future__ import annotations
@@ -53,11 +51,6 @@ class Member(BaseModel):
     size: Count
     sha256: Sha256
 
-    @classmethod
-    def of(cls, content: bytes) -> Self:
-        """The description of ``content``."""
-        return cls(size=len(content), sha256=hashlib.sha256(content).hexdigest())
-
 
 class Manifest(BaseModel):
     """The description of one checkpoint.
@@ -80,11 +73,21 @@ class Manifest(BaseModel):
 
     @classmethod
     def describe(cls, step: int, files: Mapping[str, bytes], *, images_seen: int, facts: Mapping[str, Any]) -> Self:
-        """The manifest of a checkpoint that is about to be written."""
+        """The manifest of a checkpoint that is about to be written: as it will be read back, tuples as lists for instance.
+
+        Raises:
+            CheckpointError: facts are no JSON, or another thing could not be read back.
+        """
         what = f"The manifest of step {step}"
-        members = {name: Member.of(content) for name, content in files.items()}
-        fields = {"step": step, "images_seen": images_seen, "facts": _as_read_back(facts, what), "files": members}
-        return cls._validated(fields, what)
+        members = {
+            name: {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()} for name, content in files.items()
+        }
+        fields = {"format_version": FORMAT_VERSION, "step": step, "images_seen": images_seen, "files": members}
+        try:
+            data = seal({**fields, "facts": dict(facts)})
+        except (TypeError, ValueError, RecursionError) as error:
+            raise CheckpointError(f"{what} cannot hold its facts: {error}.", "Facts are JSON.") from error
+        return cls.parse(data, what)
 
     @classmethod
     def parse(cls, data: bytes, what: str = "The manifest") -> Self:
@@ -99,10 +102,6 @@ class Manifest(BaseModel):
         fields.pop(SEAL, None)
         if seal(fields) != data:
             raise CheckpointError(f"{what} is not what was saved: its content and its seal differ.")
-        return cls._validated(fields, what)
-
-    @classmethod
-    def _validated(cls, fields: dict[str, Any], what: str) -> Self:
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
@@ -111,10 +110,8 @@ class Manifest(BaseModel):
             raise CheckpointError(f"{what} is not valid: at {where[:100]!a}, {first['msg']}.") from error
 
     def encode(self) -> bytes:
-        """The content of ``manifest.json``: what is returned can be parsed again."""
-        data = seal(self.model_dump())
-        self.parse(data, f"The manifest of step {self.step}")
-        return data
+        """The content of ``manifest.json``."""
+        return seal(self.model_dump())
 
     @property
     def state_digest(self) -> str:
@@ -130,13 +127,4 @@ def seal(fields: Mapping[str, Any]) -> bytes:
 
 
 def _encoded(fields: Mapping[str, Any]) -> bytes:
-    return json.dumps(fields, indent=1, sort_keys=True).encode("ascii") + b"\n"
-
-
-def _as_read_back(facts: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """What JSON makes of facts, in which for instance a tuple is a list."""
-    try:
-        text = json.dumps(dict(facts), allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{what} cannot hold its facts: {error}.", "Facts are JSON.") from error
-    return parse_object(text.encode("ascii"), f"The facts for {what[0].lower()}{what[1:]}")
+    return json.dumps(fields, indent=1, sort_keys=True, allow_nan=False).encode("ascii") + b"\n"

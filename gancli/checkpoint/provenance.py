@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
@@ -22,21 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-__all__ = [
-    "KEY",
-    "SHARED",
-    "Change",
-    "ImageSize",
-    "Length",
-    "MadeBy",
-    "Origin",
-    "Parent",
-    "Provenance",
-    "TrainedOn",
-    "Weights",
-    "read_file",
-    "stored_provenance",
-]
 
 KEY = "gancli"
 """Where the metadata of a file hold the provenance."""
@@ -53,14 +39,10 @@ Size = Annotated[int, Field(ge=1, le=65536)]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a model came from.
+    """Where a model came from: the name of its run or file, the path of the checkpoint or file, the training steps behind it.
 
     Attributes:
-        run: name of the run, or of the file.
-        checkpoint: path of the checkpoint or file.
-        step: training steps behind it.
         digest: SHA-256 of the weights' file.
-        weights: ``ema`` or ``raw``.
         provenance: what the checkpoint says about itself.
         notes: sentences that the user should read, such as a plugin of another version.
     """
@@ -127,15 +109,7 @@ class Change(_Section):
 
 
 class Parent(_Section):
-    """The model whose weights a training started from.
-
-    Attributes:
-        run: its name.
-        step: of its training.
-        digest: SHA-256 of its weights' file.
-        dataset: what it was trained on.
-        networks: those whose weights were copied: ``generator``, ``discriminator``, ``ema``.
-    """
+    """The model whose weights a training started from, and the ``networks`` of it: generator, discriminator, ema."""
 
     run: str
     step: int
@@ -155,14 +129,11 @@ class Provenance(_Section):
         frozen: SHA-256 of the weights of each network that is never trained.
         environment: what the bits of a result may depend on.
         config: every setting by its dotted name.
-        plan: how long the training is.
         inexact: why the run may not end in the same bits; empty if it does.
         changes: settings that were changed when the run was resumed.
         divided_anew: where it went on in another number of processes.
         best: the best checkpoint so far, and its distance.
-        elapsed_seconds: of training.
         gancli: the version that wrote it.
-        parent: the model that the training started from, if any.
         run: name of the run; ``weights`` and ``digest``: those of the file that a model was exported from.
     """
 
@@ -234,8 +205,8 @@ def read_file(path: Path) -> bytes:
         ) from error
 
 
-def stored_provenance(text: str | None, path: Path) -> Provenance:
-    """What the metadata of a file say under :data:`KEY`.
+def stored_origin(text: str | None, data: bytes, path: Path) -> Origin:
+    """Where the model in a file with this content came from, by what its metadata say under :data:`KEY`.
 
     Raises:
         CheckpointError: nothing, no JSON object of at most 1 MiB, or not what is needed.
@@ -243,4 +214,5 @@ def stored_provenance(text: str | None, path: Path) -> Provenance:
     if text is None:
         raise CheckpointError(f"'{path}' does not say which model it holds.", "Give one that gancli wrote.")
     stored = parse_object(text.encode(errors="surrogatepass"), f"What '{path}' says about its model")
-    return Provenance.parse(stored, path)
+    said = Provenance.parse(stored, path)
+    return Origin(said.run or path.stem, path, said.step, said.digest or sha256(data).hexdigest(), said.weights or "ema", said)

@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-__all__ = ["HINT", "Checkpoint", "CheckpointStore", "Saved"]
 
 HINT = "latest.json"
 
@@ -62,11 +61,8 @@ class Saved:
     """A committed checkpoint.
 
     Attributes:
-        step: the generator updates done.
-        path: its directory.
         state_digest: SHA-256 of the whole state.
-        hint_problem: why ``latest.json`` could not be brought up to date; worth a warning, since the disk is in trouble,
-            but the checkpoint is safe.
+        hint_problem: why ``latest.json`` could not be brought up to date: the disk is in trouble, but the checkpoint is safe.
     """
 
     step: int
@@ -94,6 +90,7 @@ class CheckpointStore:
                 steps = sorted(step for name in names if (step := self._committed(name)) is not None)
                 if steps or names == self._names():
                     return steps
+                # Everything that was listed has been pruned before it was looked at: there are newer ones.
                 # Everything that was listed has been pruned before it was looked at: there are newer ones.
 
     def latest(self) -> int | None:
@@ -207,12 +204,30 @@ class CheckpointStore:
             StorageError: the disk refuses to say.
         """
         while True:
-            chosen = self._choose(step)
+            steps = self.steps()
+            if not steps:
+                raise RunError(
+                    f"There is no checkpoint in '{self.directory}'.", "The training did not get as far as its first save."
+                )
+            if step is not None and step not in steps:
+                nearest = min(steps, key=lambda there: abs(there - step))
+                raise RunError(
+                    f"There is no checkpoint of step {step} in '{self.directory}'.", f"The nearest is step {nearest}."
+                )
+            chosen = steps[-1] if step is None else step
             try:
-                return self._read(chosen, names)
-            except (RunError, StorageError):
-                if chosen in self.steps():
-                    raise
+                return self._verified(chosen, names)
+            except (RunError, StorageError) as error:
+                if chosen not in self.steps():
+                    continue  # it was pruned under our eyes, which happens to the newest only when there is a newer one
+                if not isinstance(error, CheckpointError) or (names and self._intact(chosen)):
+                    raise  # nothing is broken: it lacks a file that was asked for
+                newest = self.newest_intact()
+                remedy = f"No checkpoint in '{self.directory}' is intact: restore one from a backup, or train anew."
+                if newest is not None:
+                    way = shell(self.path(newest))
+                    remedy = f"The newest intact one is step {newest}; take it with --checkpoint {way}"
+                raise CheckpointError(error.problem, remedy) from error
                 # It was pruned under our eyes, which happens to the newest only when there is a newer one.
 
     def load_best(self, names: Collection[str] | None = None) -> Checkpoint:
@@ -239,36 +254,11 @@ class CheckpointStore:
         step = named.get("step") if isinstance(named, dict) else None
         return step if step in steps else None
 
-    def _choose(self, step: int | None) -> int:
-        steps = self.steps()
-        if not steps:
-            raise RunError(
-                f"There is no checkpoint in '{self.directory}'.", "The training did not get as far as its first save."
-            )
-        if step is not None and step not in steps:
-            nearest = min(steps, key=lambda there: abs(there - step))
-            raise RunError(f"There is no checkpoint of step {step} in '{self.directory}'.", f"The nearest is step {nearest}.")
-        return steps[-1] if step is None else step
-
-    def _read(self, step: int, names: Collection[str] | None) -> Checkpoint:
-        try:
-            return self._verified(step, names)
-        except CheckpointError as error:
-            if names and self._intact(step):
-                raise  # nothing is broken: it lacks a file that was asked for
-            raise CheckpointError(error.problem, self._way_on()) from error
-
     def _verified(self, step: int, names: Collection[str] | None) -> Checkpoint:
         checkpoint = read_checkpoint(self.path(step), names, self.storage)
         if checkpoint.step != step:
             raise CheckpointError(f"'{checkpoint.path}' holds step {checkpoint.step}: it was renamed.")
         return checkpoint
-
-    def _way_on(self) -> str:
-        newest = self.newest_intact()
-        if newest is None:
-            return f"No checkpoint in '{self.directory}' is intact: restore one from a backup, or train anew."
-        return f"The newest intact one is step {newest}; take it with --checkpoint {shell(self.path(newest))}"
 
     def _intact(self, step: int) -> bool:
         try:

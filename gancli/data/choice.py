@@ -27,7 +27,8 @@ from gancli.data.source import HUB, open_source
 from gancli.errors import GancliError
 from gancli.plugin import Purpose
 from gancli.plugins.assets import for_colour
-from gancli.plugins.registry import ARCHITECTURES, DATASETS, OWN, is_path
+from gancli.plugins.distributions import OWN
+from gancli.plugins.registry import ARCHITECTURES, DATASETS, is_path
 
 if TYPE_CHECKING:
     from gancli.config.resolve import Open

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gancli.checkpoint.provenance import KEY, stored_provenance
+from gancli.checkpoint.provenance import KEY, stored_origin
 from gancli.exporting.formats import PARITY
 from gancli.plugin import ArchConfig, Draw, Exporter, TrainedGenerator
 
@@ -58,7 +58,7 @@ class Safetensors(Exporter[ArchConfig]):
         from gancli.storage.tensors import decode, read_metadata
 
         data = path.read_bytes()
-        stored = stored_provenance(read_metadata(data, f"'{_WHAT}'").get(KEY), _WHAT)
+        stored = stored_origin(read_metadata(data, f"'{_WHAT}'").get(KEY), data, _WHAT).provenance
         _write(path, decode(data, f"'{_WHAT}'"), stored.document() | {PARITY: difference})
 
 

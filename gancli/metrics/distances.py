@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["TOTAL_VARIANCE", "Moments", "frechet_distance", "frechet_estimate", "kernel_distance"]
 
 TOTAL_VARIANCE = 1000.0
 """Trace of the covariance of the features of the training data."""

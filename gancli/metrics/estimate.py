@@ -16,7 +16,6 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Estimate", "Histogram", "Z", "copying", "histogram", "mean", "proportion", "symmetric"]
 
 Z = 1.959963984540054
 """Standard deviations to either side that hold 95 % of a normal distribution."""
@@ -24,14 +23,7 @@ Z = 1.959963984540054
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value.
-
-    Attributes:
-        value: the estimate.
-        low: lower end of its 95 % interval.
-        high: upper end.
-        count: N, the images that the interval is about.
-    """
+    """A value, the ends of its 95 % interval, and N, the number of images that the interval is about."""
 
     value: float
     low: float

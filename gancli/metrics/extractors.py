@@ -31,22 +31,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = [
-    "FILE",
-    "SIZE",
-    "DigitExtractor",
-    "DigitNetwork",
-    "Extractor",
-    "RandomExtractor",
-    "Reading",
-    "StackedDigitExtractor",
-    "batches",
-    "extractor_for",
-    "known_moments",
-    "read",
-    "reduced",
-    "some_of",
-]
 
 BATCH_SIZE = 256
 DIGITS, RANDOM = "mnist", "random"
@@ -64,12 +48,7 @@ CALIBRATION = 2048
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What an extractor sees in n images, on the CPU.
-
-    Attributes:
-        features: float32 ``(n, d)``.
-        classes: int64 ``(n,)``, the likeliest class of each; None if the extractor knows no classes.
-    """
+    """What an extractor sees in n images, on the CPU: features, float32 ``(n, d)``, and perhaps classes, int64 ``(n,)``."""
 
     features: Tensor
     classes: Tensor | None = None
@@ -82,16 +61,14 @@ class Extractor(nn.Module, ABC):
     """A fixed function from images to features: no randomness, nothing that is trained, float32.
 
     Attributes:
+        name: part of the name of every metric: ``FD-mnist``.
+        gamma: factor of the product in the kernel distance.
         digest: SHA-256, in hex, of all numbers that it is made of: equal digests give equal features.
         classes: how many classes it tells apart; 0 if none.
     """
 
     name: str
-    """Part of the name of every metric: ``FD-mnist``."""
-
     gamma: float = 1 / TOTAL_VARIANCE
-    """Factor of the product in the kernel distance."""
-
     digest: str
     classes: int = 0
 
@@ -112,11 +89,7 @@ class Extractor(nn.Module, ABC):
 
 
 def read(extractor: Extractor, batches: Iterable[Tensor]) -> Reading:
-    """Read images batch by batch; ``batches`` holds float tensors ``(b, c, h, w)`` in [-1, 1].
-
-    Raises:
-        ValueError: there are none.
-    """
+    """Read images batch by batch, float tensors ``(b, c, h, w)`` in [-1, 1]; a ValueError if there are none."""
     parts = [extractor.see(batch) for batch in batches]
     if not parts:
         raise ValueError("There are no images to read.")
@@ -328,11 +301,11 @@ def extractor_for(
     frozen: Iterable[str] = (),
     tell: Callable[[str], None] = lambda _: None,
 ) -> Extractor:
-    """The extractor for a data set.
+    """The extractor for a data set of that name, with training images uint8 ``(n, c, h, w)``.
 
     Args:
         dataset: its name.
-        images: its training images, uint8 ``(n, c, h, w)``.
+        images: its training images.
         wanted: ``mnist``, ``random``, the name of a plugin, or ``auto``: digits for MNIST and Stacked-MNIST, ``otherwise``
             for anything else.
         otherwise: the name of a plugin; None: random convolutions.
@@ -353,15 +326,13 @@ def extractor_for(
             f"The extractor '{DIGITS}' cannot read images of {size}.",
             f"It reads 1x{SIZE}x{SIZE}, and three digits as {STACKED}x{SIZE}x{SIZE}. Choose --extractor {RANDOM}.",
         )
-    if wanted == RANDOM:
-        return RandomExtractor.for_data(images)
-    if wanted not in {DIGITS, "auto"}:
+    if wanted not in {DIGITS, RANDOM, "auto"}:
         return pretrained(wanted, images, frozen, tell)
-    if stacked and (wanted == DIGITS or dataset == "stacked-mnist"):
+    if stacked and (wanted == DIGITS or (wanted == "auto" and dataset == "stacked-mnist")):
         return StackedDigitExtractor()
-    if single and (wanted == DIGITS or dataset == "mnist" or _is_mnist(images)):
+    if single and (wanted == DIGITS or (wanted == "auto" and (dataset == "mnist" or _is_mnist(images)))):
         return DigitExtractor()
-    if otherwise is not None and otherwise != RANDOM:
+    if wanted == "auto" and otherwise not in {None, RANDOM}:
         with suppress(UsageError):  # the model was trained against it
             return pretrained(otherwise, images, frozen, tell)
     return RandomExtractor.for_data(images)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["Manifolds", "compare", "coverage", "nearest", "radii"]
 
 BLOCK_NUMBERS = 2**23
 """Distances in memory at a time: 32 MiB."""
@@ -60,12 +59,8 @@ def compare(fake: Tensor, real: Tensor) -> Manifolds:
         hits.append(inside.sum(1))
         covered |= inside.any(0)
         recalled |= (distances <= fake_radii[rows, None]).any(0)
-    return Manifolds(
-        precision=_share(torch.cat(precise)),
-        recall=_share(recalled),
-        density=mean(torch.cat(hits) / DENSITY_NEIGHBOURS, lowest=0.0),
-        coverage=_share(covered),
-    )
+    precision, recall, coverage = (proportion(int(x.sum()), len(x)) for x in (torch.cat(precise), recalled, covered))
+    return Manifolds(precision, recall, mean(torch.cat(hits) / DENSITY_NEIGHBOURS, lowest=0.0), coverage)
 
 
 def coverage(fake: Tensor, real: Tensor, real_radii: Tensor) -> float:
@@ -116,7 +111,3 @@ def _centred(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Both, moved by the mean of b: distances stay, and their computation by products loses fewer digits."""
     origin = b.mean(0)
     return a - origin, b - origin
-
-
-def _share(hits: Tensor) -> Estimate:
-    return proportion(int(hits.sum()), len(hits))

@@ -20,19 +20,12 @@ if TYPE_CHECKING:
 
     from gancli.plugin import FeatureExtractor
 
-__all__ = ["PretrainedExtractor", "pretrained"]
-
 
 class PretrainedExtractor(Extractor):
     """Features of a plugin's network, scaled such that those of the training images have a total variance of 1000.
 
-    Features that have usual names for their distances, such as FID, are left as they are.
-
-    Args:
-        name: of the plugin.
-        plugin: which builds the network.
-        images: the training images, uint8 ``(n, c, h, w)``; 2,048 are looked at, always the same.
-        tell: is told of downloads.
+    Features that have usual names for their distances, such as FID, are left as they are. Of the training images, uint8
+    ``(n, c, h, w)``, 2,048 are looked at, always the same; ``tell`` is told of downloads.
     """
 
     def __init__(self, name: str, plugin: FeatureExtractor, images: Tensor, tell: Callable[[str], None]) -> None:
@@ -64,13 +57,9 @@ class PretrainedExtractor(Extractor):
 def pretrained(
     name: str, images: Tensor, frozen: Iterable[str] = (), tell: Callable[[str], None] = lambda _: None
 ) -> PretrainedExtractor:
-    """A plugin's extractor for these training images.
+    """A plugin's extractor for these training images, uint8 ``(n, c, h, w)``.
 
-    Args:
-        name: of the plugin.
-        images: the training images, uint8 ``(n, c, h, w)``.
-        frozen: digests of the frozen networks that the model was trained against.
-        tell: is told of downloads.
+    ``frozen`` are the digests of the frozen networks that the model was trained against.
 
     Raises:
         PluginError: it is not installed.

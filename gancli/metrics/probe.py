@@ -1,8 +1,5 @@
 """Metrics that are cheap enough for every epoch of a training: distance and coverage, and diversity.
 
-    probe = Probe.for_data("mnist", images, device)
-    metrics = probe.measure(generate(probe.count))        # {"fd_mnist": 7.31, "coverage_mnist": 0.87}
-
 With 2,048 images the distance is larger than with the 10,000 of ``gancli evaluate`` (by a few units near the end of a good
 training), but it always is, so that epochs can be compared. The same images give the same bits.
 """
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
 
     from gancli.metrics.extractors import Extractor
 
-__all__ = ["Diversity", "Probe", "likeness"]
 
 COUNT = 2048
 """Images that are generated for one measurement."""
@@ -35,12 +31,7 @@ MOST_REAL = 10_000
 
 
 class Probe:
-    """Distance and coverage of generated images, in features.
-
-    Args:
-        extractor: reads the images, on the device where they are generated.
-        moments: of the real images' features.
-        real: features of real images ``(m, d)``, for coverage.
+    """Distance and coverage of generated images, in features: of real images their moments, and ``real (m, d)`` for coverage.
 
     Attributes:
         column: name of the distance: ``fd_mnist``, ``fd_random``. Smaller is better.
@@ -61,13 +52,9 @@ class Probe:
     def for_data(
         cls, name: str, images: Tensor, device: torch.device | str = "cpu", extractor: Extractor | None = None
     ) -> Self | None:
-        """The probe for a data set; None if it has fewer than 2 images, which have no covariance.
+        """The probe for a data set of that name, by default with the extractor that suits it; None with fewer than 2 images.
 
-        Args:
-            name: of the data set.
-            images: the training images, uint8 ``(n, c, h, w)``, on any device; at most 10,000 are looked at.
-            device: where images will be generated.
-            extractor: by default the one that suits the data.
+        At most 10,000 of the training images, uint8 ``(n, c, h, w)``, are looked at; generated ones will be on the device.
         """
         if len(images) < 2:  # noqa: PLR2004  (one has no covariance)
             return None
@@ -115,9 +102,9 @@ def likeness(features: Tensor, scale: float, labels: Tensor | None = None) -> fl
 class Diversity:
     """likeness(real) / likeness(fake), at most 1: how much rarer it is among real images that two look alike.
 
-    1 for a good model, near 0 for one that generates a few images again and again. Noise does not count as diversity, as it
-    does in pixels: in features, an image and a noisy copy are closer than two different images. Two images are taken for
-    different from the median distance between a real image and its nearest neighbour on.
+    1 for a good model, near 0 for one that generates a few images again and again. Noise does not count as diversity: in
+    features, an image and a noisy copy are closer than two different images. Two images are taken for different from the
+    median distance between a real image and its nearest neighbour on.
 
     Args:
         extractor: on the device of the images. :class:`.RandomExtractor` suits best: features that were trained on clean

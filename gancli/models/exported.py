@@ -6,12 +6,11 @@ What the file says about itself is bounded and checked like the metadata of a ch
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gancli.checkpoint.provenance import Origin, read_file, stored_provenance
+from gancli.checkpoint.provenance import Origin, read_file, stored_origin
 from gancli.errors import CheckpointError
 from gancli.models.sampler import TRANSLATED, Sampler
 from gancli.models.stored import LOADABLE
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
     from gancli.images import Images as Given
     from gancli.plugin import Draw
-
-__all__ = ["ExportedModel", "load_export"]
 
 
 class ExportedModel(Sampler["NDArray[np.float32]"]):
@@ -50,27 +47,24 @@ class ExportedModel(Sampler["NDArray[np.float32]"]):
         if self.image.source is None:
             self.draw(latents([0], self.latent_dim), np.zeros(1, np.int64) if self.image.classes else None)
 
-    def draw(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
-        """Images of latents ``(n, latent_dim)`` [, labels ``(n,)``]: float32 ``(n, c, h, w)`` in [-1, 1]."""
-        return self._checked(z, labels, self.image.shape)
-
     def translate(self, sources: Given, *, batch_size: int = TRANSLATED) -> NDArray[np.float32]:
-        """See :meth:`gancli.models.sampler.Sampler.translate`; images are of a size that the file takes.
-
-        Raises:
-            UsageError: the model does not translate images, or not of this shape.
-        """
+        """See :meth:`gancli.models.sampler.Sampler.translate`; images are of a size that the file takes."""
         images = np.asarray(sources, dtype=np.float32)
         self.refuse_sources(images.shape)
         parts = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
-        return np.concatenate([self._checked(part, None, (self.image.channels, *part.shape[2:])) for part in parts])
+        return np.concatenate([self.draw(part, None, (self.image.channels, *part.shape[2:])) for part in parts])
 
-    def _checked(
-        self, given: NDArray[np.float32], labels: NDArray[np.int64] | None, shape: tuple[int, ...]
+    def draw(
+        self, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None, shape: tuple[int, ...] | None = None
     ) -> NDArray[np.float32]:
-        images = self._draw(given, labels)
-        if images.shape != (len(given), *shape):
-            path, expected = self.origin.checkpoint, (len(given), *shape)
+        """Images of latents ``(n, latent_dim)`` [, labels ``(n,)``]: float32 ``(n, c, h, w)`` in [-1, 1].
+
+        Raises:
+            CheckpointError: they have another shape than the file says.
+        """
+        images, expected = self._draw(z, labels), (len(z), *(shape or self.image.shape))
+        if images.shape != expected:
+            path = self.origin.checkpoint
             raise CheckpointError(f"'{path}' gives {images.shape} instead of {expected}.", "Give one that gancli wrote.")
         return images
 
@@ -105,13 +99,4 @@ def load_export(path: Path) -> ExportedModel:
         raise CheckpointError(f"'{path}' is not a file that a model is loaded from.", LOADABLE)
     require_packages(entry.distribution, *kind.packages)
     opened = kind().open(content, path)
-    said = stored_provenance(opened.metadata, path)
-    origin = Origin(
-        run=said.run or path.stem,
-        checkpoint=path,
-        step=said.step,
-        digest=said.digest or sha256(content).hexdigest(),
-        weights=said.weights or "ema",
-        provenance=said,
-    )
-    return ExportedModel(opened.draw, origin)
+    return ExportedModel(opened.draw, stored_origin(opened.metadata, content, path))

@@ -62,12 +62,11 @@ def slerp(a: Vector, b: Vector) -> Arc:
     """``r (a' cos w + u sin w)``: from a's direction a' to b's by the shorter way, and from a's norm to b's.
 
     u is the unit vector at a right angle to a' on the side of b, which is Shoemake's formula without its division by sin.
-    The norm follows a logarithmic spiral, r = r0 (r1 / r0)^(w / omega): then it grows in proportion to the length of the
-    way, and constant speed has a closed form. Between equal norms this is slerp itself.
+    The norm follows a logarithmic spiral, r = r0 (r1 / r0)^(w / omega): it grows in proportion to the length of the way, and
+    constant speed has a closed form. Between equal norms this is slerp itself.
 
-    Parallel vectors are joined by the straight line. Antipodal ones have no plane of their own: the way leads past the
-    coordinate axis that is furthest from the line through both. Where nothing can be turned (a vector of zeros, opposite
-    numbers in one dimension) it is the straight line too.
+    Parallel vectors are joined by the straight line, and so are those that nothing can turn (zeros, opposite numbers in one
+    dimension). Antipodal ones have no plane of their own: the way leads past the coordinate axis furthest from their line.
     """
     radii = float(np.linalg.norm(a)), float(np.linalg.norm(b))
     if not all(radii):
@@ -98,13 +97,9 @@ METHODS: dict[str, Callable[[Vector, Vector], Arc]] = {"slerp": slerp, "lerp": l
 
 
 class Path:
-    """The way along all keyframes, and in a loop back to the first, at one speed.
+    """The way along all keyframes ``(k, d)``, and in a loop back to the first, at one speed.
 
-    Args:
-        keyframes: where it leads through, ``(k, d)``.
-        method: ``slerp`` or ``lerp``.
-        loop: whether it ends where it began.
-        even: take equally long from each keyframe to the next, instead of one speed all the way.
+    With ``even`` it takes equally long from each keyframe to the next instead.
     """
 
     def __init__(
@@ -173,12 +168,9 @@ class Interpolation:
 
     Attributes:
         seeds: keyframe k of cell c is the latent of seed ``seeds[k * cells + c]``: every keyframe is a grid of its own.
-        frames: how many frames there are.
         cells: images per frame. Each goes its own way, and all arrive together.
         labels: the classes that are passed, at equal distances in time; one is kept all the way, and None gives cell c the
             class that :meth:`gancli.Model.sample` gives to image c.
-        method: how to go from one keyframe to the next.
-        loop: whether the last frame leads back to the first.
         truncation: of the keyframes, see :meth:`gancli.Model.sample`.
         direction: go to and fro along the direction of this number, 1 the one with the largest effect, instead of from
             keyframe to keyframe; see :mod:`gancli.models.directions`.
@@ -230,27 +222,11 @@ class Interpolation:
         """Of each cell."""
         return len(self.seeds) // self.cells
 
-    def paths(self, points: NDArray[np.floating], method: Method | None = None) -> list[Path]:
-        """The path of each cell through its keyframes.
-
-        Args:
-            points: the latents of the seeds, ``(len(seeds), d)``.
-            method: instead of this one's.
-        """
-        keyframes = points.reshape(self.keyframes, self.cells, -1)
-        return [Path(keyframes[:, c], method or self.method, loop=self.loop, even=self.even) for c in range(self.cells)]
-
 
 class Frames:
     """The frames of an interpolation, each float32 ``(cells, c, h, w)`` in [-1, 1]. Iterating generates all of them.
 
-    Args:
-        model: what generates.
-        interpolation: between what.
-
     Attributes:
-        model: the same.
-        interpolation: the same.
         blend: what lies between two classes: ``embeddings`` or ``pixels``; None if the class stays.
 
     Raises:
@@ -275,20 +251,19 @@ class Frames:
                 self._blender = Blender(model.generator, model.draw, model.latent_dim, pairs)
             own = [own[0]] * asked.cells
         self._own = None if own is None else torch.tensor(own)
-        self._generate: Callable[..., Tensor] = model.render
-        self._paths: list[Callable[[Vector], NDArray[np.float32]]]
         labels = None if own is None else list(own) * asked.keyframes
+        in_w = model.two_stage is not None and self._blender is None
+        self._generate: Callable[..., Tensor] = model.render if in_w or asked.direction is not None else model.draw
+        given = model.points if self._generate == model.render else model.chosen_latents
+        points = given(asked.seeds, labels, asked.truncation).numpy()
+        self._paths: list[Callable[[Vector], NDArray[np.float32]]]
         if asked.direction is not None:
             vector = find_directions(model, asked.direction).vectors[-1].numpy()
-            points = model.points(asked.seeds, labels, asked.truncation).numpy()
             self._paths = [partial(to_and_fro, point, vector, loop=asked.loop) for point in points]
-        elif model.two_stage and self._blender is None:  # in w straight lines are the convention (Karras et al., 2019)
-            points = model.points(asked.seeds, labels, asked.truncation).numpy()
-            self._paths = [path.at for path in asked.paths(points, "lerp")]
         else:
-            self._generate = model.draw
-            points = model.chosen_latents(asked.seeds, labels, asked.truncation).numpy()
-            self._paths = [path.at for path in asked.paths(points)]
+            method = "lerp" if in_w else asked.method  # in w straight lines are the convention (Karras et al., 2019)
+            keyframes = points.reshape(asked.keyframes, asked.cells, -1)
+            self._paths = [Path(keyframes[:, c], method, loop=asked.loop, even=asked.even).at for c in range(asked.cells)]
         self.blend = None if self._blender is None else "embeddings" if self._blender.blends_embeddings else "pixels"
 
     def __len__(self) -> int:

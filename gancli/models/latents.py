@@ -65,11 +65,7 @@ class ModelAtLatents(Model):
         return "its latents are given and used as they are"
 
     def points(self, seeds: Sequence[int], labels: Sequence[int] | None = None, truncation: float | None = None) -> Tensor:  # noqa: ARG002  (those of a model)
-        """The rows of these numbers.
-
-        Raises:
-            UsageError: there are fewer.
-        """
+        """The rows of these numbers; a UsageError if there are fewer."""
         if max(seeds) >= len(self.latents.points):
             raise UsageError(f"There are {len(self.latents.points)} latents, and no row {max(seeds)}.", "Rows count from 0.")
         return self.latents.points[list(seeds)]

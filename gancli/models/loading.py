@@ -25,7 +25,7 @@ from gancli.gan.state import load_strictly
 from gancli.models.model import Model
 from gancli.models.stored import HUB, is_file, origin_of_file, weights_path
 from gancli.plugin import ImageSpec
-from gancli.plugins.registry import ARCHITECTURES, Entry
+from gancli.plugins.registry import ARCHITECTURES
 from gancli.runs import find_run
 from gancli.runtime.device import pick_device
 from gancli.storage.tensors import decode
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from gancli.plugin import ArchConfig, Architecture
+    from gancli.plugins.distributions import Entry
 
 _BACK = "back"
 """The network that translates the other way; its EMA's file is called ``ema_back``."""
@@ -196,10 +197,9 @@ def _find_architecture(facts: Provenance, given: str | None) -> Entry:
 
 @contextmanager
 def _growth_bounded(path: Path, there: int) -> Iterator[None]:
-    """Refuse networks that are far larger than the file that describes them, before their memory is touched.
+    """Refuse networks that are far larger than the file that describes them.
 
-    A parameter is registered when its memory is reserved and before it is filled, so that a small file that describes a
-    huge network costs nothing.
+    A parameter is registered before its memory is filled, so that a small file that describes a huge network costs nothing.
     """
     most, seen = _LARGER * there + _ALWAYS_FINE, 0
     refusal = CheckpointError(

@@ -47,7 +47,7 @@ TYPICAL_SEED, TYPICAL_IMAGES, NEIGHBOURS = 2**40, 1024, 3
 
 
 class Model(Sampler["Tensor"]):
-    """A generator in evaluation mode. Made by :func:`gancli.load`.
+    """A generator in evaluation mode, as :func:`gancli.load` makes it.
 
     >>> import gancli
     >>> model = gancli.load(checkpoint="mnist")
@@ -58,9 +58,6 @@ class Model(Sampler["Tensor"]):
         generator: the network, ``(n, latent_dim)`` [, labels] -> ``(n, c, h, w)`` in [-1, 1].
         two_stage: the same network if it has a mapping network, else None.
         styled: the same network if its styles can be mixed, else None.
-        device: where it runs.
-
-    The others are those of :class:`gancli.models.sampler.Sampler`.
     """
 
     def __init__(
@@ -131,13 +128,8 @@ class Model(Sampler["Tensor"]):
     ) -> Image:
         """Generate images side by side, as one of Pillow, which a notebook shows and ``.save(path)`` writes.
 
-        Args:
-            n: how many, and the other arguments: as for :meth:`sample`.
-            seed: likewise.
-            seeds: likewise.
-            labels: likewise.
-            truncation: likewise.
-            columns: images per row; by default the grid is about square.
+        ``columns`` is the number of images per row, by default such that the grid is about square; the other arguments
+        are those of :meth:`sample`.
 
         >>> import gancli
         >>> gancli.load(checkpoint="mnist").grid(8, columns=4).size
@@ -150,11 +142,8 @@ class Model(Sampler["Tensor"]):
     def translate(self, sources: Images, *, batch_size: int = TRANSLATED) -> Tensor:
         """Translate images: float32 ``(n, c, h, w)`` in [-1, 1], of any height and width -> images of that size.
 
-        A network that does not take such a size is given images of its own, and its results are scaled back.
-
-        Args:
-            sources: the images, on any device.
-            batch_size: images translated at a time.
+        ``batch_size`` are translated at a time. A network that does not take such a size is given images of its own, and its
+        results are scaled back.
 
         Raises:
             UsageError: the model does not translate images, or not with so many channels.
@@ -187,9 +176,9 @@ class Model(Sampler["Tensor"]):
         self, seeds: Sequence[int], classes: Sequence[int] | None, batch_size: int, truncation: float | None
     ) -> Iterator[Tensor]:
         for start in range(0, len(seeds), batch_size):
-            labels = None if classes is None else classes[start : start + batch_size]
-            points = self.points(seeds[start : start + batch_size], labels, truncation)
-            yield self.render(points, None if labels is None else torch.tensor(labels))
+            part = slice(start, start + batch_size)
+            labels = None if classes is None else classes[part]
+            yield self.render(self.points(seeds[part], labels, truncation), None if labels is None else torch.tensor(labels))
 
     def points(self, seeds: Sequence[int], labels: Sequence[int] | None = None, truncation: float | None = None) -> Tensor:
         """Where the images of these seeds are: w ``(n, d)`` if there is a mapping network, else z. See :meth:`render`."""
@@ -225,11 +214,10 @@ class Model(Sampler["Tensor"]):
         if truncation is None or self.two_stage:
             return best
         extractor, others = self._typical
-        conditions = self._conditions(labels)
         nearest = torch.full((len(best),), torch.inf)
         for attempt in range(round(1 / truncation)):
             z = torch.from_numpy(latents(seeds, self.latent_dim, attempt))
-            features = extractor.see(self.generator(z.to(self.device), *conditions)).features
+            features = extractor.see(self.generator(z.to(self.device), *self._conditions(labels))).features
             distance = torch.cdist(features, others).topk(NEIGHBOURS, largest=False).values.mean(1)
             closer = distance < nearest
             best, nearest = torch.where(closer[:, None], z, best), torch.where(closer, distance, nearest)
@@ -285,10 +273,7 @@ class Model(Sampler["Tensor"]):
         return iter(Frames(self, Interpolation(seeds, frames, cells, passed, method, loop, truncation)))
 
     def project(self, images: ImageInputs, *, steps: int = 200, seed: int = 0) -> Projection:
-        """Find images in this model: ``(n, c, h, w)`` in [-1, 1], or files and images of Pillow, which are fitted.
-
-        See :func:`gancli.models.projection.project`.
-        """
+        """Find images, ``(n, c, h, w)`` in [-1, 1], or files and images of Pillow, which are fitted; see :func:`.project`."""
         from gancli.models.projection import project
 
         return project(self, self.fitted(images), steps=steps, seed=seed)

@@ -1,7 +1,7 @@
 """What generates images: seeds and classes in, batches of images out. No torch.
 
-Two things do: :class:`gancli.models.model.Model`, which is a network of PyTorch, and
-:class:`gancli.models.exported.ExportedModel`, which is a file that the plugin of its format runs.
+Two things do: :class:`gancli.models.model.Model`, a network of PyTorch, and :class:`gancli.models.exported.ExportedModel`, a
+file that the plugin of its format runs.
 """
 
 from __future__ import annotations
@@ -31,11 +31,7 @@ Images = TypeVar("Images", covariant=True)  # noqa: PLC0105  (what it is matters
 
 
 def check_truncation(truncation: float | None) -> None:
-    """Accept a truncation from :data:`LEAST_TRUNCATION`, the strongest, to 1, none at all.
-
-    Raises:
-        UsageError: it is something else.
-    """
+    """Raise a UsageError for a truncation that is not from :data:`LEAST_TRUNCATION`, the strongest, to 1, none at all."""
     if truncation is not None and not LEAST_TRUNCATION <= truncation <= 1:
         raise UsageError(
             f"Truncation {truncation} is out of range.", f"Give {LEAST_TRUNCATION}, the strongest, to 1, which changes nothing."
@@ -43,11 +39,7 @@ def check_truncation(truncation: float | None) -> None:
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
-    """Accept seeds from 0 to :data:`gancli.randomness.latents.MAX_SEED`, at least one.
-
-    Raises:
-        UsageError: they are something else.
-    """
+    """Raise a UsageError for seeds that are not from 0 to :data:`gancli.randomness.latents.MAX_SEED`."""
     if min(seeds) < 0 or max(seeds) > MAX_SEED:
         raise UsageError(f"The seeds {min(seeds)} to {max(seeds)} are out of range.", f"Seeds are 0 to {MAX_SEED}.")
 
@@ -56,10 +48,7 @@ class Sampler(ABC, Generic[Images]):
     """A generator that addresses its images by seed.
 
     Attributes:
-        latent_dim: dimensions of z.
-        image: channels, height, width, classes.
         class_names: one name per class; empty for an unconditional model.
-        origin: where it came from.
         made_from: what the metadata of its images say instead of seeds; empty if they are made from seeds alone.
     """
 
@@ -109,11 +98,7 @@ class Sampler(ABC, Generic[Images]):
         """Why truncation is not possible, as the end of a sentence; empty if it is."""
 
     def refuse_translator(self) -> None:
-        """Raise for a model that translates images, and so makes none from a seed.
-
-        Raises:
-            UsageError: likewise.
-        """
+        """Raise a UsageError for a model that translates images, and so makes none from a seed."""
         if self.image.source is not None:
             raise UsageError(
                 f"The model of '{self.origin.run}' translates images: it makes none from a seed or latent.",
@@ -121,11 +106,7 @@ class Sampler(ABC, Generic[Images]):
             )
 
     def refuse_sources(self, shape: Sequence[int]) -> None:
-        """Raise for images of this shape ``(n, c, h, w)`` if the model cannot translate them.
-
-        Raises:
-            UsageError: likewise.
-        """
+        """Raise a UsageError for images of this shape ``(n, c, h, w)`` if the model cannot translate them."""
         source = self.image.source
         if source is None:
             raise UsageError(
@@ -138,11 +119,7 @@ class Sampler(ABC, Generic[Images]):
             )
 
     def refuse_truncation(self, truncation: float | None) -> None:
-        """Raise for a truncation that is out of range or that this model cannot do.
-
-        Raises:
-            UsageError: likewise.
-        """
+        """Raise a UsageError for a truncation that is out of range or that this model cannot do."""
         check_truncation(truncation)
         if truncation is not None and (reason := self.cannot_truncate()):
             raise UsageError(f"This model cannot truncate: {reason}.", "Leave --truncation out.")
@@ -169,11 +146,7 @@ class Sampler(ABC, Generic[Images]):
         return [int(label) for label in labels]
 
     def class_number(self, given: str | int) -> int:
-        """The number of a class that is given by its name or number.
-
-        Raises:
-            UsageError: the model has no such class.
-        """
+        """The number of a class that is given by its name or number; a UsageError if the model has no such class."""
         names, text = self.class_names, str(given)
         if not self.image.classes:
             raise UsageError(f"Class '{text}': this model is not conditional.", "Train one with --conditional.")

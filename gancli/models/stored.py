@@ -10,13 +10,12 @@ from __future__ import annotations
 import logging
 import os
 import re
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from gancli.checkpoint.loading import read_manifest
 from gancli.checkpoint.manifest import MANIFEST
-from gancli.checkpoint.provenance import KEY, SHARED, Origin, Provenance, read_file, stored_provenance
+from gancli.checkpoint.provenance import KEY, SHARED, Origin, Provenance, read_file, stored_origin
 from gancli.checkpoint.store import CheckpointStore
 from gancli.data import cache
 from gancli.data.fetching import refuse_offline
@@ -117,9 +116,7 @@ def origin_of_file(data: bytes, path: Path) -> Origin:
     Raises:
         CheckpointError: it is corrupt, foreign or unsafe.
     """
-    said = stored_provenance(read_metadata(data, f"'{path}'").get(KEY), path)
-    digest = said.digest or sha256(data).hexdigest()
-    return Origin(said.run or path.stem, path, said.step, digest, said.weights or "ema", said)
+    return stored_origin(read_metadata(data, f"'{path}'").get(KEY), data, path)
 
 
 def _fetched(address: str) -> Path:

@@ -11,27 +11,18 @@ from gancli.plugins.registry import EXTRACTORS
 if TYPE_CHECKING:
     from gancli.plugin import Asset, FeatureExtractor
 
-__all__ = ["check_asset", "for_colour", "installed_extractor"]
-
 
 def check_asset(asset: Asset) -> None:
-    """Refuse a file of pretrained weights that is missing or another one.
-
-    Raises:
-        PluginError: it is.
-    """
+    """Raise a PluginError for a file of pretrained weights that is missing or another one."""
     try:
         with asset.path.open("rb") as file:
             found = file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise PluginError(
-            f"The pretrained weights '{asset.name}' are missing: '{asset.path}' cannot be read.", asset.origin
-        ) from error
+        what = f"The pretrained weights '{asset.name}' are missing: '{asset.path}' cannot be read."
+        raise PluginError(what, asset.origin) from error
     if found != asset.sha256:
-        raise PluginError(
-            f"'{asset.path}' is not the file '{asset.name}': its SHA-256 is {found}, not {asset.sha256}.",
-            asset.origin,
-        )
+        what = f"'{asset.path}' is not the file '{asset.name}': its SHA-256 is {found}, not {asset.sha256}."
+        raise PluginError(what, asset.origin)
 
 
 def installed_extractor(name: str) -> FeatureExtractor:

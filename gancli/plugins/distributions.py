@@ -12,7 +12,6 @@ from packaging.utils import canonicalize_name
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
-__all__ = ["OWN", "Damaged", "Entry", "allowed", "entries", "installed", "read"]
 
 OWN = "gancli"
 
@@ -63,12 +62,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Damaged:
-    """A distribution whose metadata cannot be read, so that its plugins, if it has any, are not seen.
-
-    Attributes:
-        place: where its metadata are.
-        reason: what is wrong with them, as the rest of a sentence about them.
-    """
+    """A distribution whose metadata, at ``place``, cannot be read, for the reason given: its plugins are not seen."""
 
     place: str
     reason: str
@@ -92,11 +86,7 @@ def read() -> tuple[tuple[Entry, ...], tuple[Damaged, ...]]:
 
 
 def _provided_by(dist: Distribution) -> list[Entry]:
-    """The plugins of one distribution.
-
-    Raises:
-        Exception: its metadata are damaged, for which no other plugin is to blame.
-    """
+    """The plugins of one distribution; whatever it raises, its metadata are damaged."""
     points = [point for point in dist.entry_points if point.group.startswith("gancli.")]
     if not points:
         return []

@@ -11,8 +11,6 @@ from pathlib import Path
 from gancli.errors import PluginError
 from gancli.text import shell
 
-__all__ = ["OFFICIAL", "install_command", "install_plugin", "require", "require_packages"]
-
 OFFICIAL = {
     ("gancli.architectures", "dcgan"): "gancli-dcgan",
     ("gancli.architectures", "projected"): "gancli-projected",
@@ -48,33 +46,19 @@ def install_plugin(distribution: str) -> str:
 
 
 def require(extra: str, *modules: str) -> None:
-    """Say how to install what is missing, before it is imported. Nothing is imported here.
+    """Raise a PluginError that says how to install the extra of gancli, if one of its top-level modules is missing.
 
-    Args:
-        extra: name of the extra of gancli that installs them.
-        modules: top-level modules.
-
-    Raises:
-        PluginError: one of them is not installed.
+    Nothing is imported here.
     """
     _refuse_missing(modules, f"The extra '{extra}' brings it: {install_command(f'gancli[{extra}]')}")
 
 
 def require_packages(distribution: str, *modules: str) -> None:
-    """The same for what a distribution of plugins depends on; empty for a plugin in a file.
-
-    Raises:
-        PluginError: one of the modules is not installed.
-    """
+    """The same for what a distribution of plugins depends on; empty for a plugin in a file."""
     _refuse_missing(modules, f"{distribution} brings it: {install_plugin(distribution)}" if distribution else "Install it.")
 
 
 def _refuse_missing(modules: tuple[str, ...], remedy: str) -> None:
-    if missing := [module for module in modules if not _is_there(module)]:
+    missing = [name for name in modules if (sys.modules[name] is None if name in sys.modules else find_spec(name) is None)]
+    if missing:
         raise PluginError(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed.", remedy)
-
-
-def _is_there(module: str) -> bool:
-    if module in sys.modules:
-        return sys.modules[module] is not None
-    return find_spec(module) is not None

@@ -25,20 +25,10 @@ from gancli.plugins.registry import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gancli.plugins.registry import Entry, Registry
+    from gancli.plugins.registry import Registry
 
-__all__ = ["KINDS", "Option", "architecture", "health", "kind_of", "listing", "options", "overview"]
 
-KINDS: tuple[Registry[Any], ...] = (
-    ARCHITECTURES,
-    OBJECTIVES,
-    OPTIMIZERS,
-    DATASETS,
-    LOGGERS,
-    EXPORTERS,
-    EXTRACTORS,
-    COMMANDS,
-)
+KINDS: tuple[Registry[Any], ...] = (ARCHITECTURES, OBJECTIVES, OPTIMIZERS, DATASETS, LOGGERS, EXPORTERS, EXTRACTORS, COMMANDS)
 
 
 def listing(registry: Registry[Any]) -> list[dict[str, Any]]:
@@ -86,36 +76,24 @@ def overview(*, verify: bool = False) -> list[dict[str, Any]]:
         ``kind``, ``name``, ``distribution``, ``version``, ``api`` (None as long as it is not known), ``status`` (``ok``,
         ``installed``, ``broken``, ``ambiguous``, ``off`` or ``damaged``) and ``problem`` (None, or a sentence).
     """
-    found = [_reviewed(registry, entry, verify=verify) for registry in KINDS for entry in installed(registry.group)]
-    unreadable = [
-        dict.fromkeys(("kind", "name", "distribution", "version", "api"))
-        | {"distribution": each.place, "status": "damaged", "problem": f"Its metadata cannot be read: {each.reason}."}
-        for each in read()[1]
-    ]
-    return found + unreadable
-
-
-def _reviewed(registry: Registry[Any], entry: Entry, *, verify: bool) -> dict[str, Any]:
-    status, api, problem = "installed", None, None
-    usable = registry.entries()
-    if entry not in usable:
-        status, problem = "off", "Switched off by GANCLI_PLUGINS."
-    elif verify or entry.distribution == OWN:
-        try:
-            status, api = "ok", getattr(registry.load_entry(entry), "api", None)
-        except GancliError as error:
-            status, problem = "broken", str(error)
-    if status in {"ok", "installed"} and Counter(each.name for each in usable)[entry.name] > 1:
-        status, problem = "ambiguous", f"Others have this name too: write {entry.qualified}."
-    return {
-        "kind": registry.kind,
-        "name": entry.name,
-        "distribution": entry.distribution,
-        "version": entry.version,
-        "api": api,
-        "status": status,
-        "problem": problem,
-    }
+    keys = ("kind", "name", "distribution", "version", "api", "status", "problem")
+    rows: list[tuple[Any, ...]] = []
+    for registry in KINDS:
+        usable = registry.entries()
+        for entry in installed(registry.group):
+            status, api, problem = "installed", None, None
+            if entry not in usable:
+                status, problem = "off", "Switched off by GANCLI_PLUGINS."
+            elif verify or entry.distribution == OWN:
+                try:
+                    status, api = "ok", getattr(registry.load_entry(entry), "api", None)
+                except GancliError as error:
+                    status, problem = "broken", str(error)
+            if status in {"ok", "installed"} and Counter(each.name for each in usable)[entry.name] > 1:
+                status, problem = "ambiguous", f"Others have this name too: write {entry.qualified}."
+            rows.append((registry.kind, entry.name, entry.distribution, entry.version, api, status, problem))
+    unreadable = [(None, None, x.place, None, None, "damaged", f"Its metadata cannot be read: {x.reason}.") for x in read()[1]]
+    return [dict(zip(keys, row, strict=True)) for row in (*rows, *unreadable)]
 
 
 def health() -> list[dict[str, Any]]:

@@ -26,29 +26,8 @@ from packaging.utils import canonicalize_name
 
 from gancli.errors import DatasetError, GancliError, PluginError, UsageError, did_you_mean, nearest
 from gancli.plugin import API, ArchConfig, Architecture, Dataset, Exporter, FeatureExtractor, Logger, Objective, Optimizer
-from gancli.plugins.distributions import OWN, Entry, allowed, entries, installed
+from gancli.plugins.distributions import Entry, allowed, entries, installed
 from gancli.plugins.installation import OFFICIAL, install_plugin
-
-__all__ = [
-    "ARCHITECTURES",
-    "COMMANDS",
-    "DATASETS",
-    "EXPORTERS",
-    "EXTRACTORS",
-    "LOGGERS",
-    "OBJECTIVES",
-    "OPTIMIZERS",
-    "OWN",
-    "Chosen",
-    "Entry",
-    "PluginT",
-    "Registry",
-    "dataset_defaults",
-    "imported",
-    "is_file",
-    "is_path",
-    "understood",
-]
 
 _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
 ChosenT = TypeVar("ChosenT")
@@ -57,10 +36,7 @@ PluginT = TypeVar("PluginT", Architecture[Any], Dataset, Exporter[Any], FeatureE
 
 @dataclass(frozen=True, slots=True)
 class Chosen(Generic[ChosenT]):
-    """A plugin that was chosen: where it comes from, an instance, and its validated options.
-
-    The options of an objective are the objective itself.
-    """
+    """A plugin that was chosen, an instance, and its validated options; those of an objective are the objective itself."""
 
     entry: Entry
     plugin: ChosenT
@@ -77,25 +53,16 @@ def understood(api: object) -> bool:
 
 
 class Registry(Generic[PluginT]):
-    """The plugins of one kind.
+    """The plugins of one kind: its name in messages, its entry-point group, and the class that a plugin derives from.
 
-    Args:
-        kind: what a plugin of this group is called in messages.
-        group: the entry-point group.
-        base: the class that a plugin must derive from.
-        missing: what is raised for a name that nobody provides.
+    ``missing`` is what is raised for a name that nobody provides.
     """
 
     def __init__(self, kind: str, group: str, base: type[PluginT], missing: type[GancliError] = PluginError) -> None:
-        self._missing = missing
-        self.kind = kind
-        self.group = group
+        self.kind, self.group, self._missing = kind, group, missing
         self._base: type[PluginT] = base
-
-    @property
-    def expected(self) -> str:
+        self.expected = f"a subclass of gancli.plugin.{base.__name__}"
         """What an entry point of this group has to name."""
-        return f"a subclass of gancli.plugin.{self._base.__name__}"
 
     def is_kind_of(self, plugin: object) -> bool:
         """Whether an object is a plugin of this kind."""
@@ -197,11 +164,7 @@ class Registry(Generic[PluginT]):
         return plugin
 
     def import_entry(self, entry: Entry) -> type[PluginT]:
-        """Import one plugin, whatever version of the contract it was written for.
-
-        Raises:
-            PluginError: it cannot be imported, or is something else.
-        """
+        """Import one plugin, whatever version of the contract it was written for; a PluginError if it is something else."""
         plugin: Any = _imported(entry, f"The {self.kind} '{entry.name}'")
         if not self.is_kind_of(plugin):
             raise PluginError(
@@ -275,7 +238,7 @@ def _file_entry(name: str, group: str, base: str = "") -> Entry:
         raise PluginError(
             f"'{name}' does not name a class.", f"Give the class too, such as '{text}:{(classes or ['CLASS'])[-1]}'."
         )
-    return Entry(name, group, f"{path.resolve()}:{attribute}", "", _version_of(source))
+    return Entry(name, group, f"{path.resolve()}:{attribute}", "", f"sha256:{sha256(source).hexdigest()}")
 
 
 def _source(path: Path) -> bytes:
@@ -287,17 +250,13 @@ def _source(path: Path) -> bytes:
         ) from error
 
 
-def _version_of(source: bytes) -> str:
-    return f"sha256:{sha256(source).hexdigest()}"
-
-
 def _import_file(entry: Entry) -> object:
     """Run the very bytes that ``entry.version`` is the hash of (Python's bytecode cache may be of others), once."""
     path, _, attribute = entry.target.rpartition(":")
     source = _source(Path(path))
-    if _version_of(source) != entry.version:
+    if f"sha256:{sha256(source).hexdigest()}" != entry.version:
         raise PluginError(f"'{path}' was changed while it was read.", "Start gancli again.")
-    name = f"gancli_file_{_version_of(path.encode(errors='surrogateescape') + source)[7:23]}"
+    name = f"gancli_file_{sha256(path.encode(errors='surrogateescape') + source).hexdigest()[:16]}"
     if name not in sys.modules:
         module = sys.modules[name] = ModuleType(name)
         module.__file__ = path
@@ -319,7 +278,9 @@ def _import_file(entry: Entry) -> object:
 class _Commands(Registry[Any]):
     """Commands are functions or Typer apps: they derive from no class, and state no version of the contract."""
 
-    expected = "a function or a typer.Typer"
+    def __init__(self) -> None:
+        super().__init__("command", "gancli.commands", object)
+        self.expected = "a function or a typer.Typer"
 
     def is_kind_of(self, plugin: object) -> bool:
         return callable(plugin) and not isinstance(plugin, type)
@@ -335,7 +296,7 @@ OPTIMIZERS: Registry[Optimizer] = Registry("optimiser", "gancli.optimizers", Opt
 DATASETS: Registry[Dataset] = Registry("data set", "gancli.datasets", Dataset, missing=DatasetError)  # type: ignore[type-abstract]
 EXTRACTORS: Registry[FeatureExtractor] = Registry("extractor", "gancli.extractors", FeatureExtractor)  # type: ignore[type-abstract]
 EXPORTERS: Registry[Exporter[Any]] = Registry("exporter", "gancli.exporters", Exporter, missing=UsageError)  # type: ignore[type-abstract]
-COMMANDS = _Commands("command", "gancli.commands", object)
+COMMANDS = _Commands()
 
 FILES = (".npz", ".npy", ".zip", ".tar", ".gz", ".tgz", ".xz", ".parquet", ".arrow")
 """Suffixes that no named data set has: a missing file is a missing file, not an unknown plugin."""

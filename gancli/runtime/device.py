@@ -80,13 +80,7 @@ def _own_device(wanted: str, processes: Processes) -> torch.device:
 
 @dataclass(frozen=True)
 class Runtime:
-    """One process on one device, alone or among others.
-
-    Attributes:
-        device: where networks and images live.
-        bf16: whether matrix products run in bfloat16.
-        processes: who takes part in the training.
-    """
+    """One process on one device, alone or among others; ``bf16``: matrix products run in bfloat16."""
 
     device: torch.device
     bf16: bool = False

@@ -17,6 +17,10 @@ from secrets import token_hex
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+import torch
+from torch import distributed
+from torch.distributed.rendezvous import rendezvous
+
 from gancli import errors
 from gancli.errors import GancliError, PeerLostError, Stopped
 from gancli.runtime.processes import Processes
@@ -42,23 +46,14 @@ class SeveralProcesses(Processes):
     """One of several, connected by gloo on CPUs and by NCCL between GPUs.
 
     :meth:`all_reduce_max` works on the host, also between GPUs: a process that is gone is found out there once per step,
-    and not by a kernel that waits for it for ever.
-
-    Args:
-        place: number of this process on its machine, from 0.
-        neighbours: how many there are on its machine.
-        launched: the parent of this process looks after it. When the parent is gone nobody can stop the training any more,
-            or start it again, so that it asks all to stop, as if it had hung up.
+    and not by a kernel that waits for it for ever. If this process was ``launched`` by a parent that is gone, nobody can stop
+    the training any more or start it again, so that it asks all to stop, as if it had hung up.
 
     Raises:
         PeerLostError: the processes do not find each other.
     """
 
     def __init__(self, place: int, neighbours: int, *, launched: bool) -> None:
-        import torch
-        from torch import distributed
-        from torch.distributed.rendezvous import rendezvous
-
         self._launcher = os.getppid() if launched else None
         self._on_gpus = torch.cuda.is_available() and distributed.is_nccl_available()
         self._backend = "cpu:gloo,cuda:nccl" if self._on_gpus else "gloo"
@@ -70,11 +65,7 @@ class SeveralProcesses(Processes):
             name = _common_name(store, self.rank, self.world)
             self._store: Store = distributed.PrefixStore(name, store)  # type: ignore[attr-defined]  # torch does export it
             distributed.init_process_group(
-                self._backend,
-                store=self._store,
-                rank=self.rank,
-                world_size=self.world,
-                timeout=timeout,
+                self._backend, store=self._store, rank=self.rank, world_size=self.world, timeout=timeout
             )
         except RuntimeError as error:
             problem = f"The processes have not found each other ({_reason(error)})."
@@ -82,9 +73,6 @@ class SeveralProcesses(Processes):
 
     def sum(self, tensors: Sequence[Tensor]) -> None:
         """All-reduce each tensor to its sum, in place: one flat all-reduce."""
-        import torch
-        from torch import distributed
-
         flat = torch.cat([tensor.flatten() for tensor in tensors])
         with self._watched():
             distributed.all_reduce(flat, group=self._group)
@@ -93,9 +81,6 @@ class SeveralProcesses(Processes):
 
     def all_reduce_max(self, signal: int, seconds: float) -> tuple[int, float]:
         """The largest signal and the largest number of seconds that any process has; all wait for each other here."""
-        import torch
-        from torch import distributed
-
         if self._launcher not in (None, os.getppid()):
             signal = max(signal, HANG_UP)
         largest = torch.tensor([signal, seconds], dtype=torch.float64)
@@ -115,8 +100,6 @@ class SeveralProcesses(Processes):
 
     def wait_at_most(self, seconds: float) -> None:
         """From now on a process that does not answer for so long is given up."""
-        from torch import distributed
-
         with self._watched():
             self._group = distributed.new_group(timeout=timedelta(seconds=seconds), backend=self._backend)
 
@@ -129,17 +112,12 @@ class SeveralProcesses(Processes):
 
     def leave(self, *, in_order: bool) -> None:
         """Close the connections. After a failure between GPUs that is left to the end of the process: NCCL might wait."""
-        from torch import distributed
-
         self._group = None
         if in_order or not self._on_gpus:
             distributed.destroy_process_group()
 
     def _broadcast(self, content: bytes) -> bytes:
         """Process 0's content, in every process."""
-        import torch
-        from torch import distributed
-
         size = torch.tensor(len(content))
         with self._watched():
             distributed.broadcast(size, 0, group=self._group)
@@ -178,9 +156,9 @@ def _reason(error: RuntimeError) -> str:
 def _common_name(store: Store, rank: int, world: int) -> str:
     """A name that just these processes agree on, under which they write to each other.
 
-    The launcher's store outlives them: it still holds what processes wrote that it has started again since, and how often it
-    has done so is counted differently on each machine. So each one introduces itself under a name of its own, process 0
-    answers every name that it sees with its own, and has met the living when they confirm.
+    The launcher's store outlives them, and still holds what processes wrote that it has started again since. So each one
+    introduces itself under a name of its own, process 0 answers every name that it sees with its own, and has met the living
+    when they confirm.
     """
     mine = token_hex(8)
     if rank:

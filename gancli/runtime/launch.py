@@ -52,9 +52,7 @@ def joined(
 ) -> Iterator[Processes]:
     """The processes of the training that this one was started for; within the block it is one of them.
 
-    Args:
-        explain: the expected failure that an exception is, or None if it is a bug: what the others report of it.
-        environment: of this process.
+    ``explain`` gives the expected failure that an exception is, or None if it is a bug: what the others report of it.
 
     Raises:
         UsageError: the environment says that there are others, and not how to find them.

@@ -30,14 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
-    """A part of the batch.
-
-    Attributes:
-        index: its number in the batch, from 0.
-        rows: its images among those of the whole batch.
-        here: its images among those of this process.
-        batch_size: images of the whole batch.
-    """
+    """A part of the batch: its number, its images among those of the whole batch, and among this process's (``here``)."""
 
     index: int
     rows: slice
@@ -48,13 +41,8 @@ class MicroBatch:
 class MicroBatches:
     """The micro-batches of this process, in order.
 
-    Args:
-        batch_size: images per update, over all processes.
-        accumulate: micro-batches per process.
-        processes: all that take part.
-
     Attributes:
-        batch_size: as above.
+        batch_size: images per update, over all processes.
         count: micro-batches of all processes together.
         part: the images of this process among those of the whole batch.
 
@@ -63,8 +51,7 @@ class MicroBatches:
     """
 
     def __init__(self, batch_size: int, accumulate: int = 1, processes: Processes = ALONE) -> None:
-        self.batch_size = batch_size
-        self.count = processes.world * accumulate
+        self.batch_size, self.count = batch_size, processes.world * accumulate
         if batch_size % self.count:
             below = batch_size - batch_size % self.count
             fitting = " or ".join(str(size) for size in (below, below + self.count) if size)
@@ -85,7 +72,7 @@ class MicroBatches:
             yield MicroBatch(k, slice(k * size, (k + 1) * size), here, self.batch_size)
 
     def total(self, networks: Iterable[nn.Module]) -> Total:
-        """The sums over the micro-batches of one update."""
+        """The sums over the micro-batches of one update; a forward pass may change the buffers of these networks."""
         return Total(self.count, self._processes, networks)
 
 
@@ -93,11 +80,6 @@ class Total:
     """Sums over the micro-batches of one update: gradients, buffers, and reported values.
 
     A batch that is not divided costs nothing here.
-
-    Args:
-        count: micro-batches of all processes together.
-        processes: whose sums are added.
-        networks: whose buffers a forward pass may change.
     """
 
     def __init__(self, count: int, processes: Processes, networks: Iterable[nn.Module]) -> None:

@@ -19,10 +19,8 @@ class Processes:
     when another process has failed, or is gone.
 
     Attributes:
-        rank: the number of this process, from 0.
-        world: how many there are.
-        place: the number of this process on its machine, from 0: which GPU is its own.
-        neighbours: how many there are on its machine.
+        rank: the number of this process, from 0, of ``world``.
+        place: the number of this process on its machine, from 0, of ``neighbours``: which GPU is its own.
     """
 
     rank: int = 0

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from gancli.data import Loaded
     from gancli.gan.state import TrainingState
     from gancli.plugin import ArchConfig, Architecture, ImageSpec, Objective
-    from gancli.plugins.registry import Chosen, Entry
+    from gancli.plugins.distributions import Entry
+    from gancli.plugins.registry import Chosen
     from gancli.runtime.processes import Processes
 
 LARGEST_FOR_DENSE = 3 * 32 * 32
@@ -197,7 +198,11 @@ def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwat
         installed_extractor(extractor)  # not after the images are decoded
     config, data = load_suited(config, watch, arch)
     if extractor is not None and processes.leads:  # what it imports or fetches fails here, not at the first evaluation
-        pretrained(extractor, data.images.images[:1], tell=lambda text: watch(text, 0, 0))
+
+        def tell(text: str) -> None:
+            watch(text, 0, 0)
+
+        pretrained(extractor, data.images.images[:1], tell=tell)
     if config.model.conditional and not data.images.class_names:
         raise DatasetError(
             " ".join([f"'{data.name}' has no labels, which a conditional model learns.", *data.unlabelled]),

@@ -19,7 +19,7 @@ from gancli.gan.layer_table import parse_image
 from gancli.gan.losses import NonSaturating
 from gancli.gan.trainer import Trainer
 from gancli.plugin import Architecture, ImageSpec, Networks, TrainedGenerator
-from gancli.plugins.registry import ARCHITECTURES, Entry, PluginT, Registry
+from gancli.plugins.registry import ARCHITECTURES, PluginT, Registry
 from gancli.runtime.device import Runtime
 from gancli.training.setup import mean_image
 from gancli_kit.checks import fail
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from gancli.config.schema import RunConfig
     from gancli.plugin import ArchConfig
+    from gancli.plugins.distributions import Entry
 
 __all__ = [
     "CLASSES",

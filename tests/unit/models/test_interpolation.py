@@ -205,13 +205,6 @@ def test_F40_what_is_no_interpolation_is_refused(wrong, words):
         Interpolation(**{"seeds": range(6), **wrong})
 
 
-def test_the_cells_of_a_keyframe_have_neighbouring_seeds():
-    asked = Interpolation(range(12), cells=4)
-    assert asked.keyframes == 3
-    firsts = np.concatenate([path.at(np.zeros(1)) for path in asked.paths(latents(range(12), 9))])
-    np.testing.assert_allclose(firsts, latents(range(4), 9), atol=1e-6)
-
-
 def test_along_a_direction_it_goes_to_both_sides_and_back():
     point, direction = np.array([1.0, 2.0]), np.array([0.0, 1.0])
     shares = np.array([0, 0.25, 0.5, 0.75])
