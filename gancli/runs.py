@@ -1,17 +1,15 @@
 """Run directories: what is in them, how to find one::
 
-    runs/20261123-120431-mnist-dense/
-        run.json        status, versions, plugin, device, times, command line
-        config.json     the whole configuration; `gancli train -c` repeats the run
-        metrics.jsonl   one row per interval, per epoch and per alarm
-        times.jsonl     when each of these rows was measured
-        losses.png      losses and the distance to the data over the run
-        samples/        000468.png ...: always the same latents
-        checkpoints/    see gancli.checkpoint
-        log.txt         the lines printed while training
-    runs/.latest        name of the run that saved a checkpoint last
-
-No torch is needed to look at them.
+runs/20261123-120431-mnist-dense/
+    run.json        status, versions, plugin, device, times, command line
+    config.json     the whole configuration; `gancli train -c` repeats the run
+    metrics.jsonl   one row per interval, per epoch and per alarm
+    times.jsonl     when each of these rows was measured
+    losses.png      losses and the distance to the data over the run
+    samples/        000468.png ...: always the same latents
+    checkpoints/    see gancli.checkpoint
+    log.txt         the lines printed while training
+runs/.latest        name of the run that saved a checkpoint last
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ import json
 import os
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from errno import EEXIST
 from itertools import count
@@ -68,11 +67,7 @@ class RunDirectory:
         return self.path.name
 
     def info(self) -> dict[str, Any]:
-        """Contents of ``run.json``.
-
-        Raises:
-            RunError: it is missing or damaged.
-        """
+        """Contents of ``run.json``; a :class:`RunError` if it is missing or damaged."""
         try:
             with self.info_path.open("rb") as file:
                 stored = json.loads(file.read(_MAX_INFO_BYTES))
@@ -119,38 +114,29 @@ def create_run(runs_dir: Path, name: str | None, dataset: str, arch: str) -> Run
         for directory in (run.samples, run.checkpoints):
             make_directories(directory)
     except FileExistsError as error:
-        raise _exists(run) from error
+        raise _exists(run.path) from error
     except OSError as error:
         raise explain(error, run.path) from error
     return run
 
 
 def refuse_name(runs_dir: Path, name: str) -> None:
-    """Refuse a name for a new run early, and without torch; :func:`create_run` does so again.
-
-    Raises:
-        UsageError: the name is not a plain directory name.
-        StorageError: there is such a run already.
-    """
+    """Refuse a name for a new run early, and without torch; :func:`create_run` does so again."""
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"'{name}' cannot be the name of a run.",
             "A name has up to 120 letters, digits, '.', '_' and '-', and starts with a letter or digit; --runs-dir says where.",
         )
     if (runs_dir / name).exists():
-        raise _exists(RunDirectory(runs_dir / name))
+        raise _exists(runs_dir / name)
 
 
-def _exists(run: RunDirectory) -> StorageError:
-    return StorageError(f"The run '{run.path}' exists already.", f"Choose another --name, or resume it: --resume {run.name}.")
+def _exists(path: Path) -> StorageError:
+    return StorageError(f"The run '{path}' exists already.", f"Choose another --name, or resume it: --resume {path.name}.")
 
 
 def refuse_missing_architecture(run: RunDirectory) -> None:
-    """Refuse to resume a run whose architecture is not here.
-
-    Raises:
-        PluginError: it is not installed; with the command that installs it.
-    """
+    """Refuse to resume a run whose architecture is not installed, with the command that installs it."""
     from gancli.plugins.registry import ARCHITECTURES
 
     try:
@@ -160,18 +146,6 @@ def refuse_missing_architecture(run: RunDirectory) -> None:
         return  # a damaged run.json costs only the better words
     if distribution:
         ARCHITECTURES.find_maker(name, distribution, version)
-
-
-def refuse_busy(run: RunDirectory) -> None:
-    """Refuse early, and without torch, a run that is being trained.
-
-    Raises:
-        RunBusyError: it is.
-    """
-    from gancli.storage.lock import RunLock
-
-    with RunLock(run.lock_path):
-        pass
 
 
 def mark_latest(run: RunDirectory) -> None:
@@ -193,29 +167,23 @@ def find_run(which: str | None, runs_dir: Path) -> RunDirectory:
         names = [run.name for run in list_runs(runs_dir)]
         first = "There are no runs yet: start with `gancli train --dataset mnist`."
         raise RunError(f"There is no run '{which}' in '{runs_dir}'.", did_you_mean(which, names[:20]) if names else first)
-    try:
+    with suppress(OSError, UnicodeDecodeError):
         name = (runs_dir / LATEST).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        name = ""
-    if _NAME.fullmatch(name) and (runs_dir / name).is_dir():
-        return RunDirectory(runs_dir / name)
-    runs = list_runs(runs_dir)
-    if len(runs) > 1:
-        raise RunError(
-            f"No last run is known in '{runs_dir}'.", f"Name one, such as --run {runs[0].name}; see `gancli runs list`."
-        )
-    if not runs:
-        remedy = "Train first (`gancli train --dataset mnist`), or say with --runs-dir where they are."
-        raise RunError(f"There are no runs in '{runs_dir}'.", remedy)
-    return runs[0]
+        if _NAME.fullmatch(name) and (runs_dir / name).is_dir():
+            return RunDirectory(runs_dir / name)
+    match list_runs(runs_dir):
+        case [run]:
+            return run
+        case []:
+            remedy = "Train first (`gancli train --dataset mnist`), or say with --runs-dir where they are."
+            raise RunError(f"There are no runs in '{runs_dir}'.", remedy)
+        case [newest, *_]:
+            remedy = f"Name one, such as --run {newest.name}; see `gancli runs list`."
+            raise RunError(f"No last run is known in '{runs_dir}'.", remedy)
 
 
 def list_runs(runs_dir: Path) -> list[RunDirectory]:
-    """Every run directory, newest name first; what has neither run.json nor checkpoints is none.
-
-    Raises:
-        StorageError: the directory cannot be read.
-    """
+    """Every run directory, newest name first; what has neither run.json nor checkpoints is none."""
     with explained(runs_dir):
         if not runs_dir.is_dir():
             return []
@@ -237,7 +205,6 @@ def remove_run(run: RunDirectory) -> None:
     Raises:
         RunError: it is not a directory that a training made.
         RunBusyError: it is being trained.
-        StorageError: something in it cannot be deleted.
     """
     from gancli.storage.lock import RunLock
 

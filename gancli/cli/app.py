@@ -47,8 +47,6 @@ SUBJECTS = {
     "Look": ("evaluate", "project", "directions", "runs", "arch", "dataset"),
     "Set up": ("plugin", "config", "env", "help"),
 }
-LONGEST_SUMMARY = 100
-
 EXIT_CODES = (
     ("0", "done"),
     ("1", "a bug"),
@@ -65,8 +63,7 @@ EXIT_CODES = (
     ("12", "another process of the training was lost"),
     ("129, 130, 143", "stopped and saved after SIGHUP, Ctrl-C, SIGTERM"),
 )
-CLOSED_PIPE = 141
-"""128 + SIGPIPE, with which the shell's own tools end when nobody reads on."""
+CLOSED_PIPE = 141  # 128 + SIGPIPE, as the shell's own tools
 
 
 class Root(Group):
@@ -75,7 +72,7 @@ class Root(Group):
     def format_options(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         """Commands by subject, those of plugins last, before the options."""
         for subject, names in (SUBJECTS | {"Plugins": tuple(self.added(ctx))}).items():
-            if rows := [(name, self.get_command(ctx, name).get_short_help_str(LONGEST_SUMMARY)) for name in names]:
+            if rows := [(name, self.get_command(ctx, name).get_short_help_str(100)) for name in names]:
                 with formatter.section(subject):
                     formatter.write_dl(rows)
         super().format_options(ctx, formatter)
@@ -91,7 +88,7 @@ class Root(Group):
 
 def _version(requested: bool) -> None:  # noqa: FBT001  (Typer's signature)
     if requested:
-        print(quick.version(), flush=True)
+        print(quick.VERSION, flush=True)
         raise typer.Exit
 
 

@@ -1,12 +1,9 @@
 """What a person sees while a command works: on stderr, and never a reason for a training to end.
 
-    Counter        one line that counts, on a terminal; nothing anywhere else
-    LiveConsole    a training on a terminal: a growing table, a bar, the newest preview (see ``live``)
-    PlainConsole   a training in a pipe, a file, a dumb terminal: one line per event, nothing redrawn
-    Console        -q: nothing
-
-A console is a context manager and is called with every event of :mod:`gancli.events`. It shows a first sign of life when it
-is entered, and what is printed after it was left comes out clean.
+Counter        one line that counts, on a terminal; nothing anywhere else
+LiveConsole    a training on a terminal: a growing table, a bar, the newest preview (see ``live``)
+PlainConsole   a training in a pipe, a file, a dumb terminal: one line per event, nothing redrawn
+Console        -q: nothing
 """
 
 from __future__ import annotations
@@ -21,7 +18,6 @@ from gancli.training.lines import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from gancli.events import Event
 
@@ -77,8 +73,7 @@ class Counter:
         self._show("loading torch")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Leave an empty line."""
+    def __exit__(self, *_: object) -> None:
         self._show("")
 
     def __call__(self, done: int, total: int) -> None:
@@ -94,22 +89,22 @@ class Counter:
 
 
 class Console:
-    """Shows nothing."""
+    """Shows nothing. Within its block it is called with every event; the two methods are safe in a signal handler."""
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         """Leave the terminal in order."""
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
 
     def stopping(self) -> None:
-        """Say that the training is about to stop. Safe in a signal handler."""
+        """Say that the training is about to stop."""
 
     def abandon(self) -> None:
-        """Leave the terminal in order although the process ends at once. Safe in a signal handler."""
+        """Leave the terminal in order although the process ends at once."""
 
 
 class PlainConsole(Console):
@@ -124,8 +119,8 @@ class PlainConsole(Console):
         return self
 
     def __call__(self, event: Event) -> None:
-        """Print the lines of ``event``; how a run ended is in the command's own last lines."""
-        if isinstance(event, RunEnded):
+        """Print the lines of ``event``."""
+        if isinstance(event, RunEnded):  # which the command's own last lines say
             return
         if isinstance(event, Progress | Preparing):
             if self._clock() - self._shown < PLAIN_SECONDS:

@@ -1,9 +1,10 @@
 """``gancli evaluate``: metrics of a trained model."""
 
 from dataclasses import dataclass
+from functools import partial
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from gancli.cli import complete
 from gancli.cli.options import Force, Source, argument, option, whole
@@ -136,28 +137,29 @@ def _both(images: Path | None, options: EvaluateOptions, source: Source, output:
     """What is measured and what it is measured against."""
     from gancli.config.schema import DataConfig
     from gancli.evaluation import subject as subjects
-    from gancli.evaluation.reference import data_of, load_reference, of_size, with_note
+    from gancli.evaluation.reference import data_of, load_reference, of_size
     from gancli.runtime.device import pick_device
 
-    def reference_of(data: DataConfig) -> "Reference":
-        device = pick_device(source.device)
-        frozen = model.origin.provenance.frozen.values() if model else ()
-        return load_reference(
-            data, against=options.against, extractor=options.extractor, device=device, tell=output.note, frozen=frozen
-        )
-
-    model = source.sampler() if images is None else None
-    provenance = model.origin.provenance if model else None
-    if model and provenance and model.image.source:
-        subjects.refuse_options(model, options.dataset, options.seed)
-        reference = with_note(reference_of(subjects.data_of_translator(model)), provenance.dataset.fingerprint)
+    given = {"dataset": options.dataset, "labels": None}
+    load = partial(load_reference, against=options.against, extractor=options.extractor, tell=output.note)
+    load = partial(load, device=pick_device(source.device))
+    if images is not None:
+        reference = load(of_size(DataConfig().model_copy(update=given), subjects.size_at(images)))
+        return subjects.of_images(images, reference.training.images.images.shape[1], options.count), reference
+    model = source.sampler()
+    known = model.origin.provenance
+    load, trained_on = partial(load, frozen=known.frozen.values()), known.dataset.fingerprint
+    if model.image.source:
+        if options.seed is not None or options.dataset is not None:
+            needless = f"--dataset {options.dataset}" if options.seed is None else f"--seed {options.seed}"
+            raise UsageError(
+                f"{needless} means nothing for '{model.origin.run}', which translates images: those of its own data are.",
+                "Leave it out; --against chooses the split.",
+            )
+        reference = load(subjects.data_of_translator(model), trained_on=trained_on)
         return subjects.of_translator(model, reference, options.count), reference
-    data = data_of(provenance) if provenance else DataConfig()
-    if options.dataset is not None:  # read as the model's own images were
-        data = data.model_copy(update={"dataset": options.dataset, "labels": None})
-        data = of_size(data, model.image.shape[1:] if model else subjects.size_at(cast("Path", images)))
-    if model and provenance:
-        subject = subjects.of_model(model, options.count or DEFAULT_COUNT, options.seed or 0)
-        return subject, with_note(reference_of(data), None if options.dataset else provenance.dataset.fingerprint)
-    reference = reference_of(data)
-    return subjects.of_images(cast("Path", images), reference.training.images.images.shape[1], options.count), reference
+    subject = subjects.of_model(model, options.count or DEFAULT_COUNT, options.seed or 0)
+    if options.dataset is None:
+        return subject, load(data_of(known), trained_on=trained_on)
+    # read as the model's own images were
+    return subject, load(of_size(data_of(known).model_copy(update=given), model.image.shape[1:]))

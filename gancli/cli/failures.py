@@ -19,10 +19,8 @@ from gancli.text import printable
 GLOBAL = frozenset({"-q", "--quiet", "--no-color", "--debug"})
 """Options of the program, which may stand anywhere on the line."""
 
-DISK_TROUBLES = frozenset(
-    getattr(errno, name)
-    for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "EFBIG", "EMFILE", "ENFILE", "ENAMETOOLONG")
-)
+_DISK = ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "EFBIG", "EMFILE", "ENFILE", "ENAMETOOLONG")
+DISK_TROUBLES = frozenset(getattr(errno, name) for name in _DISK)
 BUG = "This is a bug in gancli or in a plugin. Please report it with the lines above and what `gancli env` prints."
 
 

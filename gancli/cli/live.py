@@ -26,9 +26,8 @@ from gancli.events import Alarm, EpochEnded, Preparing, PreviewWritten, Progress
 from gancli.text import distance, duration, loss, printable, score
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-    from types import TracebackType
 
     import rich.console
     from rich.console import RenderableType
@@ -48,10 +47,7 @@ GAP = 2
 
 
 class Column(NamedTuple):
-    """A column of the table: which of the :func:`cells` it shows, its heading and its width in characters.
-
-    When the terminal is narrow, the column with the highest rank is the first to go.
-    """
+    """A column of the table: a key of :func:`cells`, its heading, its width, and its rank: the highest goes first."""
 
     key: str
     title: str
@@ -72,31 +68,31 @@ WIDTH = 80
 """Characters of a line of a training with two losses."""
 
 
-def fitting(width: int, metrics: Iterable[str] = (), *, probabilities: bool = True) -> tuple[Column, ...]:
-    """The columns that fit ``width`` characters, at least one.
-
-    Args:
-        width: of the terminal.
-        metrics: names that the training has reported so far, in their order.
-        probabilities: whether the scores are shown.
+def fitting(width: int, metrics: Sequence[str] = (), *, probabilities: bool = True) -> tuple[Column, ...]:
+    """The columns that fit ``width`` characters, at least one, of a training that has reported these metrics so far.
 
     >>> [column.title for column in fitting(32, ["d_loss", "g_loss", "cycle"])]
     ['epoch', 'D loss', 'G loss', 'FD']
     """
-    names = list(metrics)
     known = {column.key for column in (*LOSSES, *SCORES)}
-    losses = [column for column in LOSSES if not names or column.key in names]
-    others = [Column(k, k.replace("_", " "), max(6, len(k)), 10 + i) for i, k in enumerate(names) if k not in known]
-    scores = SCORES if probabilities and (not names or "real_score" in names) else ()
+    losses = [column for column in LOSSES if not metrics or column.key in metrics]
+    others = [Column(k, k.replace("_", " "), max(6, len(k)), 10 + i) for i, k in enumerate(metrics) if k not in known]
+    scores = SCORES if probabilities and (not metrics or "real_score" in metrics) else ()
     columns = [*BEFORE, *losses, *others, *scores, *AFTER]
     while len(columns) > 1 and sum(column.width + GAP for column in columns) - GAP > width:
         columns.remove(max(columns, key=lambda column: column.rank))
     return tuple(columns)
 
 
-def row_of(values: Mapping[str, str], columns: Sequence[Column]) -> str:
-    """The values of the columns, right-aligned."""
-    return (" " * GAP).join(values.get(column.key, "-").rjust(column.width) for column in columns)
+def row_of(values: Mapping[str, str], columns: Sequence[Column], style: str = "") -> Text:
+    """The values of the columns, right-aligned, on one line."""
+    cells = [values.get(column.key, "-").rjust(column.width) for column in columns]
+    return Text((" " * GAP).join(cells), style=style, no_wrap=True, overflow="crop")
+
+
+def heading(columns: Sequence[Column]) -> Text:
+    """Their titles."""
+    return row_of({column.key: column.title for column in columns}, columns, "bold")
 
 
 def cells(event: Progress | EpochEnded, epochs: int | None, seconds: float) -> dict[str, str]:
@@ -186,9 +182,8 @@ class LiveConsole(TableConsole):
         self._console.show_cursor(True)  # a hidden one would stay hidden after Ctrl-Z and kill -9
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Erase what changes and keep what stays."""
-        self._print_held()
+    def __exit__(self, *_: object) -> None:
+        self._print_held()  # what stays; what changes is erased
         self._live.stop()
         for alarm in self._alarms:
             self._console.print(Text(alarm, style="yellow"))
@@ -208,18 +203,12 @@ class LiveConsole(TableConsole):
                 self._print_held()
 
     def abandon(self) -> None:
-        """Begin a new line, so that the shell's prompt does not end up in this one."""
+        """Begin a new line, for the shell's prompt."""
         os.write(2, b"\n")
 
     def __rich__(self) -> RenderableType:
-        """The whole table so far."""
         self._heading = self.columns(self._console.width)
-        rows = [Text(row_of(row, self._heading)) for row in self._rows]
-        return Group(self._header(self._heading), *rows, self._changing())
-
-    def _header(self, columns: tuple[Column, ...]) -> Text:
-        titles = row_of({column.key: column.title for column in columns}, columns)
-        return Text(titles, style="bold", no_wrap=True, overflow="crop")
+        return Group(heading(self._heading), *(row_of(row, self._heading) for row in self._rows), self._changing())
 
     def _print_held(self) -> None:
         """Print the last row, below a heading of the same columns: on a terminal that was resized, below a new one."""
@@ -228,31 +217,28 @@ class LiveConsole(TableConsole):
         columns = self.columns(self._console.width)
         page = max(SHORTEST_PAGE, self._console.height - ALARMS_SHOWN - LINES_CHANGING)
         if columns != self._heading or self._rows_below >= page:
-            self._console.print(self._header(columns))
+            self._console.print(heading(columns))
             self._heading, self._rows_below = columns, 0
-        self._console.print(Text(row_of(self._held, columns), no_wrap=True, overflow="crop"))
+        self._console.print(row_of(self._held, columns))
         self._held, self._printed = None, self._clock()
         self._rows_below += 1
 
     def _changing(self) -> RenderableType:
-        """The lines that are redrawn."""
+        """The lines that are redrawn: the epoch that is running, a bar, the preview, alarms; first a spinner."""
         lines: list[RenderableType] = []
         if self._waiting:
             self._spinner.update(text=self._waiting)
             lines.append(self._spinner)
         else:
-            lines += [*self._running_row(), self._bar()]
+            running, columns = self.running(), self.columns(self._console.width)
+            if running and columns != self._heading:
+                lines.append(heading(columns))
+            if running:
+                lines.append(row_of(running, columns, "dim"))
+            lines.append(self._bar())
             lines += [Text(f"preview {printable(self._preview)}", overflow="fold")] if self._preview else []
         lines += [Text(alarm, style="yellow") for alarm in self._alarms[-ALARMS_SHOWN:]]
         return Group(*lines, *([Text(self._note, style="bold")] if self._note else []))
-
-    def _running_row(self) -> list[Text]:
-        """The epoch that is running, with a heading if the last that was printed has other columns."""
-        running, columns = self.running(), self.columns(self._console.width)
-        if running is None:
-            return []
-        heading = [] if columns == self._heading else [self._header(columns)]
-        return [*heading, Text(row_of(running, columns), style="dim", no_wrap=True, overflow="crop")]
 
     def _bar(self) -> Text:
         label = f" {self._fraction:4.0%}  {duration(self._end - self._clock())} left"

@@ -13,6 +13,7 @@ from gancli.version import __version__
 COMPLETION_VARIABLE = "_GANCLI_COMPLETE"
 HELP = Path(__file__).with_name("help.txt")
 WIDTH = 80
+VERSION = f"gancli {__version__}"
 
 
 def answer(argv: list[str]) -> str | None:
@@ -20,7 +21,7 @@ def answer(argv: list[str]) -> str | None:
     if COMPLETION_VARIABLE in os.environ:
         return None
     if argv == ["--version"]:
-        return version()
+        return VERSION
     try:  # the width for which Typer would format
         columns = int(os.environ.get("COLUMNS") or os.get_terminal_size().columns)
     except (OSError, ValueError):
@@ -30,15 +31,11 @@ def answer(argv: list[str]) -> str | None:
         text = HELP.read_text(encoding="utf-8").rstrip("\n")
         if plugins is None and (rows := _added_commands()):
             longest = max(map(len, rows))
-            lines = (shorten(f"  {name:{longest}}  {rows[name]}") for name in sorted(rows))
+            lines = [f"  {name:{longest}}  {rows[name]}" for name in sorted(rows)]
+            lines = [line if len(line) <= WIDTH - 2 else f"{line[: WIDTH - 5].rpartition(' ')[0]}..." for line in lines]
             text = text.replace("\nOptions:\n", "\n".join(["\nPlugins:", *lines, "\nOptions:\n"]), 1)
         return text if argv else concise(text)
     return None
-
-
-def version() -> str:
-    """``gancli 0.1.0``, without a line's end."""
-    return f"gancli {__version__}"
 
 
 def concise(text: str) -> str:
@@ -47,18 +44,8 @@ def concise(text: str) -> str:
     return f"{beginning}\n`gancli COMMAND --help` shows more, `gancli --help` also options and exit codes."
 
 
-def shorten(line: str) -> str:
-    """The line, or as many of its words as there is room for."""
-    if len(line) <= WIDTH - 2:
-        return line
-    return f"{line[: WIDTH - 5].rpartition(' ')[0]}..."
-
-
 def _added_commands() -> dict[str, str]:
-    """Commands that plugins add beside gancli's own, and what their distributions say of themselves.
-
-    Read without importlib.metadata, which takes as long to import as Python.
-    """
+    """Commands that plugins add, with their distributions' summaries; without importlib.metadata, which is slow to import."""
     rows: dict[str, str] = {}
     for folder in sys.path:
         for path in Path(folder or ".").glob("*-info/entry_points.txt"):

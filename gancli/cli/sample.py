@@ -10,8 +10,6 @@ from gancli.cli.output import Output, free_name, refuse_existing
 from gancli.errors import UsageError
 
 if TYPE_CHECKING:
-    from gancli.models.latents import Latents
-    from gancli.models.model import Model
     from gancli.sampling.sample import Recipe
 
 DEFAULT_COUNT, STYLE_ROWS = 64, 4
@@ -50,7 +48,7 @@ def sample(
 ) -> None:
     """Generate new images with a trained generator. The same seed always gives the same image."""
     from gancli.models.sampler import check_truncation
-    from gancli.sampling.sample import Request, write
+    from gancli.sampling.sample import Request, parse_seeds, write
     from gancli.sampling.sample import like as recipe_of
 
     source.check()
@@ -67,7 +65,7 @@ def sample(
     with output.progress() as counter:
         model = source.sampler(recipe)
         if latents or style_seeds is not None:
-            from gancli.models.latents import ModelAtLatents, read_latents
+            from gancli.models.latents import ModelAtLatents, read_latents, style_mixing
             from gancli.models.model import Model
 
             if not isinstance(model, Model):
@@ -75,8 +73,10 @@ def sample(
             if latents:
                 points = read_latents(latents, model)
             else:
-                points, styles = _mixed(model, chosen, style_seeds or "", style_from, class_, truncation)
-                columns, truncation = columns or styles, None  # the latents are truncated already
+                styles = parse_seeds(style_seeds or "")
+                classes = None if class_ is None else [model.class_number(class_)] * len(chosen)
+                points = style_mixing(model, chosen, styles, style_from, labels=classes, truncation=truncation)
+                columns, truncation = columns or len(styles), None  # the latents are truncated already
             model, chosen = ModelAtLatents(model, points), range(len(points.points))
         labels = None if class_ is None else [model.class_number(class_)] * len(chosen)
         if recipe and recipe.labels and class_ is None and len(recipe.labels) == len(chosen):
@@ -88,18 +88,6 @@ def sample(
     if target != "-":
         facts = {"path": written.path, "images": written.images, **written.made_from, "model": str(model.origin)}
         output.result(written.path, facts)
-
-
-def _mixed(
-    model: "Model", seeds: Sequence[int], styles: str, first: int | None, class_: str | None, truncation: float | None
-) -> "tuple[Latents, int]":
-    """Latents of mixed styles, a row per seed, and how many of them a row has."""
-    from gancli.models.latents import style_mixing
-    from gancli.sampling.sample import parse_seeds
-
-    style_seeds = parse_seeds(styles)
-    labels = None if class_ is None else [model.class_number(class_)] * len(seeds)
-    return style_mixing(model, seeds, style_seeds, first, labels=labels, truncation=truncation), len(style_seeds)
 
 
 def _refuse_combinations(given: dict[str, object], style_from: int | None) -> None:

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Self
 
 from gancli.storage.system import STOP_SIGNALS
@@ -25,14 +25,8 @@ class Interrupted(KeyboardInterrupt):
 class Signals:
     """Within the block a signal interrupts, and is only remembered after :meth:`defer`.
 
-    Nothing is saved inside a handler. A signal that the parent had ignored (`nohup`) stays ignored.
-
-    Args:
-        announce: called at the first signal; must be safe in a handler.
-        abandon: called before the process ends at once, at the second Ctrl-C; must be safe in a handler.
-        clock: seconds that never go back.
-        lasting: after the block SIGTERM is ignored: one of several processes is about to end with a code of its own, and a
-            launcher that has seen another one end hurries it.
+    Nothing is saved inside a handler. A signal that the parent had ignored (`nohup`) stays ignored. The first one calls
+    ``announce``; a second Ctrl-C calls ``abandon`` and ends the process at once.
     """
 
     def __init__(
@@ -54,9 +48,9 @@ class Signals:
                 self._before[number] = signal.signal(number, self._handle)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Put the former handlers back."""
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
+            # one of several processes ends with a code of its own, and is hurried by a launcher that saw another one end
             signal.signal(number, signal.SIG_IGN if self._lasting and number == signal.SIGTERM else handler)
 
     def defer(self) -> None:

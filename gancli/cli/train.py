@@ -21,7 +21,7 @@ from gancli.cli.output import Output, free_name, unread_is_fine
 from gancli.cli.signals import Signals
 from gancli.errors import ConfigError, DatasetError, RunError, UsageError
 from gancli.events import RunStarted
-from gancli.runs import RunDirectory, find_run, refuse_busy, refuse_missing_architecture, refuse_name, remove_run
+from gancli.runs import RunDirectory, find_run, refuse_missing_architecture, refuse_name, remove_run
 from gancli.runtime.launch import joined, launch
 from gancli.runtime.processes import ALONE
 from gancli.text import duration, shell
@@ -82,8 +82,8 @@ def train(
             _refuse_new(runs_dir, name, from_step, allow_changes=allow_changes and resume is None)
             resolved = settings.resolve(runs_dir, fetch=not dry_run)
             refuse_early(resolved)
-            if dry_run and members.leads:
-                refuse_unreadable(resolved.config.data)
+            if dry_run:
+                _refuse_unreadable(resolved.config.data)
             new = {"config": resolved.config, "runs_dir": runs_dir, "name": name, "reason": resolved.reason}
             start = partial(_start, None, argv=output.argv, **new)
         if dry_run:
@@ -92,8 +92,10 @@ def train(
             members.all_reduce_max(0, 0.0)  # or process 0 might find another one gone before it has met it
             return
         if run:
-            refuse_busy(run)
-            _note_finished(output, run, changes, from_step)
+            from gancli.storage.lock import RunLock
+
+            with RunLock(run.lock_path):  # refused early, and without torch, if it is being trained
+                _note_finished(output, run, changes, from_step)
         ended = run_training(console_for(sys.stderr, quiet=output.quiet, color=output.color), start, members)
     if members.leads:
         with unread_is_fine():
@@ -126,17 +128,12 @@ def _refuse_new(runs_dir: Path, name: str | None, from_step: int | None, *, allo
     if name is not None:
         refuse_name(runs_dir, name)
     if from_step is not None or allow_changes:
-        option = "--allow-changes" if from_step is None else f"--from-step {from_step}"
-        raise UsageError(f"{option} needs a run to resume.", "Add --resume RUN.")
+        needless = "--allow-changes" if from_step is None else f"--from-step {from_step}"
+        raise UsageError(f"{needless} needs a run to resume.", "Add --resume RUN.")
 
 
 def refuse_early(resolved: "Resolved") -> None:
-    """Refuse what needs neither torch nor the images to be refused.
-
-    Raises:
-        DatasetError: there is nothing at the path of the data set.
-        ConfigError: the architecture cannot make images of the requested size, or does not translate.
-    """
+    """Refuse what needs neither torch nor the images to be refused: a data set that is not there, an impossible size."""
     from gancli.config.resolve import refuse_other_kind
     from gancli.config.schema import sides
     from gancli.data.paths import unreadable
@@ -169,12 +166,8 @@ def refuse_early(resolved: "Resolved") -> None:
             )
 
 
-def refuse_unreadable(config: "DataConfig") -> None:
-    """Refuse files of which no image's header can be read; nothing is downloaded.
-
-    Raises:
-        DatasetError: they are.
-    """
+def _refuse_unreadable(config: "DataConfig") -> None:
+    """Refuse files of which no image's header can be read; nothing is downloaded."""
     from gancli.data.translation import open_data
     from gancli.plugins.registry import is_path
 
@@ -201,12 +194,7 @@ def run_training(
 ) -> "RunEnded":
     """Train with the progress on a console, to the end or to a signal.
 
-    Args:
-        console: where it is shown.
-        start: the training.
-        processes: all that take part.
-        abandon: what is done at a second Ctrl-C, if not to end the process at once.
-        observe: called with every event, after the console.
+    ``abandon`` is what is done at a second Ctrl-C, if not to end the process at once; ``observe`` gets every event.
     """
     signals = Signals(console.stopping, abandon or console.abandon, lasting=processes.world > 1)
 
@@ -272,7 +260,7 @@ def _next(ended: "RunEnded", *, again: bool) -> list[list[str]]:
 
 
 def launched(environment: Mapping[str, str]) -> list[str]:
-    """How a training in as many processes as now is started again: with another number a run cannot be resumed."""
+    """The command that trains in as many processes as now: with another number a run cannot be resumed."""
     world, here = (int(environment.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     if world == here:
         return [program(), "train", *(["--processes", str(here)] if here > 1 else [])]

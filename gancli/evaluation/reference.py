@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -114,6 +114,7 @@ def load_reference(
     device: torch.device,
     tell: Callable[[str], None],
     frozen: Iterable[str] = (),
+    trained_on: object = None,
 ) -> Reference:
     """Load both splits and choose the extractor.
 
@@ -124,33 +125,28 @@ def load_reference(
         device: where images are read.
         tell: called with what is downloaded.
         frozen: digests of the frozen networks that the model was trained against.
+        trained_on: fingerprint of the images that the model was trained on; other ones get a note.
 
     Raises:
         DatasetError: there is no such data, or no test split although it was asked for.
         UsageError: the extractor does not fit.
     """
     training, held_out = load_images(data, "train"), None
-    notes: tuple[str, ...] = ()
+    notes = []
     try:
         held_out = load_images(data, "test")
     except DatasetError as error:
         if against == "test":
             raise
         if against is None:
-            notes = (f"Measured against the training images: {error.problem}",)
+            notes.append(f"Measured against the training images: {error.problem}")
+    if trained_on not in (None, training.fingerprint):
+        notes.append(f"The images of '{training.name}' are not those that the model was trained on.")
     chosen = against or ("test" if held_out is not None else "train")
     images = training.images.images
     otherwise = for_colour() if images.shape[1] >= COLOUR else None
     reader = extractor_for(training.name, images, extractor, otherwise=otherwise, frozen=frozen, tell=tell)
-    return Reference(training, held_out, chosen, reader.to(device), notes)
-
-
-def with_note(reference: Reference, fingerprint: object) -> Reference:
-    """The same, with a note if the images are not those that a model was trained on."""
-    if fingerprint in (None, reference.training.fingerprint):
-        return reference
-    note = f"The images of '{reference.training.name}' are not those that the model was trained on."
-    return replace(reference, notes=(*reference.notes, note))
+    return Reference(training, held_out, chosen, reader.to(device), tuple(notes))
 
 
 def cached(extractor: Extractor, images: str, compute: Callable[[], Reading]) -> Reading:

@@ -116,20 +116,6 @@ def of_translator(model: Sampler[Images], reference: Reference, n: int | None = 
     return _of(model, len(chosen), lambda: in_batches(translated()), {"translations": len(chosen)})
 
 
-def refuse_options(model: Sampler[Images], dataset: str | None, seed: int | None) -> None:
-    """A translator is measured on source images, and those of its own data.
-
-    Raises:
-        UsageError: a seed or another data set is given.
-    """
-    given = f"--seed {seed}" if seed is not None else f"--dataset {dataset}" if dataset is not None else ""
-    if given:
-        raise UsageError(
-            f"{given} means nothing for '{model.origin.run}', which translates images: those of its own data are.",
-            "Leave it out; --against chooses the split.",
-        )
-
-
 def size_at(path: Path) -> tuple[int, int]:
     """Height and width of the first image at a path.
 

@@ -1,11 +1,4 @@
-"""A trained generator in a file of its own, for other programs and other people.
-
-    import gancli
-    from gancli.exporting import write
-    write(gancli.load(), "generator.onnx")
-
-Each export is loaded again and compared with the generator before anybody sees it (:mod:`gancli.exporting.formats`).
-"""
+"""A trained generator in a file of its own: ``write(gancli.load(), "generator.onnx")``; see :mod:`.formats`."""
 
 from __future__ import annotations
 
@@ -17,8 +10,6 @@ from gancli.exporting.formats import Exported, choose, export
 
 if TYPE_CHECKING:
     from gancli.models.model import Model
-
-__all__ = ["Exported", "write"]
 
 
 def write(

@@ -10,21 +10,16 @@ from gancli.text import visible
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-__all__ = ["card"]
-
 _COLOURS = {1: "grey", 2: "grey with alpha", 3: "colour", 4: "colour with alpha"}
 
 
 def card(
     metadata: Mapping[str, Any], *, training: Mapping[str, Any], evaluation: Mapping[str, Any], files: Collection[str]
 ) -> str:
-    """The text of ``README.md``.
+    """The text of ``README.md``, from the metadata of a :class:`gancli.plugin.TrainedGenerator`.
 
-    Args:
-        metadata: of :class:`gancli.plugin.TrainedGenerator`.
-        training: the settings of the run, by key; may be empty.
-        evaluation: the ``evaluation.json`` of the run; may be empty.
-        files: the names of the other files in the folder.
+    ``training`` are the settings of the run and ``evaluation`` is its ``evaluation.json``; both may be empty. ``files`` are
+    the names of the other files in the folder.
     """
     arch, image, classes, dataset = (metadata[key] for key in ("arch", "image", "classes", "dataset"))
     channels, metrics = image["channels"], _metrics(evaluation)
@@ -56,8 +51,13 @@ def card(
         f"{arch['name']} of {arch['distribution']} {arch['version']}" if arch["distribution"] else f"the file {arch['name']}"
     )
     options = training or {f"arch.{key}": value for key, value in arch["options"].items()}
+    if parent := metadata.get("parent"):
+        sections.append(
+            f"## Fine-tuned\n\nThe training started from the weights ({', '.join(map(_plain, parent['networks']))}) of "
+            f"{_plain(parent['run'])}, step {parent['step']:,}, SHA-256 `{parent['digest']}`, which had been trained on "
+            f"{_plain(parent['dataset'])}."
+        )
     sections += [
-        *([f"## Fine-tuned\n\n{_parent(metadata['parent'])}"] if metadata.get("parent") else []),
         f"## Data\n\nTrained on {_plain(dataset.get('name', ''))}. Licence of the data: {licence}.",
         "What licence the weights have is for the person who shares them to say: set `license` above.",
         f"## Recipe\n\nArchitecture: {_plain(origin)}.",
@@ -92,10 +92,7 @@ images = model.sample(64, seed=0)  # (n, c, h, w) in [-1, 1]
 def _front_matter(
     metadata: Mapping[str, Any], evaluation: Mapping[str, Any], metrics: list[tuple[str, float, str, int]]
 ) -> str:
-    """YAML, each value of which is written as JSON, which YAML contains.
-
-    A hub reads the metrics from ``model-index``, and shows the folder as a site with ``sdk: static``.
-    """
+    """YAML, each value as JSON, which YAML contains; ``sdk: static`` makes a hub show the folder as a site."""
     task, dataset = "unconditional-image-generation", metadata["dataset"].get("name", "")
     fields: dict[str, Any] = {
         "library_name": "gancli",
@@ -125,14 +122,6 @@ def _metrics(evaluation: Mapping[str, Any]) -> list[tuple[str, float, str, int]]
             interval = "" if low is None or high is None else f" ({low:.4g} to {high:.4g})"
             rows.append((name, float(value), interval, int(metric["count"])))
     return rows
-
-
-def _parent(parent: Mapping[str, Any]) -> str:
-    networks = ", ".join(map(_plain, parent["networks"]))
-    return (
-        f"The training started from the weights ({networks}) of {_plain(parent['run'])}, step "
-        f"{parent['step']:,}, SHA-256 `{parent['digest']}`, which had been trained on {_plain(parent['dataset'])}."
-    )
 
 
 def _table(titles: tuple[str, str], rows: list[tuple[str, str]]) -> str:

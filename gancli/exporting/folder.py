@@ -13,6 +13,7 @@ README.md                    the card: data, recipe, metrics if there are any, h
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gancli.checkpoint.provenance import SHARED
@@ -24,12 +25,9 @@ from gancli.plugins.registry import EXPORTERS
 from gancli.storage.disk import explained, refuse_missing_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from gancli.models.model import Model
-
-__all__ = ["write_folder"]
 
 _CARD, _CONFIG, _SAMPLES, _PT2, _PAGE = "README.md", "config.json", "samples.png", "generator.pt2", "index.html"
 _OURS = frozenset((_CARD, _CONFIG, _SAMPLES, SHARED, _PT2, _PAGE))
@@ -40,13 +38,7 @@ _MAX_BYTES = 1 << 20
 
 
 def write_folder(model: Model, target: Path, arch_file: str | None = None, *, force: bool = False) -> Exported:
-    """Write the whole folder, or nothing.
-
-    Args:
-        model: what is shared.
-        target: the folder, which is not there yet.
-        arch_file: ``FILE.py:CLASS``, where the architecture was a file.
-        force: replace a folder that holds nothing but what this function writes.
+    """Write the whole folder, or nothing; with ``force`` in the place of one that holds nothing but what this writes.
 
     Raises:
         StorageError: it is there, or cannot be written.
@@ -75,23 +67,19 @@ def write_folder(model: Model, target: Path, arch_file: str | None = None, *, fo
                     raise
                 (scratch / name).unlink(missing_ok=True)
                 notes.append(f"There is no {name}: {error.problem}")
-        metadata = generator.metadata
-        settings = model.origin.provenance.config
+        metadata, settings = generator.metadata, model.origin.provenance.config
         training = {key: value for key, value in settings.items() if key.startswith(_SHARED_SETTINGS)}
         config = {"model_type": "gan-generator", "library_name": "gancli", **metadata, "range": [-1, 1], "training": training}
         (scratch / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         (scratch / _SAMPLES).write_bytes(to_png(grid(to_bytes(model.sample(_IMAGES)))))
-        (scratch / _CARD).write_text(_card_text(model, scratch, metadata, training), encoding="utf-8")
+        describe = partial(card, metadata, training=training, files={path.name for path in scratch.iterdir()})
+        try:
+            text = describe(evaluation=_evaluation(model))
+        except (AttributeError, TypeError, ValueError):  # metrics that `gancli evaluate` did not write
+            text = describe(evaluation={})
+        (scratch / _CARD).write_text(text, encoding="utf-8")
         sizes = {path.name: path.stat().st_size for path in scratch.iterdir()}
     return Exported(target, sum(sizes.values()), max(differences), allowed, tuple(notes), tuple(sorted(sizes)))
-
-
-def _card_text(model: Model, folder: Path, metadata: Mapping[str, Any], training: Mapping[str, Any]) -> str:
-    files = frozenset(path.name for path in folder.iterdir())
-    try:
-        return card(metadata, training=training, evaluation=_evaluation(model), files=files)
-    except (AttributeError, TypeError, ValueError):  # metrics that `gancli evaluate` did not write
-        return card(metadata, training=training, evaluation={}, files=files)
 
 
 def _evaluation(model: Model) -> dict[str, Any]:

@@ -1,8 +1,7 @@
-"""The one way to write an export, whatever its format.
+"""The one way to write an export, whatever its format, which is a plugin (:class:`gancli.plugin.Exporter`).
 
-written to a scratch file -> loaded again -> compared with the generator -> stamped with the difference -> compared again ->
-moved into place. So a file that is there draws what the generator draws. The formats themselves are plugins
-(:class:`gancli.plugin.Exporter`); gancli's own have a module each beside this one.
+Written to a scratch file -> loaded again -> compared with the generator -> stamped with the difference -> compared again ->
+moved into place. So a file that is there draws what the generator draws.
 """
 
 from __future__ import annotations
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
     from gancli.models.model import Model
     from gancli.plugin import ArchConfig, Exporter
 
-__all__ = ["PARITY", "Exported", "Format", "choose", "export", "put_in_place", "trained_generator"]
-
 PARITY = "parity"
 """What a file's metadata call the largest difference to the generator."""
 
@@ -49,13 +46,7 @@ _BATCH_SIZES, _BATCH = (1, 2, 7), 64
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A chosen exporter with its options.
-
-    Attributes:
-        name: of the entry point.
-        exporter: the plugin.
-        options: an instance of its ``Options``.
-    """
+    """A chosen exporter, by the name of its entry point, with an instance of its ``Options``."""
 
     name: str
     exporter: Exporter[Any]
@@ -82,11 +73,7 @@ class Format:
         return self._difference(generator, path)
 
     def _difference(self, generator: TrainedGenerator, path: Path) -> float:
-        """The largest |x - y| over all pixels x of the generator and y of the file; NaN if there is any.
-
-        Compared are at least 74 images of latents that nothing has seen before: batches of 1, 2, 7 and of 64, as many as
-        it takes for every class to be drawn in them; of a translator, translations of ten images of noise.
-        """
+        """The largest |x - y| over all pixels x of the generator and y of the file."""
         batches = list(_batches(generator))
         try:
             draw = self.exporter.load(path, generator)
@@ -110,16 +97,7 @@ class Format:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written.
-
-    Attributes:
-        path: the file or folder.
-        size: its bytes.
-        difference: largest difference to the generator, in [-1, 1].
-        tolerance: the difference that would have been allowed.
-        notes: sentences that the user should read.
-        files: of a folder, the names in it.
-    """
+    """What was written: its bytes, its largest difference to the generator in [-1, 1], and the one that is allowed."""
 
     path: Path
     size: int
@@ -176,9 +154,6 @@ def put_in_place(target: Path) -> Iterator[Path]:
     """The name of a file or folder beside ``target`` that takes its place when all went well, and is gone when not.
 
     At every moment there is the old one or the new one; where the system cannot swap two folders, at all moments but one.
-
-    Raises:
-        StorageError: it could not be written; what was there before is still there.
     """
     scratch = target.with_name(f"{TEMPORARY}{token_hex(8)}")
     with explained(target):
@@ -215,25 +190,22 @@ def _make_durable(path: Path) -> None:
 def trained_generator(model: Model, arch_file: str | None = None) -> TrainedGenerator:
     """What an exporter gets; its metadata tell nothing about the machine and the run that the model was made on."""
     origin, known = model.origin, model.origin.provenance
+    kept = ("arch", "image", "classes", "latent_dim", "dataset")
+    optional = (name for name in ("parent", "source", "paired") if getattr(known, name))  # a document holds what was set
     shared = Provenance(
-        arch=known.arch,
-        image=known.image,
-        classes=known.classes,
-        latent_dim=known.latent_dim,
-        dataset=known.dataset,
+        **{name: getattr(known, name) for name in (*kept, *optional)},
         gancli=__version__,
         run=origin.run,
         step=origin.step,
         weights=origin.weights,
         digest=origin.digest,
     )
-    optional = {"parent": known.parent, "source": known.source, "paired": known.paired}
-    shared = shared.model_copy(update={key: value for key, value in optional.items() if value})  # a document holds what was set
     network = model.generator if model.device.type == "cpu" else deepcopy(model.generator).cpu()
     return TrainedGenerator(network, model.latent_dim, model.image, model.class_names, shared.document(), arch_file)
 
 
 def _batches(generator: TrainedGenerator) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64] | None]]:
+    """At least 74 latents that nothing has seen before, and every class; of a translator, ten images of noise."""
     if source := generator.image.source:
         for size in _BATCH_SIZES:
             noise = latents(range(_FIRST_SEED, _FIRST_SEED + size), math.prod(source))

@@ -1,7 +1,4 @@
-"""``.safetensors``: the weights alone. ``gancli`` builds the network again; in plain PyTorch, whoever has its code does.
-
-The metadata are JSON in the header, under the key ``gancli``, as in a checkpoint's ``ema.safetensors``.
-"""
+"""``.safetensors``: the weights alone, with metadata in the header as in a checkpoint's ``ema.safetensors``."""
 
 from __future__ import annotations
 
@@ -18,8 +15,6 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
-
-__all__ = ["Safetensors"]
 
 _WHAT = Path("generator.safetensors")
 """The name of the file in messages, which is not the scratch file's."""
@@ -45,10 +40,8 @@ class Safetensors(Exporter[ArchConfig]):
         def draw(z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> NDArray[np.float32]:
             import torch
 
-            if generator.image.source:
-                translated: NDArray[np.float32] = model.translate(z).numpy()
-                return translated
-            images: NDArray[np.float32] = model.draw(*(torch.from_numpy(x) for x in (z, labels) if x is not None)).numpy()
+            given = [torch.from_numpy(x) for x in (z, labels) if x is not None]
+            images: NDArray[np.float32] = (model.translate(z) if generator.image.source else model.draw(*given)).numpy()
             return images
 
         return draw

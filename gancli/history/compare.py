@@ -72,8 +72,7 @@ def table_of(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
 def plot(histories: Sequence[History]) -> bytes:
     """The curves of all runs as PNG: distance and losses, over real images and over time.
 
-    Distances that have different names are measured in different features: each has its own dashes, and the legend
-    names it.
+    Distances of different names are measured in different features: each has its own dashes.
     """
     buffer = BytesIO()
     with matplotlib_defaults():

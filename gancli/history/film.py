@@ -34,13 +34,9 @@ MARGIN = 4
 
 
 def write_film(history: History, target: Path, fps: Fraction, scale: int | None = None) -> int:
-    """Write the previews of a run as a film; how many there are.
+    """Write the previews of a run, ``fps`` a second, as ``.gif``, ``.webp``, ``.apng`` or ``.mp4``; how many there are.
 
-    Args:
-        history: of the run.
-        target: ``.gif``, ``.webp``, ``.apng`` or ``.mp4``; what is there is replaced when all is complete.
-        fps: previews per second.
-        scale: enlarge each preview so many times; None brings them close to 512 pixels.
+    Each is enlarged ``scale`` times, by default to about 512 pixels.
 
     Raises:
         UsageError: there is no such kind of film, or it cannot be so fast or so large.
@@ -86,11 +82,7 @@ def write_film(history: History, target: Path, fps: Fraction, scale: int | None 
 
 
 def opened(path: Path) -> Image.Image:
-    """A preview.
-
-    Raises:
-        RunError: it cannot be read.
-    """
+    """A preview."""
     try:
         with Image.open(path, formats=["PNG"]) as preview:
             preview.load()

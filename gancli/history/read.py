@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gancli.errors import GancliError
 from gancli.storage.lock import is_abandoned
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from gancli.runs import RunDirectory
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """A value that was measured at a step, after so many real images and seconds of training."""
 
     step: int
@@ -28,14 +27,9 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What a run has written down.
+    """What a run has written down: ``run.json``, its settings by dotted key, and the rows of ``metrics.jsonl``.
 
-    Attributes:
-        run: its directory.
-        info: what ``run.json`` says.
-        settings: its configuration, by dotted key.
-        rows: of ``metrics.jsonl``.
-        seconds: when each step was reached, from ``times.jsonl``; empty if the run is older than that file.
+    ``seconds`` says when each step was reached; it is empty if the run is older than ``times.jsonl``.
     """
 
     run: RunDirectory
@@ -93,19 +87,12 @@ def summary(run: RunDirectory) -> dict[str, Any]:
         "objective": _name(info.get("objective")) or _name(_settings(run).get("objective.name")),  # of an older run
         "best": best.get("value"),
         "distance": best.get("figure"),
-        "epochs": info.get("epochs"),
-        "step": info.get("step"),
-        "elapsed_seconds": info.get("elapsed_seconds"),
-        "started": info.get("started"),
+        **{name: info.get(name) for name in ("epochs", "step", "elapsed_seconds", "started")},
     }
 
 
 def details(run: RunDirectory) -> dict[str, Any]:
-    """All that ``run.json`` says, and where the rest is.
-
-    Raises:
-        RunError: it is missing or damaged.
-    """
+    """All that ``run.json`` says, and where the rest is."""
     info = run.info()
     paths = {"config": run.config_path, "losses": run.losses_path, "evaluation": run.evaluation_path}
     return {
@@ -135,10 +122,7 @@ def facts(run: dict[str, Any]) -> dict[str, str]:
         "images": run.get("images_seen"),
         "time": duration(seconds) if isinstance(seconds, int | float) else None,
         "best": f"{metric} {distance(value)}" if isinstance(value, int | float) else None,
-        "started": run.get("started"),
-        "ended": run.get("ended"),
-        "device": run.get("device"),
-        "precision": run.get("precision"),
+        **{name: run.get(name) for name in ("started", "ended", "device", "precision")},
     }
     return {title: str(value) for title, value in lines.items() if value not in (None, "")}
 

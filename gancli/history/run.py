@@ -19,8 +19,6 @@ from gancli.training.metrics import draw_losses
 if TYPE_CHECKING:
     from gancli.models.model import Model
 
-__all__ = ["Best", "Run"]
-
 
 class Best(NamedTuple):
     """The best checkpoint of a run: its step, the metric it was chosen by, and the value of that."""

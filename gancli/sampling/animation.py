@@ -59,11 +59,11 @@ class Request:
 
     def __post_init__(self) -> None:
         with disk.explained(Path(self.target)):
-            unknown = not self.is_folder and self.suffix not in {*FORMATS, ".png"}
-        if unknown:
+            kind = self.format
+        if kind is None and not self.is_folder and self.suffix != ".png":
             kinds = f"{', '.join(FORMATS)}, .png (a strip) or / (a folder)"
             raise UsageError(f"'{self.target}' is not a kind of output.", f"End it in {kinds}.")
-        fastest = self.format.fastest_fps if self.format else FASTEST_FPS
+        fastest = kind.fastest_fps if kind else FASTEST_FPS
         if not SLOWEST_FPS <= self.fps <= fastest:
             raise UsageError(
                 f"{float(self.fps):.6g} frames per second are not possible in '{self.target}'.",
@@ -71,8 +71,8 @@ class Request:
             )
         if self.scale is not None and self.scale < 1:
             raise UsageError(f"Images cannot be enlarged {self.scale} times.", "Give a whole number from 1.")
-        if self.format:
-            self.format.check()
+        if kind:
+            kind.check()
 
     @property
     def suffix(self) -> str:
@@ -108,20 +108,15 @@ def frames_in(folder: Path) -> list[Path]:
 
 
 def write(movie: Frames, request: Request, progress: Callable[[int, int], None] = lambda _done, _total: None) -> Written:
-    """Generate and write.
-
-    Args:
-        movie: the frames.
-        request: where to and how. What is there is replaced when all is complete.
-        progress: called with (frames done, frames in all).
+    """Generate and write; ``progress`` is called with (frames done, frames in all).
 
     Raises:
         UsageError: it would be too large for its kind, or cannot be transparent.
-        StorageError: it cannot be written; nothing half-written is left.
+        StorageError: it cannot be written; what was there before is still there, and nothing half-written is.
     """
-    total, target = len(movie), Path(request.target)
-    padding = images.PADDING if movie.interpolation.cells > 1 else 0
-    (height, width), scale = _size(movie, request, padding)
+    total, target, walk = len(movie), Path(request.target), movie.interpolation
+    padding = images.PADDING if walk.cells > 1 else 0
+    height, width, scale = _size(movie, request, padding)
     metadata = _metadata(movie) if request.metadata else {}
 
     def canvases(numbers: NDArray[np.int64]) -> Iterator[Pixels]:
@@ -138,8 +133,7 @@ def write(movie: Frames, request: Request, progress: Callable[[int, int], None] 
         return canvases(np.unique(np.linspace(0, total - 1, min(total, _GLIMPSES)).astype(np.int64)))
 
     if request.format:
-        channels = movie.model.image.channels
-        film = Film(total, height, width, channels, request.fps, movie.interpolation.loop, metadata, glimpse)
+        film = Film(total, height, width, movie.model.image.channels, request.fps, walk.loop, metadata, glimpse)
         request.format.write(target, counted(), film)
     elif request.is_folder:
         _write_folder(target, total, counted(), metadata)
@@ -150,7 +144,7 @@ def write(movie: Frames, request: Request, progress: Callable[[int, int], None] 
     return Written(request.target, total, width, height, scale)
 
 
-def _size(movie: Frames, request: Request, padding: int) -> tuple[tuple[int, int], int]:
+def _size(movie: Frames, request: Request, padding: int) -> tuple[int, int, int]:
     """Height and width of a frame, and how many times it is enlarged."""
     image, kind = movie.model.image, request.format
     height, width = images.refuse_huge_grid(movie.interpolation.cells, image.height, image.width, request.columns, padding)
@@ -164,24 +158,14 @@ def _size(movie: Frames, request: Request, padding: int) -> tuple[tuple[int, int
         )
     if kind and not kind.alpha and image.channels in {2, 4}:
         raise UsageError(f"{request.suffix} has no transparency, and these images have.", "Choose .webp, .apng or .avif.")
-    return (height, width), scale
+    return height, width, scale
 
 
 def _metadata(movie: Frames) -> dict[str, Any]:
     walk = movie.interpolation
-    return {
-        **about(movie.model.origin),
-        "walk": {
-            "rows" if movie.model.made_from else "seeds": format_seeds(walk.seeds),
-            "frames": walk.frames,
-            "cells": walk.cells,
-            "labels": None if walk.labels is None else list(walk.labels),
-            "method": walk.method,
-            "loop": walk.loop,
-            "truncation": walk.truncation,
-            "direction": walk.direction,
-        },
-    }
+    path = {name: getattr(walk, name) for name in ("frames", "cells", "method", "loop", "truncation", "direction")}
+    path["rows" if movie.model.made_from else "seeds"] = format_seeds(walk.seeds)
+    return about(movie.model.origin) | {"walk": path | {"labels": None if walk.labels is None else list(walk.labels)}}
 
 
 def _write_folder(folder: Path, total: int, canvases: Iterator[Pixels], metadata: dict[str, Any]) -> None:

@@ -1,8 +1,7 @@
 """Animations as files. Pillow writes WebP, AVIF and APNG, PyAV writes MP4 (the extra ``video``), and GIF is written here.
 
-WebP and APNG show every visible pixel exactly, and so does GIF where images are grey; AVIF and MP4 are smaller and nearly
-exact, and MP4 does not loop by itself. Memory grows by the encoded frames only, except for an APNG, of which Pillow keeps
-every frame until the last: one of more than a gibibyte of pixels is refused.
+WebP and APNG show every visible pixel exactly, and so does GIF where images are grey; AVIF and MP4 are nearly exact. Memory
+grows by the encoded frames only, except for an APNG, of which Pillow keeps every frame until the last.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
@@ -48,15 +48,8 @@ _CODECS = {"libx264": {"crf": "14", "preset": "medium"}, "libopenh264": {}, "mpe
 class Film:
     """What has to be known about an animation before its first frame.
 
-    Attributes:
-        frames: how many there are.
-        height: pixels.
-        width: pixels.
-        channels: 1 grey, 2 grey and alpha, 3 colour, 4 colour and alpha.
-        fps: frames per second.
-        loop: whether it is shown again and again, or once.
-        metadata: how it was made; may be empty.
-        glimpse: generates a few of the frames, uint8 ``(h, w, c)`` each, from which a palette can be chosen.
+    ``metadata`` say how it was made; ``glimpse`` generates a few of the frames, uint8 ``(h, w, c)`` each, from which a
+    palette can be chosen.
     """
 
     frames: int
@@ -74,9 +67,7 @@ class Film:
         return json.dumps(self.metadata, ensure_ascii=True) if self.metadata else ""
 
     def ticks(self, per_second: int) -> list[int]:
-        """How long each frame is shown, in units of 1 / ``per_second``.
-
-        Each frame ends at the tick that is nearest to its true end, so that errors do not add up.
+        """How long each frame is shown, in units of 1 / ``per_second``: to the tick nearest to its true end.
 
         >>> from fractions import Fraction
         >>> Film(6, 1, 1, 1, Fraction(30), True, {}, lambda: iter(())).ticks(100)
@@ -89,9 +80,8 @@ class Film:
 def _write_gif(file: BinaryIO, frames: Iterator[Pixels], film: Film) -> None:
     """GIF89a with one palette for all frames: what does not move does not flicker.
 
-    Grey images get the 256 levels of grey, and so stay exactly what they were. For others the palette is chosen from a
-    glimpse of frames from all over the film (median cut, Heckbert, 1982, refined by k-means), and each pixel takes the
-    nearest colour: error diffusion would put its noise elsewhere in every frame.
+    Grey images get the 256 levels of grey. For others the palette is chosen from a glimpse of the film (median cut, Heckbert,
+    1982, refined by k-means), and each pixel takes the nearest colour: dithering would flicker.
     """
     palette, chosen = bytes(level for level in range(256) for _ in range(3)), None
     if film.channels > 1:
@@ -137,7 +127,6 @@ class _Frames(Image.Image):
         self.seek(0)
 
     def seek(self, frame: int) -> None:
-        """Make the next frame, if it is the one."""
         if frame >= self.n_frames:
             raise EOFError
         if frame > self._position:
@@ -147,7 +136,6 @@ class _Frames(Image.Image):
             self.im, self._mode, self._size, self._position = image.im, image.mode, image.size, frame
 
     def tell(self) -> int:
-        """The number of the frame that is there."""
         return self._position
 
 
@@ -160,8 +148,7 @@ def _save(file: BinaryIO, frames: Iterator[Pixels], film: Film, kind: str, **opt
 
 
 def _write_webp(file: BinaryIO, frames: Iterator[Pixels], film: Film) -> None:
-    loop = 0 if film.loop else 1
-    _save(file, frames, film, "WEBP", lossless=True, quality=50, method=0, loop=loop)
+    _save(file, frames, film, "WEBP", lossless=True, quality=50, method=0, loop=0 if film.loop else 1)
 
 
 def _write_avif(file: BinaryIO, frames: Iterator[Pixels], film: Film) -> None:
@@ -177,19 +164,9 @@ def _write_apng(file: BinaryIO, frames: Iterator[Pixels], film: Film) -> None:
             "Choose .webp or .mp4, fewer frames, or a smaller --scale.",
         )
     first, *others = map(to_picture, frames)
-    first.save(
-        file,
-        format="PNG",
-        save_all=True,
-        append_images=others,
-        loop=0 if film.loop else 1,
-        duration=float(_MILLISECONDS / film.fps),
-        pnginfo=text_chunks(film.metadata),
-    )
-
-
-def _check_mp4() -> None:
-    require("video", "av")
+    duration, loop = float(_MILLISECONDS / film.fps), 0 if film.loop else 1
+    chunks = text_chunks(film.metadata)
+    first.save(file, "PNG", save_all=True, append_images=others, loop=loop, duration=duration, pnginfo=chunks)
 
 
 def _write_mp4(file: BinaryIO, frames: Iterator[Pixels], film: Film) -> None:
@@ -216,30 +193,16 @@ def _write_mp4(file: BinaryIO, frames: Iterator[Pixels], film: Film) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A kind of animation.
-
-    Attributes:
-        encode: writes all frames to a file.
-        largest_side: pixels of the longest side that it can have.
-        fastest_fps: frames per second beyond which programs show it at another speed.
-        alpha: whether it can be partly transparent.
-        check: says what is missing to write it.
-    """
+    """A kind of animation: what writes it, its limits, and what says that a package is missing for it."""
 
     encode: Callable[[BinaryIO, Iterator[Pixels], Film], None]
     largest_side: int
-    fastest_fps: int
+    fastest_fps: int  # beyond which programs show it at another speed
     alpha: bool = True
-    check: Callable[[], None] = lambda: None
+    check: Callable[[], object] = lambda: None
 
     def write(self, target: Path, frames: Iterator[Pixels], film: Film) -> None:
-        """Write uint8 ``(h, w, c)`` per frame; what is there is replaced when all is complete.
-
-        Raises:
-            UsageError: it would be too large for its kind.
-            PluginError: a package is missing for it.
-            StorageError: it cannot be written; nothing half-written is left.
-        """
+        """Write uint8 ``(h, w, c)`` per frame; what is there is replaced when all is complete."""
         self.check()
         disk.refuse_missing_parent(target)
         with disk.replacing(target) as scratch, scratch.open("wb") as file:
@@ -251,5 +214,5 @@ FORMATS = {
     ".webp": Format(_write_webp, 2**14 - 1, 60),
     ".apng": Format(_write_apng, 2**31 - 1, 60),
     ".avif": Format(_write_avif, 2**16, 60),
-    ".mp4": Format(_write_mp4, 2**13, 240, alpha=False, check=_check_mp4),
+    ".mp4": Format(_write_mp4, 2**13, 240, alpha=False, check=partial(require, "video", "av")),
 }

@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PositiveInt, ValidationError
 
 from gancli import images
 from gancli.errors import DatasetError, StorageError, UsageError
@@ -24,7 +25,7 @@ from gancli.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from gancli.checkpoint.provenance import Origin, Weights
+    from gancli.checkpoint.provenance import Origin
     from gancli.images import Images, Pixels
     from gancli.models.sampler import Sampler
 
@@ -64,25 +65,8 @@ class Written:
     made_from: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How an image was made, as stored in it."""
-
-    run: str
-    step: int
-    digest: str
-    weights: Weights
-    seeds: list[int]
-    labels: list[int] | None
-    columns: int | None
-    truncation: float | None = None
-
-
 def parse_seeds(text: str) -> list[int]:
-    """``0-3,99`` -> [0, 1, 2, 3, 99].
-
-    Raises:
-        UsageError: it is not such a list, or names more than a million seeds.
+    """``0-3,99`` -> [0, 1, 2, 3, 99]; at most a million.
 
     >>> parse_seeds("0-3,99")
     [0, 1, 2, 3, 99]
@@ -100,28 +84,35 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def format_seeds(seeds: Sequence[int]) -> str:
-    """The inverse of :func:`parse_seeds`.
-
-    >>> format_seeds([0, 1, 2, 3, 99])
-    '0-3,99'
-    """
+    """``[0, 1, 2, 3, 99]`` -> ``0-3,99``, the inverse of :func:`parse_seeds`."""
     breaks = [0, *(i + 1 for i, (a, b) in enumerate(pairwise(seeds)) if b != a + 1), len(seeds)]
     runs = [(seeds[start], seeds[end - 1]) for start, end in pairwise(breaks)]
     return ",".join(f"{first}" if first == last else f"{first}-{last}" for first, last in runs)
 
 
 def seeds_from(seed: int, count: int) -> range:
-    """As many seeds, counting up from ``seed``.
-
-    Raises:
-        UsageError: there are too few, too many or impossible ones.
-    """
+    """As many seeds, counting up from ``seed``."""
     if not 1 <= count <= MAX_IMAGES:
         raise UsageError(f"-n {count} is out of range.", f"Choose 1 to {MAX_IMAGES:,} images.")
     last = MAX_SEED - count + 1
     if not 0 <= seed <= last:
         raise UsageError(f"--seed {seed} is out of range.", f"Choose 0 to {last}.")
     return range(seed, seed + count)
+
+
+class Recipe(BaseModel):
+    """How an image was made, as stored in it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run: str
+    step: int
+    digest: str
+    weights: Literal["ema", "raw"]
+    seeds: Annotated[list[int], BeforeValidator(lambda text: parse_seeds(str(text)))]
+    labels: list[int] | None = None
+    columns: PositiveInt | None = None
+    truncation: float | None = None
 
 
 def like(image: Path) -> Recipe:
@@ -138,23 +129,12 @@ def like(image: Path) -> Recipe:
         )
     if "run" in stored and "seeds" not in stored:
         raise DatasetError(f"'{image}' was not made from seeds alone.", "Give an image that `gancli sample` made of seeds.")
-    labels, columns, truncation = (stored.get(key) for key in ("labels", "columns", "truncation"))
     try:
-        recipe = Recipe(
-            run=str(stored["run"]),
-            step=int(stored["step"]),
-            digest=str(stored["digest"]),
-            weights="raw" if stored["weights"] == "raw" else "ema",
-            seeds=parse_seeds(str(stored["seeds"])),
-            labels=None if labels is None else [int(label) for label in labels],
-            columns=None if columns is None else int(columns),
-            truncation=None if truncation is None else float(truncation),
-        )
+        recipe = Recipe.model_validate(stored)
         check_truncation(recipe.truncation)
-        if recipe.columns is not None and recipe.columns < 1:
-            raise ValueError(f"columns = {recipe.columns}")  # noqa: TRY301  (one of several ways to be damaged)
-    except (KeyError, TypeError, ValueError, OverflowError, UsageError) as error:
-        reason = f"{type(error).__name__}: {error}".rstrip(".")
+    except (ValidationError, UsageError) as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else None
+        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else str(error).rstrip(".")
         raise DatasetError(
             f"The metadata of '{image}' are damaged ({reason}).", "Give an image that `gancli sample` made."
         ) from error
@@ -177,16 +157,11 @@ def about(origin: Origin) -> dict[str, Any]:
 def write(
     model: Sampler[Images], request: Request, progress: Callable[[int, int], None] = lambda _done, _total: None
 ) -> Written:
-    """Generate and write.
-
-    Args:
-        model: what generates.
-        request: what and where to. An existing file is replaced, when the new one is complete.
-        progress: called with (images done, images in all).
+    """Generate and write; ``progress`` is called with (images done, images in all).
 
     Raises:
         UsageError: the target's kind is not known, the grid too large, or a seed or class out of range.
-        StorageError: it cannot be written; nothing half-written is left.
+        StorageError: it cannot be written; what was there before is still there, and nothing half-written is.
     """
     total, target = len(request.seeds), request.target
     if not 1 <= total <= MAX_IMAGES:
@@ -215,7 +190,7 @@ def write(
         if target != "-":
             refuse_missing_parent(Path(target))
         canvas = images.grid(np.concatenate(list(batches())), request.columns)
-        png = images.to_png(canvas, _metadata(model, request, request.seeds, request.labels))
+        png = images.to_png(canvas, _metadata(model, request))
         if target == "-":
             sys.stdout.buffer.write(png)
             sys.stdout.buffer.flush()
@@ -224,13 +199,13 @@ def write(
     return Written(target, total, model.made_from or {"seeds": format_seeds(request.seeds)})
 
 
-def _metadata(model: Sampler[Images], request: Request, seeds: Sequence[int], labels: Sequence[int] | None) -> dict[str, Any]:
+def _metadata(model: Sampler[Images], request: Request) -> dict[str, Any]:
     if not request.metadata:
         return {}
     return {
         **about(model.origin),
-        **(model.made_from or {"seeds": format_seeds(seeds)}),
-        "labels": None if labels is None else list(labels),
+        **(model.made_from or {"seeds": format_seeds(request.seeds)}),
+        "labels": None if request.labels is None else list(request.labels),
         "columns": request.columns,
         "truncation": request.truncation,
     }
@@ -243,9 +218,9 @@ def _write_folder(model: Sampler[Images], request: Request, batches: Iterator[Pi
         folder.mkdir(parents=True, exist_ok=True)
 
     def encode(pixels: Pixels, index: int) -> None:
-        seed, label = request.seeds[index], None if request.labels is None else request.labels[index]
-        name = f"{prefix}{seed:04d}{'' if label is None else f'-class{label}'}.png"
-        metadata = _metadata(model, request, [seed], None if label is None else [label])
+        seed, labels = request.seeds[index], request.labels and [request.labels[index]]
+        name = f"{prefix}{seed:04d}{f'-class{labels[0]}' if labels else ''}.png"
+        metadata = _metadata(model, replace(request, seeds=[seed], labels=labels))
         write_atomically(folder / name, images.to_png(pixels, metadata))
 
     done = 0

@@ -15,7 +15,7 @@ from gancli.sampling.sample import about
 from gancli.storage.disk import refuse_missing_parent, write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from torch import Tensor
@@ -37,16 +37,7 @@ FONT, GAP = 14, 6
 def sheet(images: Pixels, columns: Sequence[str], rows: Sequence[str]) -> Pixels:
     """Images with a title over each column and a caption behind each row, on white.
 
-    Args:
-        images: uint8 ``(len(rows) * len(columns), h, w, c)``, row by row.
-        columns: titles.
-        rows: captions.
-
-    Returns:
-        uint8 ``(H, W, 3)``.
-
-    Raises:
-        UsageError: it would have more than 64 megapixels.
+    uint8 ``(len(rows) * len(columns), h, w, c)``, row by row -> ``(H, W, 3)``, of at most 64 megapixels.
     """
     _, height, width, _ = images.shape
     scale = max(1, -(-SMALLEST_CELL // min(height, width)))
@@ -55,10 +46,10 @@ def sheet(images: Pixels, columns: Sequence[str], rows: Sequence[str]) -> Pixels
     behind = max((round(font.getlength(text)) for text in rows), default=0)
     lefts = [GAP + column * (wide + GAP) for column in range(len(columns) + 1)]
     tops = [FONT + 2 * GAP + row * (tall + GAP) for row in range(len(rows) + 1)]
-    size = lefts[-1] + behind + GAP, tops[-1]
-    if size[0] * size[1] > MAX_PIXELS:
-        raise UsageError(f"The sheet would have {size[0]:,}x{size[1]:,} pixels.", "Ask for fewer rows.")
-    canvas = Image.new("RGB", size, "white")
+    width, height = lefts[-1] + behind + GAP, tops[-1]
+    if width * height > MAX_PIXELS:
+        raise UsageError(f"The sheet would have {width:,}x{height:,} pixels.", "Ask for fewer rows.")
+    canvas = Image.new("RGB", (width, height), "white")
     pen = ImageDraw.Draw(canvas)
     for left, title in zip(lefts, columns, strict=False):
         pen.text((left + wide / 2, GAP), title, fill="black", font=font, anchor="ma")
@@ -72,10 +63,9 @@ def sheet(images: Pixels, columns: Sequence[str], rows: Sequence[str]) -> Pixels
 
 
 def write_projection(model: Model, originals: Tensor, found: Projection, target: Path) -> Path:
-    """Write the latents of projected images to an ``.npz``, and beside it a sheet that shows how close they are.
+    """Write the latents of projected images to an ``.npz``, and beside it a sheet, whose path is returned.
 
-    Returns:
-        the path of the sheet: original, reconstruction, |difference| and mean squared error of each image.
+    It shows original, reconstruction, |difference| and mean squared error of each image.
     """
     space = "w" if model.two_stage else "z"
     arrays: dict[str, Any] = {space: found.points.numpy(), "error": found.error.numpy(), "model": model.origin.digest}
@@ -100,17 +90,11 @@ def write_directions(
     *,
     seed: int = 0,
     labels: Sequence[int] | None = None,
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> None:
-    """Write directions: an ``.npz`` of ``vectors (k, d)`` and ``strengths (k,)``, or a sheet of them.
+    """Write directions: an ``.npz`` of ``vectors (k, d)`` and ``strengths (k,)``, or a sheet (``.png``).
 
-    Args:
-        model: whose they are.
-        found: the directions.
-        target: ``.npz`` or ``.png``. A sheet has a row for each direction, -3 to 3 times along it.
-        seed: of the image in the middle.
-        labels: its class, for conditional models.
-        progress: called with (rows done, rows in all).
+    A sheet has a row for each direction, -3 to 3 times along it, around the image of ``seed`` (and, of a conditional model,
+    of the one class in ``labels``).
     """
     if target.suffix.lower() == ".npz":
         arrays = {"vectors": found.vectors.numpy(), "strengths": found.strengths.numpy()}
@@ -120,10 +104,7 @@ def write_directions(
     middle = model.points([seed], classes)
     amounts = torch.tensor(AMOUNTS, dtype=torch.float32)[:, None]
     own = None if classes is None else torch.tensor(list(classes) * len(AMOUNTS))
-    rows = []
-    for number, vector in enumerate(found.vectors, 1):
-        rows.append(to_bytes(model.render(middle + amounts * vector, own)))
-        progress(number, len(found.vectors))
+    rows = [to_bytes(model.render(middle + amounts * vector, own)) for vector in found.vectors]
     captions = [f"{number}: {strength:.3f}" for number, strength in enumerate(found.strengths.tolist(), 1)]
     titles = [f"{amount:+d}" if amount else "0" for amount in AMOUNTS]
     pixels = sheet(np.concatenate(rows), titles, captions)

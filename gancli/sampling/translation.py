@@ -53,10 +53,8 @@ class Translated:
 def jobs(paths: Sequence[Path], output: str) -> list[Job]:
     """What is to be done: each image of files and folders, and where its translation goes.
 
-    Args:
-        paths: images, and folders of images with all folders in them.
-        output: a file, for one image; or a folder, which exists or ends in a slash. Names in it are those of the images,
-            with .png for their suffix: ``a.jpg`` becomes ``a.png``, or ``a.jpg.png`` beside an ``a.tif``.
+    The output is a file, for one image; or a folder, which exists or ends in a slash. Names in it are those of the images,
+    with .png for their suffix: ``a.jpg`` becomes ``a.png``, or ``a.jpg.png`` beside an ``a.tif``.
 
     Raises:
         DatasetError: there is nothing at a path, or no image in a folder.
@@ -99,15 +97,10 @@ def translate(
     metadata: bool = True,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Translated:
-    """Translate and write. Images that are broken are skipped.
+    """Translate and write. Images that are broken are skipped; ``progress`` is called with (images done, images in all).
 
-    EXIF's orientation is applied; transparency is kept or composited as it was in training.
-
-    Args:
-        model: one that translates images.
-        todo: the images.
-        metadata: whether the files carry text chunks that say how they were made.
-        progress: called with (images done, images in all).
+    EXIF's orientation is applied; transparency is kept or composited as it was in training. With ``metadata`` the files
+    carry text chunks that say how they were made.
 
     Raises:
         UsageError: the model does not translate images.

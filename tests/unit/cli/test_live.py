@@ -189,7 +189,7 @@ def test_a_resized_terminal_gets_a_new_heading_before_the_next_row(rich, clock, 
     live = fed(console, clock, events.started, events.epoch(1))
     console.size = (49, 24)
     live(events.progress(15, 2))
-    assert live._running_row()[0].plain.split() == ["epoch", "D", "loss", "G", "loss", "FD", "diversity", "time"]
+    assert live._changing().renderables[0].plain.split() == ["epoch", "D", "loss", "G", "loss", "FD", "diversity", "time"]
     live(events.epoch(2))
     heading, row = printed(console).splitlines()[-2:]
     assert heading.split() == ["epoch", "D", "loss", "G", "loss", "FD", "diversity", "time"]

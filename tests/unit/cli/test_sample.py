@@ -114,14 +114,10 @@ def test_like_refuses_other_weights(cli, target, tmp_path, monkeypatch):
     import gancli.sampling.sample as sampling
 
     recipe = sampling.like(target)
-    monkeypatch.setattr(sampling, "like", lambda _: type(recipe)(**{**_fields(recipe), "digest": "0" * 64}))
+    monkeypatch.setattr(sampling, "like", lambda _: recipe.model_copy(update={"digest": "0" * 64}))
     result = cli("sample", "--like", target, "-o", tmp_path / "again.png")
     assert (result.code, result.out) == (4, "")
     assert "other weights" in result.err
-
-
-def _fields(recipe):
-    return {name: getattr(recipe, name) for name in recipe.__slots__}
 
 
 def test_standard_output(cli, monkeypatch):
