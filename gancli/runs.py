@@ -171,15 +171,14 @@ def find_run(which: str | None, runs_dir: Path) -> RunDirectory:
         name = (runs_dir / LATEST).read_text(encoding="utf-8").strip()
         if _NAME.fullmatch(name) and (runs_dir / name).is_dir():
             return RunDirectory(runs_dir / name)
-    match list_runs(runs_dir):
-        case [run]:
-            return run
-        case []:
-            remedy = "Train first (`gancli train --dataset mnist`), or say with --runs-dir where they are."
-            raise RunError(f"There are no runs in '{runs_dir}'.", remedy)
-        case [newest, *_]:
-            remedy = f"Name one, such as --run {newest.name}; see `gancli runs list`."
-            raise RunError(f"No last run is known in '{runs_dir}'.", remedy)
+    runs = list_runs(runs_dir)
+    if not runs:
+        remedy = "Train first (`gancli train --dataset mnist`), or say with --runs-dir where they are."
+        raise RunError(f"There are no runs in '{runs_dir}'.", remedy)
+    if len(runs) > 1:
+        remedy = f"Name one, such as --run {runs[0].name}; see `gancli runs list`."
+        raise RunError(f"No last run is known in '{runs_dir}'.", remedy)
+    return runs[0]
 
 
 def list_runs(runs_dir: Path) -> list[RunDirectory]:
