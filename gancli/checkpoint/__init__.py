@@ -1,4 +1,1 @@
-"""Durable, pickle-free storage of a training's state: the checkpoints of a run, and what each says about itself.
-
-This package moves bytes and knows no network, optimiser or configuration. Nothing in it runs code that a file names.
-"""
+"""Durable, pickle-free storage of a training's state. It knows no network; nothing in it runs code that a file names."""

@@ -51,10 +51,7 @@ class Checkpoint:
 def read_checkpoint(path: Path, names: Collection[str] | None = None, storage: Storage = DISK) -> Checkpoint:
     """Read and verify the checkpoint in the directory ``path``.
 
-    Args:
-        path: the directory.
-        names: the files to keep in memory; all of them if None, and an empty collection only verifies.
-        storage: where from.
+    Only files of these ``names`` are kept in memory; all of them if None.
 
     Raises:
         RunError: there is no such directory.
@@ -86,11 +83,7 @@ def read_checkpoint(path: Path, names: Collection[str] | None = None, storage: S
 
 
 def read_manifest(path: Path, storage: Storage = DISK) -> Manifest:
-    """What the checkpoint in the directory ``path`` says about itself; its other files are not looked at.
-
-    Raises:
-        CheckpointError: the manifest is missing, corrupt or unsafe.
-    """
+    """What the checkpoint in the directory ``path`` says about itself; its other files are not looked at."""
     what = f"The manifest of '{path}'"
     with _opened(path / MANIFEST, storage) as (descriptor, size):
         if size > MAX_BYTES:

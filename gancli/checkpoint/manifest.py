@@ -53,14 +53,8 @@ class Member(BaseModel):
 
 
 class Manifest(BaseModel):
-    """The description of one checkpoint.
-
-    Attributes:
-        format_version: of this file and of the directory around it.
-        step: the generator updates done.
-        images_seen: the real images shown to the discriminator.
-        facts: free JSON about the training.
-        files: every other file of the checkpoint by its name, which is a plain one: no separators, no leading dot.
+    """The description of one checkpoint: the generator updates done, the real images shown to D, free JSON about the training,
+    and every other file by its name, which is a plain one: no separators, no leading dot.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -73,11 +67,7 @@ class Manifest(BaseModel):
 
     @classmethod
     def describe(cls, step: int, files: Mapping[str, bytes], *, images_seen: int, facts: Mapping[str, Any]) -> Self:
-        """The manifest of a checkpoint that is about to be written: as it will be read back, tuples as lists for instance.
-
-        Raises:
-            CheckpointError: facts are no JSON, or another thing could not be read back.
-        """
+        """The manifest of a checkpoint that is about to be written: as it will be read back, tuples as lists for instance."""
         what = f"The manifest of step {step}"
         members = {
             name: {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()} for name, content in files.items()

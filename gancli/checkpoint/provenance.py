@@ -162,11 +162,7 @@ class Provenance(_Section):
 
     @classmethod
     def parse(cls, stored: Mapping[str, object], path: Path) -> Self:
-        """What is stored in ``path``, checked.
-
-        Raises:
-            CheckpointError: something is missing or impossible.
-        """
+        """What is stored in ``path``, checked; a CheckpointError if something is missing or impossible."""
         try:
             return cls.model_validate(dict(stored))
         except ValidationError as error:
@@ -206,11 +202,7 @@ def read_file(path: Path) -> bytes:
 
 
 def stored_origin(text: str | None, data: bytes, path: Path) -> Origin:
-    """Where the model in a file with this content came from, by what its metadata say under :data:`KEY`.
-
-    Raises:
-        CheckpointError: nothing, no JSON object of at most 1 MiB, or not what is needed.
-    """
+    """Where the model in a file with this content came from, by what its metadata say under :data:`KEY`."""
     if text is None:
         raise CheckpointError(f"'{path}' does not say which model it holds.", "Give one that gancli wrote.")
     stored = parse_object(text.encode(errors="surrogatepass"), f"What '{path}' says about its model")

@@ -104,11 +104,7 @@ class CheckpointStore:
     # -- saving --
 
     def prepare(self, needed_bytes: int = 0) -> None:
-        """Find out before the first step what would make the first save fail, and remove what a killed process left.
-
-        Raises:
-            StorageError: the directory cannot be made or written to, or has no room for ``needed_bytes``.
-        """
+        """Remove what a killed process left, and raise a StorageError now for what would make the first save fail."""
         probe = self.directory / f"{TEMPORARY}{token_hex(8)}"
         with explained(self.directory):
             make_directories(self.directory, self.storage)
@@ -129,12 +125,6 @@ class CheckpointStore:
 
         A step that was saved before is saved already if its state is equal (a resumed run comes past the same steps
         again), is replaced if it is corrupt, and is refused otherwise.
-
-        Args:
-            step: the generator updates done.
-            files: the state, as the content of each file by its name.
-            images_seen: the real images shown to the discriminator.
-            facts: JSON about the training, for the manifest.
 
         Raises:
             StorageError: it could not be written; earlier checkpoints are untouched, and the space is given back.
@@ -192,15 +182,11 @@ class CheckpointStore:
     # -- loading --
 
     def load(self, step: int | None = None, names: Collection[str] | None = None) -> Checkpoint:
-        """Read and verify a checkpoint.
-
-        Args:
-            step: which one; the newest if None. If that one is corrupt it is an error, never a silent step back.
-            names: the files to keep in memory; all of them if None.
+        """Read and verify a checkpoint, by default the newest; the files of these ``names``, by default all, stay in memory.
 
         Raises:
             RunError: there is no such checkpoint.
-            CheckpointError: it is corrupt; the message names the newest one that is intact.
+            CheckpointError: it is corrupt, never a silent step back; the message names the newest one that is intact.
             StorageError: the disk refuses to say.
         """
         while True:

@@ -65,14 +65,7 @@ class NoAugmentation:
 
 
 class Augmentation(NoAugmentation):
-    """Changes images on their way to D.
-
-    Args:
-        config: which changes, and how strong.
-        seed: of the run.
-        state: where p and the mean of the signs are kept; changed in place, so that a checkpoint holds them.
-        device: of the images.
-    """
+    """Changes images on their way to D; p and the mean of the signs are in ``state``, so that a checkpoint holds them."""
 
     def __init__(self, config: AugmentConfig, seed: int, state: dict[str, Tensor], device: torch.device) -> None:
         self._config, self._seed, self._state = config, seed, state

@@ -34,14 +34,7 @@ def build_training(
     mean: torch.Tensor,
     chosen: Chosen[Architecture[ArchConfig]] | None = None,
 ) -> tuple[TrainingState, tuple[Update, ...]]:
-    """Everything that a run of this configuration trains, and how.
-
-    Args:
-        config: the whole configuration.
-        image: what the data look like.
-        device: of the networks.
-        mean: the mean training image, float32 ``(c, h, w)`` in [-1, 1], on the device.
-        chosen: the architecture of the configuration, if it is loaded already.
+    """What a run of this configuration trains, and how; ``mean`` is the mean training image, ``(c, h, w)`` in [-1, 1].
 
     Raises:
         ConfigError: the architecture cannot generate such images.
@@ -76,11 +69,7 @@ def build_training(
 def assemble(
     arch: Architecture[Any], options: ArchConfig, objective: Objective, networks: Networks, train: TrainConfig
 ) -> tuple[TrainingState, tuple[Update, ...]]:
-    """Networks with their optimisers and EMAs, and the updates of a step.
-
-    Raises:
-        PluginError: the updates or the names of the networks do not keep the contract.
-    """
+    """Networks with their optimisers and EMAs, and the updates of a step; a PluginError if they do not keep the contract."""
     updates = tuple(arch.updates(options, objective, *goodfellow_2014(objective, train.discriminator_updates)))
     named = {"generator": networks.generator, "discriminator": networks.discriminator, **networks.others}
     for name in networks.others:
@@ -112,11 +101,7 @@ def assemble(
 
 
 def _freeze_first_layers(discriminator: torch.nn.Module, number: int) -> None:
-    """FreezeD (Mo et al., 2020, "Freeze the Discriminator"): the first layers with weights of their own are not trained.
-
-    Raises:
-        ConfigError: there are not more layers than that.
-    """
+    """FreezeD (Mo et al., 2020, "Freeze the Discriminator"): the first layers with weights of their own are not trained."""
     layers = [
         module
         for name, module in discriminator.named_modules()

@@ -27,14 +27,9 @@ _OPTIONS: dict[str, str | int | bool | Callable[..., object]] = {"fallback_rando
 
 
 def compile_networks(state: TrainingState, rehearse: Callable[[], None]) -> str:
-    """Let the trained networks of ``state`` compute in compiled form, if they can.
+    """Let the trained networks of ``state`` compute in compiled form, if they can; returns why they cannot, else nothing.
 
-    Args:
-        state: the networks; afterwards every tensor and counter is as it was.
-        rehearse: takes one step of every kind on that state.
-
-    Returns:
-        why they cannot, in which case they compute as before; empty if they can.
+    ``rehearse`` takes one step of every kind on that state, which afterwards is as it was.
     """
     if "TORCH_LOGS" not in os.environ:
         logging.getLogger("torch._dynamo").setLevel(logging.ERROR)  # it warns of what it leaves uncompiled, in pages

@@ -39,12 +39,8 @@ def example_inputs(image: ImageSpec, latent_dim: int, n: int, device: torch.devi
 class Context:
     """See :class:`gancli.plugin.StepContext`, which describes what loss terms read.
 
-    Attributes:
-        generate: forward pass of the generator, in its precision.
-        judge: forward pass of the discriminator, in its precision, behind the augmentation.
-        trained: the names of the networks that the update trains.
-        second_order: whether a term differentiates gradients again.
-        joint: whether D sees real and fake images in one batch in its own update, which is faster.
+    ``generate`` and ``judge`` are G and D in their precision, D behind the augmentation; ``trained`` the names of the networks
+    that the update trains; ``joint``: D sees real and fake images in one batch in its own update, which is faster.
     """
 
     networks: Mapping[str, nn.Module]

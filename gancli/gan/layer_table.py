@@ -21,9 +21,6 @@ def parse_image(text: str, classes: int = 0) -> ImageSpec:
 
     >>> parse_image("1x28x28")
     ImageSpec(channels=1, height=28, width=28, classes=0, source=None, paired=False)
-
-    Raises:
-        UsageError: it is something else.
     """
     match = re.fullmatch(r"([1-4])x([1-9]\d{0,3})x([1-9]\d{0,3})", text)
     if match is None:
@@ -33,17 +30,12 @@ def parse_image(text: str, classes: int = 0) -> ImageSpec:
 
 
 def networks(config: RunConfig, image: ImageSpec) -> dict[str, Any]:
-    """Build all networks, and run generator and discriminator on two images.
-
-    An architecture that only translates images is built for source images of the same shape.
+    """Build all networks, and run generator and discriminator on two images: for source images too, if need be.
 
     Returns:
         ``parameters``: how many, by network. ``layers``: of each module that has parameters of its own, or no children,
         ``network``, ``name`` and ``type``; ``shape`` of its result for one image, empty if it was not called; and how many
         ``parameters`` of its own it has. Those that two modules share count for the first.
-
-    Raises:
-        ConfigError: the architecture cannot generate such images.
     """
     import torch
 

@@ -38,13 +38,7 @@ _FOREIGN = "The checkpoint belongs to another model; give the configuration that
 
 @dataclass
 class Trained:
-    """A network that is trained, and its optimiser.
-
-    Attributes:
-        network: what learns.
-        optimizer: what moves its weights.
-        compiled: computes what ``network`` computes, faster; without second derivatives.
-    """
+    """A network that is trained, and its optimiser; ``compiled`` computes the same faster, without second derivatives."""
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
@@ -77,9 +71,9 @@ class Trained:
                     )
 
     def restore_moments(self, moments: Mapping[str, Tensor], network: str) -> None:
-        """The inverse of :meth:`moments`; ``network`` is the name in messages. Not ``load_state_dict``, which changes types.
+        """The inverse of :meth:`moments`, in the layout of their parameter in memory, on which fused optimisers rely.
 
-        Moments get the layout of their parameter in memory (channels last, say), on which fused optimisers rely.
+        ``network`` is the name in messages. Not ``load_state_dict``, which changes types.
         """
         parameters = dict(self.network.named_parameters())
         group_of = {parameter: group for group in self.optimizer.param_groups for parameter in group["params"]}
@@ -155,16 +149,12 @@ class TrainingState:
     """The whole state of a training.
 
     Attributes:
-        trained: every network that is trained, with its optimiser, by name.
         averages: the EMA of each network that generates images, by that network's name.
         frozen: networks that are never trained, by name.
         meters: running means, ``interval`` (since the last metrics row) and ``epoch``.
-        step: steps done.
-        images_seen: real images seen.
         alarms: names of the alarms that were raised, so that each is raised once.
         diversities: (step, value) of the last measurements, which the next one is compared with.
         augmentation: its strength and what that depends on; empty without augmentation.
-        best: the best step so far, if that was measured.
         elapsed_seconds: training time over all sessions; no part of what is reproduced.
     """
 
@@ -233,11 +223,7 @@ class TrainingState:
         }
 
     def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], counters: Mapping[str, Any]) -> None:
-        """The inverse of :meth:`tensors` and :meth:`counters`.
-
-        Raises:
-            CheckpointError: names or shapes are not those of this model; the state is then unusable.
-        """
+        """The inverse of :meth:`tensors` and :meth:`counters`; after a CheckpointError the state is unusable."""
         for name, network in self.stored_networks().items():
             load_strictly(network, tensors[name], name)
         for name, trained in self.trained.items():
@@ -275,11 +261,7 @@ class TrainingState:
         return {**files, "state.json": json.dumps(self.counters()).encode()}
 
     def load(self, files: Mapping[str, bytes], what: str) -> None:
-        """The inverse of :meth:`files`; ``what`` names their origin.
-
-        Raises:
-            CheckpointError: they belong to another model.
-        """
+        """The inverse of :meth:`files`; ``what`` names their origin. Those of another model are a CheckpointError."""
         try:
             tensors = {name: decode(files[f"{name}.safetensors"], f"{name}.safetensors") for name in self.tensors()}
             self.restore(tensors, parse_object(files["state.json"], f"'state.json' of {what}"))
@@ -313,11 +295,7 @@ def weights_digest(network: nn.Module) -> str:
 
 
 def load_strictly(network: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
-    """Copy ``tensors`` into ``network``, whose names, shapes and types must be exactly these.
-
-    Raises:
-        CheckpointError: they are not; names up to five differences.
-    """
+    """Copy ``tensors`` into ``network``; a CheckpointError names up to five differences in name, shape or type."""
     own = network.state_dict()
     wrong = [f"{key} is missing" for key in own.keys() - tensors.keys()]
     wrong += [f"{key} is unknown" for key in tensors.keys() - own.keys()]

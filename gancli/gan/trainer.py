@@ -39,17 +39,7 @@ if TYPE_CHECKING:
 
 
 class Trainer:
-    """Trains the networks of a state, step by step.
-
-    Args:
-        state: the networks and everything else that changes; changed in place.
-        updates: what a step consists of.
-        batches: the real images of every update, those that this process takes.
-        runtime: the device, and the other processes.
-        rules: batch size and its division, learning rates, EMA and seed.
-        latent_dim: dimensions of z.
-        augmentation: what happens to images on their way to D; by default nothing.
-    """
+    """Trains the networks of a state, step by step, on real images of which ``batches`` holds those of this process."""
 
     def __init__(
         self,
@@ -73,12 +63,7 @@ class Trainer:
         self.batches_per_step = max(update.repeats for update in self.updates)
 
     def step(self, fraction: float, ramp: float = 1.0, *, settled: bool = False) -> Report:
-        """One step: every update in its order and number, then the EMA.
-
-        Args:
-            fraction: of the run that is done.
-            ramp: factor of the learning rate.
-            settled: the burn-in is over, whatever the fraction says: the run was made longer.
+        """One step: every update in its order and number, then the EMA; see :func:`.rates_at`.
 
         Returns:
             the mean of every loss term that was due, ``real_score`` and ``fake_score`` (means of

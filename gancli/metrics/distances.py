@@ -44,12 +44,9 @@ class Moments:
 
     @classmethod
     def of(cls, batches: Iterable[Tensor]) -> Self:
-        """The moments of features ``(b, d)``; memory does not grow with their number.
+        """The moments of features ``(b, d)``; memory does not grow with their number. Fewer than 2 samples are a ValueError.
 
         Sums are taken about the first batch's mean, so that nothing cancels where the mean is large (Chan et al., 1983).
-
-        Raises:
-            ValueError: there are fewer than 2 samples.
         """
         count, origin, total, squares = 0, None, None, None
         for batch in batches:

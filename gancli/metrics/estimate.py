@@ -1,5 +1,4 @@
-"""Numbers with the count of images that they stand on, and the bounds between which they lie with a confidence of 95 %:
-means, proportions, class histograms, and memorisation.
+"""Numbers with the count of images that they stand on, and the bounds between which they lie with a confidence of 95 %.
 
 The intervals are for the images that were generated: what another seed would have given, with the real images as they are.
 They do not cover a bias that depends on N (see each metric), nor the choice of the extractor.

@@ -72,11 +72,7 @@ def coverage(fake: Tensor, real: Tensor, real_radii: Tensor) -> float:
 
 
 def radii(points: Tensor, k: int = DENSITY_NEIGHBOURS) -> Tensor:
-    """Distances of every point ``(n, d)``, n > k, to its k nearest others, ascending: ``(n, k)``.
-
-    Raises:
-        ValueError: there are not more than k points.
-    """
+    """Distances of every point ``(n, d)``, n > k, to its k nearest others, ascending: ``(n, k)``."""
     if len(points) <= k:
         raise ValueError(f"{len(points)} points have no {k} neighbours each.")
     found = []

@@ -66,12 +66,9 @@ class Probe:
         return cls(extractor, moments or Moments.of([real]), some_of(real, COUNT))
 
     def measure(self, images: Iterable[Tensor]) -> dict[str, float]:
-        """Distance and coverage of images, float batches ``(b, c, h, w)`` in [-1, 1] on the probe's device.
+        """Distance and coverage of images, float batches ``(b, c, h, w)`` in [-1, 1] on the probe's device, at least 2 in all.
 
         Images that are not finite are infinitely far away, and cover nothing.
-
-        Raises:
-            ValueError: there are fewer than 2.
         """
         fake = read(self._extractor, images).features
         if not bool(fake.isfinite().all()):
@@ -86,12 +83,8 @@ def likeness(features: Tensor, scale: float, labels: Tensor | None = None) -> fl
     """Mean over pairs i != j of k(x_i, x_j) = exp(-2 |x_i - x_j|^2 / scale^2): 0 if no two are alike, 1 if all are.
 
     1 / likeness estimates the effective number of different images: the diversity of order 2 of Leinster & Cobbold (2012),
-    "Measuring diversity: the importance of species similarity".
-
-    Args:
-        features: ``(n, d)``, n > 1.
-        scale: the distance at which two images count as different (k = 0.135).
-        labels: classes ``(n,)``; the mean is then taken over pairs of one class.
+    "Measuring diversity: the importance of species similarity". Features are ``(n, d)``, n > 1; at the distance ``scale``
+    two images count as different (k = 0.135). With classes ``(n,)`` the mean is taken over pairs of one class.
     """
     pairs = ~torch.eye(len(features), dtype=torch.bool)
     if labels is not None:

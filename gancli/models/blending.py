@@ -1,13 +1,9 @@
 """Images between two classes, from generators that know whole classes only.
 
-The contract of a generator is ``(z, labels)`` with whole numbers as labels. Nearly every conditional generator looks them up
-in a table of learnt vectors, ``nn.Embedding``, and everything after that is continuous. So the vectors are what is blended:
-the generator is run for the second class while the outputs of its embeddings are remembered, and once more for the first
-class while they are moved towards the remembered ones.
-
-That this is all that the generator does with a label is not assumed, it is checked: moved all the way, the embeddings have
-to give the second class's images. A generator that uses labels in another way (``one_hot``, say) is cross-faded instead:
-the images of both classes, blended pixel by pixel.
+Nearly every conditional generator looks labels up in a table of learnt vectors, ``nn.Embedding``, and everything after that
+is continuous. So the vectors are what is blended: the outputs of its embeddings for the first class are moved towards those
+for the second. Moved all the way, they have to give the second class's images; a generator that uses labels in another way
+is cross-faded instead, pixel by pixel.
 """
 
 from __future__ import annotations
@@ -28,16 +24,13 @@ _SAME = 1e-3
 
 
 class Blender:
-    """Generates images between classes.
+    """Generates images between classes; ``blends_embeddings`` says whether embeddings are blended, or else images.
 
     Args:
         generator: whose embeddings are looked at.
         draw: ``(z, labels) -> images`` with that generator.
         latent_dim: dimensions of z.
         pairs: the classes between which images will be asked for: first and second, int64 ``(2, m)``.
-
-    Attributes:
-        blends_embeddings: whether embeddings are blended; if not, images are.
     """
 
     def __init__(self, generator: nn.Module, draw: Callable[[Tensor, Tensor], Tensor], latent_dim: int, pairs: Tensor) -> None:

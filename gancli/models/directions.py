@@ -1,9 +1,8 @@
 """Directions in latent space that change images most, ordered by their effect.
 
-The principal components of the generator's Jacobian J = dG / dp at many seeds: the eigenvectors of the mean of J^T J, with
-the square roots of their eigenvalues as strengths (Ramesh et al., 2018, "A Spectral Regularizer for Unsupervised
-Disentanglement"; for the first layer alone it is the closed form of Shen & Zhou, 2021, SeFa). p is w where the generator
-has a mapping network, else z.
+The eigenvectors of the mean of J^T J, J = dG / dp at many seeds, with the square roots of their eigenvalues as strengths
+(Ramesh et al., 2018, "A Spectral Regularizer for Unsupervised Disentanglement"; for the first layer alone it is the closed
+form of Shen & Zhou, 2021, SeFa). p is w where the generator has a mapping network, else z.
 """
 
 from __future__ import annotations

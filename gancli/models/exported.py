@@ -1,8 +1,4 @@
-"""A generator in an exported file, run by the plugin that wrote it. PyTorch is not imported.
-
-What the file says about itself is bounded and checked like the metadata of a checkpoint
-(:mod:`gancli.checkpoint.provenance`), and it has to generate what it says.
-"""
+"""A generator in an exported file, run by the plugin that wrote it. PyTorch is not imported."""
 
 from __future__ import annotations
 
@@ -30,11 +26,7 @@ if TYPE_CHECKING:
 
 
 class ExportedModel(Sampler["NDArray[np.float32]"]):
-    """A generator that runs without PyTorch. Made by :func:`load_export`.
-
-    Raises:
-        CheckpointError: it is another function than its metadata say.
-    """
+    """A generator that runs without PyTorch; a CheckpointError if it is another function than its metadata say."""
 
     def __init__(self, draw: Draw, origin: Origin) -> None:
         said = origin.provenance
@@ -57,11 +49,7 @@ class ExportedModel(Sampler["NDArray[np.float32]"]):
     def draw(
         self, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None, shape: tuple[int, ...] | None = None
     ) -> NDArray[np.float32]:
-        """Images of latents ``(n, latent_dim)`` [, labels ``(n,)``]: float32 ``(n, c, h, w)`` in [-1, 1].
-
-        Raises:
-            CheckpointError: they have another shape than the file says.
-        """
+        """Images of latents ``(n, latent_dim)`` [, labels ``(n,)``]: float32 ``(n, c, h, w)`` in [-1, 1]."""
         images, expected = self._draw(z, labels), (len(z), *(shape or self.image.shape))
         if images.shape != expected:
             path = self.origin.checkpoint
@@ -88,7 +76,6 @@ def load_export(path: Path) -> ExportedModel:
     """The generator in a file that ``gancli export`` wrote.
 
     Raises:
-        RunError: there is no such file.
         PluginError: the plugin that wrote it, or what that needs, is not installed.
         CheckpointError: it is corrupt, foreign or unsafe, or of a format that is not read again.
     """

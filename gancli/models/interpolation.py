@@ -1,8 +1,8 @@
 """Interpolation: paths through latent space at constant speed, and the images on them.
 
-Latents of many dimensions lie close to a sphere of radius sqrt(latent_dim), and a straight line between two of them passes
-through its inside, where the generator has never been trained (White, 2016, "Sampling Generative Networks"). So by default
-a path turns from one direction to the next, as slerp does (Shoemake, 1985, "Animating Rotation with Quaternion Curves").
+Latents of many dimensions lie close to a sphere, and a straight line between two of them passes through its inside, where the
+generator has never been trained (White, 2016, "Sampling Generative Networks"). So by default a path turns from one direction to
+the next, as slerp does (Shoemake, 1985, "Animating Rotation with Quaternion Curves").
 """
 
 from __future__ import annotations
@@ -62,11 +62,8 @@ def slerp(a: Vector, b: Vector) -> Arc:
     """``r (a' cos w + u sin w)``: from a's direction a' to b's by the shorter way, and from a's norm to b's.
 
     u is the unit vector at a right angle to a' on the side of b, which is Shoemake's formula without its division by sin.
-    The norm follows a logarithmic spiral, r = r0 (r1 / r0)^(w / omega): it grows in proportion to the length of the way, and
-    constant speed has a closed form. Between equal norms this is slerp itself.
-
-    Parallel vectors are joined by the straight line, and so are those that nothing can turn (zeros, opposite numbers in one
-    dimension). Antipodal ones have no plane of their own: the way leads past the coordinate axis furthest from their line.
+    The norm follows a logarithmic spiral, r = r0 (r1 / r0)^(w / omega), so that constant speed has a closed form. Parallel
+    vectors are joined by the straight line; the way between antipodal ones leads past the coordinate axis furthest from both.
     """
     radii = float(np.linalg.norm(a)), float(np.linalg.norm(b))
     if not all(radii):
@@ -97,10 +94,7 @@ METHODS: dict[str, Callable[[Vector, Vector], Arc]] = {"slerp": slerp, "lerp": l
 
 
 class Path:
-    """The way along all keyframes ``(k, d)``, and in a loop back to the first, at one speed.
-
-    With ``even`` it takes equally long from each keyframe to the next instead.
-    """
+    """The way along all keyframes ``(k, d)``, in a loop back to the first, at one speed; ``even``: as long between any two."""
 
     def __init__(
         self, keyframes: NDArray[np.floating], method: Method = "slerp", *, loop: bool = True, even: bool = False
@@ -127,14 +121,7 @@ class Path:
 def to_and_fro(
     point: NDArray[np.floating], direction: NDArray[np.floating], fractions: Vector, *, loop: bool = True
 ) -> NDArray[np.float32]:
-    """Along a direction v through a point p: ``p + 3 sin(2 pi s) v``, or without a loop once from -3 v to 3 v.
-
-    Args:
-        point: p, the middle, ``(d,)``.
-        direction: v, ``(d,)``, as long as one standard deviation of the latent.
-        fractions: s, ``(m,)``, of the whole way.
-        loop: whether it ends where it began.
-    """
+    """Along a direction v ``(d,)`` through a point p: ``p + 3 sin(2 pi s) v``, or without a loop once from -3 v to 3 v."""
     amounts = REACH * (np.sin(2 * np.pi * fractions) if loop else 2 * fractions - 1)
     return np.asarray(point + amounts[:, None] * direction, dtype=np.float32)
 
@@ -226,11 +213,7 @@ class Interpolation:
 class Frames:
     """The frames of an interpolation, each float32 ``(cells, c, h, w)`` in [-1, 1]. Iterating generates all of them.
 
-    Attributes:
-        blend: what lies between two classes: ``embeddings`` or ``pixels``; None if the class stays.
-
-    Raises:
-        UsageError: the model has not these classes.
+    ``blend`` says what lies between two classes: ``embeddings`` or ``pixels``; None if the class stays.
     """
 
     def __init__(self, model: Model, interpolation: Interpolation) -> None:

@@ -79,12 +79,7 @@ class ModelAtLatents(Model):
 
 
 def read_latents(path: Path, model: Model) -> Latents:
-    """The latents in a file, for this model.
-
-    Raises:
-        RunError: there is no such file.
-        UsageError: it is no file of latents, or not of this model.
-    """
+    """The latents in a file, for this model; a UsageError if it is no file of latents, or not of this model."""
     space = "w" if model.two_stage else "z"
     try:
         with zipfile.ZipFile(io.BytesIO(read_file(path))) as archive:
@@ -133,13 +128,8 @@ def style_mixing(
 ) -> Latents:
     """Style mixing: w of ``seeds`` in the coarse layers, of ``style_seeds`` from ``first_layer`` on (Karras et al., 2019).
 
-    Args:
-        model: whose generator takes one w per layer, see :class:`gancli.plugin.StyledGenerator`.
-        seeds: of the coarse layers: pose, shape.
-        style_seeds: of the fine layers: strokes, colours. All are combined with all, row by row.
-        first_layer: the first of the fine layers, 1 to layers - 1; by default half of them are.
-        labels: the class of each row, by default 0, 1, 2, ... in turn.
-        truncation: see :meth:`gancli.Model.sample`.
+    All seeds are combined with all style seeds, row by row; ``labels`` are the class of each row. By default half of the
+    layers are fine ones.
 
     Raises:
         UsageError: the generator has no styles, or no such layer.

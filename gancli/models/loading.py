@@ -1,7 +1,7 @@
 """From a run, a checkpoint or a file to a model.
 
-A checkpoint says which plugin made it; it never says where code lies. The plugin has to be installed, and an architecture
-that was a file has to be given again.
+A checkpoint says which plugin made it, never where code lies. The plugin has to be installed, and an architecture that was a
+file has to be given again.
 """
 
 from __future__ import annotations
@@ -120,12 +120,7 @@ def from_bytes(
     weights: Weights | None = None,
     device: torch.device | None = None,
 ) -> Model:
-    """The model in the content of a ``.safetensors`` file, by default on the CPU; ``path`` is its name in messages.
-
-    Raises:
-        CheckpointError: it is corrupt, foreign or unsafe, or does not hold the ``weights`` that are asked for.
-        PluginError: the architecture that made it is not here.
-    """
+    """The model in the content of a ``.safetensors`` file, by default on the CPU; ``path`` is its name in messages."""
     origin = origin_of_file(data, path)
     held = origin.provenance.weights
     if weights and held and weights != held:

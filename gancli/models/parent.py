@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 
 
 def inherit(runs_dir: Path) -> Callable[[str], Flat]:
-    """What a configuration takes over from the model at an address, for :func:`gancli.config.resolve.resolve`.
-
-    Architecture with options, losses, latent space, classes or none, and the size of the images; and the address as it
-    is found from any working directory, under ``model.parent``.
-    """
+    """What a configuration takes over from the model at an address, for :func:`gancli.config.resolve.resolve`."""
 
     def settings(address: str) -> Flat:
         found = absolute(address, runs_dir)
@@ -53,15 +49,8 @@ def inherit(runs_dir: Path) -> Callable[[str], Flat]:
 def start_from(address: str, state: TrainingState, arch: str, classes: int) -> tuple[Parent, tuple[str, ...]]:
     """Copy the weights of a stored model into a new training: of all networks and EMAs that it holds.
 
-    Args:
-        address: ``model.parent``.
-        state: whose networks are overwritten.
-        arch: the name of their architecture.
-        classes: of the new images. If there were as many, or none, everything is copied; else the class embeddings keep
-            their new random weights.
-
-    Returns:
-        the parent, for the record; and sentences for the user.
+    ``classes`` is the number of classes of the new images: if there were others, the class embeddings keep their new random
+    weights. Returns the parent, for the record, and sentences for the user.
 
     Raises:
         ConfigError: the weights do not fit, because image size, conditions or options are others.

@@ -58,14 +58,7 @@ def project(
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Projection:
-    """Find images in a model.
-
-    Args:
-        model: of latents.
-        targets: float32 ``(n, c, h, w)`` in [-1, 1], of the model's shape.
-        steps: of the search for each image.
-        seed: first of the candidates' seeds.
-        progress: called with (steps done, steps in all).
+    """Find images, float32 ``(n, c, h, w)`` in [-1, 1] of the model's shape; ``progress`` gets the steps done, and all.
 
     Raises:
         UsageError: the images are not of the model's shape, or there are none; or the model translates images.

@@ -65,11 +65,7 @@ class Sampler(ABC, Generic[Images]):
         batch_size: int = BATCH_SIZE,
         truncation: float | None = None,
     ) -> Iterator[Images]:
-        """Images, one per seed, batch by batch: float32 ``(b, c, h, w)`` in [-1, 1]. Memory does not grow with their number.
-
-        Raises:
-            UsageError: at once, if anything is out of range.
-        """
+        """Images, one per seed, batch by batch: float32 ``(b, c, h, w)`` in [-1, 1]. A UsageError comes at once."""
         self.refuse_translator()
         if not len(seeds) or batch_size < 1:
             raise UsageError(f"{len(seeds)} images, {batch_size} at a time, cannot be generated.", "Ask for at least 1.")
@@ -88,9 +84,6 @@ class Sampler(ABC, Generic[Images]):
         """Translate images: float32 ``(n, c, h, w)`` in [-1, 1], of any height and width -> images of that size.
 
         A network that does not take such a size is given images of its own, and its results are scaled back.
-
-        Raises:
-            UsageError: the model does not translate images, or not with so many channels.
         """
 
     @abstractmethod
@@ -125,11 +118,7 @@ class Sampler(ABC, Generic[Images]):
             raise UsageError(f"This model cannot truncate: {reason}.", "Leave --truncation out.")
 
     def classes(self, n: int, labels: Sequence[int] | None = None) -> Sequence[int] | None:
-        """The class of each of n images: ``labels`` if they are given, else 0, 1, 2, ... in turn; None if unconditional.
-
-        Raises:
-            UsageError: the labels are not n classes of this model.
-        """
+        """The class of each of n images: ``labels`` if they are given, else 0, 1, 2, ... in turn; None if unconditional."""
         count = self.image.classes
         if not count:
             if labels is not None:

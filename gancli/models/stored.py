@@ -58,8 +58,6 @@ def weights_path(address: str | Path) -> Path:
 
     Raises:
         CheckpointError: the file is of a kind that PyTorch does not load, or there is no model on the hub.
-        PluginError: huggingface_hub is not installed.
-        DownloadError: the network is forbidden or fails.
     """
     if is_elsewhere(str(address)):
         path = BUNDLED.get(str(address)) or _fetched(str(address))
@@ -77,11 +75,7 @@ def weights_path(address: str | Path) -> Path:
 
 
 def absolute(address: str, runs_dir: Path) -> str:
-    """The address of the same model from any working directory; of a run that of its best checkpoint.
-
-    Raises:
-        RunError: there is nothing of that name.
-    """
+    """The address of the same model from any working directory; of a run that of its best checkpoint."""
     if is_elsewhere(address):
         return address
     try:
@@ -100,22 +94,14 @@ def absolute(address: str, runs_dir: Path) -> str:
 
 
 def read_provenance(path: Path) -> Provenance:
-    """What a checkpoint or a file says about its model.
-
-    Raises:
-        CheckpointError: it is corrupt, foreign or unsafe.
-    """
+    """What a checkpoint or a file says about its model."""
     if is_file(path):
         return origin_of_file(read_file(path), path).provenance
     return Provenance.parse(read_manifest(path).facts, path)
 
 
 def origin_of_file(data: bytes, path: Path) -> Origin:
-    """Where the model in the content of a ``.safetensors`` file came from; ``path`` is its name in messages.
-
-    Raises:
-        CheckpointError: it is corrupt, foreign or unsafe.
-    """
+    """Where the model in the content of a ``.safetensors`` file came from; ``path`` is its name in messages."""
     return stored_origin(read_metadata(data, f"'{path}'").get(KEY), data, path)
 
 

@@ -26,11 +26,7 @@ def check_asset(asset: Asset) -> None:
 
 
 def installed_extractor(name: str) -> FeatureExtractor:
-    """The extractor of that name, if it and the files that it needs are installed.
-
-    Raises:
-        PluginError: they are not; the message says how to install them.
-    """
+    """The extractor of that name; a PluginError that says how to install it, if it or a file that it needs is missing."""
     plugin = EXTRACTORS.load(name)()
     for asset in plugin.assets():
         if not asset.path.is_file():

@@ -32,10 +32,7 @@ KINDS: tuple[Registry[Any], ...] = (ARCHITECTURES, OBJECTIVES, OPTIMIZERS, DATAS
 
 
 def listing(registry: Registry[Any]) -> list[dict[str, Any]]:
-    """Name, distribution, version and summary of each plugin.
-
-    Third parties' code is not imported: their distribution's own summary stands for them.
-    """
+    """Name, distribution, version and summary of each plugin; third parties' code is not imported."""
     return [
         {
             "name": entry.name,
@@ -48,11 +45,7 @@ def listing(registry: Registry[Any]) -> list[dict[str, Any]]:
 
 
 def architecture(name: str) -> dict[str, Any]:
-    """All about one architecture: origin, summary, training defaults, and the JSON Schema of its options.
-
-    Raises:
-        PluginError: it cannot be found or loaded.
-    """
+    """All about one architecture: origin, summary, training defaults, and the JSON Schema of its options."""
     entry = ARCHITECTURES.find(name)
     plugin = ARCHITECTURES.load_entry(entry)
     return {
@@ -107,11 +100,7 @@ def health() -> list[dict[str, Any]]:
 
 
 def kind_of(name: str, kind: str | None = None) -> Registry[Any]:
-    """The kind of plugin that ``name`` is.
-
-    Args:
-        name: of an entry point, ``dist/name``, or ``FILE.py:CLASS``, whose base class says the kind.
-        kind: as the user typed it; needed when plugins of several kinds have the name.
+    """The kind of plugin that ``name`` is: an entry point, ``dist/name``, or ``FILE.py:CLASS``, whose base class says the kind.
 
     Raises:
         PluginError: there is none, or the file cannot be imported.

@@ -1,10 +1,7 @@
 """Plugins by kind: find them, load the one that is chosen, explain what went wrong.
 
-Finding imports nothing, so that a broken plugin cannot break a listing, a completion or another plugin. Loading imports one
-entry point and checks what comes out. gancli's own plugins stand in the same groups and are found in the same way.
-
-A plugin is named by its entry point, by ``dist/name`` (when two distributions claim one name), or by ``FILE.py:CLASS`` (one
-file, no package).
+Finding imports nothing, so that a broken plugin cannot break a listing, a completion or another plugin. A plugin is named
+by its entry point, by ``dist/name`` (when two distributions claim one name), or by ``FILE.py:CLASS`` (one file, no package).
 """
 
 from __future__ import annotations
@@ -115,12 +112,7 @@ class Registry(Generic[PluginT]):
         return self.find(name).spelled(name)
 
     def find_maker(self, name: str, distribution: str, version: str) -> Entry:
-        """The plugin that has made something which is stored: the one of this name and no other, whatever else has it.
-
-        Args:
-            name: of the plugin.
-            distribution: that provided it. Both come from a file and may be anything.
-            version: of the distribution, at that time.
+        """The plugin of this name and no other that has made something which is stored, with a distribution of that version.
 
         Raises:
             PluginError: it is not installed, or switched off; with the command that installs it.
@@ -143,11 +135,7 @@ class Registry(Generic[PluginT]):
         return self.load_entry(self.find(name))
 
     def load_entry(self, entry: Entry) -> type[PluginT]:
-        """Import one plugin and check that it is one.
-
-        Raises:
-            PluginError: it cannot be imported, is something else, or was written for another version of the contract.
-        """
+        """Import one plugin and check that it is one, of a version of the contract that is understood; else a PluginError."""
         plugin = self.import_entry(entry)
         api = getattr(plugin, "api", None)
         if not understood(api):
@@ -214,11 +202,7 @@ def is_file(name: str) -> bool:
 
 
 def imported(name: str) -> object:
-    """What ``FILE.py:CLASS`` names, of whatever kind.
-
-    Raises:
-        PluginError: there is no such file or class in it, or the file cannot be imported.
-    """
+    """What ``FILE.py:CLASS`` names, of whatever kind; a PluginError if there is no such file or class."""
     return _imported(_file_entry(name, ""), f"'{name}'")
 
 
@@ -315,9 +299,5 @@ def is_path(dataset: str) -> bool:
 
 
 def dataset_defaults(dataset: str) -> Mapping[str, Any]:
-    """The settings that a named data set prefers; none for a path. Loads neither images nor torch.
-
-    Raises:
-        PluginError: there is no data set of that name, or it is broken.
-    """
+    """The settings that a named data set prefers; none for a path. Loads neither images nor torch."""
     return {} if is_path(dataset) else DATASETS.load(dataset).defaults

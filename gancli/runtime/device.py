@@ -1,7 +1,6 @@
-"""Where a training runs: device, precision, threads, processes. The algorithm asks for nothing else.
+"""Where a training runs: device, precision, threads, processes.
 
-bf16 means bfloat16 matrix products under autocast with float32 weights; there is no float16 and no loss scaling
-(float16 with gradient penalties is known to fail).
+bf16 means bfloat16 matrix products under autocast with float32 weights; float16 fails with gradient penalties.
 """
 
 from __future__ import annotations
@@ -37,11 +36,7 @@ def cpu_has_fast_bf16() -> bool:
 
 
 def pick_device(wanted: str) -> torch.device:
-    """The device that ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps`` means here.
-
-    Raises:
-        ConfigError: it was asked for by name and is not there.
-    """
+    """The device that ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps`` means here; a ConfigError if it is not there."""
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if wanted == "auto":
         return torch.device("cuda" if cuda else "mps" if mps else "cpu")
@@ -88,11 +83,7 @@ class Runtime:
 
     @classmethod
     def select(cls, config: RuntimeConfig, processes: Processes = ALONE) -> Self:
-        """The runtime that the configuration asks for, on this machine; sets torch's threads and determinism.
-
-        Raises:
-            ConfigError: the device or precision is not available here, or torch cannot write its cache.
-        """
+        """The runtime that the configuration asks for, on this machine; sets torch's threads and determinism."""
         device = pick_device(config.device) if processes.world == 1 else _own_device(config.device, processes)
         bf16 = config.precision == "bf16"
         if bf16 and device.type == "mps":

@@ -1,9 +1,8 @@
 """One of several processes of a training, connected to the others.
 
-A process that fails says why in the launcher's key-value store, and goes. The others see its connections close, at the
-latest when they next add something up, read the reason, and end with the same exit code; if there is no reason, since it was
-killed, with 12. One that stops answering without going, as a machine does that lost its power, is given up after
-``runtime.peer_timeout_seconds``.
+A process that fails says why in the launcher's key-value store, and goes. The others see its connections close, at the latest
+when they next add something up, read the reason, and end with the same exit code; with 12 if there is no reason, since it was
+killed. One that stops answering without going is given up after ``runtime.peer_timeout_seconds``.
 """
 
 from __future__ import annotations

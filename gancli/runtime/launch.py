@@ -1,7 +1,7 @@
 """From what a launcher says in the environment to the processes of a training.
 
-`torchrun` starts them and says which is which. Process 0 leads: it alone reads the command line, prints, and touches the
-run directory; the others receive the configuration from it, and compute their part of every batch.
+`torchrun` starts them. Process 0 leads: it alone reads the command line, prints, and touches the run directory; the others
+receive the configuration from it, and compute their part of every batch.
 """
 
 from __future__ import annotations
@@ -53,9 +53,6 @@ def joined(
     """The processes of the training that this one was started for; within the block it is one of them.
 
     ``explain`` gives the expected failure that an exception is, or None if it is a bug: what the others report of it.
-
-    Raises:
-        UsageError: the environment says that there are others, and not how to find them.
     """
     world = _number(environment, "WORLD_SIZE", 1, MOST) if environment.get("WORLD_SIZE") else 1
     if world == 1:

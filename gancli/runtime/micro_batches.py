@@ -1,15 +1,13 @@
 """How the batch of an update is divided: among processes, and within one into micro-batches that fit its memory.
 
-The batch of B images is cut, in its order, into S = processes x ``train.accumulate`` micro-batches of
-B / S; each process takes ``accumulate`` consecutive ones. The mean loss of the batch is the mean of the
-micro-batches' mean losses, so
+The batch is cut, in its order, into S = processes x ``train.accumulate`` micro-batches; each process takes ``accumulate``
+consecutive ones. The mean loss of the batch is the mean of the micro-batches' mean losses, so
 
     grad = sum over micro-batches of grad(loss / S)
 
-summed within a process by autograd, and over processes by one all-reduce. Batch normalisation
-normalises with the statistics of the micro-batch; its running statistics become the mean over all of
-them. Two processes are therefore one process with ``accumulate=2``, bit for bit; other divisions into as
-many micro-batches differ by the order in which the same numbers are added.
+summed within a process by autograd, and over processes by one all-reduce. Batch normalisation normalises with the statistics of
+the micro-batch; its running statistics become the mean over all of them. Two processes are therefore one process with
+``accumulate=2``, bit for bit; other divisions differ by the order in which the same numbers are added.
 """
 
 from __future__ import annotations
@@ -39,15 +37,11 @@ class MicroBatch:
 
 
 class MicroBatches:
-    """The micro-batches of this process, in order.
+    """The micro-batches of this process, in order; a ConfigError if the batch cannot be divided evenly.
 
     Attributes:
-        batch_size: images per update, over all processes.
         count: micro-batches of all processes together.
         part: the images of this process among those of the whole batch.
-
-    Raises:
-        ConfigError: the batch cannot be divided evenly.
     """
 
     def __init__(self, batch_size: int, accumulate: int = 1, processes: Processes = ALONE) -> None:
@@ -77,10 +71,7 @@ class MicroBatches:
 
 
 class Total:
-    """Sums over the micro-batches of one update: gradients, buffers, and reported values.
-
-    A batch that is not divided costs nothing here.
-    """
+    """Sums over the micro-batches of one update: gradients, buffers, reported values. An undivided batch costs nothing."""
 
     def __init__(self, count: int, processes: Processes, networks: Iterable[nn.Module]) -> None:
         self._count = count

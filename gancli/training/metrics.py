@@ -1,8 +1,7 @@
 """``metrics.jsonl``: what a run measured, one JSON object per line, and the plot of it.
 
-Every row has ``kind`` (``interval``, ``epoch`` or ``alarm``), ``step``, ``epochs`` and ``images_seen``. Rows hold nothing that
-depends on the clock, so that an interrupted and resumed run writes the rows of an uninterrupted one; the seconds of each row
-are in ``times.jsonl`` beside it.
+Rows hold nothing that depends on the clock, so that an interrupted and resumed run writes the rows of an uninterrupted one; the
+seconds of each row are in ``times.jsonl`` beside it.
 """
 
 from __future__ import annotations
@@ -66,15 +65,9 @@ def read_rows(path: Path) -> list[Row]:
 
 
 class MetricsLog:
-    """Appends the row of each event, if it has one, flushed as it is written; a failure ends the training.
+    """Appends the row of each event, if it has one, flushed as it is written; a StorageError ends the training.
 
-    Args:
-        path: the file.
-        after_step: rows of later steps are dropped first: they were written after the checkpoint that is resumed.
-        row: of an event, or None.
-
-    Raises:
-        StorageError: it cannot be written.
+    Rows after ``after_step`` are dropped first: they were written after the checkpoint that is resumed.
     """
 
     def __init__(self, path: Path, after_step: int = 0, row: Callable[[Event], Row | None] = row_of) -> None:
@@ -144,10 +137,7 @@ def plot_losses(rows: Sequence[Row], target: Path) -> None:
 
 @contextmanager
 def matplotlib_defaults() -> Iterator[None]:
-    """Within the block matplotlib has its own defaults, whatever a notebook's backend or the user's settings are.
-
-    The backend of ``MPLBACKEND`` is looked up when matplotlib is imported, and may be of another environment.
-    """
+    """Within the block matplotlib has its own defaults, whatever a notebook's MPLBACKEND or the user's settings are."""
     backend = os.environ.pop("MPLBACKEND", None)
     try:
         import matplotlib as mpl

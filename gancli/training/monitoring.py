@@ -44,12 +44,7 @@ def monitor_of(training: Training) -> Monitor:
 
 
 class Monitor:
-    """Looks at the images of a training's EMA.
-
-    Attributes:
-        columns: of the previews; None: about as many as rows.
-        distance: the name under which :meth:`evaluate` reports its distance, for instance ``fd_mnist``, once it has.
-    """
+    """Looks at the images of a training's EMA; ``distance`` is what :meth:`evaluate` calls its distance, once it has."""
 
     columns: int | None = None
     distance = ""
@@ -96,11 +91,7 @@ class Monitor:
 
     @cached_property
     def _diversity(self) -> tuple[Diversity, Sequence[int]]:
-        """The measure, and the seeds of as many images as there are real ones to compare with.
-
-        Real images come from all over the data, since the first of a folder are of one class; with classes, from each of
-        some of them.
-        """
+        """The measure, and the seeds of as many images as there are real ones to compare with: from all over the data."""
         data, count = self._images, self._image.classes
         extractor = RandomExtractor.for_data(data.images).to(self._device)
         if not count or data.labels is None:
@@ -124,10 +115,7 @@ class Monitor:
 
 
 class TranslationMonitor(Monitor):
-    """Looks at translations by a training's EMA, of source images that it is not trained on, if there are any.
-
-    These are the test split, else the training images. Distances are to the target images of the training.
-    """
+    """Looks at translations by a training's EMA, of the test split if there is one; distances are to the training images."""
 
     def previews(self) -> Tensor:
         """Always the same source images, each with its translation and, of pairs, the target image beside it."""

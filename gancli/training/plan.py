@@ -56,10 +56,7 @@ class Plan:
         return min(1.0, done / total) if total else 1.0
 
     def ramp(self, step: int) -> float:
-        """Factor of the learning rate after a run was made longer: from 0 back to 1 over a tenth of what was added.
-
-        The old schedule had taken the learning rate down; taking it up again at once would unbalance both networks.
-        """
+        """Factor of the learning rate after a run was made longer: from 0 back to 1 over a tenth of what was added."""
         if not self.extended_at or self.total_steps is None:
             return 1.0
         return min(1.0, (step - self.extended_at) / max(1.0, EXTENSION_RAMP * (self.total_steps - self.extended_at)))
@@ -78,10 +75,7 @@ class Plan:
         return max(1, min(math.ceil(step / self.steps_per_epoch), self.epochs or step))
 
     def ends_epoch_past(self, step: int, every: float) -> bool:
-        """Whether an epoch ends here that took the steps past a multiple of ``every``, or the last one.
-
-        A function of the step alone, so that a resumed run does it when one that never stopped would.
-        """
+        """Whether an epoch ends here that took the steps past a multiple of ``every``, or the last one; by the step alone."""
         before = max(0, step - self.steps_per_epoch)
         return self.ends_epoch(step) and (step // every > before // every or step == self.total_steps)
 

@@ -1,7 +1,4 @@
-"""The use case: train into a run directory, or resume one.
-
-Nothing is written before everything that can be checked was checked.
-"""
+"""The use case: train into a run directory, or resume one. Nothing is written before everything that can be checked was."""
 
 from __future__ import annotations
 
@@ -66,7 +63,7 @@ def train(
     processes: Processes = ALONE,
     reason: str = "",
 ) -> RunEnded:
-    """Train a new run; returns how it ended.
+    """Train a new run. ``reason`` says why this architecture was chosen, as the first note.
 
     Args:
         config: the whole configuration, see :func:`gancli.config.resolve.resolve`.
@@ -76,10 +73,7 @@ def train(
         stop: asked after every step; when it returns a signal's number, the run is saved and ends.
         argv: the command line, for the record.
         processes: all that take part; the others call :func:`gancli.training.worker.worker_loop`.
-        reason: why this architecture was chosen, as the first note.
-
-    Raises:
-        GancliError: with the exit code that fits; what was announced as saved stays saved.
+        reason: likewise for the record.
     """
     if name is not None:
         refuse_name(runs_dir, name)
@@ -126,22 +120,14 @@ def resume(
     argv: Sequence[str] = (),
     processes: Processes = ALONE,
 ) -> RunEnded:
-    """Resume a run from its newest checkpoint, as if it had never stopped.
+    """Resume a run from its newest checkpoint, as if it had never stopped; see :func:`train`.
 
-    Args:
-        run: its directory.
-        changes: dotted keys with new values. The length, ``runtime``, ``checkpoint`` and ``log`` may change; what would
-            make it another model may not.
-        from_step: resume from this checkpoint instead, and discard the later ones.
-        allow_changes: the learning rates and the batch size may change too; ``run.json`` and the checkpoints record it.
-        observe: see :func:`train`, as for the others.
-        stop: likewise.
-        argv: likewise.
-        processes: likewise.
+    The ``changes`` give dotted keys new values: the length, ``runtime``, ``checkpoint`` and ``log``; with ``allow_changes``
+    also the learning rates and the batch size, which ``run.json`` and the checkpoints record. ``from_step`` resumes from that
+    checkpoint instead, and discards the later ones.
 
     Raises:
-        ConfigError: a change would make it another model; all differences are listed. Or the batches were divided among
-            another number of processes.
+        ConfigError: a change would make it another model, or the batches were divided among another number of processes.
         RunError: there is no checkpoint to resume from.
         CheckpointError: the newest one is corrupt, or belongs to another model or data set.
     """
@@ -195,12 +181,7 @@ def _within_memory(
 
 
 def stored_config(run: RunDirectory) -> RunConfig:
-    """The configuration of a run, validated again.
-
-    Raises:
-        RunError: it has none.
-        GancliError: it is not valid here, for instance because it was edited, or its architecture is not installed.
-    """
+    """The configuration of a run, validated again; a GancliError if it has none, or it is not valid here."""
     if not run.config_path.is_file():
         raise RunError(f"'{run.path}' has no config.json.", "Choose another run; see `gancli runs list`.")
     refuse_missing_architecture(run)
@@ -269,10 +250,7 @@ def _divisions(facts: Provenance, config: RunConfig, processes: Processes, step:
 
 
 def _continued(plan: Plan, facts: Provenance, config: RunConfig, changed: Sequence[Change], step: int) -> Plan:
-    """The plan of a resumed run: made longer (or shorter) now, or when it was, or never.
-
-    With another batch size since step s, the steps after s are as many as the rest of the images needs.
-    """
+    """The plan of a resumed run: made longer (or shorter) now, or when it was, or never."""
     stored = facts.plan
     batch_sizes = [change for change in changed if change.key == "train.batch_size"]
     if batch_sizes and plan.total_steps is not None:

@@ -1,8 +1,8 @@
 """Process 0's part of a training: take the steps, and emit what happens.
 
-Whatever happens is an event (:mod:`gancli.events`), emitted once and passed to ``log.txt``, ``metrics.jsonl``, the loggers and
-the observer. Order of things that a reader may rely on: rows of metrics are durable before the checkpoint that covers them; a
-checkpoint is announced only after it is durable; signals are acted on between steps, never inside one.
+Whatever happens is an event (:mod:`gancli.events`), passed to ``log.txt``, ``metrics.jsonl``, the loggers and the observer.
+Rows of metrics are durable before the checkpoint that covers them; a checkpoint is announced only after it is durable;
+signals are acted on between steps, never inside one.
 """
 
 from __future__ import annotations
@@ -90,11 +90,7 @@ class Session:
         self._rates = {"interval": (now, state.images_seen), "epoch": (now, state.images_seen)}
 
     def prepare(self) -> None:
-        """Find out before the first step what would make the first save fail; remove what a killed process left.
-
-        Raises:
-            StorageError: the run directory cannot be written to, or has no room for a checkpoint.
-        """
+        """Raise a StorageError now for what would make the first save fail; remove what a killed process left."""
         for directory in (self.run.path, self.run.samples):
             with explained(directory):
                 directory.mkdir(exist_ok=True)  # an archive or a version control may have dropped an empty one

@@ -89,11 +89,7 @@ class Training:
         return self.plan.is_done(self.state.step, self.state.elapsed_seconds)
 
     def step(self) -> dict[str, Tensor]:
-        """One step at the fraction of the run that is done; see :meth:`.Trainer.step`.
-
-        Raises:
-            MemoryExhaustedError: the device is out of memory.
-        """
+        """One step at the fraction of the run that is done; see :meth:`.Trainer.step`."""
         state, plan = self.state, self.plan
         fraction = plan.fraction(state.step, state.elapsed_seconds)
         with memory_errors_explained():
@@ -108,14 +104,9 @@ class Training:
     def expected_seconds(self, at_most: float = 2.0) -> float | None:
         """How long the training will take on this machine, from a few rehearsed steps, which leave no trace.
 
-        None where the clock ends it (one step is rehearsed even so, which shows whether it fits into memory), where it is
-        a matter of few steps, and with several processes.
-
-        Args:
-            at_most: seconds after which no further step begins. The first step counts only if it takes longer.
-
-        Raises:
-            MemoryExhaustedError: the device is out of memory.
+        None where the clock ends it (one step is rehearsed even so, which shows whether it fits into memory), where it is a
+        matter of few steps, and with several processes. After ``at_most`` seconds, the first step's not counted, no further
+        step begins.
         """
         steps = self.plan.total_steps
         if (steps is not None and steps < REHEARSED_STEPS) or self.runtime.processes.world > 1:
@@ -184,11 +175,7 @@ class Training:
 
 
 def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwatched) -> Training:
-    """Load the images, build the networks and everything that trains them, the same in each process.
-
-    Raises:
-        GancliError: whatever is wrong with data set, architecture, objective or device.
-    """
+    """Load the images, build the networks and everything that trains them, the same in each process."""
     runtime = Runtime.select(config.runtime, processes)
     device, train = runtime.device, config.train
     micro_batches = MicroBatches(train.batch_size, train.accumulate, processes)
@@ -309,10 +296,7 @@ def _near(images: torch.Tensor, device: torch.device) -> torch.Tensor:
 
 
 def mean_image(images: torch.Tensor) -> torch.Tensor:
-    """Mean of uint8 ``(n, c, h, w)``, as float32 ``(c, h, w)`` in [-1, 1]. Exact sums: the order does not matter.
-
-    Images are widened a few at a time, so that memory stays flat however many there are, and however large.
-    """
+    """Mean of uint8 ``(n, c, h, w)``, as float32 ``(c, h, w)`` in [-1, 1]: exact sums, of a few images at a time."""
     total = torch.zeros(images.shape[1:], dtype=torch.int64, device=images.device)
     for part in torch.split(images, max(1, SUM_BYTES // (8 * total.numel()))):
         total += part.sum(0, dtype=torch.int64)

@@ -46,11 +46,7 @@ if TYPE_CHECKING:
 
 
 def set_up_together(config: RunConfig | None, processes: Processes, observe: Callable[[Event], None] | None = None) -> Training:
-    """Steps 1 to 4 of every process: the same training in each. Only process 0 has a configuration, and observes.
-
-    Raises:
-        GancliError: whatever is wrong with it, here or in another process.
-    """
+    """Steps 1 to 4 of every process: the same training in each. Only process 0 has a configuration, and observes."""
     document = None if config is None else config.model_dump(mode="json")
     versions = {"gancli": __version__, "torch": str(torch.__version__)}
     received = processes.broadcast({"config": document, "versions": versions})
@@ -87,11 +83,7 @@ def broadcast_state(training: Training, run: RunDirectory) -> None:
 
 
 def worker_loop(*, processes: Processes, observe: Callable[[Event], None], stop: Callable[[], int]) -> RunEnded:
-    """Be one of the processes that process 0 leads, to the end of its run; ``observe`` sees nothing but its start.
-
-    Raises:
-        GancliError: something is wrong here, or another process has failed; all end with the same exit code.
-    """
+    """Be one of the processes that process 0 leads, to the end of its run; ``observe`` sees nothing but its start."""
     training = set_up_together(None, processes)
     received = processes.broadcast({})
     training = replace(training, plan=replace(training.plan, extended_at=received["extended_at"]))
