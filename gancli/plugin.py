@@ -1,13 +1,10 @@
 """The contract between gancli and its plugins, version 2. Importable without torch.
 
-A plugin is a *light* class behind an entry point: it describes itself (summary, options, defaults)
-and imports torch only when it is asked to build. Each kind has an entry-point group:
-
-=====================  =========================  =========================================
-The name by which users choose a plugin is the name of its entry point, and stands nowhere else.
-A command derives from no class: it is a function whose parameters Typer understands, or a Typer app
-as a group; named ``runs.tag``, it is ``gancli runs tag``. It is imported when it is called. It prints
-its result, and raises :class:`gancli.errors.GancliError` for what users can mend.
+A plugin is a *light* class behind an entry point, whose name is the one that users choose it by: it describes itself
+(summary, options, defaults) and imports torch only when it is asked to build. A command (group ``gancli.commands``) derives
+from no class: it is a function whose parameters Typer understands, or a Typer app as a group; named ``runs.tag``, it is
+``gancli runs tag``. It is imported when it is called, prints its result, and raises :class:`gancli.errors.GancliError` for
+what users can mend.
 
 A complete architecture::
 
@@ -27,7 +24,6 @@ A complete architecture::
             from my_package.networks import Generator, Discriminator    # torch is imported here
             return Networks(Generator(...), Discriminator(...))
 
-Loss terms, further networks and another order of updates are added by :meth:`Architecture.updates`.
 A plugin written for version 1 runs unchanged.
 """
 
@@ -130,10 +126,8 @@ class ImageSpec:
         channels: 1 grey, 3 colour; 2 and 4 with alpha.
         height: pixels.
         width: pixels.
-        classes: number of classes of a conditional model, whose networks take labels ``(n,)`` in
-            [0, classes); 0 for an unconditional one.
-        source: ``(channels, height, width)`` of the image that an image-to-image generator takes;
-            None for a generator of latents alone.
+        classes: of a conditional model, whose networks take labels ``(n,)`` in [0, classes); 0 for an unconditional one.
+        source: ``(channels, height, width)`` of the image that an image-to-image generator takes; None for latents alone.
         paired: whether each source image belongs to one image of the data set.
     """
 
@@ -157,26 +151,22 @@ class ImageSpec:
 class Networks:
     """The networks of an architecture, by name.
 
-    All are called with ``*conditions`` at the end: labels ``(n,)`` int64 if the model is conditional,
-    then source images ``(n, *image.source)`` if it translates images, else nothing. A network that
-    has no use for one of them takes and ignores it.
+    All are called with ``*conditions`` at the end: labels ``(n,)`` int64 if the model is conditional, then source images
+    ``(n, *image.source)`` if it translates images, else nothing. A network that has no use for one of them ignores it.
 
-    Buffers that a forward pass changes are stored in checkpoints. Those of floating point are averaged
-    over micro-batches, as running means want it; others, a pool of images say, suit only
-    ``train.accumulate = 1`` on one process.
+    Buffers that a forward pass changes are stored in checkpoints. Those of floating point are averaged over micro-batches, as
+    running means want it; others, a pool of images say, suit only ``train.accumulate = 1`` on one process.
 
     Attributes:
-        generator: ``(z (n, latent_dim), *conditions) -> images (n, c, h, w)``. Values outside [-1, 1]
-            are clamped when they become pixels. It may be a :class:`TwoStageGenerator`. If all that
-            it does with labels is to look them up in ``nn.Embedding`` modules, ``interpolate`` blends
-            these between two classes; otherwise it cross-fades the images.
-        discriminator: ``(images (n, c, h, w), *conditions) -> logits (n,)`` or ``(n, k)``, without a
-            sigmoid. k logits per image are averaged in the loss, as a patch discriminator's are.
-        others: further networks. Those that an :class:`Update` names are trained and stored in
-            checkpoints. The others are frozen: in eval mode, without gradients, and stored as a
-            SHA-256 of their weights only, since :meth:`Architecture.build` makes them again. A network
-            that looks through another one, as D does through frozen features, keeps it in a tuple,
-            so that torch does not take its weights for its own.
+        generator: ``(z (n, latent_dim), *conditions) -> images (n, c, h, w)``. Values outside [-1, 1] are clamped when they
+            become pixels. It may be a :class:`TwoStageGenerator`. If all that it does with labels is to look them up in
+            ``nn.Embedding`` modules, ``interpolate`` blends these between two classes; otherwise it cross-fades the images.
+        discriminator: ``(images (n, c, h, w), *conditions) -> logits (n,)`` or ``(n, k)``, without a sigmoid. k logits per
+            image are averaged in the loss, as a patch discriminator's are.
+        others: further networks. Those that an :class:`Update` names are trained and stored in checkpoints. The others are
+            frozen: in eval mode, without gradients, and stored as a SHA-256 of their weights only, since
+            :meth:`Architecture.build` makes them again. A network that looks through another one, as D does through frozen
+            features, keeps it in a tuple, so that torch does not take its weights for its own.
         ema: which of ``others`` have an EMA besides the generator, because they generate images too.
     """
 
@@ -190,11 +180,8 @@ class Networks:
 class TwoStageGenerator(Protocol):
     """A generator with a mapping network: G(z, *c) = synthesis(mapping(z, *c)) (Karras et al., 2019).
 
-    With these three members truncation is taken toward ``mean_w``, and interpolation and style mixing
-    in w.
-
-    Attributes:
-        mean_w: buffer, ``(w_dim,)``: running mean of w, which the generator updates while training.
+    Truncation is then taken toward ``mean_w``, a buffer ``(w_dim,)``: the running mean of w, which the generator updates
+    while training. Interpolation and style mixing are in w.
     """
 
     mean_w: Tensor
@@ -210,11 +197,7 @@ class TwoStageGenerator(Protocol):
 
 @runtime_checkable
 class StyledGenerator(TwoStageGenerator, Protocol):
-    """A two-stage generator that can be given one w for each of its layers: its styles can be mixed.
-
-    Attributes:
-        layers: how many w ``synthesis`` takes, coarse ones first.
-    """
+    """A two-stage generator whose styles can be mixed: ``synthesis`` takes one w for each of ``layers``, coarse ones first."""
 
     layers: int
 
@@ -244,8 +227,8 @@ class StepContext(Protocol):
 
     @property
     def real_logits(self) -> Tensor:
-        """D's logits of the augmented real images, float32. In D's own update real and fake share one
-        forward pass, unless ``train.real_fake_batch`` is ``separate``.
+        """D's logits of the augmented real images, float32. In D's own update they share one forward pass with
+        ``fake_logits``, unless ``train.real_fake_batch`` is ``separate``.
         """
 
     @property
@@ -259,15 +242,7 @@ class StepContext(Protocol):
         """A network by name, for its other methods and for further forward passes."""
 
     def once(self, compute: Callable[[StepContext], ResultT]) -> ResultT:
-        """``compute(context)``, computed once per micro-batch and update, for what several terms read.
-
-        CycleGAN's G(F(y)) and D(F(y)), for instance, share F(y)::
-
-            def translated_back(s):
-                return s.network("back")(s.z, s.real)
-            ...
-            s.once(translated_back)
-        """
+        """``compute(context)``, computed once per micro-batch and update, for what several terms read: F(y), for instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,11 +253,10 @@ class LossTerm:
         name: the column under which the mean of its value is reported, such as ``g_loss``.
         value: ``(context) -> (n, ...)``, without its weight; the trainer takes the mean.
         weight: factor of the mean.
-        every: lazy regularisation: the term is evaluated at every n-th update, n times as strong
-            (Karras et al., 2020, appendix B).
-        second_order: the value contains gradients that are differentiated again, as gradient
-            penalties do. The trained networks then compute in float32 and uncompiled, and ``real`` and
-            ``fake`` require gradients. The weight follows ``train.penalty_start``.
+        every: lazy regularisation: evaluated at every n-th update, n times as strong (Karras et al., 2020, appendix B).
+        second_order: the value contains gradients that are differentiated again, as gradient penalties do. The trained
+            networks then compute in float32 and uncompiled, and ``real`` and ``fake`` require gradients. The weight follows
+            ``train.penalty_start``.
     """
 
     name: str
@@ -299,10 +273,9 @@ class Update:
     Attributes:
         networks: the names of the networks that are trained; all others are frozen meanwhile.
         losses: what is minimised.
-        repeats: how often the update happens per training step, each time on fresh real images and
-            latents: 5 for the critic of a WGAN.
-        after: called with the networks by name, without gradients, when their weights have moved: for
-            weight clipping, for instance.
+        repeats: how often the update happens per training step, each time on fresh real images and latents: 5 for the
+            critic of a WGAN.
+        after: called with the networks by name, without gradients, when their weights have moved: for weight clipping, say.
     """
 
     networks: tuple[str, ...]
@@ -337,20 +310,18 @@ class Asset:
 class Purpose:
     """Which images an architecture is for: how it is chosen for users who choose none.
 
-    Of the installed architectures that are for the images at hand, and can generate them, the one of
-    the highest rank is chosen. Where the images are larger than ``resized_to``, they are resized to it.
+    Of the installed architectures that are for the images at hand, and can generate them, the one of the highest rank is
+    chosen. Where the images are larger than ``resized_to``, they are resized to it.
 
     Attributes:
-        why: the reason as a clause, for the note that a training begins with: ``convolutions learn small
-            sets best``.
+        why: the reason as a clause, for the note that a training begins with: ``convolutions learn small sets best``.
         rank: the highest is chosen. gancli's own: dense 30, projected 20, dcgan 10, resnet 5.
         sides: shortest and longest shorter side of the images, in pixels.
         channels: the numbers of channels.
         fewest: images from which on it is good.
         gpu: whether it needs a GPU, because it takes too long without one.
         resized_to: largest side that is chosen by default: on a CPU, and on a GPU.
-        images: default length in real images seen, for sides of at most 64 pixels on a CPU; None: as
-            ``defaults`` say.
+        images: default length in real images seen, for sides of at most 64 pixels on a CPU; None: as ``defaults`` say.
     """
 
     why: str
@@ -392,10 +363,7 @@ class Architecture(ABC, Generic[ConfigT]):
         """All networks, freshly initialised, on the CPU, in float32."""
 
     def build_generator(self, config: ConfigT, image: ImageSpec, latent_dim: int) -> nn.Module:
-        """The generator alone, for sampling: its weights are loaded over these.
-
-        Override it where building the other networks is expensive.
-        """
+        """The generator alone, for sampling. Override it where building the other networks is expensive."""
         return self.build(config, image, latent_dim).generator
 
     def updates(
@@ -407,13 +375,8 @@ class Architecture(ABC, Generic[ConfigT]):
     ) -> Sequence[Update]:
         """The updates of one training step, in order. By default those of Goodfellow et al., 2014.
 
-        Args:
-            config: the architecture's options.
-            objective: the losses that the user chose, for terms of one's own.
-            discriminator: the update of D with this objective: change it, replace it, or leave it out.
-            generator: the update of G, likewise.
-
-        StyleGAN2, for instance, adds a term to G's::
+        The updates of D and G with the user's objective come in, to be changed, replaced or left out. StyleGAN2, for
+        instance, adds a term to G's::
 
             path = LossTerm("path_length", path_length, weight=2.0, every=4, second_order=True)
             return discriminator, replace(generator, losses=(*generator.losses, path))
@@ -439,10 +402,8 @@ class Architecture(ABC, Generic[ConfigT]):
     def calibrate(self, networks: Networks, mean: Tensor) -> None:
         """Adapt fresh networks to the data, once, before the first step; by default nothing is done.
 
-        Args:
-            networks: what :meth:`build` returned, on its device.
-            mean: the mean training image, float32 ``(c, h, w)`` in [-1, 1], on the same device. The
-                result has to be in parameters or buffers, since a checkpoint holds nothing else.
+        ``mean`` is the mean training image, float32 ``(c, h, w)`` in [-1, 1], on the device of the networks. The result has to
+        be in parameters or buffers, since a checkpoint holds nothing else.
         """
 
     def migrate(self, config: dict[str, Any], from_version: str) -> dict[str, Any]:  # noqa: ARG002  (for subclasses)
@@ -456,9 +417,9 @@ class Penalty:
 
     Attributes:
         name: the column under which it is reported, for instance ``r1``.
-        value: ``(discriminate, real, real_logits, fake, fake_logits) -> (n,)``, the penalty of each
-            sample without its weight. ``real`` and ``fake`` require gradients and the logits were
-            computed from them. ``discriminate`` maps images to logits.
+        value: ``(discriminate, real, real_logits, fake, fake_logits) -> (n,)``, the penalty of each sample without its weight.
+            ``real`` and ``fake`` require gradients and the logits were computed from them. ``discriminate`` maps images to
+            logits.
         weight: factor of the mean.
     """
 
@@ -530,13 +491,10 @@ class Optimizer(ArchConfig, ABC):
         learning_rate: float,
         betas: tuple[float, float],
     ) -> torch.optim.Optimizer:
-        """The optimiser of these parameters. Each step's learning rate is set in its parameter groups.
+        """The optimiser of these parameters, or of torch's parameter groups. Each step's learning rate is set in its groups.
 
-        Args:
-            parameters: parameters, or torch's parameter groups.
-            learning_rate: the first.
-            betas: ``train.betas``, for optimisers of Adam's kind. A group's ``betas`` follow the
-                schedule of ``train.beta2_start`` unless the group has ``fixed_betas``.
+        ``betas`` are ``train.betas``, for optimisers of Adam's kind. A group's ``betas`` follow the schedule of
+        ``train.beta2_start`` unless the group has ``fixed_betas``.
         """
 
 
@@ -583,7 +541,7 @@ class Dataset(ABC):
 
 
 class Draw(Protocol):
-    """A function that draws: latents ``(n, latent_dim)`` and, for a conditional model, labels ``(n,)`` -> images.
+    """A function from latents ``(n, latent_dim)`` and, for a conditional model, labels ``(n,)`` to images.
 
     Of a model that translates images it takes source images ``(n, c, h, w)`` instead of latents.
     """
@@ -618,15 +576,11 @@ class TrainedGenerator:
         """Images of given latents, or translations of given images, as :class:`Draw` has it."""
         import torch
 
+        given = [torch.from_numpy(each) for each in (z, labels) if each is not None]
         if self.image.source is not None:
-            with torch.no_grad():
-                translated: NDArray[np.float32] = self.network(
-                    torch.zeros(len(z), self.latent_dim), torch.from_numpy(z)
-                ).numpy()
-            return translated
-        inputs = [torch.from_numpy(given) for given in (z, labels) if given is not None]
+            given = [torch.zeros(len(z), self.latent_dim), given[0]]
         with torch.no_grad():
-            images: NDArray[np.float32] = self.network(*inputs).float().numpy()
+            images: NDArray[np.float32] = self.network(*given).float().numpy()
         return images
 
 
@@ -634,9 +588,7 @@ class TrainedGenerator:
 class OpenedGenerator:
     """An exported generator that runs without PyTorch, as :meth:`Exporter.open` gives it.
 
-    Attributes:
-        draw: images of latents, or translations of images. What it gives is checked.
-        metadata: the JSON that the file holds of :attr:`TrainedGenerator.metadata`, unchecked; None if it holds none.
+    The ``metadata`` are the JSON that the file holds of :attr:`TrainedGenerator.metadata`, unchecked; None if it holds none.
     """
 
     draw: Draw
@@ -679,13 +631,9 @@ class Exporter(ABC, Generic[ConfigT]):
         """
 
     def open(self, content: bytes, path: Path) -> OpenedGenerator:
-        """The generator in the content of a file, for ``gancli sample --checkpoint FILE``, without importing torch; optional.
+        """The generator in the content of a file called ``path``, for ``gancli sample --checkpoint FILE``; optional, without torch.
 
         The file may be anybody's: run no code that it holds, and read no other file that it names.
-
-        Args:
-            content: of the file.
-            path: its name, for messages.
 
         Raises:
             CheckpointError: it is corrupt, foreign or unsafe.
@@ -698,8 +646,7 @@ class Exporter(ABC, Generic[ConfigT]):
     def tolerance(self, options: ConfigT) -> float:  # noqa: ARG002  (for subclasses)
         """Largest difference to the generator that is allowed, in [-1, 1].
 
-        The default is for images computed in float32 by other means: sums in another order differ by some 1e-6; one level
-        of 8 bits is 7.8e-3, so that at most one pixel in a hundred rounds to the neighbouring level.
+        The default is for images computed in float32 by other means, in which sums in another order differ by some 1e-6.
         """
         return 1e-4
 
@@ -728,8 +675,7 @@ class FeatureExtractor(ABC):
     def build(self, tell: Callable[[str], None]) -> nn.Module:
         """The network: images ``(n, c, h, w)`` in [-1, 1] with 1 to 4 channels, of any size -> features ``(n, d)``.
 
-        Args:
-            tell: is told of a download, with address and size, before it begins.
+        ``tell`` is told of a download, with address and size, before it begins.
         """
 
 

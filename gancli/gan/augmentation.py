@@ -204,40 +204,30 @@ def _transformed(images: Tensor, matrix: Tensor) -> Tensor:
     sides = images.new_tensor([images.shape[3], images.shape[2]])
     normalised = matrix.to(images.dtype) * sides.view(1, 1, 2) / sides.view(1, 2, 1)
     grid = affine_grid(pad(normalised, (0, 1)), list(images.shape), align_corners=False)
-    sampled: Tensor = _Sample.apply(images, grid)  # type: ignore[no-untyped-call]
+    sampled: Tensor = _Sample.apply(images, grid, False)  # type: ignore[no-untyped-call]
     return sampled
 
 
 class _Sample(Function):
-    """torch's ``grid_sample``, which is linear in the images and so can be differentiated twice (R1 does that)."""
+    """torch's ``grid_sample``, or its transpose: linear in the images, so that it can be differentiated twice (R1 does that)."""
 
     @staticmethod
-    def forward(context: Any, images: Tensor, grid: Tensor) -> Tensor:  # noqa: ANN401  (torch's own)
-        """``(n, c, h, w)`` at places ``(n, h, w, 2)``."""
+    def forward(context: Any, images: Tensor, grid: Tensor, transposed: bool) -> Tensor:  # noqa: ANN401, FBT001  (torch's own)
+        """``(n, c, h, w)`` at places ``(n, h, w, 2)``; or added up at the pixels that they came from."""
         context.save_for_backward(grid)
-        return grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-
-    @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
-        """The transposed map."""
-        return _Spread.apply(gradient, *context.saved_tensors), None  # type: ignore[no-untyped-call]
-
-
-class _Spread(Function):
-    """The transpose of :class:`_Sample`."""
-
-    @staticmethod
-    def forward(context: Any, gradient: Tensor, grid: Tensor) -> Tensor:  # noqa: ANN401
-        """``(n, c, h, w)`` at these places, added up at the pixels that they came from (bilinear, reflected)."""
-        context.save_for_backward(grid)
-        like = torch.zeros_like(gradient)
-        spread: Tensor = torch.ops.aten.grid_sampler_2d_backward(gradient, like, grid, 0, 2, False, [True, False])[0]
+        context.transposed = transposed
+        if not transposed:
+            return grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+        like, bilinear, reflected = torch.zeros_like(images), 0, 2
+        back = torch.ops.aten.grid_sampler_2d_backward(images, like, grid, bilinear, reflected, False, [True, False])
+        spread: Tensor = back[0]
         return spread
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
-        """The transpose of the transpose."""
-        return _Sample.apply(gradient, *context.saved_tensors), None  # type: ignore[no-untyped-call]
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
+        """The transposed map."""
+        back: Tensor = _Sample.apply(gradient, *context.saved_tensors, not context.transposed)  # type: ignore[no-untyped-call]
+        return back, None, None
 
 
 CHANGES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

@@ -8,12 +8,13 @@ Jarrett et al., 2009). Distances are named after the extractor, ``FD-mnist`` or 
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -160,33 +161,29 @@ class _Stored(NamedTuple):
 
 @cache
 def _stored() -> _Stored:
-    from importlib.resources import as_file, files
-
     from safetensors import SafetensorError, safe_open
 
-    with as_file(files("gancli.metrics") / "files" / FILE) as path:
-        try:
-            with safe_open(path, framework="pt") as file:
-                about = file.metadata()
-                tensors = {name: file.get_tensor(name).double() for name in file.keys()}  # noqa: SIM118  (it is no mapping)
-            moments = Moments(int(about["count"]), tensors.pop("mean"), tensors.pop("covariance"))
-            DigitNetwork().load_state_dict(tensors)
-            digest = sha256(path.read_bytes()).hexdigest()
-        except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
-            raise DatasetError(f"'{path}', a part of gancli, is damaged: {error}.", "Install gancli again.") from error
-    return _Stored(tensors, moments, about["pictures"], digest)
+    path = Path(__file__).with_name("files") / FILE
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = file.metadata()
+            tensors = {name: file.get_tensor(name).double() for name in file.keys()}  # noqa: SIM118  (it is no mapping)
+        moments = Moments(int(about["count"]), tensors.pop("mean"), tensors.pop("covariance"))
+        DigitNetwork().load_state_dict(tensors)
+        return _Stored(tensors, moments, about["pictures"], sha256(path.read_bytes()).hexdigest())
+    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise DatasetError(f"'{path}', a part of gancli, is damaged: {error}.", "Install gancli again.") from error
 
 
 class DigitExtractor(Extractor):
-    """64 features and the class of grey digits ``(n, 1, 28, 28)``."""
+    """64 features and the class of grey digits ``(n, 1, 28, 28)``; ``moments`` are those of MNIST's training images."""
 
     name = "mnist"
 
     def __init__(self) -> None:
         super().__init__()
         stored = _stored()
-        self.classes = CLASSES
-        self.digest = stored.digest
+        self.classes, self.digest, self.moments = CLASSES, stored.digest, stored.moments
         self.network = DigitNetwork()
         self.network.load_state_dict(stored.weights)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it; twice as fast
@@ -197,31 +194,26 @@ class DigitExtractor(Extractor):
         features, logits = self.network(images)
         return features, logits.argmax(1)
 
-    def training_moments(self) -> Moments:
-        """Of MNIST's 60,000 training images: they are stored with the extractor."""
-        return _stored().moments
-
 
 class StackedDigitExtractor(DigitExtractor):
-    """192 features and the class, 0 to 999, of three digits as the channels of ``(n, 3, 28, 28)``: each channel by itself."""
+    """192 features and the class, 0 to 999, of three digits as the channels of ``(n, 3, 28, 28)``: each channel by itself.
+
+    The moments are of three independent samples of MNIST's training images, of which Stacked-MNIST consists.
+    """
 
     name = "stacked-mnist"
 
     def __init__(self) -> None:
         super().__init__()
-        self.classes = CLASSES**STACKED
+        self.classes, one = CLASSES**STACKED, self.moments
+        covariance = torch.kron(torch.eye(STACKED, dtype=torch.float64), one.covariance) / STACKED
+        self.moments = Moments(one.count, one.mean.repeat(STACKED) / STACKED**0.5, covariance)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Features ``(n, 192)`` and classes ``(n,)``; digits a, b, c are class 100 a + 10 b + c."""
         features, logits = self.network(images.flatten(0, 1).unsqueeze(1))
         digits = logits.argmax(1).view(-1, STACKED)
         return features.view(len(images), -1) / STACKED**0.5, digits @ digits.new_tensor([100, 10, 1])
-
-    def training_moments(self) -> Moments:
-        """Of three independent samples of MNIST's training images, which is what Stacked-MNIST consists of."""
-        one = super().training_moments()
-        covariance = torch.kron(torch.eye(STACKED, dtype=torch.float64), one.covariance) / STACKED
-        return Moments(one.count, one.mean.repeat(STACKED) / STACKED**0.5, covariance)
 
 
 class RandomExtractor(Extractor):
@@ -238,10 +230,11 @@ class RandomExtractor(Extractor):
     def __init__(self, calibration: Tensor) -> None:
         super().__init__()
         widths = (calibration.shape[1], *WIDTHS)
-        kernels = [
-            _normal((rows, columns, 3, 3), i) * (2 / (9 * columns)) ** 0.5
-            for i, (columns, rows) in enumerate(zip(widths, WIDTHS, strict=False))
-        ]
+        kernels = []
+        for layer, (columns, rows) in enumerate(pairwise(widths)):
+            at = address(0, f"random extractor {RANDOM_VERSION}, layer {layer}")  # the same in every version of torch
+            numbers = torch.from_numpy(latents([at], rows * columns * 9)).view(rows, columns, 3, 3)
+            kernels.append(numbers * (2 / (9 * columns)) ** 0.5)
         self.kernels = nn.ParameterList(kernels)
         state = sha256()
         for tensor in (*kernels, calibration):
@@ -281,12 +274,6 @@ def _half_whitened(moments: Moments) -> tuple[Tensor, Tensor]:
     total = float((variances / (variances + variances.mean() + 1e-12)).sum())
     factor = (TOTAL_VARIANCE / total) ** 0.5 if total > 0 else 1.0
     return moments.mean.float(), (components * factor).float()
-
-
-def _normal(shape: tuple[int, ...], layer: int) -> Tensor:
-    """N(0, 1) from an address: the same on every machine and in every version of torch."""
-    numbers = latents([address(0, f"random extractor {RANDOM_VERSION}, layer {layer}")], math.prod(shape))
-    return torch.from_numpy(numbers).view(shape)
 
 
 def extractor_for(
@@ -338,7 +325,7 @@ def extractor_for(
 def known_moments(extractor: Extractor, images: Tensor) -> Moments | None:
     """The moments of training images, uint8 ``(n, c, h, w)``, as far as they are stored with the extractor."""
     if isinstance(extractor, DigitExtractor) and (isinstance(extractor, StackedDigitExtractor) or _is_mnist(images)):
-        return extractor.training_moments()
+        return extractor.moments
     return None
 
 

@@ -86,12 +86,10 @@ def read_latents(path: Path, model: Model) -> Latents:
             if max((member.file_size for member in archive.infolist()), default=0) > MAX_BYTES:
                 raise ValueError(f"more than {MAX_BYTES:,} bytes")  # noqa: TRY301  (one of several ways to be damaged)
             names = {name.removesuffix(".npy") for name in archive.namelist()}
-
-            def array(name: str) -> NDArray[np.float64]:
+            found: dict[str, NDArray[np.float64]] = {}
+            for name in names & {"z", "w", "labels", "model"}:
                 with archive.open(f"{name}.npy") as file:
-                    return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
-
-            found = {name: array(name) for name in ("z", "w", "labels", "model") if name in names}
+                    found[name] = np.lib.format.read_array(file, allow_pickle=False)
     except (zipfile.BadZipFile, ValueError, OSError, EOFError, MemoryError, NotImplementedError, RuntimeError) as error:
         raise UsageError(f"'{path}' is not a file of latents: {error}.", "Give one that `gancli project` wrote.") from error
     width = model.points([0], model.classes(1)).shape[1]
@@ -102,8 +100,7 @@ def read_latents(path: Path, model: Model) -> Latents:
     points = given.reshape(len(given), -1) if given.size and given.ndim > 1 else given
     if points.ndim != 2 or points.shape[1] != width or not len(points) or points.dtype.kind != "f":  # noqa: PLR2004
         raise UsageError(
-            f"'{path}' holds {space} of shape {given.shape}, {given.dtype}.",
-            f"This model needs float32 (n, {width}).",
+            f"'{path}' holds {space} of shape {given.shape}, {given.dtype}.", f"This model needs float32 (n, {width})."
         )
     if not np.isfinite(points).all():
         raise UsageError(f"'{path}' holds numbers that are not finite.", "Write it again.")

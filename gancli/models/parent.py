@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gancli.checkpoint.loading import read_checkpoint, read_manifest
-from gancli.checkpoint.provenance import Parent, Provenance, read_file
+from gancli.checkpoint.provenance import Origin, Parent, Provenance, read_file
 from gancli.errors import CheckpointError, ConfigError
 from gancli.models.stored import absolute, is_file, origin_of_file, read_provenance, weights_path
 from gancli.plugins.registry import ARCHITECTURES
@@ -27,14 +27,13 @@ def inherit(runs_dir: Path) -> Callable[[str], Flat]:
         found = absolute(address, runs_dir)
         provenance = read_provenance(weights_path(found))
         made_by, image = provenance.arch, provenance.image
-        name, options = made_by.name, dict(made_by.options)
+        options = dict(made_by.options)
         if made_by.distribution:
-            entry = ARCHITECTURES.find_maker(name, made_by.distribution, made_by.version)
+            entry = ARCHITECTURES.find_maker(made_by.name, made_by.distribution, made_by.version)
             options = ARCHITECTURES.load_entry(entry)().migrate(options, made_by.version)
-        objective = {key: value for key, value in provenance.config.items() if key.startswith("objective.")}
         return {
-            **objective,
-            "arch.name": name,
+            **{key: value for key, value in provenance.config.items() if key.startswith("objective.")},
+            "arch.name": made_by.name,
             **{f"arch.{key}": value for key, value in options.items()},
             "model.latent_dim": provenance.latent_dim,
             "model.conditional": bool(provenance.classes),
@@ -64,15 +63,15 @@ def start_from(address: str, state: TrainingState, arch: str, classes: int) -> t
     if is_file(path):
         data = read_file(path)
         origin = origin_of_file(data, path)
-        run, step, digest, provenance = origin.run, origin.step, origin.digest, origin.provenance
         files = {"ema": data, "generator": data}  # it has only one of them
     else:
-        members = {name: f"{name}.safetensors" for name in networks}
         there = read_manifest(path).files
-        checkpoint = read_checkpoint(path, [member for member in members.values() if member in there])
-        run, step, digest = path.absolute().parent.parent.name, checkpoint.step, there["ema.safetensors"].sha256
-        provenance = Provenance.parse(checkpoint.manifest.facts, path)
-        files = {name: checkpoint.files[member] for name, member in members.items() if member in there}
+        members = {name: f"{name}.safetensors" for name in networks if f"{name}.safetensors" in there}
+        checkpoint = read_checkpoint(path, members.values())
+        run, digest = path.absolute().parent.parent.name, there["ema.safetensors"].sha256
+        origin = Origin(run, path, checkpoint.step, digest, "ema", Provenance.parse(checkpoint.manifest.facts, path))
+        files = {name: checkpoint.files[member] for name, member in members.items()}
+    run, provenance = origin.run, origin.provenance
     image, then = provenance.image, len(provenance.classes)
     if provenance.arch.name.rpartition("/")[2] != arch.rpartition("/")[2]:
         raise ConfigError(
@@ -92,25 +91,23 @@ def start_from(address: str, state: TrainingState, arch: str, classes: int) -> t
             ) from error
         reset = reset or bool(kept)
     copied = tuple(name for name in networks if name in files)
-    notes = [f"Starts from the weights of {run}, step {step:,}, trained on {provenance.dataset.name}."]
+    notes = [f"Starts from the weights of {run}, step {origin.step:,}, trained on {provenance.dataset.name}."]
     if missing := sorted(state.trained.keys() - set(copied)):
         notes.append(f"'{run}' holds no weights of these networks, which start anew: {', '.join(missing)}.")
     if reset:
         notes.append(f"There are {classes} classes instead of {then}: the class embeddings start anew.")
-    return Parent(run=run, step=step, digest=digest, dataset=provenance.dataset.name, networks=copied), tuple(notes)
+    dataset = provenance.dataset.name
+    return Parent(run=run, step=origin.step, digest=origin.digest, dataset=dataset, networks=copied), tuple(notes)
 
 
 def _class_embeddings(network: nn.Module, stored: Mapping[str, Tensor], classes: int) -> dict[str, Tensor]:
     """The network's own embeddings of the classes, where the stored ones are of another number of them."""
     from torch import nn
 
-    own = {
-        f"{name}.weight": module.weight.detach()
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Embedding) and module.num_embeddings == classes
-    }
-    return {
-        key: weight
-        for key, weight in own.items()
-        if key in stored and stored[key].shape[1:] == weight.shape[1:] and len(stored[key]) != classes
-    }
+    kept = {}
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Embedding) and module.num_embeddings == classes:
+            there = stored.get(f"{name}.weight")
+            if there is not None and there.shape[1:] == module.weight.shape[1:] and len(there) != classes:
+                kept[f"{name}.weight"] = module.weight.detach()
+    return kept

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 from contextlib import redirect_stdout, suppress
+from importlib import import_module
 from io import StringIO
 from queue import Full, Queue
 from threading import Thread
@@ -127,33 +128,27 @@ class TensorBoard(Logger):
 
 
 class Trackio(Logger):
-    """Trackio, a local dashboard: ``trackio show --project gancli``."""
+    """Trackio, a local dashboard: ``trackio show --project gancli``. Its functions are those of Weights & Biases."""
 
     api = 2
     summary = "Trackio, a local dashboard"
+    module = "trackio"
 
     def __init__(self) -> None:
-        require("trackio", "trackio")
+        require(self.module, self.module)
         self._run: Any = None
 
     def log(self, event: Event) -> None:
-        """Scalars, previews and settings. Trackio prints to stdout, which is for results."""
+        """Scalars, previews and settings. What is printed meanwhile is dropped: stdout is for results."""
         with redirect_stdout(StringIO()):
             match event:
                 case RunStarted():
-                    os.environ.setdefault("TRACKIO_DIR", str(event.run.parent.absolute() / ".trackio"))
-                    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-                    import trackio
-
-                    self._run = trackio.init(
-                        PROJECT, name=event.run.name, config=dict(event.settings), resume="allow", embed=False
-                    )
+                    self._run = self._started(event)
                 case IntervalEnded() | EpochEnded():
                     self._run.log(dict(_scalars(event)), step=event.step)
                 case PreviewWritten():
-                    import trackio
-
-                    self._run.log({"preview": trackio.Image(str(event.path))}, step=event.step)
+                    preview = import_module(self.module).Image(str(event.path))
+                    self._run.log({"preview": preview}, step=event.step)
 
     def close(self) -> None:
         """Write what is still waiting."""
@@ -161,39 +156,27 @@ class Trackio(Logger):
             with redirect_stdout(StringIO()):
                 self._run.finish()
 
+    def _started(self, event: RunStarted) -> object:
+        os.environ.setdefault("TRACKIO_DIR", str(event.run.parent.absolute() / ".trackio"))
+        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+        import trackio
 
-class WeightsAndBiases(Logger):
+        return trackio.init(PROJECT, name=event.run.name, config=dict(event.settings), resume="allow", embed=False)
+
+
+class WeightsAndBiases(Trackio):
     """Weights & Biases, offline unless ``WANDB_MODE=online``."""
 
-    api = 2
     summary = "Weights & Biases, offline unless WANDB_MODE=online"
+    module = "wandb"
 
-    def __init__(self) -> None:
-        require("wandb", "wandb")
-        self._run: Any = None
+    def _started(self, event: RunStarted) -> object:
+        import wandb
 
-    def log(self, event: Event) -> None:
-        """Scalars, previews and settings."""
-        match event:
-            case RunStarted():
-                import wandb
-
-                quiet = wandb.Settings(silent=True, console="off")
-                mode: Any = os.environ.get("WANDB_MODE", "offline")
-                self._run = wandb.init(
-                    project=PROJECT, name=event.run.name, dir=event.run, config=dict(event.settings), mode=mode, settings=quiet
-                )
-            case IntervalEnded() | EpochEnded():
-                self._run.log(dict(_scalars(event)), step=event.step)
-            case PreviewWritten():
-                import wandb
-
-                self._run.log({"preview": wandb.Image(str(event.path))}, step=event.step)
-
-    def close(self) -> None:
-        """Finish the run."""
-        if self._run is not None:
-            self._run.finish()
+        quiet = wandb.Settings(silent=True, console="off")
+        mode: Any = os.environ.get("WANDB_MODE", "offline")
+        name, settings = event.run.name, dict(event.settings)
+        return wandb.init(project=PROJECT, name=name, dir=event.run, config=settings, mode=mode, settings=quiet)
 
 
 class MLflow(Logger):

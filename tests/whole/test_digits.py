@@ -89,7 +89,7 @@ def test_a_stack_is_three_digits(mnist):
     apart = read(single, batches(digits))
     torch.testing.assert_close(together.features, apart.features.view(10, 192) / 3**0.5)
     assert together.classes.tolist() == (apart.classes.view(10, 3) @ torch.tensor([100, 10, 1])).tolist()
-    reference = stacked.training_moments()
+    reference = stacked.moments
     assert reference.total_variance == pytest.approx(TOTAL_VARIANCE, rel=1e-3)
     real = Moments.of([read(stacked, batches(StackedMnist().load().images[:3000])).features])
     assert frechet_distance(real, reference) < 15
