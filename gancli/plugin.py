@@ -607,7 +607,6 @@ class Exporter(ABC, Generic[ConfigT]):
 
     api: ClassVar[int]
     summary: ClassVar[str]
-    """One line for listings: what the format is for."""
     Options: ClassVar[type[ArchConfig]] = ArchConfig
     """The Pydantic model of what can be set by ``gancli export -s key=value``; by default nothing."""
     packages: ClassVar[tuple[str, ...]] = ()
@@ -631,7 +630,7 @@ class Exporter(ABC, Generic[ConfigT]):
         """
 
     def open(self, content: bytes, path: Path) -> OpenedGenerator:
-        """The generator in the content of a file called ``path``, for ``gancli sample --checkpoint FILE``; optional, without torch.
+        """The generator in a file's content, for ``gancli sample --checkpoint FILE``; optional, without torch.
 
         The file may be anybody's: run no code that it holds, and read no other file that it names.
 
@@ -644,10 +643,7 @@ class Exporter(ABC, Generic[ConfigT]):
         """Store the largest difference to the generator, in [-1, 1], in the file's own metadata; by default nowhere."""
 
     def tolerance(self, options: ConfigT) -> float:  # noqa: ARG002  (for subclasses)
-        """Largest difference to the generator that is allowed, in [-1, 1].
-
-        The default is for images computed in float32 by other means, in which sums in another order differ by some 1e-6.
-        """
+        """Largest difference to the generator that is allowed, in [-1, 1]; sums in another order differ by some 1e-6."""
         return 1e-4
 
 

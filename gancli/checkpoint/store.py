@@ -132,11 +132,17 @@ class CheckpointStore:
         """
         manifest = Manifest.describe(step, files, images_seen=images_seen, facts=facts)
         contents = {**files, MANIFEST: manifest.encode()}
-        with explained(self.path(step)):
+        path, problem = self.path(step), None
+        with explained(path):
             if not self._holds(manifest):
                 self._place(step, contents)
             self.storage.fsync_dir(self.directory)
-        return Saved(step, self.path(step), manifest.state_digest, self._point_at(step))
+        hint = json.dumps({"step": step, "directory": path.name}) + "\n"
+        try:
+            write_atomically(self.directory / HINT, hint.encode("ascii"), self.storage)
+        except StorageError as error:
+            problem = error
+        return Saved(step, path, manifest.state_digest, problem)
 
     def _holds(self, manifest: Manifest) -> bool:
         """Whether this very state is saved already. A corrupt one is moved out of the way."""
@@ -170,14 +176,6 @@ class CheckpointStore:
             with suppress(OSError):
                 remove(scratch, self.storage)
             raise
-
-    def _point_at(self, step: int) -> StorageError | None:
-        hint = json.dumps({"step": step, "directory": self.path(step).name}) + "\n"
-        try:
-            write_atomically(self.directory / HINT, hint.encode("ascii"), self.storage)
-        except StorageError as error:
-            return error
-        return None
 
     # -- loading --
 

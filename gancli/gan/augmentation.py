@@ -209,7 +209,7 @@ def _transformed(images: Tensor, matrix: Tensor) -> Tensor:
 
 
 class _Sample(Function):
-    """torch's ``grid_sample``, or its transpose: linear in the images, so that it can be differentiated twice (R1 does that)."""
+    """torch's ``grid_sample``, or its transpose: linear in the images, so that it can be differentiated twice, as R1 does."""
 
     @staticmethod
     def forward(context: Any, images: Tensor, grid: Tensor, transposed: bool) -> Tensor:  # noqa: ANN401, FBT001  (torch's own)

@@ -1,13 +1,5 @@
 """How close generated images are to real ones, each metric with its uncertainty.
 
-====================  =======================================================================================
-``extractors``        what an image is reduced to before anything is measured, and which extractor suits which data
-``distances``         Fréchet distance, kernel distance
-``manifolds``         precision, recall, density, coverage
-``estimate``          a number with its 95 % interval and its N; class histograms, memorisation
-``probe``             what a training measures after every epoch: distance, coverage, diversity
-====================  =======================================================================================
-
 A number means something only together with its extractor and N: ``FD-mnist`` and ``FD-random`` cannot be compared with each
 other, and neither is FID, which means Inception's features. Features are scaled such that those of the training data have a
 total variance of 1000, so that a Fréchet distance reads as "thousandths of the data's variance": a generator that makes one

@@ -20,7 +20,6 @@ from torch.nn.functional import interpolate
 
 from gancli.data.decoding import load_files
 from gancli.errors import UsageError
-from gancli.gan.context import conditions
 from gancli.images import grid, to_bytes, to_picture
 from gancli.models.sampler import BATCH_SIZE, TRANSLATED, Sampler
 from gancli.plugin import StyledGenerator, TwoStageGenerator
@@ -187,7 +186,7 @@ class Model(Sampler["Tensor"]):
         if self.two_stage is None:
             return z
         with torch.no_grad():
-            w = self.two_stage.mapping(z.to(self.device), *self._conditions(labels)).float()
+            w = self.two_stage.mapping(z.to(self.device), *self.conditions(labels)).float()
             if truncation is not None:
                 w = self.two_stage.mean_w + truncation * (w - self.two_stage.mean_w)
             return w.flatten(1).cpu()
@@ -217,7 +216,7 @@ class Model(Sampler["Tensor"]):
         nearest = torch.full((len(best),), torch.inf)
         for attempt in range(round(1 / truncation)):
             z = torch.from_numpy(latents(seeds, self.latent_dim, attempt))
-            features = extractor.see(self.generator(z.to(self.device), *self._conditions(labels))).features
+            features = extractor.see(self.generator(z.to(self.device), *self.conditions(labels))).features
             distance = torch.cdist(features, others).topk(NEIGHBOURS, largest=False).values.mean(1)
             closer = distance < nearest
             best, nearest = torch.where(closer[:, None], z, best), torch.where(closer, distance, nearest)
@@ -233,8 +232,9 @@ class Model(Sampler["Tensor"]):
         parts = [extractor.see(part.to(self.device)).features for part in torch.split(images, BATCH_SIZE)]
         return extractor, torch.cat(parts)
 
-    def _conditions(self, labels: Sequence[int] | None) -> tuple[Tensor, ...]:
-        return conditions(None if labels is None else torch.tensor(labels, device=self.device))
+    def conditions(self, labels: Tensor | Sequence[int] | None) -> tuple[Tensor, ...]:
+        """What the generator is called with after z: the classes on its device, or nothing."""
+        return () if labels is None else (torch.as_tensor(labels, device=self.device),)
 
     def interpolate(
         self,
@@ -289,8 +289,7 @@ class Model(Sampler["Tensor"]):
     @torch.no_grad()  # not inference mode, whose tensors nobody could train a classifier on
     def draw(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images of given latents ``(n, latent_dim)`` [, labels ``(n,)``]: float32 ``(n, c, h, w)``."""
-        given = conditions(None if labels is None else labels.to(self.device))
-        images: Tensor = self.generator(z.to(self.device), *given)
+        images: Tensor = self.generator(z.to(self.device), *self.conditions(labels))
         return images.float()
 
     def _numbers(self, labels: Labels) -> list[int]:

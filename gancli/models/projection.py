@@ -16,7 +16,6 @@ import torch
 from torch.nn import functional
 
 from gancli.errors import UsageError
-from gancli.gan.context import conditions
 from gancli.randomness.seeds import normal_at
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ def _search(
     model: Model, targets: Tensor, start: Tensor, labels: Tensor | None, steps: int, progress: Callable[[int], None]
 ) -> Projection:
     """Adam on the points; of each image the best point is kept."""
-    given = conditions(None if labels is None else labels.to(model.device))
+    given = model.conditions(labels)
     two_stage = model.two_stage
     wanted = _views(targets)
     points = start.to(model.device).clone().requires_grad_()

@@ -139,7 +139,7 @@ def resume(
     with RunLock(run.lock_path):
         store = CheckpointStore(run.checkpoints)
         checkpoint, facts = _load(store, run, from_step)
-        changed = _changes(facts, config, checkpoint, allowed=allow_changes or _announced(run, checkpoint.step))
+        changed = _changes(run, facts, config, checkpoint, allowed=allow_changes)
         divided_anew = _divisions(facts, config, processes, checkpoint.step)
         try:
             training = set_up_together(config, processes, observe)
@@ -214,19 +214,17 @@ def _load(store: CheckpointStore, run: RunDirectory, step: int | None) -> tuple[
     return checkpoint, facts
 
 
-def _changes(facts: Provenance, config: RunConfig, checkpoint: Checkpoint, *, allowed: bool) -> tuple[Change, ...]:
+def _changes(
+    run: RunDirectory, facts: Provenance, config: RunConfig, checkpoint: Checkpoint, *, allowed: bool
+) -> tuple[Change, ...]:
     """What was changed in the middle of the run so far: one record per setting, with the step from which it holds."""
-    old, new = facts.config, flatten(config)
+    old, new, step, seen = facts.config, flatten(config), checkpoint.step, checkpoint.manifest.images_seen
+    announced = run.info().get("changes") if run.info_path.is_file() else None
+    if isinstance(announced, list):  # a resume that was killed before its first checkpoint had trained with them
+        allowed = allowed or any(change.get("step") == step for change in announced)
     keys = refuse_changes(old, new, allowed=allowed)
-    step, seen = checkpoint.step, checkpoint.manifest.images_seen
     now = [Change(step=step, images_seen=seen, key=key, before=old.get(key), now=new[key]) for key in keys]
     return (*facts.changes, *now)
-
-
-def _announced(run: RunDirectory, step: int) -> bool:
-    """Whether a resume that was killed before its first checkpoint had trained with changed settings."""
-    changes = run.info().get("changes") if run.info_path.is_file() else None
-    return isinstance(changes, list) and any(change.get("step") == step for change in changes)
 
 
 def _divisions(facts: Provenance, config: RunConfig, processes: Processes, step: int) -> tuple[str, ...]:
@@ -282,13 +280,12 @@ def _refuse_another(training: Training, facts: Provenance) -> None:
 
 def _drift(facts: Provenance, training: Training) -> tuple[str, ...]:
     """Sentences about what is not as it was, and so may change the last bits."""
-    then = {"compiled": False, **facts.environment}
-    now = {key: value for key, value in training.environment().items() if key != "processes"}
+    then, today = {"compiled": False, **facts.environment}, training.facts()
+    now = {key: value for key, value in today.environment.items() if key != "processes"}
     changed = [f"{key} was {then.get(key)!r}, is {now[key]!r}" for key in now if then.get(key) != now[key]]
     changed += training.divided_anew[len(facts.divided_anew) :]
-    arch = facts.arch
-    if arch.version != training.arch.version:
-        changed.append(f"{canonicalize_name(arch.distribution)} was {arch.version}, is {training.arch.version}")
+    if facts.arch.version != today.arch.version:
+        changed.append(f"{canonicalize_name(facts.arch.distribution)} was {facts.arch.version}, is {today.arch.version}")
     notes = tuple(
         f"From step {change.step:,} on {change.key} is {change.now}, not {change.before}; the run records it."
         for change in training.changes[len(facts.changes) :]

@@ -143,10 +143,6 @@ class Training:
             notes.append(f"{are}: the discriminator sees them augmented ({changes}).")
         return tuple(notes)
 
-    def environment(self) -> dict[str, Any]:
-        """What the bits of a result may depend on."""
-        return {**self.runtime.describe(), "compiled": not self.uncompiled}
-
     def facts(self) -> Provenance:
         """What must be known to use or resume a checkpoint of this training."""
         arch, image = self.arch, self.image
@@ -164,7 +160,7 @@ class Training:
             classes=self.data.images.class_names if image.classes else (),
             latent_dim=self.config.model.latent_dim,
             dataset=TrainedOn(name=self.data.name, fingerprint=self.data.fingerprint, licence=self.data.licence),
-            environment=self.environment(),
+            environment={**self.runtime.describe(), "compiled": not self.uncompiled},
             config=flatten(self.config),
             plan=Length(total_steps=self.plan.total_steps, extended_at=self.plan.extended_at),
             inexact="; ".join(filter(None, (clock, self.runtime.inexactness(), *self.divided_anew))),
