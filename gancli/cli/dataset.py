@@ -1,7 +1,7 @@
 """``gancli dataset``: images to train on."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from gancli.cli import complete
 from gancli.cli.commands import new_group
@@ -12,7 +12,7 @@ from gancli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gancli.data.doctor import Description
+    from gancli.data import Loaded
 
 group = new_group("Images to train on.")
 
@@ -53,58 +53,53 @@ def show(
     flags = {"data.dataset": dataset} | ({} if image_size is None else {"data.image_size": image_size})
     resolved = resolve(assignments=assignments or (), flags=flags, has_domains=has_domains, choose=choose)
     with output.progress() as counter:
-        described = describe(resolved.config.data, split, lambda _, done, total: counter(done, total), resolved.reason)
+        data, facts = describe(resolved.config.data, split, lambda _, done, total: counter(done, total), resolved.reason)
         if time:
             from gancli.training.setup import announcement, set_up
 
             training = set_up(resolved.config)
             seconds = training.expected_seconds()
     if sheet is not None:
-        write_sheet(described.data, sheet)
+        write_sheet(data, sheet)
     if output.as_json:
         more = ({"sheet": str(sheet)} if sheet else {}) | ({"seconds": seconds} if time else {})
-        output.document(described.as_json() | more)
+        output.document(facts | more)
         return
-    _show(output, described, sheet)
+    _show(output, data, facts, sheet)
     if time:
         output.note(*announcement(training, seconds))
 
 
-def _show(output: Output, described: "Description", sheet: Path | None) -> None:
-    data, files = described.data, described.files
-    pixels = data.images.images
-    facts: dict[str, object] = {
-        "name": data.name,
-        "source": data.source,
-        "split": described.split,
-        "images": f"{len(pixels):,} of {data.images.spec()}, {pixels.nbytes / 1e6:,.1f} MB",
-        "classes": len(described.classes),
-        "fingerprint": data.fingerprint,
-        "licence": data.licence or "unknown",
+def _show(output: Output, data: "Loaded", facts: dict[str, Any], sheet: Path | None) -> None:
+    shown: dict[str, object] = {key: facts[key] for key in ("name", "source", "split")} | {
+        "images": f"{facts['images']:,} of {data.images.spec()}, {facts['bytes'] / 1e6:,.1f} MB",
+        "classes": len(facts["classes"]),
+        "fingerprint": facts["fingerprint"],
+        "licence": facts["licence"] or "unknown",
     }
     if sheet:
-        facts["sheet"] = sheet
-    if files:
-        smallest, median, largest = files.shorter_sides
-        common = sorted(files.sizes.items(), key=lambda size: -size[1])[:3]
-        facts |= {
-            "files": f"{files.files:,} in a {files.kind}, {len(files.broken):,} broken",
-            "formats": ", ".join(f"{name} {number:,}" for name, number in files.formats.items()),
-            "modes": ", ".join(f"{name} {number:,}" for name, number in files.modes.items()),
-            "colour": f"{files.grey:,} grey, {files.transparent:,} with transparency",
-            "sizes": f"{len(files.sizes):,}; shorter sides {smallest} to {largest}, median {median}",
-            "commonest": ", ".join(f"{height}x{width} ({number:,})" for (height, width), number in common),
+        shown["sheet"] = sheet
+    if "files" in facts:
+        sizes = facts["sizes"]
+        smallest, median, largest = sizes["shorter_side"].values()
+        shown |= {
+            "files": f"{facts['files']:,} in a {facts['kind']}, {len(facts['broken']):,} broken",
+            "formats": ", ".join(f"{name} {number:,}" for name, number in facts["formats"].items()),
+            "modes": ", ".join(f"{name} {number:,}" for name, number in facts["modes"].items()),
+            "colour": f"{facts['grey']:,} grey, {facts['transparent']:,} with transparency",
+            "sizes": f"{sizes['different']:,}; shorter sides {smallest} to {largest}, median {median}",
+            "commonest": ", ".join(f"{each['height']}x{each['width']} ({each['images']:,})" for each in sizes["commonest"][:3]),
         }
-    advice = [("advice", text) for text in described.advice]
-    output.pairs([*facts.items(), *(("note", note) for note in data.images.notes), *advice])
+    advice = [("advice", text) for text in facts["advice"]]
+    output.pairs([*shown.items(), *(("note", note) for note in facts["notes"]), *advice])
     tables: list[tuple[Sequence[str], Sequence[Sequence[str]]]] = []
-    if described.classes:
-        classes = [(name, f"{n:,}", f"{100 * n / len(pixels):.1f}") for name, n in described.classes.items()]
+    if facts["classes"]:
+        classes = [(name, f"{n:,}", f"{100 * n / facts['images']:.1f}") for name, n in facts["classes"].items()]
         tables.append((("class", "images", "%"), classes))
-    if files and files.broken:
-        tables.append((("broken", "reason"), list(files.broken)))
-    if files and files.duplicates:
-        tables.append((("the same", "as"), [(name, first) for first, *others in files.duplicates for name in others]))
+    if facts.get("broken"):
+        tables.append((("broken", "reason"), [(each["name"], each["reason"]) for each in facts["broken"]]))
+    if facts.get("duplicates"):
+        tables.append((("the same", "as"), [(name, first) for first, *others in facts["duplicates"] for name in others]))
     for titles, rows in tables:
         output.line()
         output.table(titles, rows)

@@ -27,18 +27,13 @@ if TYPE_CHECKING:
     from gancli.plugin import ImageSet, ImageSpec
 
 HUB = "hf:"
-ZIPS = (b"PK\x03\x04", b"PK\x05\x06")
-"""How zip archives begin, empty ones too."""
+ZIPS = (b"PK\x03\x04", b"PK\x05\x06")  # the second is an empty one
 NUMPY, ARROW = b"\x93NUMPY", b"\xff\xff\xff\xff"
-ARRAYS = (b"\0\0", b"\x1f\x8b", b"\xfd7zXZ")
-"""How files of arrays in IDX begin: plain, gzip or xz."""
+IDX = (b"\0\0", b"\x1f\x8b", b"\xfd7zXZ")  # plain, gzip or xz
 SPLITS = ("train", "test")
-SAVED = "dataset_dict.json"
-"""Beside the folders of the splits that Hugging Face's library has saved."""
-
 
 Watch = Callable[[str, int, int], object]
-"""Called often with what is being done, how much of it is done, and of how much (0: unknown): ``"decoding images", 7, 100``."""
+"""Called often with what is done, how much of it, and of how much (0: unknown): ``"decoding images", 7, 100``."""
 
 
 def unwatched(what: str, done: int, total: int, /) -> None:
@@ -53,7 +48,7 @@ class Loaded:
         name: a short slug, for the names of run directories: ``mnist``.
         source: for people: the resolved path, or the plugin's name and distribution.
         images: the images.
-        fingerprint: of the images and labels, see :func:`fingerprint`.
+        fingerprint: see :func:`fingerprint`.
         licence: of the images, as far as it is known; else empty.
         skipped: name and flaw of each encoded image that was left out.
         unlabelled: why there are no labels, where something looked like labels; sentences.
@@ -69,7 +64,7 @@ class Loaded:
 
 
 class Source(ABC):
-    """Images of one split, not yet read."""
+    """Images of one split, not yet read. What is missing or broken in it is a :class:`DatasetError`."""
 
     def parts(self) -> tuple[Part, ...]:
         """The parts of the whole data set, as far as a path has any: splits, and domains."""
@@ -77,18 +72,13 @@ class Source(ABC):
 
     @abstractmethod
     def spec(self, config: DataConfig, watch: Watch = unwatched) -> ImageSpec:
-        """Shape of the images that :meth:`load` gives, and number of classes. Decodes as little as it can.
-
-        Raises:
-            DatasetError: they are missing or broken.
-        """
+        """Shape of the images that :meth:`load` gives, and number of classes. Decodes as little as it can."""
 
     @abstractmethod
     def load(self, config: DataConfig, watch: Watch = unwatched) -> Loaded:
         """The images, as the configuration asks for them.
 
         Raises:
-            DatasetError: they are missing or broken.
             ConfigError: labels are given for a source that has its own.
         """
 
@@ -101,25 +91,22 @@ class _Arrays(Source):
         self._loaded: Loaded | None = None
 
     def spec(self, config: DataConfig, watch: Watch = unwatched) -> ImageSpec:
-        """See :meth:`Source.spec`."""
-        images = self.load(config.model_copy(update={"image_size": None}), watch).images
+        spec = self.load(config.model_copy(update={"image_size": None}), watch).images.spec(conditional=True)
         if config.image_size is None:
-            return images.spec(conditional=True)
+            return spec
         from gancli.config.schema import sides
 
         height, width = sides(config.image_size)
-        return replace(images.spec(conditional=True), height=height, width=width)
+        return replace(spec, height=height, width=width)
 
     def load(self, config: DataConfig, watch: Watch = unwatched) -> Loaded:
-        """See :meth:`Source.load`."""
         loaded = self._loaded = self._loaded or self._load(config)
-        if config.image_size is not None or config.channels is not None:
-            from gancli.data.fit import refit
+        if config.image_size is None and config.channels is None:
+            return loaded
+        from gancli.data.fit import refit
 
-            images = refit(loaded.images, config, watch)
-            if images is not loaded.images:
-                return replace(loaded, images=images, fingerprint=fingerprint(images))
-        return loaded
+        images = refit(loaded.images, config, watch)
+        return loaded if images is loaded.images else replace(loaded, images=images, fingerprint=fingerprint(images))
 
 
 def fingerprint(images: ImageSet) -> str:
@@ -140,14 +127,12 @@ def located(config: RunConfig) -> RunConfig:
     def absolute(path: str) -> str:
         return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111  (links stay; no error for an unknown user)
 
-    data = config.data
-    for key in ("dataset", "to"):
-        address = getattr(data, key)
-        if address is not None and is_path(address) and not address.startswith(HUB):
-            data = data.model_copy(update={key: absolute(address)})
-    if data.labels is not None:
-        data = data.model_copy(update={"labels": absolute(data.labels)})
-    return config.model_copy(update={"data": data})
+    update = {}
+    for key in ("dataset", "to", "labels"):
+        address = getattr(config.data, key)
+        if address is not None and (key == "labels" or (is_path(address) and not address.startswith(HUB))):
+            update[key] = absolute(address)
+    return config.model_copy(update={"data": config.data.model_copy(update=update)})
 
 
 def open_source(address: str, split: str = "train", domain: str = "") -> Source:
@@ -173,9 +158,7 @@ def open_source(address: str, split: str = "train", domain: str = "") -> Source:
         files = fetched(address.removeprefix(HUB), split)
         return TableSource(files, domain=domain, name=slug(address))  # of this split alone
     path = Path(os.path.expanduser(address))  # noqa: PTH111  (Path.expanduser raises for an unknown user)
-    if path.is_dir():
-        return _folder(path, split, domain)
-    return _file(path, split, domain)
+    return _folder(path, split, domain) if path.is_dir() else _file(path, split, domain)
 
 
 def _folder(path: Path, split: str, domain: str) -> Source:
@@ -191,7 +174,7 @@ def _folder(path: Path, split: str, domain: str) -> Source:
             return _cifar(FolderSource(path, split), split)
         below = [name for folder in names for name in names_in(path / folder, strict=False)]
         tables = any(map(is_table, below)) and not any(map(is_image, below))
-        if tables or SAVED in names or any(map(is_table, names)):
+        if tables or "dataset_dict.json" in names or any(map(is_table, names)):  # of Hugging Face's save_to_disk
             return TableSource(path, split, domain)
     return FolderSource(path, split, domain)
 
@@ -206,7 +189,7 @@ def _file(path: Path, split: str, domain: str) -> Source:
     if start.startswith((PARQUET, ARROW_FILE)) or (is_table(path.name) and start.startswith(ARROW)):
         return TableSource(path, split, domain)
     if start.startswith(NUMPY) or (start.startswith(ZIPS) and path.suffix.lower() == ".npz"):
-        return _Arrays(lambda _: named(load_numpy(path, split), path))
+        return _Arrays(lambda _: _named(load_numpy(path, split), path))
     if start.startswith(ZIPS):
         return ZipSource(path, split, domain)
     if is_tar(path):
@@ -215,7 +198,7 @@ def _file(path: Path, split: str, domain: str) -> Source:
         return _cifar(archive, split) if is_cifar(names) and not any(map(is_image, names)) else archive
     if is_image(path.name) and not start.startswith(b"\0\0\x08"):
         raise DatasetError(f"{quoted(path)} is one image.", "Give the folder that it lies in, or an archive.")
-    if not start.startswith(ARRAYS):
+    if not start.startswith(IDX):
         raise DatasetError(
             f"{quoted(path)} is not a supported data set: it starts with the bytes {start[:4].hex(' ')}.",
             "Give a folder, zip or tar of images, or a file of them in IDX, .npy, .npz or Parquet.",
@@ -226,7 +209,7 @@ def _file(path: Path, split: str, domain: str) -> Source:
 def _idx(path: Path, split: str) -> Source:
     from gancli.data.arrays import load_idx
 
-    return _Arrays(lambda config: named(*load_idx(path, split, config.labels)))
+    return _Arrays(lambda config: _named(*load_idx(path, split, config.labels)))
 
 
 def _cifar(source: FileSource, split: str) -> Source:
@@ -234,7 +217,7 @@ def _cifar(source: FileSource, split: str) -> Source:
 
     uppermost_last = sorted(source.files, key=lambda item: -item.name.count("/"))
     files = {item.name.rpartition("/")[2]: partial(source.read, item) for item in uppermost_last}
-    return _Arrays(lambda _: named(load_cifar(source.path, split, files), source.path))
+    return _Arrays(lambda _: _named(load_cifar(source.path, split, files), source.path))
 
 
 def _from_plugin(config: DataConfig, address: str, split: str) -> Loaded:
@@ -259,15 +242,15 @@ def _broken_promise(images: ImageSet) -> str | None:  # noqa: PLR0911  (one for 
     """What is wrong with the images from a plugin, if anything: see :class:`gancli.plugin.ImageSet`."""
     import torch
 
-    pixels, labels = images.images, images.labels
-    parts: tuple[object, ...] = (pixels, labels, images.sources)
+    pixels, labels, sources = images.images, images.labels, images.sources
+    parts: tuple[object, ...] = (pixels, labels, sources)
     if foreign := {type(part).__name__ for part in parts if not isinstance(part, torch.Tensor | None)}:
         return f"{foreign.pop()}, not torch.Tensor"
-    for each in (pixels, *([] if images.sources is None else [images.sources])):
+    for each in (pixels, *([] if sources is None else [sources])):
         if each.dtype != torch.uint8 or each.ndim != 4 or not each.numel():  # noqa: PLR2004  (dimensions)
             return f"images of type {each.dtype} and shape {tuple(each.shape)}, not uint8 (n, c, h, w)"
-    if images.sources is not None and images.paired and len(images.sources) != len(pixels):
-        return f"{len(images.sources)} source images for {len(pixels)} paired ones"
+    if sources is not None and images.paired and len(sources) != len(pixels):
+        return f"{len(sources)} source images for {len(pixels)} paired ones"
     if labels is None:
         return None
     if labels.dtype != torch.int64 or labels.shape != pixels.shape[:1]:
@@ -277,7 +260,7 @@ def _broken_promise(images: ImageSet) -> str | None:  # noqa: PLR0911  (one for 
     return None
 
 
-def named(images: ImageSet, path: Path) -> Loaded:
+def _named(images: ImageSet, path: Path) -> Loaded:
     """Images that were read from a file or folder."""
     return Loaded(title(path), str(path.resolve()), images, fingerprint(images))
 

@@ -1,4 +1,4 @@
-"""Every way in which gancli touches the disk to write, in one small class, so that each operation can be made to fail.
+"""Every way in which gancli writes to the disk, in one small class, so that each operation can be made to fail.
 
 What a file system promises, and what is built on it here:
 
@@ -20,6 +20,8 @@ import os
 import shutil
 import stat
 from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
@@ -28,59 +30,32 @@ from gancli.storage import system
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-TEMPORARY = ".tmp-"
-"""How the name of everything unfinished begins. Whoever reads, ignores it."""
-
-TRASH = ".trash-"
-"""How the name of everything half removed begins."""
+TEMPORARY, TRASH = ".tmp-", ".trash-"
+"""How the names of everything unfinished, and half removed, begin. Whoever reads, ignores them."""
 
 
 class Storage:
-    """The primitive operations. Each fails by :class:`OSError` and by nothing else."""
+    """The primitive operations. Each fails by :class:`OSError` and by nothing else; a subclass may let it fail."""
 
-    def mkdir(self, path: Path) -> None:
-        """Make one directory."""
-        path.mkdir()
-
-    def create(self, path: Path) -> int:
-        """A descriptor to write to a file that was not there before."""
-        return system.create(path)
+    mkdir = staticmethod(Path.mkdir)
+    create = staticmethod(system.create)
+    fsync = staticmethod(os.fsync)  # to be called once: a failure is final
+    close = staticmethod(os.close)  # which may report an error of an earlier write
+    fsync_dir = staticmethod(system.sync_directory)
+    rename = staticmethod(system.replace)
+    exchange = staticmethod(system.exchange)
+    unlink = staticmethod(Path.unlink)  # of a symbolic link the link, never what it points to
+    rmdir = staticmethod(Path.rmdir)
+    open = staticmethod(partial(system.open_to_read, follow=False))
+    fstat = staticmethod(os.fstat)
+    read = staticmethod(os.read)
 
     def write(self, descriptor: int, data: bytes | memoryview) -> None:
         """Append all of ``data``, however many calls the kernel needs for it."""
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
-
-    def fsync(self, descriptor: int) -> None:
-        """Return when the file's content is durable. Call it once: a failure is final."""
-        os.fsync(descriptor)
-
-    def close(self, descriptor: int) -> None:
-        """Give the descriptor back, which may report an error of an earlier write."""
-        os.close(descriptor)
-
-    def fsync_dir(self, path: Path) -> None:
-        """Return when the names in a directory are durable (where the file system has no such call, at once)."""
-        system.sync_directory(path)
-
-    def rename(self, source: Path, target: Path) -> None:
-        """Give a file or directory another name, atomically; a file that had the name is replaced."""
-        system.replace(source, target)
-
-    def exchange(self, one: Path, other: Path) -> bool:
-        """Let two names change places, atomically, so that both are there at every moment; False where that is not possible."""
-        return system.exchange(one, other)
-
-    def unlink(self, path: Path) -> None:
-        """Remove a name that is not a directory's; of a symbolic link the link, never what it points to."""
-        path.unlink()
-
-    def rmdir(self, path: Path) -> None:
-        """Remove an empty directory."""
-        path.rmdir()
 
     def listdir(self, path: Path) -> list[str]:
         """The names in a directory, sorted."""
@@ -92,18 +67,6 @@ class Storage:
             return path.lstat()
         except FileNotFoundError:
             return None
-
-    def open(self, path: Path) -> int:
-        """A descriptor to read from, without following a link and without waiting for the other end of a FIFO."""
-        return system.open_to_read(path, follow=False)
-
-    def fstat(self, descriptor: int) -> os.stat_result:
-        """What was opened."""
-        return os.fstat(descriptor)
-
-    def read(self, descriptor: int, count: int) -> bytes:
-        """The next bytes, at most ``count``; empty at the end."""
-        return os.read(descriptor, count)
 
     def free_bytes(self, path: Path) -> int:
         """How much an ordinary user can still write to the file system of ``path``."""
@@ -206,18 +169,14 @@ def remove(path: Path, storage: Storage = DISK) -> None:
 
 
 def remove_leftovers(directory: Path, storage: Storage = DISK) -> None:
-    """Remove what a killed process left unfinished or half removed, unless somebody still reads it.
-
-    For the only writer of the directory.
-    """
-    if storage.lstat(directory) is not None:
-        for name in storage.listdir(directory):
-            if name.startswith((TEMPORARY, TRASH)):
-                try:
-                    remove(directory / name, storage)
-                except OSError as error:
-                    if not system.is_in_use(error):
-                        raise
+    """Remove what a killed process left in a directory of this one's, unless somebody still reads it."""
+    for name in storage.listdir(directory) if storage.lstat(directory) else []:
+        if name.startswith((TEMPORARY, TRASH)):
+            try:
+                remove(directory / name, storage)
+            except OSError as error:
+                if not system.is_in_use(error):
+                    raise
 
 
 @contextmanager
@@ -242,15 +201,7 @@ def explain(error: OSError, path: Path) -> StorageError:
 
 
 _OTHER = ("'{path}' cannot be used: {reason}.", "Check the path and the file system, or choose another place.")
-
 _IN_USE = ("Another program has '{path}' open.", "Close it (a viewer, or a training that uses it), and try again.")
-_PERMISSION = (
-    "Permission denied for '{path}'.",
-    "Choose a place that is yours, or change its owner or mode (ls -ld shows them).",
-)
-_TOO_MANY_OPEN = ("Too many files are open to open '{path}' as well.", "Raise the limit (ulimit -n) or close other programs.")
-_ALREADY_THERE = ("'{path}' is already there.", "Choose another name, or move it away.")
-
 _WORDS = {
     errno.ENOSPC: (
         "The disk is full: no space, or no inodes, are left for '{path}'.",
@@ -261,8 +212,10 @@ _WORDS = {
         "Make room (quota -s shows it), or choose another place.",
     ),
     errno.EROFS: ("'{path}' is on a read-only file system.", "Choose a place that can be written to, or remount it."),
-    errno.EACCES: _PERMISSION,
-    errno.EPERM: _PERMISSION,
+    errno.EACCES: (
+        "Permission denied for '{path}'.",
+        "Choose a place that is yours, or change its owner or mode (ls -ld shows them).",
+    ),
     errno.EIO: (
         "The disk failed at '{path}' (input/output error).",
         "Look at the system's log (dmesg) and at the disk itself before you go on.",
@@ -271,16 +224,22 @@ _WORDS = {
         "'{path}' would be larger than a file may be here.",
         "Raise the limit (ulimit -f shows it), or choose a file system that holds larger files.",
     ),
-    errno.EMFILE: _TOO_MANY_OPEN,
-    errno.ENFILE: _TOO_MANY_OPEN,
+    errno.EMFILE: (
+        "Too many files are open to open '{path}' as well.",
+        "Raise the limit (ulimit -n) or close other programs.",
+    ),
     errno.ENAMETOOLONG: ("The name '{path}' is too long for this file system.", "Choose a shorter one."),
     errno.ENOENT: ("'{path}' does not exist.", "Check the spelling, or make the directory first (mkdir -p)."),
-    errno.EEXIST: _ALREADY_THERE,
-    errno.ENOTEMPTY: _ALREADY_THERE,
+    errno.EEXIST: ("'{path}' is already there.", "Choose another name, or move it away."),
     errno.ENOTDIR: (
         "A part of '{path}' is a file where a directory is needed.",
         "Choose another path, or move that file away.",
     ),
     errno.EISDIR: ("'{path}' is a directory where a file is needed.", "Choose the name of a file, or move the directory away."),
     errno.ELOOP: ("'{path}' leads through too many symbolic links.", "Name the place itself instead of a link to it."),
+}
+_WORDS |= {
+    errno.EPERM: _WORDS[errno.EACCES],
+    errno.ENFILE: _WORDS[errno.EMFILE],
+    errno.ENOTEMPTY: _WORDS[errno.EEXIST],
 }

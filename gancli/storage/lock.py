@@ -1,8 +1,4 @@
-"""One run directory, one writer: a lock on ``run.lock`` that the operating system holds (``flock``, ``LockFileEx``).
-
-The system ties the lock to the open file: it is free when the last descriptor of that open file is closed, so that a
-``kill -9`` frees it at once and no stale lock exists. ``filelock`` closes the copy in a forked child, and programs that are
-started do not inherit it.
+"""One run directory, one writer: a lock on ``run.lock`` that the operating system holds, and frees after a ``kill -9``.
 
 The content of the file only tells people who holds the lock; a killed holder's words stay behind and mean nothing. It
 begins at the second byte, since Windows lets nobody read the first, which is the locked one. The file is never removed,
@@ -27,13 +23,10 @@ from gancli.storage.strict_json import parse_object
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
     from typing import Self
 
-_WORDS_BYTES = 4096
 _PATIENCE_SECONDS = 0.1
 """Longer than :func:`is_abandoned` holds a lock, so that a look at the runs never keeps one from starting."""
-
 _NO_LOCKS = frozenset((errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL))
 
 
@@ -73,7 +66,7 @@ class RunLock:
                 ) from error
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
     def release(self) -> None:
@@ -104,6 +97,6 @@ def _words(path: Path) -> dict[str, Any]:
     """Who holds or held the lock; the words may be missing for a moment, or be anything."""
     with suppress(OSError, CheckpointError), path.open("rb", buffering=0) as file:
         file.seek(1)
-        words = file.read(_WORDS_BYTES)
+        words = file.read(4096)
         return parse_object(words if words[:1] == b"{" else b"{" + words, "The lock")  # once it began at the first byte
     return {}

@@ -36,23 +36,16 @@ def parse_object(data: bytes, what: str) -> dict[str, Any]:
     """
     if len(data) > MAX_BYTES:
         raise CheckpointError(f"{what} has {len(data):,} bytes of JSON. At most {MAX_BYTES:,} are read.")
-    if _depth(data) > MAX_DEPTH:
+    brackets = _STRING.sub(b"", data).translate(None, _NOT_BRACKETS)
+    if max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0) > MAX_DEPTH:
         raise CheckpointError(f"{what} is nested deeper than {MAX_DEPTH} levels.")
     try:
-        value = json.loads(
-            data.decode("utf-8"), object_pairs_hook=unique_keys, parse_constant=_refuse_constant, parse_float=_finite
-        )
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=unique_keys, parse_constant=_finite, parse_float=_finite)
     except ValueError as error:
         raise CheckpointError(f"{what} is not valid JSON: {error}.") from error
     if not isinstance(value, dict):
         raise CheckpointError(f"{what} is JSON, but not an object.")
     return value
-
-
-def _depth(data: bytes) -> int:
-    """How deep the brackets outside of strings are nested."""
-    brackets = _STRING.sub(b"", data).translate(None, _NOT_BRACKETS)
-    return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -65,12 +58,8 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a number")
-
-
 def _finite(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
-        raise ValueError(f"{digits[:100]} is too large")
+        raise ValueError(f"{digits[:100]} is not a finite number")
     return number

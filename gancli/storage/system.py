@@ -1,7 +1,6 @@
-"""All differences between operating systems: the only module that asks which one this is.
+"""All differences between operating systems: what one of them lacks is asked for by name, once, here.
 
-What Windows lacks is asked for by name, once, here; the rest of gancli uses what every system has. What a system cannot
-promise:
+What a system cannot promise:
 
 - *Durable names.* Windows has no call that makes a directory's entries durable, and some network file systems refuse it.
   There :func:`sync_directory` returns at once: the contents of files are safe from a power cut, their newest names as safe
@@ -27,10 +26,8 @@ STOP_SIGNALS = tuple(
     signal.Signals(getattr(signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
 )
 """What asks a program to end: Ctrl-C, `kill`, a closed terminal, and on Windows Ctrl-Break."""
-
 HANG_UP = getattr(signal, "SIGHUP", signal.SIGTERM)
 """What a process receives whose terminal or parent is gone."""
-
 IN_USE = 32
 """Windows' own number (``winerror``) for a file that another program has open."""
 
@@ -44,17 +41,17 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of renameat2(2)
 
 
 def create(path: Path) -> int:
-    """A descriptor to write bytes to a file that was not there before."""
+    """A descriptor to write to a file that was not there before."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
 
 
 def open_to_append(path: Path) -> int:
-    """A descriptor to write bytes to a file, made if it is not there, and not emptied if it is."""
+    """A descriptor to write to a file, made if it is not there, and not emptied if it is."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | _BINARY, 0o666)
 
 
 def open_to_read(path: Path, *, follow: bool = True) -> int:
-    """A descriptor to read bytes from whatever ``path`` is, at once, also from a FIFO without a writer.
+    """A descriptor to read from whatever ``path`` is, at once, also from a FIFO without a writer.
 
     Raises:
         OSError: ``ELOOP`` for a symbolic link that is not to be followed.
@@ -84,12 +81,11 @@ def replace(source: Path, target: Path) -> None:
     while True:
         try:
             source.replace(target)
+            break
         except PermissionError as error:
             if getattr(error, "winerror", None) is None or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
-        else:
-            return
 
 
 def is_in_use(error: BaseException | None) -> bool:
@@ -118,6 +114,4 @@ def exchange(one: Path, other: Path) -> bool:
 
 def usable_cores() -> int:
     """How many processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

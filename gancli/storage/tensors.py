@@ -55,12 +55,19 @@ def encode(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = N
     for name, tensor in tensors.items():
         if tensor.layout != torch.strided:
             raise CheckpointError(f"The tensor {name!r} is {tensor.layout}, which a checkpoint cannot hold. Make it dense.")
+    copies = {  # in memory of their own, in order, on the CPU
+        name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format) for name, tensor in tensors.items()
+    }
     try:
-        data = save({name: _copy(tensor) for name, tensor in tensors.items()})
+        data = save(copies)
     except (KeyError, ValueError) as error:
         raise CheckpointError(f"A tensor cannot be stored in a checkpoint: {error}.") from error
     if metadata:
-        data = _with_metadata(data, metadata)
+        start = _PREFIX_BYTES + int.from_bytes(data[:_PREFIX_BYTES], "little")
+        header = {METADATA: dict(sorted(metadata.items())), **json.loads(data[_PREFIX_BYTES:start])}
+        text = json.dumps(header, separators=(",", ":")).encode("ascii")
+        text += b" " * (-len(text) % _PREFIX_BYTES)  # keeps the numbers aligned
+        data = b"".join((len(text).to_bytes(_PREFIX_BYTES, "little"), text, memoryview(data)[start:]))
     _header(data, "What would be written")
     return data
 
@@ -93,21 +100,6 @@ def read_metadata(data: bytes, what: str) -> dict[str, str]:
     return metadata
 
 
-def _copy(tensor: Tensor) -> Tensor:
-    """The same numbers in memory of their own, in order, on the CPU."""
-    import torch
-
-    return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
-
-
-def _with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
-    start = _PREFIX_BYTES + int.from_bytes(data[:_PREFIX_BYTES], "little")
-    header = {METADATA: dict(sorted(metadata.items())), **json.loads(data[_PREFIX_BYTES:start])}
-    text = json.dumps(header, separators=(",", ":")).encode("ascii")
-    text += b" " * (-len(text) % _PREFIX_BYTES)  # keeps the numbers aligned
-    return b"".join((len(text).to_bytes(_PREFIX_BYTES, "little"), text, memoryview(data)[start:]))
-
-
 def _header(data: bytes, what: str) -> dict[str, Any]:
     """The header, of which sizes, types and ranks are plausible; the library checks the rest of it against the data."""
     length = int.from_bytes(data[:_PREFIX_BYTES], "little")
@@ -118,14 +110,12 @@ def _header(data: bytes, what: str) -> dict[str, Any]:
         raise CheckpointError(f"{what} has a header of {length:,} bytes. At most {MAX_BYTES:,} are read.")
     header = parse_object(data[_PREFIX_BYTES : _PREFIX_BYTES + length], f"The header of {what}")
     for name, tensor in header.items():
-        if name != METADATA:
-            _check_tensor(tensor, f"The tensor {name[:100]!a} of {what}")
+        if name == METADATA:
+            continue
+        each = f"The tensor {name[:100]!a} of {what}"
+        dtype, shape = (tensor.get("dtype"), tensor.get("shape")) if isinstance(tensor, dict) else (None, None)
+        if not isinstance(dtype, str) or dtype not in DTYPES:
+            raise CheckpointError(f"{each} has the type {dtype!a:.20}. Known are {', '.join(sorted(DTYPES))}.")
+        if not isinstance(shape, list) or len(shape) > MAX_DIMENSIONS:
+            raise CheckpointError(f"{each} has no shape, or one of more than {MAX_DIMENSIONS} dimensions.")
     return header
-
-
-def _check_tensor(tensor: object, what: str) -> None:
-    dtype, shape = (tensor.get("dtype"), tensor.get("shape")) if isinstance(tensor, dict) else (None, None)
-    if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise CheckpointError(f"{what} has the type {dtype!a:.20}. Known are {', '.join(sorted(DTYPES))}.")
-    if not isinstance(shape, list) or len(shape) > MAX_DIMENSIONS:
-        raise CheckpointError(f"{what} has no shape, or one of more than {MAX_DIMENSIONS} dimensions.")

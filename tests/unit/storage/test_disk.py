@@ -202,6 +202,7 @@ def test_a_file_system_that_cannot_sync_directories_is_accepted(tmp_path, monkey
         raise OSError(errno.EINVAL, "Invalid argument")
 
     monkeypatch.setattr(os, "fsync", refuse)
+    monkeypatch.setattr(Storage, "fsync", staticmethod(refuse))
     DISK.fsync_dir(tmp_path)
     with pytest.raises(OSError, match="Invalid argument"):
         write_file(tmp_path / "file", b"", durable=True)

@@ -70,7 +70,7 @@ class InterruptedListing(Interrupted):
     """Each of the ``events`` happens after the next listing of a directory."""
 
     def open(self, path):
-        return Storage.open(self, path)
+        return Storage.open(path)
 
     def listdir(self, path):
         names = super().listdir(path)
