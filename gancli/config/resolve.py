@@ -3,9 +3,8 @@
     core default < data set < architecture < the images < objective < parent
     < GANCLI_* < -c file < -s key=value < command-line flag
 
-Every layer is a flat mapping of dotted keys (``train.seed``). Plugins' layers hold what they prefer; whatever the user sets
-wins, also over a preference that only fits another choice: an architecture's preferences for one objective are dropped
-when another is chosen. Setting one of the three lengths (epochs, images, minutes) drops the others from the layers below.
+Plugins prefer, and the user decides: an architecture's preferences for one objective are dropped when another is chosen.
+Setting one of the three lengths (epochs, images, minutes) drops the others from the layers below.
 """
 
 from __future__ import annotations
@@ -63,9 +62,7 @@ class Open:
     """What the user has chosen, for whoever chooses the rest: see :mod:`gancli.data.choice`.
 
     Attributes:
-        data: the images.
         conditional: whether labels are learnt.
-        device: ``runtime.device``.
         arch: the architecture; None: it is to be chosen.
         options: names of options of the architecture that were set nevertheless.
         has_length: whether the length was set.
@@ -94,10 +91,8 @@ class Resolved:
 
     Attributes:
         config: validated and complete: the plugins' options are all spelled out.
-        origins: dotted key -> ``default``, ``data set mnist``, ``architecture dense``, ``GANCLI_TRAIN__SEED``, the name
-            of a file, ``-s``, or ``--epochs``.
-        arch: the architecture, found and loaded once.
-        objective: the objective, likewise.
+        origins: dotted key -> ``default``, ``architecture dense``, ``GANCLI_TRAIN__SEED``, a file, ``-s``, ``--epochs``.
+        arch: the architecture, found and loaded once; likewise the ``objective``.
         reason: why this architecture was chosen, if nobody has asked for it.
     """
 
@@ -136,12 +131,11 @@ def resolve(
     Args:
         files: TOML or JSON files (``-c``), later ones winning.
         assignments: ``section.key=value`` (``-s``), the value parsed as JSON, else taken as text.
-        flags: dotted keys that were given as flags of their own; the flag is named in messages, such as ``--batch-size``.
+        flags: dotted keys that were given as flags of their own, such as ``--batch-size``.
         environment: defaults to the process's; ``GANCLI_SECTION__KEY`` sets ``section.key``.
         preferences: whether what the plugins prefer today fills in. Not for a stored run: it was
             complete when it was written, and behaves as the plain default of a younger setting says.
-        inherit: what a new run takes over from ``model.parent``, see :func:`gancli.models.parent.inherit`; what plugins
-            prefer is below it.
+        inherit: what a new run takes over from ``model.parent``, see :func:`gancli.models.parent.inherit`.
         has_domains: whether the data set at a path has two domains, A and B; it is then to be translated,
             unless an architecture is chosen that does not translate.
         choose: what suits the images of a new run, see :func:`gancli.data.choice.choose`.
@@ -316,36 +310,31 @@ def refuse_other_choice(
 
 
 def refuse_changes(old: Mapping[str, object], new: Mapping[str, object], *, allowed: bool) -> list[str]:
-    """Compare two flat configurations of one run, which may differ in :data:`FREE_KEYS` only.
+    """The keys of :data:`CHANGEABLE` in which two flat configurations of one run differ.
 
     Args:
-        old: what the run, or its checkpoint, was made with. A setting that is not in it is younger than the run, which
-            behaved as its default says.
+        old: what it was made with. A setting that is not in it is younger, and was as its default says.
         new: what is asked for.
-        allowed: whether :data:`CHANGEABLE` keys may differ too.
-
-    Returns:
-        the keys of :data:`CHANGEABLE` that differ.
+        allowed: whether these keys may differ, besides those of :data:`FREE_KEYS`.
 
     Raises:
-        ConfigError: something else differs, or these without permission; all differences are listed.
+        ConfigError: something else differs, or these without permission.
     """
     then = {**core_defaults(), **old}
     changed = [key for key in new if key in then and new[key] != then[key] and not key.startswith(FREE_KEYS)]
     refused = [key for key in changed if not (allowed and key in CHANGEABLE)]
     if refused:
         listed = "; ".join(f"{key}: stored {shown(then[key])}, requested {shown(new[key])}" for key in refused)
-        permit = "accept a changed run with --allow-changes" if set(refused) <= set(CHANGEABLE) else ""
+        permit = "accept a changed run with --allow-changes, " if set(refused) <= set(CHANGEABLE) else ""
         raise ConfigError(
             f"That would be a different training ({listed}).",
-            f"Leave these as they are, {permit or 'or start a new run'}"
-            f"{', or start a new run' if permit else ''} with -c and the run's config.json.",
+            f"Leave these as they are, {permit}or start a new run with -c and the run's config.json.",
         )
     return changed
 
 
 def refuse_other_kind(config: RunConfig, arch: Architecture[ArchConfig], *, translating: bool) -> None:
-    """Refuse an architecture that does something else with the data than they are for.
+    """Refuse settings that do something else with the data than they are for.
 
     Args:
         config: the whole configuration.
@@ -353,7 +342,7 @@ def refuse_other_kind(config: RunConfig, arch: Architecture[ArchConfig], *, tran
         translating: whether there are source images and target images.
 
     Raises:
-        ConfigError: it does.
+        ConfigError: one of them does.
     """
     name, data = config.arch.name, config.data
     if translating and not arch.translates:

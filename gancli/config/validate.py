@@ -18,16 +18,10 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def checked(section: str, model: type[ModelT], values: object, origins: Mapping[str, str] = MappingProxyType({})) -> ModelT:
-    """The values as a ``model``, validated strictly, as JSON: a true is no 1, a "3" no 3, a list may be a tuple.
-
-    Args:
-        section: what stands before the keys in a message.
-        model: of the section.
-        values: by key.
-        origins: dotted key -> the place that its value comes from.
+    """The values of a section, validated strictly, as JSON: a true is no 1, a "3" no 3, a list may be a tuple.
 
     Raises:
-        ConfigError: a key is unknown or a value is not allowed.
+        ConfigError: a key is unknown or a value is not allowed; it says where this was set.
     """
     try:
         return model.model_validate_json(json.dumps(values, default=plain), strict=True)
@@ -39,35 +33,23 @@ def checked(section: str, model: type[ModelT], values: object, origins: Mapping[
 
 def _explain(section: str, model: type[BaseModel], error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
     first, *others = error.errors(include_url=False)
-    location = [str(part) for part in first["loc"]]
-    path = ".".join([section, *location] if section else location)
+    path = ".".join(map(str, (*([section] if section else []), *first["loc"])))
     key = ".".join(path.split(".")[:2])
     origin = f" (from {origins[key]})" if origins.get(key, "default") != "default" else ""
     more = f" {len(others)} more are not allowed." if others else ""
     if first["type"] == "json_invalid":  # what json.dumps wrote is JSON, except for half a character
-        return ConfigError(
-            "A text in the configuration is not valid Unicode, and cannot be stored.",
-            "Rename the file, or correct the text.",
-        )
+        problem = "A text in the configuration is not valid Unicode, and cannot be stored."
+        return ConfigError(problem, "Rename the file, or correct the text.")
     if first["type"] == "extra_forbidden":
         return ConfigError(f"Unknown key '{path}'{origin}.", did_you_mean(path, (f"{section}.{k}" for k in model.model_fields)))
     if first["type"] == "string_pattern_mismatch":  # a regular expression says nothing to a user
         problem = f"{path} = {shown(first['input'])}{origin} is not allowed."
         return ConfigError(problem, f"{_meaning(key, model)}{more}")
     example = ", such as [2, 3]" if first["type"] in {"tuple_type", "list_type"} else ""
-    problem = f"{path} = {shown(first['input'])}{origin} is not allowed: {_reason(first['msg'])}{example}."
+    _, should, rest = first["msg"].partition(" should ")  # of "Input should be less than 1"
+    reason = f"it should {rest}" if should else first["msg"].removeprefix("Value error, ")
+    problem = f"{path} = {shown(first['input'])}{origin} is not allowed: {reason}{example}."
     return ConfigError(problem, f"{_meaning(key, model)}{more}")
-
-
-def _reason(message: str) -> str:
-    """Pydantic's message as the end of a sentence: ``it should be less than 1``.
-
-    >>> _reason("Input should be less than 1"), _reason("String should have at most 5 characters")
-    ('it should be less than 1', 'it should have at most 5 characters')
-    """
-    message = message.removeprefix("Value error, ")
-    _, should, rest = message.partition(" should ")
-    return f"it should {rest}" if should else message
 
 
 def plain(value: object) -> object:

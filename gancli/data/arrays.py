@@ -29,16 +29,17 @@ from pathlib import Path
 from tokenize import TokenError
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from gancli.data.paths import count, open_regular, quoted, unreadable
 from gancli.errors import DatasetError
 from gancli.plugin import ImageSet
 from gancli.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from io import BufferedIOBase, BufferedReader
 
-    import numpy as np
     from numpy.typing import NDArray
 
 COMPRESSIONS = ("", ".gz", ".xz")
@@ -61,27 +62,26 @@ COPY_AGAIN = "Copy or download it again."
 
 
 class Cifar(NamedTuple):
-    """A version of CIFAR.
+    """A version of CIFAR: patterns of its files, and the one with the names of the classes.
 
-    Attributes:
-        train: names of the files of the training split, which ``batches`` says how many are.
-        labels: how many labels come before each image; the last one counts.
-        names: the file with the names of the classes.
+    Before each image come so many ``labels``, of which the last one counts.
     """
 
     train: str
     test: str
-    labels: int
     names: str
+    labels: int
     classes: int
     batches: int
 
 
 CIFAR = (
-    Cifar(r"data_batch_[1-5]\.bin", r"test_batch\.bin", 1, "batches.meta.txt", classes=10, batches=5),
-    Cifar(r"train\.bin", r"test\.bin", 2, "fine_label_names.txt", classes=100, batches=1),
+    Cifar(r"data_batch_[1-5]\.bin", r"test_batch\.bin", "batches.meta.txt", labels=1, classes=10, batches=5),
+    Cifar(r"train\.bin", r"test\.bin", "fine_label_names.txt", labels=2, classes=100, batches=1),
 )
 CIFAR_SIDE = 32
+DAMAGE = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+"""What reading a damaged or compressed file raises."""
 
 
 def decompressed(raw: BufferedReader) -> BufferedIOBase:
@@ -103,8 +103,6 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         DatasetError: there is no such file, it is not IDX of unsigned bytes, it holds fewer or more
             bytes than its header says, or so many that it must be a mistake or an attack.
     """
-    import numpy as np
-
     path = Path(path)
     with _explained(path), open_regular(path) as raw:
         stream = decompressed(raw)
@@ -135,7 +133,7 @@ def _explained(path: Path) -> Iterator[None]:
         raise DatasetError(f"{quoted(path)} is cut short.", COPY_AGAIN) from error
     except MemoryError as error:
         raise DatasetError(f"{quoted(path)} does not fit into memory.", "Give fewer or smaller images.") from error
-    except (OSError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except DAMAGE as error:
         reason = visible(str(error))[:200]
         raise DatasetError(f"{quoted(path)} is damaged or not a file of arrays: {reason}.", COPY_AGAIN) from error
 
@@ -143,23 +141,20 @@ def _explained(path: Path) -> Iterator[None]:
 def _payload(stream: IO[bytes] | BufferedIOBase, shape: tuple[int, ...], item_bytes: int, stored: int, path: Path) -> bytearray:
     """The array that follows a header, which claims this shape in a file of ``stored`` bytes."""
     size, described = math.prod(shape) * item_bytes, " x ".join(f"{side:,}" for side in shape)
+    says = f"{quoted(path)} says that it holds"
     if size <= 0:
         raise DatasetError(f"{quoted(path)} holds an array with nothing in it: {described}.", "Give at least 1 image.")
     if size > MAX_BYTES:
-        raise DatasetError(
-            f"{quoted(path)} says that it holds {size:,} bytes of images.", f"At most {MAX_BYTES:,} bytes are read."
-        )
+        raise DatasetError(f"{says} {size:,} bytes of images.", f"At most {MAX_BYTES:,} bytes are read.")
     if size > FREE_BYTES and size > MAX_RATIO * stored:
-        raise DatasetError(
-            f"{quoted(path)} says that it holds {size:,} bytes, in a file of {stored:,}.",
-            f"No images shrink more than {MAX_RATIO} times: it is damaged or made to do harm.",
-        )
+        harm = f"No images shrink more than {MAX_RATIO} times: it is damaged or made to do harm."
+        raise DatasetError(f"{says} {size:,} bytes, in a file of {stored:,}.", harm)
     data = bytearray()
     while piece := stream.read(min(CHUNK_BYTES, size + 1 - len(data))):  # the last byte tells that there is too much
         data += piece
     if len(data) != size:
         found = "more follow" if len(data) > size else f"only {len(data):,} follow"
-        raise DatasetError(f"{quoted(path)} says that it holds {described} = {size:,} bytes, but {found}.", COPY_AGAIN)
+        raise DatasetError(f"{says} {described} = {size:,} bytes, but {found}.", COPY_AGAIN)
     return data
 
 
@@ -177,11 +172,6 @@ def digest(array: NDArray[np.uint8]) -> str:
     state = sha256(header(array.shape))
     state.update(array.data)
     return state.hexdigest()
-
-
-def has_idx_name(name: str) -> bool:
-    """Whether a file's name is that of images in IDX, such as ``train-images-idx3-ubyte.gz``."""
-    return IDX_NAME.fullmatch(name) is not None
 
 
 def load_idx(path: Path, split: str, labels: str | None) -> tuple[ImageSet, Path]:
@@ -225,10 +215,10 @@ def find_images(path: Path, split: str) -> Path:
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
     names = [name for entry in entries if (name := IDX_NAME.fullmatch(entry))]
-    fitting: list[Callable[[str], bool]] = [lambda stem: stem == WELL_KNOWN[split], lambda stem: split_of(stem) == split]
+    chosen = [name for name in names if name["stem"] == WELL_KNOWN[split]]
+    chosen = chosen or [name for name in names if split_of(name["stem"]) == split]
     if split == "train":  # a name that names no split is to train on
-        fitting.append(lambda stem: split_of(stem) is None)
-    chosen = next((some for fits in fitting if (some := [name for name in names if fits(name["stem"])])), [])
+        chosen = chosen or [name for name in names if split_of(name["stem"]) is None]
     if len({name["plain"] for name in chosen}) == 1:
         return path / min(name[0] for name in chosen)  # of several compressions, the quickest to read
     listed = ", ".join(sorted(visible(name[0]) for name in chosen or names)[:10]) or "none"
@@ -279,7 +269,6 @@ def load_numpy(path: Path, split: str) -> ImageSet:
 
 def _npy(stream: IO[bytes], stored: int, path: Path) -> NDArray[Any]:
     """The array in a stream that takes ``stored`` bytes on the disk."""
-    import numpy as np
     from numpy.lib import format as npy
 
     version = npy.read_magic(stream)
@@ -296,9 +285,10 @@ def _npy(stream: IO[bytes], stored: int, path: Path) -> NDArray[Any]:
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
-def is_cifar(names: Collection[str]) -> bool:
-    """Whether files of these names are CIFAR in its binary version."""
-    return any(re.fullmatch(version.train, name) for version in CIFAR for name in names)
+def cifar_version(names: Iterable[str]) -> Cifar | None:
+    """The version of CIFAR, in its binary form, that files of these names are, if they are."""
+    names = list(names)
+    return next((one for one in CIFAR if any(re.fullmatch(one.train, name) for name in names)), None)
 
 
 def load_cifar(path: Path, split: str, files: Mapping[str, Callable[[], bytes]]) -> ImageSet:
@@ -312,9 +302,7 @@ def load_cifar(path: Path, split: str, files: Mapping[str, Callable[[], bytes]])
     Raises:
         DatasetError: a file is missing, or does not hold a whole number of rows.
     """
-    import numpy as np
-
-    version = next((one for one in CIFAR if any(re.fullmatch(one.train, name) for name in files)), CIFAR[0])
+    version = cifar_version(files) or CIFAR[0]
     chosen = sorted(filter(partial(re.fullmatch, version.train if split == "train" else version.test), files))
     if not chosen:
         raise DatasetError(f"{quoted(path)} holds no {split} batch of CIFAR.", "Get the binary version again.")
@@ -354,7 +342,6 @@ def _image_set(
     channels_last: bool = False,
 ) -> ImageSet:
     """The images as uint8 ``(n, c, h, w)``, contiguous. Of two possible orders channels come last."""
-    import numpy as np
     import torch
 
     if pixels.dtype != np.uint8:
@@ -384,8 +371,6 @@ def _image_set(
 
 def _channels_first(pixels: NDArray[np.uint8], path: Path, *, channels_last: bool) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """The images as ``(n, c, h, w)``, contiguous, and a note where both orders could be meant."""
-    import numpy as np
-
     shape, written = pixels.shape, " x ".join(map(str, pixels.shape))
     could_be_first = not channels_last and len(shape) == 4 and shape[1] <= MAX_CHANNELS  # noqa: PLR2004  (dimensions)
     notes: tuple[str, ...] = ()

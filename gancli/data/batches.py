@@ -12,8 +12,6 @@ from gancli.randomness.seeds import address, generator_at
 if TYPE_CHECKING:
     from torch import Tensor
 
-WHOLE = slice(None)
-
 
 class Batches:
     """The endless sequence of batches of (images, seed): batch *k* depends on nothing else, so a resume needs no state.
@@ -40,7 +38,7 @@ class Batches:
         batch_size: int,
         seed: int,
         *,
-        part: slice = WHOLE,
+        part: slice = slice(None),
         device: torch.device | None = None,
         sources: Tensor | None = None,
         paired: bool = False,

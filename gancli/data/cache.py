@@ -41,10 +41,8 @@ if TYPE_CHECKING:
     from gancli.data.decoding import Flaw
 
 READINGS = "readings"
-PARTS = ("pictures", "downloads", READINGS)
 VARIABLE = "GANCLI_CACHE"
 UNFINISHED, LOCK = ".part-", ".lock-"
-DIGEST = "sha256"
 PIXELS, FACTS, PROGRESS = "pixels.bin", "facts.json", "progress.json"
 SYNC_SECONDS = 3.0
 """At most this much work is lost when the process is killed."""
@@ -117,7 +115,7 @@ def clear() -> tuple[int, int]:
         StorageError: something cannot be removed.
     """
     number = size = 0
-    for path in (root() / part for part in PARTS):
+    for path in (root() / part for part in ("pictures", "downloads", READINGS)):
         with _explained(path):
             for name in sorted(DISK.listdir(path) if DISK.lstat(path) else [], reverse=True):  # a set before its lock
                 key = name.removeprefix(LOCK).removeprefix(UNFINISHED)
@@ -141,8 +139,7 @@ class Facts:
     Attributes:
         shape: ``(n, c, h, w)``.
         skipped: number in the source, name and flaw of each image that was left out.
-        fingerprint: of pixels and labels, see :func:`gancli.data.fingerprint`.
-        unlabelled: see :class:`gancli.data.Loaded`.
+        fingerprint: see :func:`gancli.data.fingerprint`; likewise ``unlabelled``: :class:`gancli.data.Loaded`.
     """
 
     shape: tuple[int, int, int, int]
@@ -159,11 +156,9 @@ class Unfinished:
     """A set of decoded images in the making, for the holder of its lock.
 
     Attributes:
-        path: its folder.
         row_shape: ``(c, h, w)``.
         done: images of the source that were dealt with.
-        rows: those of them that were written.
-        skipped: see :class:`Facts`.
+        rows: those of them that were written; ``skipped``: the others.
     """
 
     path: Path
@@ -224,7 +219,7 @@ class Unfinished:
     def finish(self, target: Path, facts: Facts) -> None:
         """Give the set its name, durably."""
         document = asdict(facts)
-        write_atomically(self.path / FACTS, json.dumps({**document, DIGEST: _digest(document)}).encode(), durable=True)
+        write_atomically(self.path / FACTS, json.dumps({**document, "sha256": _digest(document)}).encode(), durable=True)
         with explained(target):
             DISK.unlink(self.path / PROGRESS)
             remove(target)
@@ -254,7 +249,7 @@ def finished(path: Path) -> Facts | None:
     """The facts of the finished set at ``path``; None if there is none, or if it was damaged."""
     try:
         state = json.loads((path / FACTS).read_bytes())
-        if state.pop(DIGEST) != _digest(state):
+        if state.pop("sha256") != _digest(state):
             return None
         facts = Facts(**{key: _tuples(value) for key, value in state.items()})
         return facts if (path / PIXELS).stat().st_size == math.prod(facts.shape) else None

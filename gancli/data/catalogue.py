@@ -42,11 +42,9 @@ COPIES = ("~", ".bak", ".orig", "_original", ".old", ".tmp", ".part", ".crdownlo
 """How editors and downloads name what is not the file itself, whatever is in it."""
 SIDECARS = re.compile(r"(.*/)?(dataset\.json|metadata\.jsonl|[^/]*\.(csv|cls))", re.DOTALL)
 """Files that may say which class each image belongs to, see :mod:`gancli.data.labels`."""
-LITTER = frozenset(
-    {
-        *("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "#recycle"),
-        *("$recycle.bin", "system volume information"),
-    }
+LITTER = (
+    *("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "#recycle"),
+    *("$recycle.bin", "system volume information"),
 )
 """What systems leave behind, in lower case; hidden names (``.DS_Store``, ``.nfs1``) are litter too."""
 SPLITS = {
@@ -62,7 +60,6 @@ _MAGIC = re.compile(
 )
 _HEIC = re.compile(rb".{4}ftyp(hei[cmsx]|hev[cmx]|mif1|msf1)", re.DOTALL)
 SNIFFED_BYTES = 32
-SHOWN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +89,6 @@ class Part:
     domain: str = ""
 
 
-Parts = dict[Part, tuple[Item, ...]]
-
-
 @dataclass(frozen=True, slots=True)
 class Catalogue:
     """What a source holds.
@@ -105,16 +99,16 @@ class Catalogue:
         notes: what is not used and why, one sentence each.
     """
 
-    parts: Parts
+    parts: dict[Part, tuple[Item, ...]]
     sidecars: dict[str, Item]
     notes: tuple[str, ...]
 
     @classmethod
     def of(cls, files: Iterable[Item], start: Callable[[Item], bytes], *, backslashes: bool) -> Catalogue:
-        """The catalogue of these files.
+        """The catalogue of all regular files of a container, under the names that stand there.
 
         Args:
-            files: all regular files of the container, under the names that stand there.
+            files: of the container.
             start: the first bytes of a file.
             backslashes: whether a backslash may stand for a slash: in archives.
         """
@@ -133,13 +127,10 @@ class Catalogue:
                 sidecars[file.name] = file
             elif file.name.lower().endswith(COPIES) or suffix in UNREADABLE:
                 others[suffix or "~"] += 1
-            elif kind := sniff(start(file)):
-                if kind == "heic":
-                    others[".heic"] += 1
-                else:
-                    images.append(file)
+            elif _MAGIC.match(first := start(file)):
+                images.append(file)
             else:
-                others[suffix] += 1
+                others[".heic" if _HEIC.match(first) else suffix] += 1
         parts, outside = _divided(images)
         return cls(parts, sidecars, (*_unused(others), *outside))
 
@@ -168,13 +159,6 @@ def is_image(name: str) -> bool:
     return name.lower().endswith(SUFFIXES) and not any(map(is_litter, name.split("/")))
 
 
-def sniff(start: bytes) -> str:
-    """What a file is by its first bytes: ``image``, ``heic``, or nothing."""
-    if _MAGIC.match(start):
-        return "image"
-    return "heic" if _HEIC.match(start) else ""
-
-
 def part_of(word: str) -> Part | None:
     """The part that a whole name stands for.
 
@@ -189,18 +173,17 @@ def part_of(word: str) -> Part | None:
 
 def uncommon(images: Sequence[Item]) -> list[str]:
     """A note about images whose suffix is not one of the common ones."""
-    suffixes = Counter(PurePosixPath(image.name).suffix.lower() for image in images)
-    rest = Counter({suffix: number for suffix, number in suffixes.items() if suffix not in COMMON})
+    suffixes = (PurePosixPath(image.name).suffix.lower() for image in images)
+    rest = Counter(suffix for suffix in suffixes if suffix not in COMMON)
     return [f"{count(rest.total(), 'image')} in less common formats, read like the others ({_listed(rest)})."] if rest else []
 
 
 def _listed(suffixes: Counter[str]) -> str:
-    kinds = suffixes.most_common()
-    listed = ", ".join(f"{number:,} {visible(suffix[:12]) or 'without suffix'}" for suffix, number in kinds[:SHOWN])
-    return listed + ", ..." * (len(kinds) > SHOWN)
+    kinds = [f"{number:,} {visible(suffix[:12]) or 'without suffix'}" for suffix, number in suffixes.most_common()]
+    return ", ".join(kinds[:4]) + ", ..." * (len(kinds) > 4)  # noqa: PLR2004  (as many are listed)
 
 
-def _divided(images: Sequence[Item]) -> tuple[Parts, tuple[str, ...]]:
+def _divided(images: Sequence[Item]) -> tuple[dict[Part, tuple[Item, ...]], tuple[str, ...]]:
     """The images of each part, and what is in none of them.
 
     Folders divide the set where one named for training stands beside one of another split (or of

@@ -72,8 +72,10 @@ def choose(user: Open, *, fetch: bool = True) -> Choice | None:
     largest = purpose.resized_to[gpu]
     if native and user.data.image_size is None:
         height, width = suggested_size(native, largest)
-        if side := _other_side(name, replace(image, height=height, width=width)):
-            height = width = side
+        plugin = ARCHITECTURES.load(name)()
+        if not _generates(plugin, image, height, width):
+            side = nearest_side(lambda side: _generates(plugin, image, side, side), min(height, width))
+            height, width = (side, side) if side else (height, width)
         if (height, width) != (image.height, image.width):
             settings["data.image_size"] = str(height) if height == width else f"{height}x{width}"
             image = replace(image, height=height, width=width)
@@ -101,50 +103,31 @@ def _look(data: DataConfig) -> tuple[ImageSpec, int, list[tuple[int, int]]]:
 def _best(image: ImageSpec, count: int, user: Open, *, gpu: bool) -> tuple[str, Purpose | None]:
     """Name and purpose of the architecture of the highest rank that is for such images; ``dense`` if none is."""
     found: list[tuple[int, str, Purpose]] = []
-    fixed = user.data.image_size is not None
+    sizes = {(image.height, image.width)} | (set() if user.data.image_size else {(32, 32), (64, 64)})
     for entry in ARCHITECTURES.entries():
         try:
-            architecture = ARCHITECTURES.load_entry(entry)
+            plugin = ARCHITECTURES.load_entry(entry)()
         except GancliError:
             continue  # a broken one breaks nothing else
-        purpose = architecture.purpose
-        if not isinstance(purpose, Purpose) or not set(user.options) <= set(architecture.Config.model_fields):
-            continue
-        if _is_for(purpose, image, count, gpu=gpu) and _can(architecture(), image, fixed=fixed):
+        purpose, options = plugin.purpose, plugin.Config.model_fields
+        if (
+            isinstance(purpose, Purpose)
+            and set(user.options) <= set(options)
+            and purpose.sides[0] <= min(image.height, image.width) <= purpose.sides[1]
+            and image.channels in purpose.channels
+            and count >= purpose.fewest
+            and (gpu or not purpose.gpu)
+            and all(asset.path.is_file() for asset in plugin.assets(plugin.Config()))
+            and any(_generates(plugin, image, *size) for size in sizes)
+        ):
             found.append((purpose.rank, entry.name, purpose))
     _, name, purpose = max(found, key=lambda each: (each[0], each[1]), default=(0, "dense", None))
     return name, purpose
 
 
-def _is_for(purpose: Purpose, image: ImageSpec, count: int, *, gpu: bool) -> bool:
-    shortest, longest = purpose.sides
-    return (
-        shortest <= min(image.height, image.width) <= longest
-        and image.channels in purpose.channels
-        and count >= purpose.fewest
-        and (gpu or not purpose.gpu)
-    )
-
-
-def _can(architecture: Architecture[Any], image: ImageSpec, *, fixed: bool) -> bool:
-    """Whether it generates images with these channels and classes, of some size unless that is ``fixed``."""
-    if not all(asset.path.is_file() for asset in architecture.assets(architecture.Config())):
-        return False
-    sizes = {(image.height, image.width)} | (set() if fixed else {(32, 32), (64, 64)})
-    shapes = (replace(image, height=height, width=width) for height, width in sizes)
-    return any(architecture.supports(architecture.Config(), shape) is None for shape in shapes)
-
-
-def _other_side(name: str, image: ImageSpec) -> int | None:
-    """Side of the squares that the architecture generates instead, where it cannot generate this size."""
-    arch = ARCHITECTURES.load(name)
-    plugin, options = arch(), arch.Config()
-    if plugin.supports(options, image) is None:
-        return None
-    return nearest_side(
-        lambda side: plugin.supports(options, replace(image, height=side, width=side)) is None,
-        min(image.height, image.width),
-    )
+def _generates(plugin: Architecture[Any], image: ImageSpec, height: int, width: int) -> bool:
+    """Whether it generates images of this size, with these channels and classes."""
+    return plugin.supports(plugin.Config(), replace(image, height=height, width=width)) is None
 
 
 def _sentence(name: str, purpose: Purpose, image: ImageSpec, count: int, *, resized: bool, length: object) -> str:

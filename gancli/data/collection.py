@@ -18,6 +18,8 @@ from itertools import islice
 from statistics import median_high
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
 
+import numpy as np
+
 from gancli.data import cache
 from gancli.data.arrays import notes_on_classes
 from gancli.data.catalogue import SNIFFED_BYTES, SUFFIXES, Catalogue, Item, Part, uncommon
@@ -42,7 +44,6 @@ T = TypeVar("T")
 FORMAT = 3
 """Version of what is kept; a change makes all sets anew."""
 PIXEL_KEYS = ("image_size", "channels", "fit", "alpha", "background", "max_pixels")
-SHOWN = 3
 CHECKED_BYTES = 2**30
 """Up to here (a second's work) a kept set is compared with its fingerprint whenever it is used."""
 SAMPLES, SAMPLE_BYTES = 64, 2**14
@@ -81,11 +82,11 @@ class Collection(Source):
 
     @abstractmethod
     def stamp(self) -> str:
-        """SHA-256, in hex, that changes with every image added, removed, renamed or replaced (not when all are moved)."""
+        """SHA-256, in hex, that changes with every image added, removed, renamed or replaced."""
 
     def inventory(self) -> str:
-        """What is there where no image is; empty if that is not known."""
-        return ""
+        """What is there where no image is."""
+        return "no image"
 
     def chosen(self, parts: Sequence[Part]) -> list[Part]:
         """The parts of the split and the domain; what is there for validation serves as test set.
@@ -96,12 +97,11 @@ class Collection(Source):
         here = [part for part in parts if self.domain in ("", part.domain)]
         if not here and parts:
             known = ", ".join(sorted({part.domain for part in parts if part.domain})) or "no domains"
-            raise DatasetError(
-                f"{self} has no domain '{self.domain}', but {known}.", "Name its folders trainA, trainB, testA and testB."
-            )
-        tested = any(part.split == "test" for part in here)
-        split = "val" if self.split == "test" and not tested else self.split
-        chosen = [part for part in here if part.split == split]
+            wrong = f"{self} has no domain '{self.domain}', but {known}."
+            raise DatasetError(wrong, "Name its folders trainA, trainB, testA and testB.")
+        chosen = [part for part in here if part.split == self.split]
+        if self.split == "test":
+            chosen = chosen or [part for part in here if part.split == "val"]
         if not chosen and here:
             raise DatasetError(
                 f"{self} has no {self.split} split, such as a sub-folder of {self.split} images.",
@@ -131,11 +131,10 @@ class Collection(Source):
             DatasetError: there are none, or too many are broken.
             StorageError: the cache cannot be written to, or is full.
         """
-        key = self._key(config)
-        target = cache.folder("pictures") / key
+        target = cache.folder("pictures") / self._key(config)
         facts = _kept(target)
         if facts is None:
-            with cache.locked(key):
+            with cache.locked(target.name):
                 facts = _kept(target) or self._decode(config, target, watch)
         skipped = tuple((name, flaw) for _, name, flaw in facts.skipped)
         if len(skipped) > config.allow_broken * (facts.shape[0] + len(skipped)):
@@ -154,11 +153,9 @@ class Collection(Source):
                 "Leave data.labels out.",
             )
         if not self.items:
-            inside = self.inventory()
-            held = inside if inside == "nothing" else f"{inside}, but no image" if inside else "no image"
             hints = *self.notes(), "`gancli dataset list` shows the data sets that have a name."
             raise DatasetError(
-                f"{self} holds {held}.",
+                f"{self} holds {self.inventory()}.",
                 f"Images end in {', '.join(SUFFIXES)}; hidden names are passed over. {' '.join(hints)}",
             )
         settings = {key: getattr(config, key) for key in PIXEL_KEYS}
@@ -171,11 +168,7 @@ class Collection(Source):
         raise self._too_many_broken(config, [(item.name, str(flaw)) for item, flaw in zip(self.items, seen, strict=True)])
 
     def _decode(self, config: DataConfig, target: Path, watch: Watch) -> cache.Facts:
-        """Decode everything, and give it the name ``target``. For the holder of the lock.
-
-        Nothing ends early because many images are broken: how many there are is what the user has to
-        know, and to allow.
-        """
+        """Decode everything, however much is broken, and give it the name ``target``. For the holder of the lock."""
         headers, items = self._sound_headers(config, watch), self.items
         fit = choose(headers, config)
         rows = cache.unfinished(target, (fit.channels, fit.height, fit.width))
@@ -187,8 +180,8 @@ class Collection(Source):
             raise self._too_many_broken(config, [(name, flaw) for _, name, flaw in rows.skipped])
         labels, looked_like_labels = self.labelled
         left_out = {index for index, _, _ in rows.skipped}
-        kept = None if labels is None else tuple(n for index, n in enumerate(labels.numbers) if index not in left_out)
-        classes = () if labels is None else labels.names
+        kept = None if labels is None else tuple(n for i, n in enumerate(labels.numbers) if i not in left_out)
+        classes = labels.names if labels else ()
         facts = cache.Facts(
             shape=(rows.rows, *rows.row_shape),
             labels=kept,
@@ -205,14 +198,14 @@ class Collection(Source):
     def _too_many_broken(self, config: DataConfig, broken: Sequence[tuple[str, str]]) -> DatasetError:
         """More images are broken than ``data.allow_broken`` permits: which, and why."""
         total = len(self.items)
-        remedy, allowed, what = "`gancli dataset show` lists all of them.", "", "broken"
+        remedy, what = "`gancli dataset show` lists all of them.", "broken"
         if all("data.max_pixels" in flaw for _, flaw in broken):
             what, remedy = "too large", f"Resize them, or set the limit with -s data.max_pixels=N. {remedy}"
         elif len(broken) < total:
             share = min(1.0, len(broken) / total + 0.01)
             remedy = f"`gancli dataset show` lists all of them; -s data.allow_broken={share:.2f} trains without them."
-            allowed = f", more than {config.allow_broken:.0%}"
-        are = f"{'is' if len(broken) == 1 else 'are'} {what}{allowed} ({_listed(broken, ', ')})"
+            what = f"broken, more than {config.allow_broken:.0%}"
+        are = f"{'is' if len(broken) == 1 else 'are'} {what} ({_listed(broken, ', ')})"
         return DatasetError(f"{count(len(broken), 'image')} of {total:,} in {self} {are}.", remedy)
 
 
@@ -280,13 +273,9 @@ class FileSource(Collection):
     @cached_property
     def labelled(self) -> tuple[Labels | None, tuple[str, ...]]:  # type: ignore[override]
         """See :class:`Collection`."""
-        sidecars = self.catalogue.sidecars
-        return labels_of(
-            [item.name for item in self.items],
-            sidecars,
-            lambda name: self.read(sidecars[name]),
-            [item.path for item in self.items],
-        )
+        sidecars, items = self.catalogue.sidecars, self.items
+        names, paths = [item.name for item in items], [item.path for item in items]
+        return labels_of(names, sidecars, lambda name: self.read(sidecars[name]), paths)
 
     def notes(self) -> tuple[str, ...]:
         """See :meth:`Collection.notes`."""
@@ -303,8 +292,8 @@ class FileSource(Collection):
 
 
 def _listed(broken: Sequence[tuple[str, str]], end: str) -> str:
-    listed = "; ".join(f"{visible(name)}: {visible(flaw)}" for name, flaw in broken[:SHOWN])
-    return listed + (f"{end}..." if len(broken) > SHOWN else "")
+    listed = "; ".join(f"{visible(name)}: {visible(flaw)}" for name, flaw in broken[:3])
+    return listed + (f"{end}..." if len(broken) > 3 else "")  # noqa: PLR2004  (as many are listed)
 
 
 def _kept(target: Path) -> cache.Facts | None:
@@ -365,8 +354,7 @@ def _what_was_done(headers: Sequence[Header], fit: Fit, config: DataConfig) -> l
 def sampled(path: Path, blocks: int = SAMPLES) -> bytes:
     """A digest of a file's size and of so many blocks, evenly spread over it; of all of it where it is small.
 
-    It tells a file from another one of the same name, size and time: archives are made with times
-    that mean nothing.
+    It tells a file from another one of the same name, size and time: times in archives mean nothing.
     """
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -399,7 +387,6 @@ def images_at(source: Collection, config: DataConfig, channels: int, n: int | No
     Raises:
         DatasetError: there are none, or one of them is broken or of another size.
     """
-    import numpy as np
     import torch
 
     names = [item.name for item in source.items[:n]]
@@ -424,10 +411,9 @@ def images_at(source: Collection, config: DataConfig, channels: int, n: int | No
         images = np.empty((len(names), channels, height, width), np.uint8)
         for i, pixels in enumerate(decode_all(islice(source.each(), len(names)), fit)):
             images[i] = sound(names[i], pixels)
-    others = sum(header.grey == fit.is_colour for header in headers)
-    notes: tuple[str, ...] = ()
-    if others:
+    notes = []
+    if others := sum(header.grey == fit.is_colour for header in headers):
         are = f"{count(others, 'image')} of {source} {'is' if others == 1 else 'are'} stored in"
         then, now = ("grey", "colour") if fit.is_colour else ("colour", "grey")
-        notes = (f"{are} {then}, and compared in {now}, as the data are.",)
-    return ImageSet(torch.from_numpy(images), notes=notes)
+        notes = [f"{are} {then}, and compared in {now}, as the data are."]
+    return ImageSet(torch.from_numpy(images), notes=tuple(notes))

@@ -6,12 +6,10 @@ Nothing of an archive is written under a name that stands in it, so that no name
 from __future__ import annotations
 
 import io
-import lzma
 import os
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections import Counter, deque
 from contextlib import suppress
 from functools import partial
@@ -23,7 +21,7 @@ from typing import IO, BinaryIO, ClassVar, Self, cast
 from weakref import finalize
 
 from gancli.data import cache
-from gancli.data.arrays import decompressed
+from gancli.data.arrays import DAMAGE, decompressed
 from gancli.data.catalogue import Item, is_image, is_litter
 from gancli.data.collection import FileSource, evenly, sampled
 from gancli.data.decoding import Flaw, flaw_of_size
@@ -42,10 +40,7 @@ ENCRYPTED, UTF_8, MS_DOS = 0x1, 0x800, 0
 MAGIC_AT, MAGIC = 257, b"ustar"
 
 _BAD_HEADERS = (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError, tarfile.EmptyHeaderError)  # type: ignore[attr-defined]  # public, but not in the stubs
-_DAMAGE = (
-    *(tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, ValueError),
-    *(zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError),
-)
+_DAMAGE = (tarfile.TarError, *DAMAGE)
 
 
 class FolderSource(FileSource):
@@ -113,7 +108,7 @@ class FolderSource(FileSource):
         return state.digest()
 
     def inventory(self) -> str:
-        """What the folder itself holds, the commonest first: ``12 .txt files, 1 folder``."""
+        """What the folder itself holds, the commonest first: ``12 .txt files, 1 folder, but no image``."""
         kinds = Counter[str]()
         with os.scandir(self.path) as entries:
             for entry in entries:
@@ -121,7 +116,8 @@ class FolderSource(FileSource):
                 kinds["folder" if entry.is_dir(follow_symlinks=False) else f"{suffix} file".lstrip()] += 1
         parts = [count(number, name) for name, number in kinds.most_common(4)]
         rest = kinds.total() - sum(number for _, number in kinds.most_common(4))
-        return ", ".join([*parts, f"{rest:,} more"] if rest else parts) or "nothing"
+        inside = ", ".join([*parts, f"{rest:,} more"] if rest else parts)
+        return f"{inside}, but no image" if inside else "nothing"
 
 
 def _item(name: str, entry: os.DirEntry[str]) -> list[Item]:

@@ -124,15 +124,13 @@ def _refuse_downgrade(answer: Response, *_: object, **__: object) -> None:
 
 def _reason(error: Exception) -> str:
     """What went wrong, without what a library says about its own objects."""
-    from requests import ConnectionError as NotConnectedError
-    from requests import HTTPError, Timeout
+    import requests
 
     match error:
-        case HTTPError(response=answer) if answer is not None:
+        case requests.HTTPError(response=answer) if answer is not None:
             return f"HTTP {answer.status_code}, {answer.reason}"
-        case Timeout():
+        case requests.Timeout():
             return f"no answer within {TIMEOUT_SECONDS} s"
-        case NotConnectedError():
+        case requests.ConnectionError():
             return "the connection failed"
-        case _:
-            return str(error)
+    return str(error)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -123,7 +124,7 @@ def _tables(
     if not names or not sidecars:
         return
     folders = [name.split("/")[:-1] for name in names]
-    common = folders[0][: _common_depth(folders)]
+    common = _common(folders)
     tops = ["".join(f"{part}/" for part in common[:depth]) for depth in range(len(common) + 1)]
     if found := [top + STYLEGAN for top in tops if top + STYLEGAN in sidecars][:1]:
         yield STYLEGAN, partial(_stylegan, read, found[0]), True
@@ -211,7 +212,7 @@ def _key(name: str) -> str:
 
 def _from_folders(names: Sequence[str]) -> tuple[Labels | None, str]:
     folders = [name.split("/")[:-1] for name in names]
-    depth = _common_depth(folders)
+    depth = len(_common(folders))
     tops = [parts[depth] for parts in folders if len(parts) > depth]
     if not tops:
         return None, ""
@@ -222,10 +223,6 @@ def _from_folders(names: Sequence[str]) -> tuple[Labels | None, str]:
     return numbered(tops), ""
 
 
-def _common_depth(folders: Sequence[Sequence[str]]) -> int:
-    """How many folders all images have in common from the top."""
-    if not folders:
-        return 0
-    first, last = min(folders, key=tuple), max(folders, key=tuple)
-    pairs = enumerate(zip(first, last, strict=False))
-    return next((i for i, (a, b) in pairs if a != b), min(len(first), len(last)))
+def _common(folders: Sequence[list[str]]) -> Sequence[str]:
+    """The folders that all images have in common, from the top."""
+    return os.path.commonprefix(folders)  # noqa: RUF071  (of lists of names, not of characters)

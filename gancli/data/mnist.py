@@ -1,4 +1,4 @@
-"""MNIST, which lies in the package, and data sets made of it or like it: real images from the first minute.
+"""MNIST, which lies in the package, and data sets made of it or like it.
 
 A file of a published data set is known by its hash, wherever it comes from: that of the gzip file as it was
 published, or that of the IDX in it, since distributions compress again.
@@ -39,7 +39,6 @@ SHA256 = {
 
 PEN = 3
 """Pixels across the square pen that follows each stroke of MNIST in bold."""
-DIGITS = 3
 COUNTS = {"train": 60_000, "test": 10_000}
 """Images of Stacked-MNIST. Papers train on 128,000 triples and more; these take 141 MB and show every mode 60 times."""
 
@@ -48,7 +47,7 @@ class MnistLike(Dataset):
     """A data set of four IDX files, named like MNIST's.
 
     Attributes:
-        folder: how the folder of the files is called.
+        folder: how the folder of the files is called; ``other_folders``: elsewhere.
         mirrors: where they can be downloaded, the best first.
         published: name -> bytes and SHA-256 of the published ``.gz``, and SHA-256 of what is in it, as far as known.
         classes: their names.
@@ -91,16 +90,16 @@ class MnistLike(Dataset):
         from gancli.data.arrays import digest, read_idx
 
         size, packed, content = self.published[name]
-        for path in (place / f"{name}.gz" for place in self.places()):
-            if path.is_file():
-                with open_regular(path) as file:
-                    as_published = file_digest(file, "sha256").hexdigest() == packed
-                if as_published or content:
-                    array = read_idx(path)
-                    if not as_published and digest(array) != content:
-                        wrong = f"{quoted(path)} is not {self.folder}'s {name}: its hash differs."
-                        raise DatasetError(wrong, "Remove or replace it.")
-                    return array
+        for path in filter(Path.is_file, (place / f"{name}.gz" for place in self.places())):
+            with open_regular(path) as file:
+                as_published = file_digest(file, "sha256").hexdigest() == packed
+            if not (as_published or content):
+                continue
+            array = read_idx(path)
+            if not as_published and digest(array) != content:
+                wrong = f"{quoted(path)} is not {self.folder}'s {name}: its hash differs."
+                raise DatasetError(wrong, "Remove or replace it.")
+            return array
         return read_idx(fetch(Remote(f"{name}.gz", self.mirrors, size, packed), cache.downloads(self.folder)))
 
 
@@ -157,10 +156,10 @@ class StackedMnist(Mnist):
 
         digits = super().load(split)
         assert digits.labels is not None  # noqa: S101  (for the type checker)
-        shape = (COUNTS[split], DIGITS)
-        chosen = torch.randint(len(digits.images), shape, generator=generator_at(0, f"stacked-mnist {split}"))
+        address = generator_at(0, f"stacked-mnist {split}")
+        chosen = torch.randint(len(digits.images), (COUNTS[split], 3), generator=address)
         labels = digits.labels[chosen] @ torch.tensor([100, 10, 1])
-        return ImageSet(digits.images[chosen, 0], labels, tuple(f"{index:03}" for index in range(10**DIGITS)))
+        return ImageSet(digits.images[chosen, 0], labels, tuple(f"{index:03}" for index in range(1000)))
 
 
 class FashionMnist(MnistLike):

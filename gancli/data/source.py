@@ -162,15 +162,15 @@ def open_source(address: str, split: str = "train", domain: str = "") -> Source:
 
 
 def _folder(path: Path, split: str, domain: str) -> Source:
-    from gancli.data.arrays import has_idx_name, is_cifar
+    from gancli.data.arrays import IDX_NAME, cifar_version
     from gancli.data.containers import FolderSource
     from gancli.data.tables import TableSource, is_table
 
     names = names_in(path)
     if not any(map(is_image, names)):  # beside which anything else is none of the data
-        if any(map(has_idx_name, names)):
+        if any(map(IDX_NAME.fullmatch, names)):
             return _idx(path, split)
-        if is_cifar(names):
+        if cifar_version(names):
             return _cifar(FolderSource(path, split), split)
         below = [name for folder in names for name in names_in(path / folder, strict=False)]
         tables = any(map(is_table, below)) and not any(map(is_image, below))
@@ -180,7 +180,7 @@ def _folder(path: Path, split: str, domain: str) -> Source:
 
 
 def _file(path: Path, split: str, domain: str) -> Source:
-    from gancli.data.arrays import is_cifar, load_numpy
+    from gancli.data.arrays import cifar_version, load_numpy
     from gancli.data.containers import TarSource, ZipSource, is_tar
     from gancli.data.tables import ARROW_FILE, PARQUET, TableSource, is_table
 
@@ -195,7 +195,7 @@ def _file(path: Path, split: str, domain: str) -> Source:
     if is_tar(path):
         archive = TarSource(path, split, domain)
         names = [file.name.rpartition("/")[2] for file in archive.files]
-        return _cifar(archive, split) if is_cifar(names) and not any(map(is_image, names)) else archive
+        return _cifar(archive, split) if cifar_version(names) and not any(map(is_image, names)) else archive
     if is_image(path.name) and not start.startswith(b"\0\0\x08"):
         raise DatasetError(f"{quoted(path)} is one image.", "Give the folder that it lies in, or an archive.")
     if not start.startswith(IDX):

@@ -62,10 +62,8 @@ class TableSource(Collection):
             raise DatasetError(f"{self} holds no table.", "Name the file itself.")
         self._tables = {file: _opened(file) for part in self.chosen(self.parts()) for file in self._parts[part]}
         first = next(iter(self._tables))
-        try:
+        with _intact(first):  # names in the schema are decoded when they are looked at
             self._image, self._label, self._names = _columns(self._tables[first], first)
-        except UnicodeDecodeError as error:  # a name in the schema, which is decoded when it is looked at
-            raise _damaged(first, error) from error
         rows = sum(table.rows for table in self._tables.values())
         width = len(str(max(rows - 1, 0)))
         self.items = [Item(f"row {row:0{width}}", 0, "", row) for row in range(rows)]
@@ -88,8 +86,8 @@ class TableSource(Collection):
         """See :class:`Collection`: from the column of labels."""
         if self._label is None:
             return None, (f"No column is named {', '.join(LABEL_COLUMNS)}.",)
+        values = [int(v) if isinstance(v, bool) else v for v in self._values(self._label)]
         try:
-            values = [int(v) if isinstance(v, bool) else v for v in self._values(self._label)]
             return numbered(values, self._names), ()
         except ValueError:
             what = "holds something else than class numbers from 0 on, so it is not used"
@@ -168,12 +166,8 @@ def _intact(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, _pyarrow().ArrowException) as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> DatasetError:
-    reason = visible(str(error)).rstrip(". ")[:200]
-    return DatasetError(f"{quoted(path)} is a damaged table: {reason}.", "Copy or download it again.")
+        reason = visible(str(error)).rstrip(". ")[:200]
+        raise DatasetError(f"{quoted(path)} is a damaged table: {reason}.", "Copy or download it again.") from error
 
 
 def _pyarrow() -> Any:  # noqa: ANN401  (the module)
@@ -257,7 +251,6 @@ def _of_split(names: list[str], split: str) -> list[str]:
 
 def _hub() -> Any:  # noqa: ANN401  (the module)
     require("hf", "huggingface_hub")
-    import huggingface_hub
     import huggingface_hub.errors
 
     return huggingface_hub

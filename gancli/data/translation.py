@@ -22,15 +22,12 @@ from gancli.plugins.registry import is_path
 from gancli.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import Tensor
 
     from gancli.config.schema import DataConfig
     from gancli.plugin import ImageSpec
 
 DOMAINS = ("A", "B")
-SHOWN = 5
 
 
 def open_data(config: DataConfig, split: str = "train") -> Source:
@@ -97,7 +94,7 @@ class Translation(Source):
         """See :meth:`Source.load`.
 
         Raises:
-            DatasetError: an image has no counterpart in a paired set; names the first five.
+            DatasetError: an image has no counterpart in a paired set.
         """
         common = self._common(config, watch)
         sources, targets = (each.load(common, watch) for each in (self.sources, self.targets))
@@ -147,7 +144,7 @@ class Translation(Source):
             return [(i, i) for i in range(here)]
         for mine, theirs, whose in ((one, other, targets), (other, one, sources)):
             if lonely := [name for name in mine if name not in theirs]:
-                listed = ", ".join(visible(name) for name in lonely[:SHOWN]) + (", ..." if len(lonely) > SHOWN else "")
+                listed = ", ".join(visible(name) for name in lonely[:5]) + (", ..." if len(lonely) > 5 else "")  # noqa: PLR2004  (as many are shown)
                 raise DatasetError(
                     f"{count(len(lonely), 'image')} without a counterpart in {quoted(whose.source)}: {listed}.",
                     "With --paired, files of the same name belong together, whatever their suffix: rename them, "
@@ -186,10 +183,6 @@ def _stems(source: Source, loaded: Loaded) -> dict[str, int | None] | None:
     return stems
 
 
-def _rows(images: Tensor, places: Sequence[int]) -> Tensor:
+def _rows(images: Tensor, places: list[int]) -> Tensor:
     """The images at these places; the very tensor, memory-mapped perhaps, if they are all of it, in its order."""
-    import torch
-
-    if list(places) == list(range(len(images))):
-        return images
-    return images.index_select(0, torch.tensor(places))
+    return images if places == list(range(len(images))) else images[places]
