@@ -1,9 +1,8 @@
 """What happens during a training, as plain data: no tensor, no torch. Public through :mod:`gancli.plugin`.
 
-There is one stream of these events, and everything that watches a training reads it: the terminal, ``log.txt``,
-``metrics.jsonl``, loggers and ``observe=``. Its order: any number of :class:`Preparing`; one :class:`RunStarted`; then any
-number of :class:`Progress`, :class:`IntervalEnded`, :class:`EpochEnded`, :class:`PreviewWritten`, :class:`CheckpointSaved`
-and :class:`Alarm`; then one :class:`RunEnded`, unless the training failed.
+The order is: any number of :class:`Preparing`; one :class:`RunStarted`; any number of :class:`Progress`,
+:class:`IntervalEnded`, :class:`EpochEnded`, :class:`PreviewWritten`, :class:`CheckpointSaved` and :class:`Alarm`; then one
+:class:`RunEnded`, unless the training failed.
 """
 
 from __future__ import annotations
@@ -56,8 +55,7 @@ class RunStarted:
         device: where it runs, for instance ``cpu``.
         precision: ``fp32`` or ``bf16``.
         step: steps already done (more than 0 when resumed).
-        epochs: epochs in the whole run, or None when its length is given in minutes.
-        total_steps: steps in the whole run, or None when its length is given in minutes.
+        epochs: epochs in the whole run, or None when its length is given in minutes; likewise ``total_steps``.
         notes: sentences that the user should read once.
         elapsed_seconds: training time so far, over all sessions (more than 0 when resumed).
         settings: the whole configuration, by dotted key.
@@ -81,14 +79,12 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A sign of life, by the clock: what a display shows. No record is made of it.
+    """A sign of life, by the clock: what a display shows. No record is made of it. See :class:`IntervalEnded`.
 
     Attributes:
-        step: steps done since the very beginning.
         epoch: the current epoch, counted from 1.
         fraction: fraction of the run that is done, in [0, 1].
-        metrics: means since the last :class:`IntervalEnded`, see there.
-        images_per_second: real images per second, over the last interval.
+        metrics: means since the last :class:`IntervalEnded`.
         eta_seconds: expected time to the end.
     """
 
@@ -129,8 +125,7 @@ class EpochEnded:
     Attributes:
         step: as for :class:`IntervalEnded`, like the five that follow, but since the last of these.
         evaluation: what was measured on images of the EMA: ``diversity`` and, when it was due, a distance and a coverage.
-        epoch: number of the epoch that ended, counted from 1.
-        epochs: epochs in the whole run, or None when its length is given in minutes.
+        epoch: number of the epoch that ended, counted from 1; ``epochs``: of the whole run, see :class:`RunStarted`.
         distance: name of the distance in ``evaluation``, for instance ``fd_mnist``.
     """
 
@@ -168,10 +163,8 @@ class Alarm:
 
     Attributes:
         name: ``discriminator-wins``, ``collapse``, ``storage``, ``plot``, ``preview`` or ``logger``.
-        step: when it was seen.
+        step: when it was seen; ``images_seen`` and ``epochs_done``: likewise.
         message: what was seen and what to try, for the user.
-        images_seen: real images at that step.
-        epochs_done: passes over the data at that step.
     """
 
     name: str

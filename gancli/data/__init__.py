@@ -38,11 +38,6 @@ __all__ = [
 def load_images(config: DataConfig, split: str = "train", watch: Watch = unwatched) -> Loaded:
     """The images of ``split`` (``"train"`` or ``"test"``) that the configuration asks for.
 
-    Args:
-        config: which images, and what is to be made of them.
-        split: which part of them.
-        watch: is called with the progress.
-
     Raises:
         DatasetError: they are missing or broken.
         PluginError: there is no data set of that name, or it is broken.

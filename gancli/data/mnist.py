@@ -49,7 +49,8 @@ class MnistLike(Dataset):
     Attributes:
         folder: how the folder of the files is called; ``other_folders``: elsewhere.
         mirrors: where they can be downloaded, the best first.
-        published: name -> bytes and SHA-256 of the published ``.gz``, and SHA-256 of what is in it, as far as known.
+        published: name -> bytes and SHA-256 of the published ``.gz``.
+        contents: name -> SHA-256 of the IDX in it, as far as known.
         classes: their names.
     """
 
@@ -58,7 +59,8 @@ class MnistLike(Dataset):
     folder: ClassVar[str]
     other_folders: ClassVar[tuple[str, ...]] = ()
     mirrors: ClassVar[tuple[str, ...]]
-    published: ClassVar[Mapping[str, tuple[int, str, str]]]
+    published: ClassVar[Mapping[str, tuple[int, str]]]
+    contents: ClassVar[Mapping[str, str]] = {}
     classes: ClassVar[tuple[str, ...]]
 
     def load(self, split: str = "train") -> ImageSet:
@@ -89,7 +91,7 @@ class MnistLike(Dataset):
 
         from gancli.data.arrays import digest, read_idx
 
-        size, packed, content = self.published[name]
+        (size, packed), content = self.published[name], self.contents.get(name)
         for path in filter(Path.is_file, (place / f"{name}.gz" for place in self.places())):
             with open_regular(path) as file:
                 as_published = file_digest(file, "sha256").hexdigest() == packed
@@ -177,27 +179,17 @@ class FashionMnist(MnistLike):
         *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
         *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
     )
-    published: ClassVar[Mapping[str, tuple[int, str, str]]] = {
-        "train-images-idx3-ubyte": (
-            26_421_880,
-            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-        ),
-        "train-labels-idx1-ubyte": (
-            29_515,
-            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-        ),
-        "t10k-images-idx3-ubyte": (
-            4_422_102,
-            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-        ),
-        "t10k-labels-idx1-ubyte": (
-            5_148,
-            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-        ),
+    published: ClassVar[Mapping[str, tuple[int, str]]] = {
+        "train-images-idx3-ubyte": (26_421_880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
+        "train-labels-idx1-ubyte": (29_515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+        "t10k-images-idx3-ubyte": (4_422_102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+        "t10k-labels-idx1-ubyte": (5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+    }
+    contents: ClassVar[Mapping[str, str]] = {
+        "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     }
 
 
@@ -210,9 +202,9 @@ class Kmnist(MnistLike):
     other_folders = ("KMNIST",)
     mirrors = ("https://codh.rois.ac.jp/kmnist/dataset/kmnist/", "http://codh.rois.ac.jp/kmnist/dataset/kmnist/")
     classes = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
-    published: ClassVar[Mapping[str, tuple[int, str, str]]] = {
-        "train-images-idx3-ubyte": (18_165_135, "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4", ""),
-        "train-labels-idx1-ubyte": (29_497, "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17", ""),
-        "t10k-images-idx3-ubyte": (3_041_136, "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5", ""),
-        "t10k-labels-idx1-ubyte": (5_120, "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c", ""),
+    published: ClassVar[Mapping[str, tuple[int, str]]] = {
+        "train-images-idx3-ubyte": (18_165_135, "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4"),
+        "train-labels-idx1-ubyte": (29_497, "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17"),
+        "t10k-images-idx3-ubyte": (3_041_136, "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5"),
+        "t10k-labels-idx1-ubyte": (5_120, "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c"),
     }

@@ -69,7 +69,9 @@ def has_domains(address: str) -> bool:
 
 def _place(address: str) -> str:
     """The same text for the same images."""
-    return os.path.realpath(os.path.expanduser(address)) if is_path(address) and not address.startswith(HUB) else address  # noqa: PTH111  (as above)
+    if not is_path(address) or address.startswith(HUB):
+        return address
+    return os.path.realpath(os.path.expanduser(address))  # noqa: PTH111  (as above)
 
 
 class Translation(Source):
@@ -122,13 +124,13 @@ class Translation(Source):
 
     def _common(self, config: DataConfig, watch: Watch) -> DataConfig:
         """The configuration with a size and a number of channels for both sets, where their own differ."""
-        specs = [each.spec(config, watch) for each in (self.sources, self.targets)]
+        one, other = (each.spec(config, watch) for each in (self.sources, self.targets))
         update: dict[str, object] = {}
-        if len({(spec.height, spec.width) for spec in specs}) > 1:
-            update["image_size"] = str(min(min(spec.height, spec.width) for spec in specs))
-        if len({spec.channels for spec in specs}) > 1:
-            colour, alpha = any(spec.channels > 2 for spec in specs), any(spec.channels % 2 == 0 for spec in specs)  # noqa: PLR2004  (grey with alpha)
-            update["channels"] = (3 if colour else 1) + alpha
+        if (one.height, one.width) != (other.height, other.width):
+            update["image_size"] = str(min(one.height, one.width, other.height, other.width))
+        if one.channels != other.channels:
+            channels = {one.channels, other.channels}
+            update["channels"] = (3 if channels & {3, 4} else 1) + bool(channels & {2, 4})
         return config.model_copy(update=update)
 
     def _pairs(self, sources: Loaded, targets: Loaded) -> list[tuple[int, int]]:
