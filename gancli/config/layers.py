@@ -1,4 +1,7 @@
-"""Where values can be set, each as a flat mapping of dotted keys: the environment, files, assignments, flags."""
+"""Where values can be set, each as a flat mapping of dotted keys: the environment, files, assignments, flags.
+
+What sets nothing, or cannot be read, is a ``ConfigError``.
+"""
 
 from __future__ import annotations
 
@@ -61,11 +64,7 @@ def from_environment(environment: Mapping[str, str]) -> Layer:
 
 
 def from_file(path: Path) -> Layer:
-    """What a TOML or JSON file sets.
-
-    Raises:
-        ConfigError: it cannot be read, or is no such file.
-    """
+    """What a TOML or JSON file sets."""
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_CONFIG_BYTES + 1)
@@ -137,11 +136,7 @@ def _flatten_file(nested: object, path: Path) -> Flat:
 
 
 def from_assignments(assignments: Iterable[str]) -> Layer:
-    """What ``section.key=value`` sets.
-
-    Raises:
-        ConfigError: it sets nothing.
-    """
+    """What ``section.key=value`` sets."""
     values = {}
     for text in assignments:
         key, separator, value = text.partition("=")

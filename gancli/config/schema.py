@@ -14,7 +14,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
-
+Address = Annotated[str, Field(min_length=1, max_length=4096)]
+PluginName = Annotated[str, Field(min_length=1, max_length=500)]
 
 SHORTEST_SIDE, LONGEST_SIDE = 4, 1024
 """Pixels per side of the images that may be requested."""
@@ -53,7 +54,7 @@ class Choice(Section):
 
     model_config = ConfigDict(extra="allow")
 
-    name: str = Field(min_length=1, max_length=500, description="name of the plugin")
+    name: PluginName = Field(description="name of the plugin")
 
     @property
     def options(self) -> dict[str, Any]:
@@ -64,37 +65,35 @@ class Choice(Section):
 class ArchChoice(Choice):
     """The networks. The remaining keys are the architecture's options: see ``gancli arch show NAME``."""
 
-    name: str = Field("dense", min_length=1, max_length=500, description="architecture: a name, dist/name or FILE.py:CLASS")
+    name: PluginName = Field("dense", description="architecture: a name, dist/name or FILE.py:CLASS")
 
 
 class ObjectiveChoice(Choice):
     """The losses and penalties. The remaining keys are the objective's options."""
 
-    name: str = Field("non-saturating", min_length=1, max_length=500, description="objective: name of the losses and penalties")
+    name: PluginName = Field("non-saturating", description="objective: name of the losses and penalties")
 
 
 class OptimizerChoice(Choice):
     """Which optimiser: a name, or ``{"name": "rmsprop", "alpha": 0.9}`` with its options."""
 
-    name: str = Field("adam", min_length=1, max_length=500, description="optimiser: its name")
+    name: PluginName = Field("adam", description="optimiser: its name")
 
 
-def _optimizer(value: object) -> object:
-    return {"name": value} if isinstance(value, str) else value
-
-
-Optimizer = Annotated[OptimizerChoice, BeforeValidator(_optimizer, json_schema_input_type=str | OptimizerChoice)]
+Optimizer = Annotated[
+    OptimizerChoice,
+    BeforeValidator(
+        lambda value: {"name": value} if isinstance(value, str) else value, json_schema_input_type=str | OptimizerChoice
+    ),
+]
 
 
 class DataConfig(Section):
     """The images."""
 
-    dataset: str = Field("mnist", min_length=1, max_length=4096, description="name of a data set, or a path")
-    to: str | None = Field(
-        None,
-        min_length=1,
-        max_length=4096,
-        description="the target images of a translation, a name or a path; the same path as data.dataset: its domain B",
+    dataset: Address = Field("mnist", description="name of a data set, or a path")
+    to: Address | None = Field(
+        None, description="the target images of a translation, a name or a path; the same path as data.dataset: its domain B"
     )
     paired: bool = Field(False, description="with data.to: images of the same file name belong together")
     labels: str | None = Field(None, max_length=4096, description="path of the labels, where they are a file of their own")
@@ -126,12 +125,7 @@ class ModelConfig(Section):
 
     latent_dim: int = Field(100, ge=1, le=65536, description="dimensions of the latent z ~ N(0, I)")
     conditional: bool = Field(False, description="train on the labels, so that a class can be sampled")
-    parent: str | None = Field(
-        None,
-        min_length=1,
-        max_length=4096,
-        description="run, checkpoint, file or hf:USER/NAME that training starts from",
-    )
+    parent: Address | None = Field(None, description="run, checkpoint, file or hf:USER/NAME that training starts from")
 
 
 class TrainConfig(Section):
@@ -238,11 +232,8 @@ class LogConfig(Section):
     quality_every_images: int = Field(
         50_000, ge=0, le=10**12, description="images between evaluations during training, at the next epoch's end; 0: none"
     )
-    extractor: str | None = Field(
-        None,
-        min_length=1,
-        max_length=500,
-        description="extractor of these evaluations, of images that are not digits; none: random convolutions",
+    extractor: PluginName | None = Field(
+        None, description="extractor of these evaluations, of images that are not digits; none: random convolutions"
     )
     previews: int = Field(64, ge=1, le=1024, description="images in each preview, always from the same latents")
     to: tuple[str, ...] = Field(

@@ -10,7 +10,8 @@
     mnist        the data sets that have a name; fetching: those that are downloaded
     batches      images to batches
 
-Importing this package costs nothing: torch comes with the images.
+Importing this package costs nothing: torch comes with the images. What is missing or broken is a ``DatasetError``, of one
+image a ``Flaw``; what cannot be kept in the cache is a ``StorageError``.
 """
 
 from __future__ import annotations

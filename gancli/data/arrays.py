@@ -97,12 +97,7 @@ def decompressed(raw: BufferedReader) -> BufferedIOBase:
 
 
 def read_idx(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
-    """The array in an IDX file, writable, contiguous, of 1 to 4 dimensions.
-
-    Raises:
-        DatasetError: there is no such file, it is not IDX of unsigned bytes, it holds fewer or more
-            bytes than its header says, or so many that it must be a mistake or an attack.
-    """
+    """The array in an IDX file, writable, contiguous, of 1 to 4 dimensions."""
     path = Path(path)
     with _explained(path), open_regular(path) as raw:
         stream = decompressed(raw)
@@ -181,10 +176,6 @@ def load_idx(path: Path, split: str, labels: str | None) -> tuple[ImageSet, Path
         path: the file of the images, or a folder that holds it under a well-known name.
         split: which of the files in the folder.
         labels: the file of the labels; by default the one beside the images that is named like them.
-
-    Raises:
-        DatasetError: a file is missing or broken, is not what it is taken for, or there is not one
-            label per image.
     """
     file = find_images(path, split)
     beside = find_labels(file) if labels is None else Path(os.path.expanduser(labels))  # noqa: PTH111  (Path.expanduser raises)
@@ -195,11 +186,7 @@ def load_idx(path: Path, split: str, labels: str | None) -> tuple[ImageSet, Path
 
 
 def find_images(path: Path, split: str) -> Path:
-    """The IDX file of images that ``path`` means: itself, or the one of ``split`` in that folder.
-
-    Raises:
-        DatasetError: it does not exist, or the folder does not hold exactly one such file.
-    """
+    """The IDX file of images that ``path`` means: itself, or the one of ``split`` in that folder."""
 
     def split_of(name: str) -> str | None:
         word = SPLIT_WORD.search(name)
@@ -237,11 +224,7 @@ def find_labels(images: Path) -> Path | None:
 
 
 def load_numpy(path: Path, split: str) -> ImageSet:
-    """Images in a ``.npy`` or ``.npz`` file and their labels: uint8 ``(n, h, w)``, ``(n, h, w, c)`` or ``(n, c, h, w)``.
-
-    Raises:
-        DatasetError: it is damaged, holds something else, or claims more than it holds.
-    """
+    """Images in a ``.npy`` or ``.npz`` file and their labels: uint8 ``(n, h, w)``, ``(n, h, w, c)`` or ``(n, c, h, w)``."""
     archived = zipfile.is_zipfile(path)
     if split == "test" and not archived:
         raise DatasetError(f"{quoted(path)} is one array, without a test split.", "Give an .npz with test_images in it.")
@@ -298,9 +281,6 @@ def load_cifar(path: Path, split: str, files: Mapping[str, Callable[[], bytes]])
         path: of the folder or archive.
         split: ``train`` or ``test``.
         files: what reads each of its files, by name.
-
-    Raises:
-        DatasetError: a file is missing, or does not hold a whole number of rows.
     """
     version = cifar_version(files) or CIFAR[0]
     chosen = sorted(filter(partial(re.fullmatch, version.train if split == "train" else version.test), files))

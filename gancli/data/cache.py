@@ -50,11 +50,7 @@ SPARE_BYTES = 2**26
 
 
 def root() -> Path:
-    """The folder of the cache, which may not exist yet.
-
-    Raises:
-        StorageError: no variable names it, and there is no home folder.
-    """
+    """The folder of the cache, which may not exist yet."""
     if chosen := os.environ.get(VARIABLE):
         return Path(chosen)
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111  (Path.expanduser raises)
@@ -64,11 +60,7 @@ def root() -> Path:
 
 
 def folder(part: str) -> Path:
-    """``pictures``, ``downloads`` or ``readings``, made if it is missing.
-
-    Raises:
-        StorageError: it cannot be made.
-    """
+    """``pictures``, ``downloads`` or ``readings``, made if it is missing."""
     path = root() / part
     with _explained(path):
         path.mkdir(parents=True, exist_ok=True)  # others may make it at the same time
@@ -91,11 +83,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(key: str) -> Iterator[None]:
-    """Within the block no other process decodes the images of ``key``; waits for one that does.
-
-    Raises:
-        StorageError: the cache cannot be written to.
-    """
+    """Within the block no other process decodes the images of ``key``; waits for one that does."""
     lock = FileLock(folder("pictures") / f"{LOCK}{key}", preserve_lock_file=True)
     with _explained(root()):
         lock.acquire()
@@ -110,9 +98,6 @@ def clear() -> tuple[int, int]:
 
     Returns:
         the number of sets of images and downloads that were removed, finished or not, and their bytes.
-
-    Raises:
-        StorageError: something cannot be removed.
     """
     number = size = 0
     for path in (root() / part for part in ("pictures", "downloads", READINGS)):
@@ -171,11 +156,7 @@ class Unfinished:
 
     @contextmanager
     def writing(self, total: int) -> Iterator[None]:
-        """Within the block rows can be added, up to ``total``; afterwards, however it ends, they are on the disk.
-
-        Raises:
-            StorageError: there is no room for so many, or they cannot be written.
-        """
+        """Within the block rows can be added, up to ``total``; afterwards, however it ends, they are on the disk."""
         row_bytes = math.prod(self.row_shape)
         needed = (total - self.rows) * row_bytes + SPARE_BYTES
         with explained(self.path):

@@ -89,11 +89,7 @@ class Collection(Source):
         return "no image"
 
     def chosen(self, parts: Sequence[Part]) -> list[Part]:
-        """The parts of the split and the domain; what is there for validation serves as test set.
-
-        Raises:
-            DatasetError: there is no such split or domain.
-        """
+        """The parts of the split and the domain; what is there for validation serves as test set."""
         here = [part for part in parts if self.domain in ("", part.domain)]
         if not here and parts:
             known = ", ".join(sorted({part.domain for part in parts if part.domain})) or "no domains"
@@ -125,12 +121,7 @@ class Collection(Source):
         return ImageSpec(fit.channels, fit.height, fit.width, len(labels.names) if labels else 0)
 
     def load(self, config: DataConfig, watch: Watch = unwatched) -> Loaded:
-        """All images, mapped into memory. They are decoded unless that was done.
-
-        Raises:
-            DatasetError: there are none, or too many are broken.
-            StorageError: the cache cannot be written to, or is full.
-        """
+        """All images, mapped into memory. They are decoded unless that was done."""
         target = cache.folder("pictures") / self._key(config)
         facts = _kept(target)
         if facts is None:
@@ -224,27 +215,15 @@ class FileSource(Collection):
 
     @abstractmethod
     def listed(self) -> tuple[list[Item], list[str]]:
-        """The files, and notes about what is not among them.
-
-        Raises:
-            DatasetError: the container cannot be read.
-        """
+        """The files, and notes about what is not among them."""
 
     @abstractmethod
     def opened(self, item: Item) -> BinaryIO:
-        """One file, to be read before the next is opened.
-
-        Raises:
-            Flaw: it cannot be read.
-        """
+        """One file, to be read before the next is opened."""
 
     def sample(self) -> bytes:
         """Some of the content, where names, sizes and times alone could be those of other images."""
         return b""
-
-    def damaged(self, error: Exception) -> DatasetError:
-        """The error for an archive that cannot be read."""
-        return DatasetError(f"{self} is a damaged {self.kind} archive: {error}.", "Copy or download it again.")
 
     def read(self, item: Item, size: int = MAX_FILE_BYTES) -> bytes:
         """What is in a file, or its beginning; nothing if it cannot be read."""
@@ -383,9 +362,6 @@ def images_at(source: Collection, config: DataConfig, channels: int, n: int | No
         config: the settings with which they are decoded.
         channels: what they are converted to; a note says how many gained or lost their colour.
         n: how many, by default all.
-
-    Raises:
-        DatasetError: there are none, or one of them is broken or of another size.
     """
     import torch
 

@@ -11,13 +11,12 @@ import stat
 import tarfile
 import zipfile
 from collections import Counter, deque
-from contextlib import suppress
-from functools import partial
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from heapq import heappop, heappush
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, BinaryIO, ClassVar, Self, cast
+from typing import IO, TYPE_CHECKING, BinaryIO, ClassVar, Self, cast
 from weakref import finalize
 
 from gancli.data import cache
@@ -28,9 +27,11 @@ from gancli.data.decoding import Flaw, flaw_of_size
 from gancli.data.paths import count, open_regular, unreadable
 from gancli.errors import DatasetError
 from gancli.storage.disk import explained
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 from gancli.text import visible
 
-SAMPLED_FILES, BLOCKS_OF_A_FILE = 64, 4
 MAX_RATIO = 200
 """No image shrinks more than this in an archive: images are compressed already."""
 FREE_BYTES, FREE_TAR_BYTES = 2**22, 2**28
@@ -102,9 +103,9 @@ class FolderSource(FileSource):
     def sample(self) -> bytes:
         """See :meth:`FileSource.sample`: of files spread over the folder."""
         state, items = sha256(), self.items
-        for index in evenly(len(items), SAMPLED_FILES):
+        for index in evenly(len(items), 64):
             with suppress(DatasetError):  # it is missing, or may not be read, and is a flaw later
-                state.update(sampled(self.path / str(items[index].key), BLOCKS_OF_A_FILE))
+                state.update(sampled(self.path / str(items[index].key), blocks=4))
         return state.digest()
 
     def inventory(self) -> str:
@@ -129,6 +130,16 @@ def _item(name: str, entry: os.DirEntry[str]) -> list[Item]:
     return [Item(name, status.st_size, str(status.st_mtime_ns), name)] if stat.S_ISREG(status.st_mode) else []
 
 
+@contextmanager
+def _intact(source: FileSource) -> Iterator[None]:
+    """Whatever reading an archive raises is an error about it."""
+    try:
+        yield
+    except _DAMAGE as error:
+        wrong = f"{source} is a damaged {source.kind} archive: {error}."
+        raise DatasetError(wrong, "Copy or download it again.") from error
+
+
 class ZipSource(FileSource):
     """Every image in a zip archive, read in place, sorted by name."""
 
@@ -141,11 +152,8 @@ class ZipSource(FileSource):
         """
         file = open_regular(self.path)
         finalize(self, file.close)
-        try:
+        with _intact(self):
             self._archive = zipfile.ZipFile(file)
-        except _DAMAGE as error:
-            file.close()
-            raise self.damaged(error) from error
         files = {}
         for key, member in enumerate(self._archive.infolist()):
             name = member.filename
@@ -187,7 +195,7 @@ class TarSource(FileSource):
         raw = open_regular(self.path)
         finalize(self, raw.close)
         found, passed_over = [], 0
-        try:
+        with _intact(self):
             self._file = self._decompressed(raw)
             with tarfile.open(fileobj=self._file, mode="r:", tarinfo=_Member) as archive:
                 for member in iter(archive.next, None):
@@ -196,8 +204,6 @@ class TarSource(FileSource):
                         found.append(Item(member.name, member.size, str(member.mtime), member.offset_data))
                     else:
                         passed_over += not member.isdir() and is_image(member.name)
-        except _DAMAGE as error:
-            raise self.damaged(error) from error
         what = count(passed_over, "link, device or sparse file", "links, devices or sparse files")
         return found, [f"{what} passed over."] if passed_over else []
 
@@ -211,13 +217,11 @@ class TarSource(FileSource):
         with explained(place):
             file = TemporaryFile(dir=place)  # noqa: SIM115  (closed with this source)
         finalize(self, file.close)
-        for piece in iter(partial(stream.read, CHUNK_BYTES), b""):
+        while piece := stream.read(CHUNK_BYTES):
             left -= len(piece)
             if left < 0:
-                raise DatasetError(
-                    f"{self} holds more than {MAX_RATIO} times its own size.",
-                    "No images shrink so much: it is damaged or made to do harm.",
-                )
+                wrong = f"{self} holds more than {MAX_RATIO} times its own size."
+                raise DatasetError(wrong, "No images shrink so much: it is damaged or made to do harm.")
             with explained(place):
                 file.write(piece)
         file.seek(0)

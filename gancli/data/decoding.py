@@ -165,11 +165,7 @@ def reading(opened: BinaryIO | Flaw, read: Callable[[BinaryIO], T]) -> T | Flaw:
 
 
 def read_all(stream: BinaryIO) -> bytes:
-    """Everything in ``stream``.
-
-    Raises:
-        Flaw: that is nothing, or more than an image may be.
-    """
+    """Everything in ``stream``."""
     data = stream.read(MAX_FILE_BYTES + 1)
     if flaw := flaw_of_size(len(data)):
         raise flaw
@@ -187,9 +183,6 @@ def header(stream: BinaryIO) -> Header:
     """What an image says of itself. For use within :func:`picky_pillow`.
 
     Pixels are decoded only where nothing else tells their range, or whether alpha means anything.
-
-    Raises:
-        Flaw: it is not an image that can be read.
     """
     with _explained(), _opened(stream, whole=False) as (image, frames):
         width, height = image.size
@@ -227,9 +220,6 @@ def decode(stream: BinaryIO, fit: Fit) -> NDArray[np.uint8]:
     """The image as uint8 ``(channels, height, width)``. For use within :func:`picky_pillow`.
 
     A JPEG without its end marker is whole if no pixel changes with what follows its last byte.
-
-    Raises:
-        Flaw: it cannot be decoded.
     """
     data = stream.read()
     with _explained():
@@ -267,9 +257,6 @@ def decode_all(images: Iterable[BinaryIO | Flaw], fit: Fit, workers: int | None 
         images: encoded.
         fit: what all are made into.
         workers: threads; by default one per core that this process may use.
-
-    Raises:
-        DatasetError: the source itself cannot be read.
     """
     workers = workers or usable_cores()
     pool = ThreadPoolExecutor(workers, "gancli-decode")
@@ -450,9 +437,6 @@ def load_files(sources: Sequence[Path | Image.Image], image: ImageSpec, settings
         sources: paths of the files, or images of Pillow.
         image: channels and size of the model.
         settings: those of its training, by dotted key; ``data.fit`` and others say how images are fitted.
-
-    Raises:
-        DatasetError: a file is missing, or is not an image that can be read.
     """
     import torch
 

@@ -34,9 +34,6 @@ def describe(config: DataConfig, split: str, watch: Watch, choice: str = "") -> 
         split: which part of them.
         watch: is called with the progress.
         choice: what a training would choose for them, as the first advice.
-
-    Raises:
-        GancliError: there is no such data set, or nothing of it can be read.
     """
     source = open_source(config.dataset, split)
     loaded = source.load(config.model_copy(update={"allow_broken": 1.0}), watch)
@@ -73,11 +70,7 @@ def describe(config: DataConfig, split: str, watch: Watch, choice: str = "") -> 
 
 
 def write_sheet(loaded: Loaded, path: Path) -> None:
-    """Write 64 of the images, or all if there are fewer, evenly spread over the set, as one PNG.
-
-    Raises:
-        StorageError: it cannot be written.
-    """
+    """Write 64 of the images, or all if there are fewer, evenly spread over the set, as one PNG."""
     import numpy as np
 
     from gancli.images import grid, to_png

@@ -70,11 +70,7 @@ class Fit:
 
 
 def choose(headers: Sequence[Header], config: DataConfig) -> Fit:
-    """What the configuration asks for, completed by what the images suggest.
-
-    Raises:
-        ConfigError: the size or the background is none.
-    """
+    """What the configuration asks for, completed by what the images suggest."""
     sizes = [(header.height, header.width) for header in headers]
     height, width = sides(config.image_size) if config.image_size else suggested_size(sizes)
     channels: int | None = config.channels
@@ -113,11 +109,7 @@ def nearest_side(suits: Callable[[int], bool], own: int) -> int | None:
 
 
 def colour(name: str) -> tuple[int, int, int]:
-    """Red, green and blue of a colour by name, or by ``#rrggbb``.
-
-    Raises:
-        ConfigError: there is no such colour.
-    """
+    """Red, green and blue of a colour by name, or by ``#rrggbb``."""
     try:
         red, green, blue, *_ = ImageColor.getrgb(name)
     except ValueError as error:

@@ -40,11 +40,7 @@ def count(number: int, singular: str, plural: str = "") -> str:
 
 
 def names_in(path: Path, *, strict: bool = True) -> list[str]:
-    """The names in a folder, sorted; none, unless ``strict``, of what cannot be listed.
-
-    Raises:
-        DatasetError: it cannot be listed.
-    """
+    """The names in a folder, sorted; none, unless ``strict``, of what cannot be listed."""
     try:
         return sorted(os.listdir(path))  # noqa: PTH208  (names, not paths)
     except (OSError, ValueError) as error:
@@ -54,11 +50,7 @@ def names_in(path: Path, *, strict: bool = True) -> list[str]:
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """The regular file at ``path``, opened for reading. Never blocks: a named pipe without a writer is refused.
-
-    Raises:
-        DatasetError: it is missing, not permitted, or something else than a file with bytes in it.
-    """
+    """The regular file at ``path``, opened for reading. Never blocks: a named pipe without a writer is refused."""
     try:
         if path.is_dir():  # which Windows does not open, and calls forbidden
             raise DatasetError(f"{quoted(path)} is a directory.", "Give a regular file.")

@@ -93,11 +93,7 @@ class Translation(Source):
         return replace(target, classes=0, source=source.shape, paired=self.paired)
 
     def load(self, config: DataConfig, watch: Watch = unwatched) -> Loaded:
-        """See :meth:`Source.load`.
-
-        Raises:
-            DatasetError: an image has no counterpart in a paired set.
-        """
+        """See :meth:`Source.load`."""
         common = self._common(config, watch)
         sources, targets = (each.load(common, watch) for each in (self.sources, self.targets))
         alike = sources.name == targets.name
@@ -160,11 +156,7 @@ class Translation(Source):
 
 
 def _stems(source: Source, loaded: Loaded) -> dict[str, int | None] | None:
-    """Name without split, domain and suffix -> place among the loaded images (None: broken); None for arrays and tables.
-
-    Raises:
-        DatasetError: two images have the same.
-    """
+    """Name without split, domain and suffix -> place among the loaded images (None: broken); None for arrays and tables."""
     from gancli.data.collection import FileSource
 
     if not isinstance(source, FileSource):

@@ -6,7 +6,7 @@
 
 Encoding is deterministic: equal tensors and metadata give equal bytes, so that equal states have equal hashes. (The
 library alone writes the metadata in random order.) Decoding checks the header before the library sees it, and a tensor
-never needs more memory than the file has bytes.
+never needs more memory than the file has bytes. What cannot be stored or trusted is a ``CheckpointError``.
 """
 
 from __future__ import annotations
@@ -42,11 +42,7 @@ def digest_of(tensors: Mapping[str, Tensor]) -> str:
 
 
 def encode(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
-    """The content of a ``.safetensors`` file. Tensors may be on any device, and may be views of each other.
-
-    Raises:
-        CheckpointError: a tensor cannot be stored, such as a sparse or complex one.
-    """
+    """The content of a ``.safetensors`` file. Tensors may be on any device, and may be views of each other."""
     import torch
     from safetensors.torch import save
 
@@ -78,9 +74,6 @@ def decode(data: bytes, what: str) -> dict[str, Tensor]:
     Args:
         data: the content of a ``.safetensors`` file.
         what: its name at the beginning of a message, such as ``"'runs/x/ema.safetensors'"``.
-
-    Raises:
-        CheckpointError: it is damaged or no such file.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load

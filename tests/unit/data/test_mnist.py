@@ -173,10 +173,10 @@ def test_they_are_found_by_name(name, plugin):
     assert DATASETS.load(name) is plugin
     assert len(plugin.classes) == 10
     assert plugin.licence
-    for name, (size, digest) in plugin.published.items():
+    for file, (size, digest) in plugin.published.items():
         assert size > 5000
         assert len(digest) == 64
-        assert len(plugin.contents.get(name, digest)) == 64
+        assert len(plugin.contents.get(file, digest)) == 64
 
 
 def test_an_unknown_split_of_the_others_names_the_known_ones():
