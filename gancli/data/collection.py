@@ -23,7 +23,7 @@ import numpy as np
 from gancli.data import cache
 from gancli.data.arrays import notes_on_classes
 from gancli.data.catalogue import SNIFFED_BYTES, SUFFIXES, Catalogue, Item, Part, uncommon
-from gancli.data.decoding import MAX_FILE_BYTES, Flaw, decode_all, in_turn, picky_pillow, reading, survey
+from gancli.data.decoding import MAX_FILE_BYTES, Flaw, decode_all, picky_pillow, reading, survey
 from gancli.data.fit import DEEPEST, Fit, choose
 from gancli.data.labels import Labels, labels_of
 from gancli.data.paths import count, open_regular, quoted
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gancli.config.schema import DataConfig
-    from gancli.data.decoding import Header
+    from gancli.data.decoding import Header, Opener
 
 T = TypeVar("T")
 
@@ -73,8 +73,8 @@ class Collection(Source):
         return quoted(self.path)
 
     @abstractmethod
-    def each(self, start: int = 0) -> Iterator[BinaryIO | Flaw]:
-        """The images in their order, from number ``start`` on. Each is closed when the next is asked for."""
+    def each(self, start: int = 0) -> Iterator[Opener]:
+        """What opens each image, in their order, from number ``start`` on; to be used before the next is asked for."""
 
     @abstractmethod
     def notes(self) -> tuple[str, ...]:
@@ -227,8 +227,8 @@ class FileSource(Collection):
 
     def read(self, item: Item, size: int = MAX_FILE_BYTES) -> bytes:
         """What is in a file, or its beginning; nothing if it cannot be read."""
-        found = [reading(stream, lambda stream: stream.read(size)) for stream in in_turn([partial(self.opened, item)])]
-        return b"" if isinstance(found[0], Flaw) else found[0]
+        found = reading(partial(self.opened, item), lambda stream: stream.read(size))
+        return b"" if isinstance(found, Flaw) else found
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -245,9 +245,9 @@ class FileSource(Collection):
         items = [item for part in self.chosen(self.parts()) for item in self.catalogue.parts[part]]
         return sorted(items, key=lambda item: item.name) if self.is_sorted else items
 
-    def each(self, start: int = 0) -> Iterator[BinaryIO | Flaw]:
+    def each(self, start: int = 0) -> Iterator[Opener]:
         """See :meth:`Collection.each`."""
-        return in_turn(partial(self.opened, item) for item in self.items[start:])
+        return (partial(self.opened, item) for item in self.items[start:])
 
     @cached_property
     def labelled(self) -> tuple[Labels | None, tuple[str, ...]]:  # type: ignore[override]

@@ -174,10 +174,7 @@ class ZipSource(FileSource):
             raise flaw
         if item.size > FREE_BYTES and item.size > MAX_RATIO * max(1, member.compress_size):
             raise Flaw(f"said to shrink more than {MAX_RATIO} times, as no image does")
-        try:
-            return cast("BinaryIO", self._archive.open(member))
-        except _DAMAGE as error:
-            raise Flaw(f"damaged in the archive: {error}") from error
+        return cast("BinaryIO", self._archive.open(member))
 
 
 class TarSource(FileSource):

@@ -28,6 +28,7 @@ import struct
 import warnings
 import zlib
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -47,7 +48,7 @@ from gancli.images import normalise
 from gancli.storage.system import usable_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -59,6 +60,8 @@ if TYPE_CHECKING:
     from gancli.plugin import ImageSpec
 
 T = TypeVar("T")
+Opener = Callable[[], BinaryIO]
+"""Opens one encoded image, or raises a :class:`Flaw`."""
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM", "QOI", "ICO", "TGA")
 MAX_FILE_BYTES = 256 * 2**20
@@ -140,24 +143,15 @@ def picky_pillow(max_pixels: int | None = None) -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = before
 
 
-def in_turn(openers: Iterable[Callable[[], BinaryIO]]) -> Iterator[BinaryIO | Flaw]:
-    """The streams that are opened, each until the next is asked for, or why one cannot be."""
-    for opener in openers:
-        try:
-            stream = opener()
-        except (Flaw, DatasetError) as error:
-            yield Flaw(str(error).rstrip("."))
-            continue
-        with stream:
-            yield stream
-
-
-def reading(opened: BinaryIO | Flaw, read: Callable[[BinaryIO], T]) -> T | Flaw:
-    """What ``read`` makes of a stream, or what is wrong with it: containers raise anything."""
+def reading(opener: Opener, read: Callable[[BinaryIO], T]) -> T | Flaw:
+    """What ``read`` makes of an image's stream, or what is wrong with it: containers raise anything."""
     try:
-        return opened if isinstance(opened, Flaw) else read(opened)
+        with opener() as stream:
+            return read(stream)
     except Flaw as flaw:
         return flaw
+    except DatasetError as error:
+        return Flaw(str(error).rstrip("."))
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001  (whatever the archive's compression raises)
@@ -238,16 +232,16 @@ def decode(stream: BinaryIO, fit: Fit) -> NDArray[np.uint8]:
             return first
 
 
-def survey(images: Iterable[BinaryIO | Flaw], watch: Watch, total: int) -> list[Header | Flaw]:
+def survey(images: Iterable[Opener], watch: Watch, total: int) -> list[Header | Flaw]:
     """For each image its header, or what is wrong with it. For use within :func:`picky_pillow`."""
     found = []
-    for opened in images:
-        found.append(reading(opened, header))
+    for opener in images:
+        found.append(reading(opener, header))
         watch("reading headers", len(found), total)
     return found
 
 
-def decode_all(images: Iterable[BinaryIO | Flaw], fit: Fit, workers: int | None = None) -> Iterator[NDArray[np.uint8] | Flaw]:
+def decode_all(images: Iterable[Opener], fit: Fit, workers: int | None = None) -> Iterator[NDArray[np.uint8] | Flaw]:
     """The pixels ``(c, h, w)`` of every image, or its flaw, in order, in bounded memory.
 
     Threads, not processes: Pillow releases the interpreter's lock while it decodes and scales, a
@@ -263,8 +257,8 @@ def decode_all(images: Iterable[BinaryIO | Flaw], fit: Fit, workers: int | None 
     waiting: deque[Future[list[NDArray[np.uint8] | Flaw]]] = deque()
 
     def decoded(chunk: list[bytes | Flaw]) -> list[NDArray[np.uint8] | Flaw]:
-        streams = (each if isinstance(each, Flaw) else BytesIO(each) for each in chunk)
-        return [reading(stream, partial(decode, fit=fit)) for stream in streams]
+        read = partial(decode, fit=fit)
+        return [data if isinstance(data, Flaw) else reading(partial(BytesIO, data), read) for data in chunk]
 
     try:
         for chunk in _chunks(images):
@@ -277,12 +271,12 @@ def decode_all(images: Iterable[BinaryIO | Flaw], fit: Fit, workers: int | None 
         pool.shutdown(cancel_futures=True)
 
 
-def _chunks(images: Iterable[BinaryIO | Flaw]) -> Iterator[list[bytes | Flaw]]:
+def _chunks(images: Iterable[Opener]) -> Iterator[list[bytes | Flaw]]:
     """The encoded images by the chunk that a thread gets at a time."""
     chunk: list[bytes | Flaw] = []
     size = 0
-    for opened in images:
-        chunk.append(data := reading(opened, read_all))
+    for opener in images:
+        chunk.append(data := reading(opener, read_all))
         size += 0 if isinstance(data, Flaw) else len(data)
         if len(chunk) == CHUNK_IMAGES or size > CHUNK_BYTES:
             yield chunk

@@ -92,8 +92,8 @@ def _files(source: Collection, config: DataConfig, loaded: Loaded, watch: Watch)
 
     alike = Counter(map(likeness, items))
     same: dict[str, list[str]] = {}
-    for i, (item, opened) in enumerate(zip(items, source.each(), strict=True)):
-        if alike[likeness(item)] > 1 and not isinstance(data := reading(opened, read_all), Flaw):
+    for i, (item, opener) in enumerate(zip(items, source.each(), strict=True)):
+        if alike[likeness(item)] > 1 and not isinstance(data := reading(opener, read_all), Flaw):
             same.setdefault(sha256(data).hexdigest(), []).append(item.name)
         watch("comparing images", i + 1, len(items))
     sizes = Counter((header.height, header.width) for header in headers)

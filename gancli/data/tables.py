@@ -15,7 +15,7 @@ import os
 import re
 from collections import defaultdict
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -33,6 +33,8 @@ from gancli.text import first_line, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from gancli.data.decoding import Opener
 
 _LOG = logging.getLogger(__name__)
 
@@ -72,14 +74,9 @@ class TableSource(Collection):
         """See :meth:`Source.parts`."""
         return tuple(sorted(self._parts))
 
-    def each(self, start: int = 0) -> Iterator[BinaryIO | Flaw]:
+    def each(self, start: int = 0) -> Iterator[Opener]:
         """See :meth:`Collection.each`."""
-        for value in islice(self._values(self._image), start, None):
-            data = (value.get("bytes") if isinstance(value, dict) else value) or b""
-            if isinstance(value, dict) and not data:
-                yield Flaw("without bytes: it is only a path")
-            else:
-                yield flaw_of_size(len(data)) or io.BytesIO(data)
+        return (partial(_encoded, value) for value in islice(self._values(self._image), start, None))
 
     @cached_property
     def labelled(self) -> tuple[Labels | None, tuple[str, ...]]:  # type: ignore[override]
@@ -114,6 +111,15 @@ class TableSource(Collection):
                 for batch in table.batches(column):
                     batch.validate(full=True)  # what is mapped into memory could point anywhere
                     yield from batch.column(0).to_pylist()
+
+
+def _encoded(value: Any) -> BinaryIO:  # noqa: ANN401  (bytes, or a mapping that has them)
+    if isinstance(value, dict) and not value.get("bytes"):
+        raise Flaw("without bytes: it is only a path")
+    data = (value["bytes"] if isinstance(value, dict) else value) or b""
+    if flaw := flaw_of_size(len(data)):
+        raise flaw
+    return io.BytesIO(data)
 
 
 def is_table(name: str) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from gancli import images
 from gancli.config.schema import DataConfig
 from gancli.data.containers import FolderSource
-from gancli.data.decoding import Flaw, decode_all, in_turn, picky_pillow, survey
+from gancli.data.decoding import Flaw, decode_all, picky_pillow, survey
 from gancli.data.fit import Fit, choose
 from gancli.data.paths import open_regular, quoted, unreadable
 from gancli.data.source import unwatched
@@ -116,7 +116,7 @@ def translate(
     with picky_pillow(config.max_pixels):
         groups, flaws = _surveyed(todo, config)
         for fit, members in groups.items():
-            decoded = zip(members, decode_all(in_turn(todo[index].opened for index in members), fit), strict=True)
+            decoded = zip(members, decode_all((todo[index].opened for index in members), fit), strict=True)
             size = max(1, min(BATCH_SIZE, BATCH_PIXELS // (fit.height * fit.width)))
             while batch := list(islice(decoded, size)):
                 flaws |= {index: str(flaw) for index, flaw in batch if isinstance(flaw, Flaw)}
@@ -142,7 +142,7 @@ def _surveyed(todo: Sequence[Job], config: DataConfig) -> tuple[dict[Fit, list[i
     """The numbers of the images that are decoded alike, in their own size; and what is wrong with the others."""
     groups: dict[Fit, list[int]] = {}
     flaws: dict[int, str] = {}
-    for index, header in enumerate(survey(in_turn(job.opened for job in todo), unwatched, len(todo))):
+    for index, header in enumerate(survey((job.opened for job in todo), unwatched, len(todo))):
         if isinstance(header, Flaw):
             flaws[index] = str(header)
         else:

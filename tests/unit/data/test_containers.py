@@ -14,7 +14,7 @@ from PIL import Image
 
 from gancli.data import containers
 from gancli.data.containers import FolderSource, TarSource, ZipSource, is_tar
-from gancli.data.decoding import Flaw
+from gancli.data.decoding import Flaw, reading
 from gancli.errors import DatasetError
 
 
@@ -32,8 +32,10 @@ def tarred():
 
 
 def contents(reader, start=0):
-    found = zip(reader.items[start:], reader.each(start), strict=True)
-    return {item.name: str(opened) if isinstance(opened, Flaw) else opened.read() for item, opened in found}
+    found = [reading(opener, lambda stream: stream.read()) for opener in reader.each(start)]
+    return {
+        item.name: str(data) if isinstance(data, Flaw) else data for item, data in zip(reader.items[start:], found, strict=True)
+    }
 
 
 @pytest.fixture(params=["folder", "zip", "deflated zip", "tar", "tar.gz", "tar.xz", "tar.bz2"])
