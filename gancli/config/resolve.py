@@ -10,6 +10,7 @@ Setting one of the three lengths (epochs, images, minutes) drops the others from
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ from gancli.plugins.registry import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from pydantic import BaseModel
@@ -57,32 +58,8 @@ DEFAULT_IMAGES = 1_000_000
 """Length of a run where nobody says one: in images, so that a small data set is not given up after a few steps."""
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
-    """What the user has chosen, for whoever chooses the rest: see :mod:`gancli.data.choice`.
-
-    Attributes:
-        conditional: whether labels are learnt.
-        arch: the architecture; None: it is to be chosen.
-        options: names of options of the architecture that were set nevertheless.
-        has_length: whether the length was set.
-    """
-
-    data: DataConfig
-    conditional: bool
-    device: str
-    arch: str | None
-    options: tuple[str, ...]
-    has_length: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What was chosen for the images: an architecture, settings, and a sentence that gives the reason."""
-
-    arch: str
-    settings: Flat
-    reason: str
+Choose = Callable[[DataConfig, str | None, Flat], tuple[Flat, str] | None]
+"""What suits the images: see :func:`gancli.data.choice.choose`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +101,7 @@ def resolve(
     preferences: bool = True,
     inherit: Callable[[str], Flat] | None = None,
     has_domains: Callable[[str], bool] | None = None,
-    choose: Callable[[Open], Choice | None] | None = None,
+    choose: Choose | None = None,
 ) -> Resolved:
     """Merge and validate.
 
@@ -189,7 +166,7 @@ def _preferred(
     user: Layer,
     inherit: Callable[[str], Flat] | None,
     has_domains: Callable[[str], bool] | None,
-    choose: Callable[[Open], Choice | None] | None,
+    choose: Choose | None,
 ) -> tuple[list[Layer], Flat, str]:
     """What plugins prefer, weakest first; the names that the configuration stores; why the architecture was chosen.
 
@@ -210,15 +187,16 @@ def _preferred(
         to, data = dataset, layer_of({"data.to": dataset}, f"data set {dataset}")
     if arch is None and to is not None:
         arch = "pix2pix" if _value(user, "data.paired") is True else "cut"
-    suited = None
+    suits: Flat = {}
+    reason = ""
     if choose is not None and to is None and parent is None:
-        suited = choose(_open(user, dataset, arch))
-    arch = arch or (suited.arch if suited else RunConfig().arch.name)
+        said = {key: setting.value for key, setting in user.items()}
+        keys = [key for key in DataConfig.model_fields if f"data.{key}" in said]
+        images = checked("data", DataConfig, {key: said[f"data.{key}"] for key in keys} | {"dataset": dataset})
+        suits, reason = choose(images, arch, said) or ({}, "")
+    arch = arch or suits.get("arch.name", RunConfig().arch.name)
     entry = ARCHITECTURES.find(arch)
-    name, suits, reason = entry.spelled(arch), {}, ""
-    if suited is not None:
-        suits, reason = dict(suited.settings), suited.reason
-        suits |= {"arch.name": suited.arch} if reason else {}
+    name = entry.spelled(arch)
     layers = [
         _fitting(data, "arch", name),
         layer_of(ARCHITECTURES.load_entry(entry).defaults, f"architecture {name}"),
@@ -237,20 +215,6 @@ def _data_name(value: object, key: str) -> str:
     """A path, or the name of a data set as its plugin writes it."""
     typed = _text(value, key)
     return typed if is_path(typed) else DATASETS.spelled(typed)
-
-
-def _open(user: Layer, dataset: str, arch: str | None) -> Open:
-    """What the user chooses, and leaves open."""
-    data = {key: _value(user, f"data.{key}") for key in DataConfig.model_fields if f"data.{key}" in user}
-    options = [key.removeprefix("arch.") for key in user if key.startswith("arch.") and key != "arch.name"]
-    return Open(
-        checked("data", DataConfig, data | {"dataset": dataset}),
-        conditional=_value(user, "model.conditional") is True,
-        device=str(_value(user, "runtime.device", "auto")),
-        arch=arch,
-        options=tuple(options),
-        has_length=any(_value(user, key) is not None for key in LENGTHS),
-    )
 
 
 def _spelled_out(

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gancli.config.resolve import Choice
+from gancli.config.schema import LENGTHS
 from gancli.data.collection import Collection
 from gancli.data.decoding import Flaw
 from gancli.data.fit import nearest_side, suggested_size
@@ -31,7 +31,7 @@ from gancli.plugins.distributions import OWN
 from gancli.plugins.registry import ARCHITECTURES, DATASETS, is_path
 
 if TYPE_CHECKING:
-    from gancli.config.resolve import Open
+    from gancli.config.layers import Flat
     from gancli.config.schema import DataConfig
     from gancli.plugin import Architecture, ImageSpec
 
@@ -43,34 +43,34 @@ COLOUR = 3
 """Channels from which on images are in colour."""
 
 
-def choose(user: Open, *, fetch: bool = True) -> Choice | None:
-    """What suits the images of a training that is no translation; None where nothing is known of them.
+def choose(data: DataConfig, arch: str | None, said: Flat, *, fetch: bool = True) -> tuple[Flat, str] | None:
+    """What suits the images of a training that is no translation: settings, and a sentence if it chose the architecture.
 
     Args:
-        user: what the user has chosen.
+        data: the images.
+        arch: the architecture; None: it is to be chosen.
+        said: everything that the user has set, by dotted key.
         fetch: whether images may be fetched from the hub for it.
+
+    Returns:
+        None where nothing is known of the images.
     """
-    address = user.data.dataset
-    named = not is_path(address)
-    if (named and DATASETS.find(address).distribution == OWN) or (address.startswith(HUB) and not fetch):
+    if (seen := _look(data, fetch=fetch)) is None:
         return None
-    try:
-        spec, count, native = _look(user.data)
-    except GancliError:
-        return None  # the training says what is wrong with them
-    image = spec if user.conditional else replace(spec, classes=0)
-    gpu = _has_gpu(user.device)
-    if user.arch is None:
-        name, purpose = _best(image, count, user, gpu=gpu)
+    spec, count, native = seen
+    image = spec if said.get("model.conditional") is True else replace(spec, classes=0)
+    gpu = _has_gpu(str(said.get("runtime.device", "auto")))
+    if arch is None:
+        name, purpose = _best(image, count, said, gpu=gpu)
     else:
-        name, purpose = user.arch, ARCHITECTURES.load(user.arch).purpose
-    settings: dict[str, object] = {}
+        name, purpose = arch, ARCHITECTURES.load(arch).purpose
+    settings: Flat = {}
     if image.channels >= COLOUR and (extractor := for_colour()):
         settings["log.extractor"] = extractor
     if not isinstance(purpose, Purpose):
-        return Choice(name, settings, "")
+        return settings, ""
     largest = purpose.resized_to[gpu]
-    if native and user.data.image_size is None:
+    if native and data.image_size is None:
         height, width = suggested_size(native, largest)
         plugin = ARCHITECTURES.load(name)()
         if not _generates(plugin, image, height, width):
@@ -83,27 +83,40 @@ def choose(user: Open, *, fetch: bool = True) -> Choice | None:
         images = max(purpose.images, min(EPOCHS * count, MOST_IMAGES)) * (GPU_FACTOR if gpu else 1)
         images = images * REFERENCE_PIXELS // max(REFERENCE_PIXELS, image.height * image.width)
         settings["train.images"] = max(FEWEST_IMAGES, round(images, -3))
+    if arch is not None:
+        return settings, ""
+    kind = {1: "grey", 2: "grey transparent", 3: "colour", 4: "transparent"}[image.channels]
     resized = bool(native) and set(native) != {(image.height, image.width)}
-    reason = _sentence(
-        name, purpose, image, count, resized=resized, length=None if user.has_length else settings.get("train.images")
+    has_length = any(said.get(key) is not None for key in LENGTHS)
+    length = "" if has_length or purpose.images is None else f", for {settings['train.images']:,} images seen"
+    return settings | {"arch.name": name}, (
+        f"Chosen for {number(count, f'{kind} image')} {'resized to' if resized else 'of'} {image.height}x{image.width}: "
+        f"architecture {name} ({purpose.why}){length}. --arch, --image-size and --images choose otherwise."
     )
-    return Choice(name, settings, reason if user.arch is None else "")
 
 
-def _look(data: DataConfig) -> tuple[ImageSpec, int, list[tuple[int, int]]]:
+def _look(data: DataConfig, *, fetch: bool) -> tuple[ImageSpec, int, list[tuple[int, int]]] | None:
     """Shape and number of the images, and the sizes of those that are decoded to one; no pixel of these is."""
-    source = open_source(data.dataset)
-    if isinstance(source, Collection):
-        headers = [header for header in source.headers(data) if not isinstance(header, Flaw)]
-        return source.spec(data), len(headers), [(header.height, header.width) for header in headers]
-    images = source.load(data).images
+    address = data.dataset
+    try:
+        own = not is_path(address) and DATASETS.find(address).distribution == OWN
+        if own or (address.startswith(HUB) and not fetch):
+            return None
+        source = open_source(address)
+        if isinstance(source, Collection):
+            headers = [header for header in source.headers(data) if not isinstance(header, Flaw)]
+            return source.spec(data), len(headers), [(header.height, header.width) for header in headers]
+        images = source.load(data).images
+    except GancliError:
+        return None  # the training says what is wrong with them
     return images.spec(conditional=True), len(images.images), []
 
 
-def _best(image: ImageSpec, count: int, user: Open, *, gpu: bool) -> tuple[str, Purpose | None]:
+def _best(image: ImageSpec, count: int, said: Flat, *, gpu: bool) -> tuple[str, Purpose | None]:
     """Name and purpose of the architecture of the highest rank that is for such images; ``dense`` if none is."""
     found: list[tuple[int, str, Purpose]] = []
-    sizes = {(image.height, image.width)} | (set() if user.data.image_size else {(32, 32), (64, 64)})
+    sizes = {(image.height, image.width)} | (set() if said.get("data.image_size") else {(32, 32), (64, 64)})
+    wanted = {key.removeprefix("arch.") for key in said if key.startswith("arch.")} - {"name"}
     for entry in ARCHITECTURES.entries():
         try:
             plugin = ARCHITECTURES.load_entry(entry)()
@@ -112,7 +125,7 @@ def _best(image: ImageSpec, count: int, user: Open, *, gpu: bool) -> tuple[str, 
         purpose, options = plugin.purpose, plugin.Config.model_fields
         if (
             isinstance(purpose, Purpose)
-            and set(user.options) <= set(options)
+            and wanted <= set(options)
             and purpose.sides[0] <= min(image.height, image.width) <= purpose.sides[1]
             and image.channels in purpose.channels
             and count >= purpose.fewest
@@ -128,16 +141,6 @@ def _best(image: ImageSpec, count: int, user: Open, *, gpu: bool) -> tuple[str, 
 def _generates(plugin: Architecture[Any], image: ImageSpec, height: int, width: int) -> bool:
     """Whether it generates images of this size, with these channels and classes."""
     return plugin.supports(plugin.Config(), replace(image, height=height, width=width)) is None
-
-
-def _sentence(name: str, purpose: Purpose, image: ImageSpec, count: int, *, resized: bool, length: object) -> str:
-    """The choice and its reason, for the user."""
-    kind = {1: "grey", 2: "grey transparent", 3: "colour", 4: "transparent"}[image.channels]
-    long = f", for {length:,} images seen" if length else ""
-    return (
-        f"Chosen for {number(count, f'{kind} image')} {'resized to' if resized else 'of'} {image.height}x{image.width}: "
-        f"architecture {name} ({purpose.why}){long}. --arch, --image-size and --images choose otherwise."
-    )
 
 
 def _has_gpu(device: str) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from gancli.config.resolve import resolve
+from gancli.config.schema import DataConfig
 from gancli.data import choice
 from gancli.data.choice import choose
 from gancli.data.source import open_source
@@ -162,19 +163,11 @@ def test_a_plugin_does_not_get_what_it_is_not_for(photos_of, installed, size, mo
 
 def test_the_hub_is_not_asked_for_a_look_at_the_settings(monkeypatch):
     monkeypatch.setattr(choice, "open_source", lambda _: pytest.fail("fetched"))
-    user = choice_of("hf:someone/cats")
-    assert choose(user, fetch=False) is None
+    assert choose(DataConfig(dataset="hf:someone/cats"), None, {}, fetch=False) is None
 
 
 def test_images_that_cannot_be_read_are_left_to_the_training(tmp_path):
     assert not chosen(str(tmp_path / "nothing"))[0].reason
-
-
-def choice_of(dataset):
-    from gancli.config.resolve import Open
-    from gancli.config.schema import DataConfig
-
-    return Open(DataConfig(dataset=dataset), conditional=False, device="auto", arch=None, options=(), has_length=False)
 
 
 def flat(nested):
