@@ -11,7 +11,8 @@
     batches      images to batches
 
 Importing this package costs nothing: torch comes with the images. What is missing or broken is a ``DatasetError``, of one
-image a ``Flaw``; what cannot be kept in the cache is a ``StorageError``.
+image a ``Flaw``; a data set without a plugin is a ``PluginError``, settings that do not suit the images are a
+``ConfigError``, what cannot be downloaded is a ``DownloadError``, and what cannot be kept in the cache a ``StorageError``.
 """
 
 from __future__ import annotations
@@ -37,11 +38,5 @@ __all__ = [
 
 
 def load_images(config: DataConfig, split: str = "train", watch: Watch = unwatched) -> Loaded:
-    """The images of ``split`` (``"train"`` or ``"test"``) that the configuration asks for.
-
-    Raises:
-        DatasetError: they are missing or broken.
-        PluginError: there is no data set of that name, or it is broken.
-        ConfigError: labels are given for a data set that has its own.
-    """
+    """The images of ``split`` (``"train"`` or ``"test"``) that the configuration asks for."""
     return open_data(config, split).load(config, watch)

@@ -57,11 +57,7 @@ class Batches:
         return max(1, len(self._images) // self._batch_size)
 
     def __getitem__(self, step: int) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Real images, float32 ``(b, c, h, w)`` in [-1, 1], and the conditions: labels, source images, both, or ``()``.
-
-        Raises:
-            IndexError: ``step`` is negative.
-        """
+        """Real images, float32 ``(b, c, h, w)`` in [-1, 1], and the conditions: labels, source images, both, or ``()``."""
         if step < 0:
             raise IndexError(f"Steps count from 0, not {step}.")
         chosen = self._chosen("order", step, len(self._images), self._images.device)

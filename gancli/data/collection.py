@@ -54,8 +54,6 @@ class Collection(Source):
 
     Attributes:
         kind: ``folder``, ``zip``, ``tar`` or ``table``.
-        split: ``train`` or ``test``.
-        domain: of a translation data set; empty for both.
         items: the images of this split, in an order that depends on nothing but the content.
         labelled: the class of each image, if there are any, and notes about what looks like labels but is not used.
     """

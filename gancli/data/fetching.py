@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from gancli.errors import DownloadError
@@ -30,15 +29,10 @@ TIMEOUT_SECONDS = 30
 CHUNK_BYTES = 2**18
 
 
-@dataclass(frozen=True, slots=True)
-class Remote:
-    """A file that can be downloaded.
+class Remote(NamedTuple):
+    """A file that can be downloaded from one of the mirrors: folders, each ending in ``/``, the best first.
 
-    Attributes:
-        name: of the file.
-        mirrors: addresses of folders, each ending in ``/``, in the order in which they are tried.
-        size: in bytes.
-        sha256: of the file as it is downloaded, in hex.
+    Its SHA-256 is that of the file as it is downloaded, in hex.
     """
 
     name: str
@@ -48,22 +42,13 @@ class Remote:
 
 
 def refuse_offline(what: str, remedy: str) -> None:
-    """Stop if the user has forbidden the network.
-
-    Raises:
-        DownloadError: ``GANCLI_OFFLINE`` is set.
-    """
+    """Stop if the user has forbidden the network."""
     if os.environ.get(VARIABLE, "0") not in {"", "0"}:
         raise DownloadError(f"{what} has to be downloaded, and {VARIABLE} forbids it.", remedy)
 
 
 def fetch(remote: Remote, folder: Path) -> Path:
-    """The file in ``folder``, downloaded unless it is there and right.
-
-    Raises:
-        DownloadError: the network is forbidden, or no mirror has the right file.
-        StorageError: it cannot be written.
-    """
+    """The file in ``folder``, downloaded unless it is there and right."""
     from requests import RequestException
 
     target = folder / remote.name

@@ -76,11 +76,7 @@ class Source(ABC):
 
     @abstractmethod
     def load(self, config: DataConfig, watch: Watch = unwatched) -> Loaded:
-        """The images, as the configuration asks for them.
-
-        Raises:
-            ConfigError: labels are given for a source that has its own.
-        """
+        """The images, as the configuration asks for them."""
 
 
 class _Arrays(Source):
@@ -143,10 +139,6 @@ def open_source(address: str, split: str = "train", domain: str = "") -> Source:
         split: ``train`` or ``test``.
         domain: ``A`` or ``B`` of a translation data set (``trainA trainB testA testB``); by default
             both, as two classes.
-
-    Raises:
-        DatasetError: nothing that can be read is there, or it has no such split or domain.
-        PluginError: there is no data set of that name, or it is broken.
     """
     if split not in SPLITS:
         raise DatasetError(f"There is no split '{split}'.", f"Choose one of {', '.join(SPLITS)}.")

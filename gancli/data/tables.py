@@ -219,13 +219,7 @@ def _holds(kind: Any, *wanted: str) -> bool:  # noqa: ANN401  (pyarrow is not ty
 
 
 def fetched(name: str, split: str) -> Path:
-    """The folder of the Parquet files of a split of a data set on the hub, downloaded unless they are there.
-
-    Raises:
-        PluginError: huggingface_hub is not installed.
-        DatasetError: there is no such data set, or it has no such split.
-        DownloadError: the network is forbidden or fails.
-    """
+    """The folder of the Parquet files of a split of a data set on the hub, downloaded unless they are there."""
     hub, shown = _hub(), visible(name)
     where = f"https://huggingface.co/datasets/{shown}"
     refuse_offline(f"hf:{shown}", f"Download the Parquet files of {where} elsewhere and give their folder.")

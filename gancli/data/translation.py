@@ -31,13 +31,7 @@ DOMAINS = ("A", "B")
 
 
 def open_data(config: DataConfig, split: str = "train") -> Source:
-    """The images of a configuration: those at ``data.dataset``, with ``data.to`` a translation.
-
-    Raises:
-        ConfigError: both sets are the same, and have no domains.
-        DatasetError: nothing that can be read is there, or it has no such split.
-        PluginError: there is no data set of that name, or it is broken.
-    """
+    """The images of a configuration: those at ``data.dataset``, with ``data.to`` a translation."""
     if config.to is None:
         return open_source(config.dataset, split)
     if _place(config.dataset) != _place(config.to):
@@ -75,13 +69,7 @@ def _place(address: str) -> str:
 
 
 class Translation(Source):
-    """Source images and target images, as one data set.
-
-    Args:
-        sources: the images to translate.
-        targets: those that they are to become.
-        paired: whether each source image belongs to one target image.
-    """
+    """Images to translate, and those that they are to become, as one data set; ``paired``: each one with its own."""
 
     def __init__(self, sources: Source, targets: Source, *, paired: bool) -> None:
         self.sources, self.targets, self.paired = sources, targets, paired

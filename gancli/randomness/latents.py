@@ -1,11 +1,8 @@
 """Latents addressed by seed: one seed, one latent, on every machine, in every batch and in every language.
 
 The numbers come from Philox4x32-10 (Salmon et al., 2011, "Parallel random numbers: as easy as 1, 2, 3"), a counter-based
-generator: the key is the seed, the counter the position in the latent. Nothing is consumed, so image *i* does not depend
-on how many others are generated with it, and the same few lines give the same latents in a browser. No torch is needed.
-
-A seed has as many latents as one likes: attempt k has an address too, the counter (position, k). Truncation chooses among
-them (:meth:`gancli.Model.sample`).
+generator: the key is the seed, the counter (position in the latent, attempt). Truncation chooses among the attempts
+(:meth:`gancli.Model.sample`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,5 @@
-"""Addressed randomness: every random number has an address, so that nothing has to be remembered between steps.
-
-The latents and the dropout masks of step *k* come from (seed, purpose, *k*), the order of epoch *e* from (seed, "order",
-*e*). A kill, a resume or another number of processes therefore changes nothing, and no generator's state is ever saved.
+"""Randomness in training: latents and dropout masks of step *k* come from (seed, purpose, *k*), the order of epoch *e* from
+(seed, "order", *e*). A kill, a resume or another number of processes changes nothing, and no generator's state is saved.
 """
 
 from __future__ import annotations

@@ -1,16 +1,14 @@
 """Every way in which gancli writes to the disk, in one small class, so that each operation can be made to fail.
 
-What a file system promises, and what is built on it here:
+What a file system promises, where :mod:`gancli.storage.system` says nothing else, and what is built on it here:
 
-- ``write`` promises nothing: the bytes are in memory until :meth:`Storage.fsync` returned. A failed ``fsync`` is final.
-  The kernel reports the loss once and then forgets it, so that a second call would succeed without the data; the file
-  is given up instead.
-- Making, renaming or removing a name changes its directory, which has to be synced by itself (:meth:`Storage.fsync_dir`).
-- ``rename`` is atomic for everybody who looks: the old state or the new one, never something between. That is why
-  everything is written beside its target, on the same file system, and renamed when it is complete.
+- ``write`` promises nothing: the bytes are in memory until ``fsync`` returned. A failed ``fsync`` is final: the kernel
+  reports the loss once and then forgets it, so the file is given up.
+- Making, renaming or removing a name changes its directory, which has to be synced by itself (``fsync_dir``).
+- ``rename`` is atomic for everybody who looks. That is why everything is written beside its target, on the same file
+  system, and renamed when it is complete.
 
-Tests replace :data:`DISK` by a :class:`Storage` whose n-th operation fails, or by a disk that loses its power. Where a system
-cannot keep one of these promises, :mod:`gancli.storage.system` says so.
+What fails is a ``StorageError``, which says what to do.
 """
 
 from __future__ import annotations
@@ -80,15 +78,8 @@ DISK = Storage()
 def write_atomically(path: Path, data: bytes, storage: Storage = DISK, *, durable: bool = False) -> None:
     """Make ``path`` hold ``data``; whoever reads it meanwhile sees the old content or the new, complete.
 
-    Args:
-        path: the target; its directory exists.
-        data: the whole content.
-        storage: where to.
-        durable: return only when the new content would survive a power cut.
-
-    Raises:
-        StorageError: it could not be written. The old content, if any, is still there (or the new, if only the very last
-            sync failed), and nothing else is.
+    If it cannot be written, the old content is still there (or the new, if only the very last sync failed), and nothing
+    else is. Its directory exists; if ``durable``, the new content would survive a power cut.
     """
     scratch = path.with_name(f"{TEMPORARY}{token_hex(8)}")
     with explained(path):
@@ -105,11 +96,7 @@ def write_atomically(path: Path, data: bytes, storage: Storage = DISK, *, durabl
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """The name of a file beside ``target`` that takes its place when all went well, and is gone when not.
-
-    Raises:
-        StorageError: it could not be written; what was there before is still there.
-    """
+    """The name of a file beside ``target`` that takes its place when all went well, and is gone when not."""
     scratch = target.with_name(f"{TEMPORARY}{token_hex(8)}")
     with explained(target):
         try:
@@ -120,11 +107,7 @@ def replacing(target: Path) -> Iterator[Path]:
 
 
 def refuse_missing_parent(target: Path) -> None:
-    """Say so before anything is computed.
-
-    Raises:
-        StorageError: the directory that ``target`` is to be written into is not there, or is a file.
-    """
+    """Say so before anything is computed."""
     with explained(target.parent):
         if not stat.S_ISDIR(target.parent.stat().st_mode):
             raise NotADirectoryError(errno.ENOTDIR, "Not a directory")
