@@ -4,7 +4,8 @@
     < GANCLI_* < -c file < -s key=value < command-line flag
 
 Plugins prefer, and the user decides: an architecture's preferences for one objective are dropped when another is chosen.
-Setting one of the three lengths (epochs, images, minutes) drops the others from the layers below.
+Setting one of the three lengths (epochs, images, minutes) drops the others from the layers below. What is not allowed is a
+``ConfigError``, a plugin that is missing or broken a ``PluginError``.
 """
 
 from __future__ import annotations
@@ -116,10 +117,6 @@ def resolve(
         has_domains: whether the data set at a path has two domains, A and B; it is then to be translated,
             unless an architecture is chosen that does not translate.
         choose: what suits the images of a new run, see :func:`gancli.data.choice.choose`.
-
-    Raises:
-        ConfigError: a key is unknown or a value is not allowed.
-        PluginError: the architecture, objective or data set cannot be found or loaded.
     """
     user = _merged(
         [
@@ -238,11 +235,7 @@ def load_objective(config: RunConfig) -> Objective:
 
 
 def load_loggers(config: RunConfig) -> dict[str, Logger]:
-    """The loggers that ``log.to`` names, each new.
-
-    Raises:
-        PluginError: there is no such logger, or a package that it needs is missing.
-    """
+    """The loggers that ``log.to`` names, each new."""
     return {name: LOGGERS.load(name)() for name in config.log.to}
 
 
@@ -258,11 +251,7 @@ def load_optimizer(config: TrainConfig, network: str) -> Optimizer:
 def refuse_other_choice(
     stored: Mapping[str, object], *, files: Sequence[Path], assignments: Sequence[str], flags: Mapping[str, object]
 ) -> None:
-    """Refuse another architecture or objective for a stored run, whose options would make no sense with it.
-
-    Raises:
-        ConfigError: another one is asked for.
-    """
+    """Refuse another architecture or objective for a stored run, whose options would make no sense with it."""
     layer = _merged([*map(from_file, files), from_assignments(assignments), from_flags(flags)])
     for key in ("arch.name", "objective.name"):
         asked = _value(layer, key, stored[key])
@@ -280,9 +269,6 @@ def refuse_changes(old: Mapping[str, object], new: Mapping[str, object], *, allo
         old: what it was made with. A setting that is not in it is younger, and was as its default says.
         new: what is asked for.
         allowed: whether these keys may differ, besides those of :data:`FREE_KEYS`.
-
-    Raises:
-        ConfigError: something else differs, or these without permission.
     """
     then = {**core_defaults(), **old}
     changed = [key for key in new if key in then and new[key] != then[key] and not key.startswith(FREE_KEYS)]
@@ -298,16 +284,7 @@ def refuse_changes(old: Mapping[str, object], new: Mapping[str, object], *, allo
 
 
 def refuse_other_kind(config: RunConfig, arch: Architecture[ArchConfig], *, translating: bool) -> None:
-    """Refuse settings that do something else with the data than they are for.
-
-    Args:
-        config: the whole configuration.
-        arch: the architecture that it names.
-        translating: whether there are source images and target images.
-
-    Raises:
-        ConfigError: one of them does.
-    """
+    """Refuse settings that do something else with the data than they are for: translate, or not, if ``translating``."""
     name, data = config.arch.name, config.data
     if translating and not arch.translates:
         raise ConfigError(
