@@ -205,14 +205,14 @@ def remove_run(run: RunDirectory) -> None:
         RunError: it is not a directory that a training made.
         RunBusyError: it is being trained.
     """
-    from gancli.storage.lock import RunLock
+    from gancli.storage.lock import run_lock
 
     if not (run.info_path.is_file() or run.lock_path.is_file()):
         raise RunError(
             f"'{run.path}' has neither run.json nor run.lock.", "No training made it: delete it by hand if you want to."
         )
     with explained(run.path):
-        with RunLock(run.lock_path):
+        with run_lock(run.lock_path):
             for path in run.path.iterdir():
                 if path != run.lock_path:
                     remove(path)

@@ -92,9 +92,9 @@ def train(
             members.all_reduce_max(0, 0.0)  # or process 0 might find another one gone before it has met it
             return
         if run:
-            from gancli.storage.lock import RunLock
+            from gancli.storage.lock import run_lock
 
-            with RunLock(run.lock_path):  # refused early, and without torch, if it is being trained
+            with run_lock(run.lock_path):  # refused early, and without torch, if it is being trained
                 _note_finished(output, run, changes, from_step)
         ended = run_training(console_for(sys.stderr, quiet=output.quiet, color=output.color), start, members)
     if members.leads:

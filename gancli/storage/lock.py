@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from platform import node
 from typing import TYPE_CHECKING, Any
@@ -22,56 +22,45 @@ from gancli.storage.disk import explained
 from gancli.storage.strict_json import parse_object
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
-    from typing import Self
 
 _PATIENCE_SECONDS = 0.1
 """Longer than :func:`is_abandoned` holds a lock, so that a look at the runs never keeps one from starting."""
 _NO_LOCKS = frozenset((errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL))
 
 
-class RunLock:
-    """Holds the lock within a ``with`` block.
-
-    Args:
-        path: the lock file, made if it is not there; its directory exists.
+@contextmanager
+def run_lock(path: Path) -> Iterator[None]:
+    """Hold the lock at ``path`` within the block; its directory exists.
 
     Raises:
         RunBusyError: on entry, at once: another process holds it.
         StorageError: on entry: the file cannot be written to, or the file system has no locks.
     """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        # without locks two trainings would destroy each other's checkpoints: no fallback to a file that may be stale
-        self._lock = FileLock(path, thread_local=False, preserve_lock_file=True, on_acquired=_write_words)
-
-    def __enter__(self) -> Self:
-        with explained(self.path):
-            try:
-                self._lock.acquire(timeout=_PATIENCE_SECONDS, poll_interval=_PATIENCE_SECONDS / 5)
-            except Timeout:
-                words = _words(self.path)
-                pid, host, since = (ascii(words.get(key, "?")).strip("'")[:100] for key in ("pid", "host", "started"))
-                raise RunBusyError(
-                    f"Process {pid} on {host}, since {since}, trains in '{self.path.parent}'.",
-                    "Only one process can write to a run. Wait for it, stop it, or train in another directory.",
-                ) from None
-            except OSError as error:
-                if error.errno not in _NO_LOCKS:
-                    raise
-                raise StorageError(
-                    f"The file system of '{self.path}' has no file locks ({error.strerror}).",
-                    "Two trainings could destroy each other's checkpoints there. Choose a directory on a local disk.",
-                ) from error
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
-
-    def release(self) -> None:
-        """Free the lock, if it is not free yet. In a forked child this leaves the parent's lock alone."""
-        self._lock.release()
+    # without locks two trainings would destroy each other's checkpoints: no fallback to a file that may be stale
+    lock = FileLock(path, thread_local=False, preserve_lock_file=True, on_acquired=_write_words)
+    with explained(path):
+        try:
+            lock.acquire(timeout=_PATIENCE_SECONDS, poll_interval=_PATIENCE_SECONDS / 5)
+        except Timeout:
+            words = _words(path)
+            pid, host, since = (ascii(words.get(key, "?")).strip("'")[:100] for key in ("pid", "host", "started"))
+            raise RunBusyError(
+                f"Process {pid} on {host}, since {since}, trains in '{path.parent}'.",
+                "Only one process can write to a run. Wait for it, stop it, or train in another directory.",
+            ) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            raise StorageError(
+                f"The file system of '{path}' has no file locks ({error.strerror}).",
+                "Two trainings could destroy each other's checkpoints there. Choose a directory on a local disk.",
+            ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def is_abandoned(path: Path) -> bool:

@@ -30,7 +30,7 @@ from gancli.models.stored import absolute
 from gancli.runs import RunDirectory, create_run, refuse_missing_architecture, refuse_name
 from gancli.runtime.processes import ALONE
 from gancli.storage.disk import write_atomically
-from gancli.storage.lock import RunLock
+from gancli.storage.lock import run_lock
 from gancli.text import shell
 from gancli.training.session import Session
 from gancli.training.setup import advice, announcement
@@ -96,7 +96,7 @@ def train(
     run = create_run(runs_dir, name, training.data.name, training.arch.name.rpartition(":")[2])
     prepared = False
     try:
-        with RunLock(run.lock_path):
+        with run_lock(run.lock_path):
             session = Session(training, run, observe, stop, notes=notes)
             session.prepare()
             write_atomically(run.config_path, config_document(training.config))
@@ -136,7 +136,7 @@ def resume(
     kept = {key: value for key, value in stored.items() if not (new_length and key in LENGTHS)}
     config = located(resolve(flags={**kept, **changes}, environment={}, preferences=False).config)
     refuse_changes(stored, flatten(config), allowed=allow_changes)
-    with RunLock(run.lock_path):
+    with run_lock(run.lock_path):
         store = CheckpointStore(run.checkpoints)
         checkpoint, facts = _load(store, run, from_step)
         changed = _changes(run, facts, config, checkpoint, allowed=allow_changes)

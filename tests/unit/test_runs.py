@@ -6,7 +6,7 @@ import pytest
 from gancli import runs
 from gancli.errors import RunBusyError, RunError, StorageError, UsageError
 from gancli.runs import RunDirectory, create_run, find_run, list_runs, mark_latest, remove_run, run_name
-from gancli.storage.lock import RunLock
+from gancli.storage.lock import run_lock
 
 
 @pytest.fixture(autouse=True)
@@ -182,7 +182,7 @@ def test_a_run_is_removed_with_everything_in_it_and_nothing_else(tmp_path, new_r
 
 def test_F45_a_run_that_is_being_trained_is_not_removed(new_run):
     run = new_run("a")
-    with RunLock(run.lock_path), pytest.raises(RunBusyError):
+    with run_lock(run.lock_path), pytest.raises(RunBusyError):
         remove_run(run)
     assert run.info() == {"name": "a"}
 

@@ -14,7 +14,7 @@ import pytest
 
 from gancli.errors import RunBusyError
 from gancli.storage.disk import DISK
-from gancli.storage.lock import RunLock, is_abandoned
+from gancli.storage.lock import is_abandoned, run_lock
 
 
 def test_descriptors_are_not_inherited(tmp_path):
@@ -30,9 +30,9 @@ def test_descriptors_are_not_inherited(tmp_path):
 HOLD = """
 import os, subprocess, sys, time
 from pathlib import Path
-from gancli.storage.lock import RunLock
+from gancli.storage.lock import run_lock
 
-with RunLock(Path(sys.argv[1])):
+with run_lock(Path(sys.argv[1])):
     {meanwhile}
     print("held", flush=True)
     time.sleep(60)
@@ -78,7 +78,7 @@ def holder(path, meanwhile="pass"):
 
 
 def assert_busy(path, match=None):
-    with pytest.raises(RunBusyError, match=match), RunLock(path):
+    with pytest.raises(RunBusyError, match=match), run_lock(path):
         pass
 
 
@@ -93,7 +93,7 @@ def test_it_is_free_right_after_kill_9(path):
     with holder(path) as (process, _):
         process.kill()
         process.wait()
-        with RunLock(path):
+        with run_lock(path):
             pass
 
 
@@ -106,7 +106,7 @@ def test_it_is_free_right_after_kill_9_while_a_child_lives(path, meanwhile):
             process.kill()
             process.wait()
             os.kill(child, 0)
-            with RunLock(path):
+            with run_lock(path):
                 pass
         finally:
             os.kill(child, signal.SIGKILL)

@@ -27,7 +27,7 @@ from gancli.metrics.probe import Probe
 from gancli.plugin import Architecture, Networks
 from gancli.runs import RunDirectory, find_run
 from gancli.storage.disk import Storage
-from gancli.storage.lock import RunLock
+from gancli.storage.lock import run_lock
 from gancli.training.metrics import read_rows
 from gancli.training.run import resume, stored_config, train
 from gancli.training.setup import set_up
@@ -432,7 +432,7 @@ def test_F57_the_division_that_gives_the_same_bits_is_named(configure, tmp_path,
 
 def test_F45_a_second_training_is_refused(configure, tmp_path, stop_after):
     run = start(configure(), tmp_path, stop=stop_after(3))
-    with RunLock(run.lock_path), pytest.raises(RunBusyError):
+    with run_lock(run.lock_path), pytest.raises(RunBusyError):
         resume(run)
     resume(run)
 

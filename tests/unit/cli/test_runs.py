@@ -106,10 +106,10 @@ def test_F22_foreign_values_do_no_harm(cli, copied):
 
 
 def test_a_run_whose_process_is_gone_was_killed(cli, copied):
-    from gancli.storage.lock import RunLock
+    from gancli.storage.lock import run_lock
 
     damage(copied / "plain", status="running")
-    with RunLock(copied / "plain" / "run.lock"):
+    with run_lock(copied / "plain" / "run.lock"):
         assert cli("runs", "list", "--json").json[0]["status"] == "running"
     assert cli("runs", "list", "--json").json[0]["status"] == "killed"
     assert cli("runs", "show", "plain", "--json").json["status"] == "killed"
@@ -168,8 +168,8 @@ def test_rm_asks_on_a_terminal(cli, copied, monkeypatch, answer, stays):
 
 
 def test_F45_a_run_that_is_trained_is_not_deleted(cli, copied):
-    from gancli.storage.lock import RunLock
+    from gancli.storage.lock import run_lock
 
-    with RunLock(copied / "plain" / "run.lock"):
+    with run_lock(copied / "plain" / "run.lock"):
         assert cli("runs", "rm", "plain", "-y").code == 5
     assert (copied / "plain").is_dir()

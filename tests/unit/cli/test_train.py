@@ -13,7 +13,7 @@ from gancli.cli.output import Output
 from gancli.cli.train import farewell, launched, program
 from gancli.errors import DivergedError
 from gancli.events import CheckpointSaved, Progress, RunEnded, RunStarted
-from gancli.storage.lock import RunLock
+from gancli.storage.lock import run_lock
 
 RUN = Path("runs/a-run")
 pytestmark = pytest.mark.usefixtures("engine")
@@ -311,7 +311,7 @@ def test_another_architecture_on_resume_is_named_as_what_it_is(cli, at_trained):
 
 
 def test_F45_a_busy_run_and_a_taken_name_are_refused_before_anything_heavy(cli, at_trained):
-    with RunLock(at_trained / "plain" / "run.lock"):
+    with run_lock(at_trained / "plain" / "run.lock"):
         result = cli("train", "--resume", "plain", "--runs-dir", at_trained)
     assert (result.code, "loading" in result.err) == (5, False)
     result = cli("train", "--name", "plain", "--runs-dir", at_trained)

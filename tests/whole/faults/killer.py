@@ -23,7 +23,7 @@ from gancli.checkpoint.store import CheckpointStore
 from gancli.config.resolve import resolve
 from gancli.runs import RunDirectory
 from gancli.storage.disk import TEMPORARY
-from gancli.storage.lock import RunLock
+from gancli.storage.lock import run_lock
 
 KILLS_PER_RUN = 5
 ARCHITECTURES = {
@@ -106,7 +106,7 @@ def killed_run(config, run: RunDirectory, clock: random.Random, longest: float, 
         os.kill(pid, signal.SIGKILL)
         hits += wait(pid) == -signal.SIGKILL
         if run.path.exists():
-            with RunLock(run.lock_path):
+            with run_lock(run.lock_path):
                 pass  # the lock is free at once
     if wait(in_child(go_on(config, run))):
         raise AssertionError(f"{run.path}: the last resume failed")

@@ -15,7 +15,7 @@ import pytest
 from gancli.checkpoint.store import CheckpointStore
 from gancli.errors import StorageError
 from gancli.storage.disk import write_atomically
-from gancli.storage.lock import RunLock
+from gancli.storage.lock import run_lock
 
 NOBODY = 65534
 
@@ -141,7 +141,7 @@ def test_F09_a_read_only_disk_is_known_before_the_first_step_and_can_be_read(sma
         for write in (store.prepare, lambda: save(store, 2), lambda: CheckpointStore(directory.parent / "new").prepare()):
             with pytest.raises(StorageError, match="read-only file system"):
                 write()
-        with pytest.raises(StorageError, match="read-only file system"), RunLock(directory.parent / "run.lock"):
+        with pytest.raises(StorageError, match="read-only file system"), run_lock(directory.parent / "run.lock"):
             pass
         assert store.load().files == files_of(1)
 
@@ -155,7 +155,7 @@ def test_F10_no_permission(forbidden_directory, unprivileged, save, files_of):
         for write in (store.prepare, lambda: save(store, 2), lambda: CheckpointStore(forbidden_directory / "new").prepare()):
             with pytest.raises(StorageError, match="Permission denied"):
                 write()
-        with pytest.raises(StorageError, match="Permission denied"), RunLock(forbidden_directory / "run.lock"):
+        with pytest.raises(StorageError, match="Permission denied"), run_lock(forbidden_directory / "run.lock"):
             pass
         with pytest.raises(StorageError, match="Permission denied"):
             write_atomically(forbidden_directory / "run.json", b"{}")
