@@ -33,12 +33,13 @@ from gancli.storage.disk import DISK, explained, remove, write_atomically
 from gancli.storage.system import open_to_append
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from gancli.data.decoding import Flaw
+    from gancli.data.source import Watch
 
 READINGS = "readings"
 VARIABLE = "GANCLI_CACHE"
@@ -151,51 +152,46 @@ class Unfinished:
     done: int = 0
     rows: int = 0
     skipped: list[tuple[int, str, str]] = field(default_factory=list)
-    _synced: float = 0.0
-    _descriptor: int = -1
 
-    @contextmanager
-    def writing(self, total: int) -> Iterator[None]:
-        """Within the block rows can be added, up to ``total``; afterwards, however it ends, they are on the disk."""
+    def write(self, images: Iterable[NDArray[np.uint8] | Flaw], names: Sequence[str], watch: Watch) -> None:
+        """Append the images that are not done yet, or why one of these ``names`` is left out. However it ends, they are kept."""
         row_bytes = math.prod(self.row_shape)
-        needed = (total - self.rows) * row_bytes + SPARE_BYTES
+        needed = (len(names) - self.rows) * row_bytes + SPARE_BYTES
         with explained(self.path):
             if (free := DISK.free_bytes(self.path)) < needed:
                 where = f"in '{self.path.parent}', where {free / 1e6:,.0f} MB are free"
                 raise StorageError(
-                    f"{total:,} images need {needed / 1e6:,.0f} MB {where}.",
+                    f"{len(names):,} images need {needed / 1e6:,.0f} MB {where}.",
                     f"Make room (`gancli dataset clear` empties the cache), choose a smaller --image-size, or set {VARIABLE}.",
                 )
-            self._descriptor = open_to_append(self.path / PIXELS)
-            os.ftruncate(self._descriptor, self.rows * row_bytes)
-            os.lseek(self._descriptor, 0, os.SEEK_END)
-        self._synced = time.monotonic()
+            descriptor = open_to_append(self.path / PIXELS)
+            os.ftruncate(descriptor, self.rows * row_bytes)
+            os.lseek(descriptor, 0, os.SEEK_END)
+        synced = time.monotonic()
         try:
-            yield
+            for image in images:
+                if isinstance(image, Exception):
+                    self.skipped.append((self.done, names[self.done], str(image)))
+                else:
+                    with explained(self.path):
+                        DISK.write(descriptor, memoryview(image.tobytes()))
+                    self.rows += 1
+                self.done += 1
+                watch("decoding images", self.done, len(names))
+                if time.monotonic() - synced > SYNC_SECONDS:
+                    self._sync(descriptor)
+                    synced = time.monotonic()
         finally:
             try:
-                self._sync()
+                self._sync(descriptor)
             finally:
-                os.close(self._descriptor)
+                os.close(descriptor)
 
-    def add(self, name: str, image: NDArray[np.uint8] | Flaw) -> None:
-        """Write the next image of the source, or note why it is left out."""
-        if isinstance(image, Exception):
-            self.skipped.append((self.done, name, str(image)))
-        else:
-            with explained(self.path):
-                DISK.write(self._descriptor, memoryview(image.tobytes()))
-            self.rows += 1
-        self.done += 1
-        if time.monotonic() - self._synced > SYNC_SECONDS:
-            self._sync()
-
-    def _sync(self) -> None:
+    def _sync(self, descriptor: int) -> None:
         with explained(self.path):
-            DISK.fsync(self._descriptor)
+            DISK.fsync(descriptor)
         state = {"row_shape": self.row_shape, "done": self.done, "rows": self.rows, "skipped": self.skipped}
         write_atomically(self.path / PROGRESS, json.dumps(state).encode())
-        self._synced = time.monotonic()
 
     def finish(self, target: Path, facts: Facts) -> None:
         """Give the set its name, durably."""

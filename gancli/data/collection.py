@@ -158,13 +158,11 @@ class Collection(Source):
 
     def _decode(self, config: DataConfig, target: Path, watch: Watch) -> cache.Facts:
         """Decode everything, however much is broken, and give it the name ``target``. For the holder of the lock."""
-        headers, items = self._sound_headers(config, watch), self.items
+        headers = self._sound_headers(config, watch)
         fit = choose(headers, config)
         rows = cache.unfinished(target, (fit.channels, fit.height, fit.width))
-        with rows.writing(len(items)), picky_pillow(config.max_pixels):
-            for decoded in decode_all(self.each(rows.done), fit):
-                rows.add(items[rows.done].name, decoded)
-                watch("decoding images", rows.done, len(items))
+        with picky_pillow(config.max_pixels):
+            rows.write(decode_all(self.each(rows.done), fit), [item.name for item in self.items], watch)
         if not rows.rows:
             raise self._too_many_broken(config, [(name, flaw) for _, name, flaw in rows.skipped])
         labels, looked_like_labels = self.labelled
