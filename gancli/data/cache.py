@@ -154,7 +154,7 @@ class Unfinished:
     skipped: list[tuple[int, str, str]] = field(default_factory=list)
 
     def write(self, images: Iterable[NDArray[np.uint8] | Flaw], names: Sequence[str], watch: Watch) -> None:
-        """Append the images that are not done yet, or why one of these ``names`` is left out. However it ends, they are kept."""
+        """Append the images that are not done yet, or why one is left out. What was written is kept however it ends."""
         row_bytes = math.prod(self.row_shape)
         needed = (len(names) - self.rows) * row_bytes + SPARE_BYTES
         with explained(self.path):

@@ -49,7 +49,7 @@ def refuse_offline(what: str, remedy: str) -> None:
 
 def fetch(remote: Remote, folder: Path) -> Path:
     """The file in ``folder``, downloaded unless it is there and right."""
-    from requests import RequestException
+    import requests
 
     target = folder / remote.name
     if target.is_file() and sha256(target.read_bytes()).hexdigest() == remote.sha256:
@@ -62,12 +62,16 @@ def fetch(remote: Remote, folder: Path) -> Path:
     for address in (f"{mirror}{remote.name}" for mirror in remote.mirrors):
         _LOG.warning("downloading %s (%s bytes) to %s", address, f"{remote.size:,}", visible(str(target)))
         try:
-            content = _downloaded(address, remote)
-        except (RequestException, _RefusedError) as error:
-            failures.append(f"{address}: {visible(_reason(error))}")
-            continue
-        write_atomically(target, content)
-        return target
+            write_atomically(target, _downloaded(address, remote))
+        except requests.Timeout:
+            reason = f"no answer within {TIMEOUT_SECONDS} s"
+        except requests.ConnectionError:
+            reason = "the connection failed"
+        except (requests.RequestException, _RefusedError) as error:
+            reason = str(error)
+        else:
+            return target
+        failures.append(f"{address}: {visible(reason)}")
     raise DownloadError(
         f"{remote.name} could not be downloaded ({'; '.join(failures)}).",
         f"Try again later, or put the file at {target} by hand.",
@@ -87,7 +91,8 @@ def _downloaded(address: str, remote: Remote) -> bytes:
     with requests.get(
         address, headers=headers, hooks={"response": _refuse_downgrade}, timeout=TIMEOUT_SECONDS, stream=True
     ) as answer:
-        answer.raise_for_status()
+        if not answer.ok:
+            raise _RefusedError(f"HTTP {answer.status_code}, {answer.reason}")
         for piece in answer.iter_content(CHUNK_BYTES):
             content += piece
             if len(content) > remote.size:
@@ -105,17 +110,3 @@ def _refuse_downgrade(answer: Response, *_: object, **__: object) -> None:
     allowed = ("https",) if scheme == "https" else ("http", "https")
     if answer.is_redirect and urlsplit(following).scheme not in allowed:
         raise _RefusedError(f"it redirects to {following}, which is not followed")
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong, without what a library says about its own objects."""
-    import requests
-
-    match error:
-        case requests.HTTPError(response=answer) if answer is not None:
-            return f"HTTP {answer.status_code}, {answer.reason}"
-        case requests.Timeout():
-            return f"no answer within {TIMEOUT_SECONDS} s"
-        case requests.ConnectionError():
-            return "the connection failed"
-    return str(error)
