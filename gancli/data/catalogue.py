@@ -1,7 +1,5 @@
 """The catalogue of a source: which of its names are images, and of which split, domain and class.
 
-The rules stand here once, for folders, archives and tables alike:
-
 - names are Unicode NFC with ``/`` between their parts, whatever the system that wrote them;
 - what operating systems leave behind, and what is hidden, is passed over;
 - images are known by their suffix, and by their first bytes where the suffix is none of the known;
@@ -105,12 +103,9 @@ class Catalogue:
 
     @classmethod
     def of(cls, files: Iterable[Item], start: Callable[[Item], bytes], *, backslashes: bool) -> Catalogue:
-        """The catalogue of all regular files of a container, under the names that stand there.
+        """The catalogue of all regular files of a container, of which ``start`` gives the first bytes.
 
-        Args:
-            files: of the container.
-            start: the first bytes of a file.
-            backslashes: whether a backslash may stand for a slash: in archives.
+        In archives, backslashes may stand for slashes.
         """
         files = list(files)
         if backslashes and not any("/" in file.name for file in files):
@@ -141,19 +136,14 @@ def normalised(name: str) -> str:
 
 
 def is_litter(part: str) -> bool:
-    """Whether a file or folder of this name belongs to the operating system, or is hidden.
-
-    >>> [is_litter(part) for part in (".git", "._cat.png", "__MACOSX", "cat.png", "..")]
-    [True, True, True, False, False]
-    """
+    """Whether a file or folder of this name belongs to the operating system, or is hidden."""
     return (part.startswith(".") and part not in {"..", "."}) or part.lower() in LITTER
 
 
 def is_image(name: str) -> bool:
     """Whether the name, with ``/`` between its parts, is an image's and no part of it is litter.
 
-    >>> names = ("a/B.JPG", "notes.txt", "__MACOSX/a.png", ".hidden/a.png", "./a.png")
-    >>> [is_image(name) for name in names]
+    >>> [is_image(name) for name in ("a/B.JPG", "notes.txt", "__MACOSX/a.png", ".hidden/a.png", "./a.png")]
     [True, False, False, False, True]
     """
     return name.lower().endswith(SUFFIXES) and not any(map(is_litter, name.split("/")))
@@ -162,10 +152,8 @@ def is_image(name: str) -> bool:
 def part_of(word: str) -> Part | None:
     """The part that a whole name stands for.
 
-    >>> part_of("Validation"), part_of("trainA")
-    (Part(split='val', domain=''), Part(split='train', domain='A'))
-    >>> part_of("contest"), part_of("latest")
-    (None, None)
+    >>> part_of("Validation"), part_of("trainA"), part_of("contest")
+    (Part(split='val', domain=''), Part(split='train', domain='A'), None)
     """
     match = _PART.fullmatch(word)
     return match and Part(SPLITS[match[1].lower()], (match[2] or "").upper())

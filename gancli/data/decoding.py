@@ -106,7 +106,6 @@ class Header:
 
     Attributes:
         width: in pixels, as it is seen; likewise ``height``.
-        format: ``PNG``, ``JPEG``, ...
         mode: Pillow's word for channels and depth, such as ``RGB`` or ``I;16``.
         grey: whether it has no colour, as far as mode and palette tell.
         alpha: whether it may be transparent somewhere.
@@ -246,11 +245,6 @@ def decode_all(images: Iterable[Opener], fit: Fit, workers: int | None = None) -
 
     Threads, not processes: Pillow releases the interpreter's lock while it decodes and scales, a
     thread needs no copy of what it returns, and Ctrl-C ends them all.
-
-    Args:
-        images: encoded.
-        fit: what all are made into.
-        workers: threads; by default one per core that this process may use.
     """
     workers = workers or usable_cores()
     pool = ThreadPoolExecutor(workers, "gancli-decode")

@@ -61,8 +61,7 @@ def labels_of(
 
     Args:
         names: of the images.
-        sidecars: names of the files that may hold labels.
-        read: the content of one of them.
+        sidecars: names of the files that may hold labels; ``read``: the content of one of them.
         paths: the names without the folders of their split, from which classes are read.
 
     >>> labels_of(["x/cat/1.png", "x/dog/1.png"])[0]
@@ -88,18 +87,11 @@ def labels_of(
     return found, (*notes, *([note] if note else []))
 
 
-def natural(name: str) -> tuple[tuple[int, int, str], ...]:
-    """A key that sorts ``2`` before ``10``.
-
-    >>> sorted(["10", "9", "cat"], key=natural)
-    ['9', '10', 'cat']
-    """
-    parts = re.findall(r"[0-9]{1,18}|[^0-9]+", name)
-    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)
-
-
 def numbered(values: Sequence[object], names: Sequence[str] = ()) -> Labels:
     """Whole numbers from 0 on as they are, text as the names of classes in natural order.
+
+    >>> numbered(["10", "9", "cat"])
+    Labels(names=('9', '10', 'cat'), numbers=(1, 0, 2))
 
     Raises:
         ValueError: they are neither.
@@ -112,7 +104,12 @@ def numbered(values: Sequence[object], names: Sequence[str] = ()) -> Labels:
     texts = [normalised(value.strip()) for value in values if isinstance(value, str)]
     if len(texts) < len(values) or not all(texts) or len(set(texts)) > MAX_CLASSES:
         raise _UnusedError("has labels that are no class numbers (whole, from 0) and no names")
-    classes = sorted(set(texts), key=lambda text: (natural(text), text))
+
+    def natural(text: str) -> tuple[list[tuple[int, int, str]], str]:  # 2 before 10
+        parts = re.findall(r"[0-9]{1,18}|[^0-9]+", text)
+        return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts], text
+
+    classes = sorted(set(texts), key=natural)
     number = {text: i for i, text in enumerate(classes)}
     return Labels(tuple(classes), tuple(number[text] for text in texts))
 
@@ -138,7 +135,7 @@ def _tables(
             yield title, partial(_joined, [name], read), False
     keys = {_key(name) for name in names}
     if cls := [name for name in sidecars if name.endswith(".cls") and _key(name) in keys]:
-        yield ".cls", lambda: {_key(name): _text(read(name)).strip() for name in cls}, False
+        yield ".cls", lambda: {_key(name): read(name).decode("utf-8-sig").strip() for name in cls}, False
 
 
 def _looked_up(names: Sequence[str], table: Table) -> list[object]:
@@ -158,7 +155,7 @@ def _looked_up(names: Sequence[str], table: Table) -> list[object]:
 
 def _stylegan(read: Callable[[str], bytes], file: str) -> Table | None:
     try:
-        pairs = json.loads(_text(read(file)))["labels"]
+        pairs = json.loads(read(file).decode("utf-8-sig"))["labels"]
         top = file.removesuffix(STYLEGAN)
         return {top + normalised(str(name).replace("\\", "/")): label for name, label in pairs or ()} or None
     except (ValueError, TypeError, KeyError, RecursionError):
@@ -171,7 +168,7 @@ def _joined(files: Sequence[str], read: Callable[[str], bytes]) -> Table:
     for file in files:
         top = file[: file.rfind("/") + 1]
         try:
-            text = _text(read(file))
+            text = read(file).decode("utf-8-sig")
             if file.endswith(".csv"):
                 delimiter = max(",;\t", key=text.partition("\n")[0].count)
                 rows: list[dict[str, object]] = list(csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True))
@@ -194,10 +191,6 @@ def _joined(files: Sequence[str], read: Callable[[str], bytes]) -> Table:
             table[top + known] = row.get(label)
             table.setdefault(known, row.get(label))
     return table
-
-
-def _text(content: bytes) -> str:
-    return content.decode("utf-8-sig")
 
 
 def _key(name: str) -> str:
