@@ -61,7 +61,8 @@ def labels_of(
 
     Args:
         names: of the images.
-        sidecars: names of the files that may hold labels; ``read``: the content of one of them.
+        sidecars: names of the files that may hold labels.
+        read: the content of one of them.
         paths: the names without the folders of their split, from which classes are read.
 
     >>> labels_of(["x/cat/1.png", "x/dog/1.png"])[0]
