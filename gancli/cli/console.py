@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from gancli.events import Event
 
 STOPPING = "finishing the step, then saving; once more to leave at once"
+# where nothing is redrawn, progress is shown at most this often; whatever else happens is shown always
 PLAIN_SECONDS = 1.0
-"""Where nothing is redrawn, progress is shown at most this often; whatever else happens is shown always."""
-
 COUNTER_SECONDS = 0.25
 _ERASE = "\r\x1b[K"
 

@@ -13,11 +13,10 @@ from gancli.storage.system import usable_cores
 from gancli.version import __version__
 
 PACKAGES = ("torch", "numpy", "pillow", "safetensors", "pydantic", "typer", "rich", "matplotlib")
+# what decides about the speed of float32 and bfloat16 products
 CPU_FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
-"""What decides about the speed of float32 and bfloat16 products."""
-
+# variables that decide among how many processes a training is divided, and how they find each other
 LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
-"""Variables that decide among how many processes a training is divided, and how they find each other."""
 
 
 def env(output: Output) -> None:

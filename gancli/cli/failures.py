@@ -16,9 +16,8 @@ from gancli.cli.signals import Interrupted
 from gancli.errors import GancliError, MemoryExhaustedError, Stopped, UsageError, nearest
 from gancli.text import printable
 
+# options of the program, which may stand anywhere on the line
 GLOBAL = frozenset({"-q", "--quiet", "--no-color", "--debug"})
-"""Options of the program, which may stand anywhere on the line."""
-
 _DISK = ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "EFBIG", "EMFILE", "ENFILE", "ENAMETOOLONG")
 DISK_TROUBLES = frozenset(getattr(errno, name) for name in _DISK)
 BUG = "This is a bug in gancli or in a plugin. Please report it with the lines above and what `gancli env` prints."

@@ -35,14 +35,11 @@ if TYPE_CHECKING:
     from gancli.events import Event
 
 REFRESHES_PER_SECOND = 4
-ROW_SECONDS = 0.25
-"""Where epochs are shorter than this, not each of them gets a row."""
+ROW_SECONDS = 0.25  # where epochs are shorter than this, not each of them gets a row
 ROWS_KEPT = 100
 ALARMS_SHOWN = 3
 LINES_CHANGING = 3
-SHORTEST_PAGE = 5
-"""The heading is repeated when it has left the screen, but not more often than this many rows."""
-
+SHORTEST_PAGE = 5  # the heading is repeated when it has left the screen, but not more often than this many rows
 GAP = 2
 
 
@@ -64,8 +61,7 @@ AFTER = (
     Column("speed", "img/s", 6, 7),
     Column("time", "time", 7, 5),
 )
-WIDTH = 80
-"""Characters of a line of a training with two losses."""
+WIDTH = 80  # characters of a line of a training with two losses
 
 
 def fitting(width: int, metrics: Sequence[str] = (), *, probabilities: bool = True) -> tuple[Column, ...]:

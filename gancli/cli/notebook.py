@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from gancli.events import Event
 
 INTERVAL_SECONDS = 0.5
-WIDE = 1000
-"""Characters of a line: all columns fit."""
+WIDE = 1000  # characters of a line: all columns fit
 
 
 class NotebookConsole(TableConsole):

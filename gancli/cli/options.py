@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gancli.runs import RunDirectory
     from gancli.sampling.sample import Recipe
 
+# plain text, our own error messages and suggestions, and -h
 PLAIN: dict[str, Any] = {
     "rich_markup_mode": None,
     "pretty_exceptions_enable": False,
@@ -30,8 +31,6 @@ PLAIN: dict[str, Any] = {
     "suggest_commands": False,
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
-"""Plain text, our own error messages and suggestions, and -h."""
-
 EVERYWHERE = "Also, as everywhere: -q/--quiet, --no-color, --debug."
 
 

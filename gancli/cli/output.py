@@ -145,6 +145,7 @@ def refuse_existing(target: str | Path, *, force: bool, folders: bool = False) -
 
 
 _JSON, _CHUNK = (b'{"gancli": "',), (b"tEXtgancli\0",)
+# by suffix, the bytes with which metadata that gancli writes begin
 _MARKS = {
     **dict.fromkeys((".png", ".apng"), _CHUNK),
     **dict.fromkeys((".gif", ".webp", ".avif", ".mp4"), _JSON),
@@ -154,7 +155,6 @@ _MARKS = {
     ".pt2": (b"gancli.json",),
     ".html": (b'<meta name="generator" content="gancli ',),
 }
-"""By suffix, the bytes with which metadata that gancli writes begin."""
 
 
 def _made_by_gancli(path: Path) -> bool:

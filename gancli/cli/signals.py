@@ -10,8 +10,8 @@ from typing import Self
 
 from gancli.storage.system import STOP_SIGNALS
 
+# one Ctrl-C may arrive twice, through the terminal and through a parent such as `timeout`; a second one comes later
 ECHO_SECONDS = 0.5
-"""One Ctrl-C may arrive twice, through the terminal and through a parent such as `timeout`; a second one comes later."""
 
 
 class Interrupted(KeyboardInterrupt):

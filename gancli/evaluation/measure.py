@@ -25,15 +25,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+# images on either side, below which nothing can be said; and generated ones, below which the distance is biased by few
 FEWEST, FEW = 10, 1000
-"""Images on either side, below which nothing can be said; and generated ones, below which the distance is biased by few."""
-
-COMPARED_BY_PIXELS = 1000
-"""Generated and fresh images whose nearest training image is looked for pixel by pixel."""
-
-LARGEST = 32
-"""Pixels of the longer side at which images are compared pixel by pixel."""
-
+COMPARED_BY_PIXELS = 1000  # generated and fresh images whose nearest training image is looked for pixel by pixel
+LARGEST = 32  # pixels of the longer side at which images are compared pixel by pixel
 SHOWN, NEIGHBOURS = 16, 10
 CHUNK = 8192
 SMALLEST_MSE = 1e-10

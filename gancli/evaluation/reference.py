@@ -29,17 +29,10 @@ if TYPE_CHECKING:
     from gancli.data import Loaded
     from gancli.metrics.extractors import Extractor
 
-MOST_BYTES = 256 * 2**20
-"""Of all that is kept; beyond that the files that were not read for the longest time go."""
-
-MOST_REAL = 10_000
-"""Real images that distances and manifolds are computed with."""
-
-COLOUR = 3
-"""Channels from which on images are in colour."""
-
-MOST_TRAINING = 60_000
-"""Training images among which the nearest are looked for."""
+MOST_BYTES = 256 * 2**20  # of all that is kept; beyond that the files that were not read for the longest time go
+MOST_REAL = 10_000  # real images that distances and manifolds are computed with
+COLOUR = 3  # channels from which on images are in colour
+MOST_TRAINING = 60_000  # training images among which the nearest are looked for
 
 
 @dataclass(frozen=True, slots=True)

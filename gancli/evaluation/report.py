@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 TITLES = ("metric", "value", "interval", "N", "better")
 
+# which values are better, by the first word of a metric; of distances lower ones, of all others higher ones
 _BETTER = {"KL": "lower", "L1": "lower", "copying": "0.5; 1 is copied"}
-"""Which values are better, by the first word of a metric; of distances lower ones, of all others higher ones."""
 
 
 @dataclass(frozen=True, slots=True)

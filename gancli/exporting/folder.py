@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 _CARD, _CONFIG, _SAMPLES, _PT2, _PAGE = "README.md", "config.json", "samples.png", "generator.pt2", "index.html"
 _OURS = frozenset((_CARD, _CONFIG, _SAMPLES, SHARED, _PT2, _PAGE))
+# the settings that made the model; the others name this machine's files and devices
 _SHARED_SETTINGS = ("arch.", "model.", "objective.", "train.")
-"""The settings that made the model; the others name this machine's files and devices."""
 _IMAGES = 64
 _MAX_BYTES = 1 << 20
 

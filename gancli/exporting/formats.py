@@ -35,12 +35,8 @@ if TYPE_CHECKING:
     from gancli.models.model import Model
     from gancli.plugin import ArchConfig, Exporter
 
-PARITY = "parity"
-"""What a file's metadata call the largest difference to the generator."""
-
-_FIRST_SEED = 2**62
-"""Far from the seeds that people use, and from whatever an exporter has seen."""
-
+PARITY = "parity"  # what a file's metadata call the largest difference to the generator
+_FIRST_SEED = 2**62  # far from the seeds that people use, and from whatever an exporter has seen
 _BATCH_SIZES, _BATCH = (1, 2, 7), 64
 
 

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_WHAT = Path("generator.safetensors")
-"""The name of the file in messages, which is not the scratch file's."""
+_WHAT = Path("generator.safetensors")  # the name of the file in messages, which is not the scratch file's
 
 
 class Safetensors(Exporter[ArchConfig]):

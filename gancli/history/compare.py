@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
     from gancli.history.read import History
 
-FEW_POINTS = 20
-"""A curve of fewer points shows each."""
-
+FEW_POINTS = 20  # a curve of fewer points shows each
 TITLES = ("run", "distance", "best", "images to it", "time to it", "last", "images", "time")
 
 

@@ -21,15 +21,9 @@ if TYPE_CHECKING:
     from gancli.history.read import History
     from gancli.images import Pixels
 
-MOST_FRAMES = 400
-"""Of more previews, that many are shown, from all over the run."""
-
-WATCHABLE_PIXELS = 512
-"""What the longer side of a preview is brought close to."""
-
-LAST_SECONDS = 2
-"""How long the last preview stays."""
-
+MOST_FRAMES = 400  # of more previews, that many are shown, from all over the run
+WATCHABLE_PIXELS = 512  # what the longer side of a preview is brought close to
+LAST_SECONDS = 2  # how long the last preview stays
 MARGIN = 4
 
 

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from gancli.history.read import History
 
 MOST_PREVIEWS = 9
-LARGEST_PREVIEW = 1024
-"""Pixels of the longer side of a preview in the page."""
-
+LARGEST_PREVIEW = 1024  # pixels of the longer side of a preview in the page
 ENVIRONMENT = ("gancli", "torch", "python", "platform", "threads", "processes", "compiled")
 
 

@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from gancli.models.interpolation import Frames
 
 SLOWEST_FPS, FASTEST_FPS = Fraction(1, 60), Fraction(1000)
-WATCHABLE_PIXELS = 256
-"""What the longer side of an animation is brought close to by default."""
-
+WATCHABLE_PIXELS = 256  # what the longer side of an animation is brought close to by default
 _GLIMPSES = 32
 _FRAME_NAME = re.compile(r"frame\d{4,}\.png")
 

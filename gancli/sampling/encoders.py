@@ -34,14 +34,11 @@ if TYPE_CHECKING:
 _GIF_TICKS, _MILLISECONDS = 100, 1000
 _MOST_BYTES = 2**30
 _IMAGE_DESCRIPTION = 0x010E
+# as many as a palette is chosen from. Ten times as many give the same error and take ten times as long or more.
 _GLIMPSE_PIXELS = 2**14
-"""As many as a palette is chosen from. Ten times as many give the same error and take ten times as long or more."""
-
-_SETTLED = 64
-"""k-means ends when at most this many of them change their colour."""
-
+_SETTLED = 64  # k-means ends when at most this many of them change their colour
+# the first that the installed FFmpeg has, with its options
 _CODECS = {"libx264": {"crf": "14", "preset": "medium"}, "libopenh264": {}, "mpeg4": {"qscale": "2"}}
-"""The first that the installed FFmpeg has, with its options."""
 
 
 @dataclass(frozen=True, slots=True)

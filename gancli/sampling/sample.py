@@ -29,9 +29,7 @@ if TYPE_CHECKING:
     from gancli.images import Images, Pixels
     from gancli.models.sampler import Sampler
 
-MAX_IMAGES = 1_000_000
-"""Images in one call."""
-
+MAX_IMAGES = 1_000_000  # images in one call
 _SEED_ITEM = re.compile(r"(\d{1,19})(?:-(\d{1,19}))?")
 
 

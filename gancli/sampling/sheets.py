@@ -25,12 +25,8 @@ if TYPE_CHECKING:
     from gancli.models.model import Model
     from gancli.models.projection import Projection
 
-AMOUNTS = (-3, -2, -1, 0, 1, 2, 3)
-"""Columns of a sheet of directions: standard deviations of the latent."""
-
-SMALLEST_CELL = 64
-"""Images are enlarged by whole numbers until their shorter side has this many pixels."""
-
+AMOUNTS = (-3, -2, -1, 0, 1, 2, 3)  # columns of a sheet of directions: standard deviations of the latent
+SMALLEST_CELL = 64  # images are enlarged by whole numbers until their shorter side has this many pixels
 FONT, GAP = 14, 6
 
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from gancli.images import Images
     from gancli.models.sampler import Sampler
 
+# images that are translated at a time, and their pixels in all, unless one image has more
 BATCH_SIZE, BATCH_PIXELS = 64, 2**19
-"""Images that are translated at a time, and their pixels in all, unless one image has more."""
 
 
 @dataclass(frozen=True, slots=True)
