@@ -1,6 +1,6 @@
 """Answers that need no parser. Typer takes four times as long to import as Python to start, and help should come at once.
 
-``help.txt`` is what Typer prints at 80 columns; ``python -m gancli.cli.golden`` writes it, and a test compares.
+``help.txt`` is what Typer prints at 80 columns; ``tests/unit/cli/golden.py`` writes it, and a test compares.
 """
 
 import os

@@ -22,7 +22,7 @@ from interleave import Spread, compare, gancli, ratio
 from report import Row, conclude
 
 from gancli.config.resolve import resolve
-from gancli.exporting import write
+from gancli.exporting.formats import choose, export
 from gancli.models.loading import load
 from gancli.training.run import train
 
@@ -45,8 +45,8 @@ def sampling() -> list[Row]:
         config = resolve(flags={"train.images": 128, "train.epochs": None}, environment={}).config
         run = train(config, runs_dir=Path(folder) / "runs").run
         target = str(Path(folder) / "grid.png")
-        exported = str(Path(folder) / "generator.onnx")
-        write(load(run), exported)
+        exported = Path(folder) / "generator.onnx"
+        export(load(run), exported, choose(exported))
         sample = [gancli(), "-q", "sample", "-n", "64", "--force", "-o", target]
         commands = {
             IMPORT: [sys.executable, "-c", "import torch"],

@@ -123,7 +123,7 @@ def test_F46_what_is_unfinished_is_never_seen(tmp_path, save):
 @pytest.mark.slow
 def test_F46_F47_sampling_exporting_and_showing_beside_a_training(tmp_path, small_pictures):
     """The commands themselves, in a loop, while another process saves at every step and keeps the newest and the best."""
-    from gancli.exporting import write
+    from gancli.exporting.formats import choose, export
     from gancli.history.read import details
     from gancli.models.loading import load
     from gancli.runs import RunDirectory
@@ -143,7 +143,8 @@ def test_F46_F47_sampling_exporting_and_showing_beside_a_training(tmp_path, smal
                     model = load(run.path, checkpoint=which)
                     assert model.sample(2).isfinite().all()
                     seen.add(model.origin.step)
-                write(model, tmp_path / "generator.safetensors", force=True)
+                target = tmp_path / "generator.safetensors"
+                export(model, target, choose(target))
                 assert details(run)["name"] == "beside"
         finally:
             training.kill()

@@ -181,7 +181,7 @@ def small_model(small_run):
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt2", ".onnx"])
 def test_F49_an_export_that_does_not_fit_keeps_the_old_one(small_disk, small_model, suffix):
-    from gancli.exporting import write
+    from gancli.exporting.formats import choose, export
 
     if suffix != ".safetensors":
         pytest.importorskip("gancli_onnx")
@@ -190,7 +190,7 @@ def test_F49_an_export_that_does_not_fit_keeps_the_old_one(small_disk, small_mod
         target.write_bytes(b"precious")
         before = used_bytes(target.parent)
         with pytest.raises(StorageError, match="The disk is full"):
-            write(small_model, target, force=True)
+            export(small_model, target, choose(target))
         assert target.read_bytes() == b"precious"
         assert list(target.parent.iterdir()) == [target]
         assert used_bytes(target.parent) == before
@@ -206,12 +206,13 @@ def test_F49_a_folder_that_does_not_fit_leaves_nothing(small_disk, small_model):
 
 
 def test_F49_an_export_to_a_read_only_disk_says_so(small_disk, small_model):
-    from gancli.exporting import write
     from gancli.exporting.folder import write_folder
+    from gancli.exporting.formats import choose, export
 
     with small_disk("ro") as directory:
+        target = directory.with_name("a.safetensors")
         for attempt in (
-            lambda: write(small_model, directory.with_name("a.safetensors")),
+            lambda: export(small_model, target, choose(target)),
             lambda: write_folder(small_model, directory),
         ):
             with pytest.raises(StorageError, match="is on a read-only file system"):
@@ -219,10 +220,9 @@ def test_F49_an_export_to_a_read_only_disk_says_so(small_disk, small_model):
 
 
 def test_F49_an_export_without_permission_says_so(forbidden_directory, unprivileged, small_model):
-    from gancli.exporting import write
-    from gancli.exporting.formats import choose
+    from gancli.exporting.formats import choose, export
 
     target = forbidden_directory / "a.safetensors"
-    choose(target)  # plugins are found once, and may be where others cannot read
+    form = choose(target)  # plugins are found once, and may be where others cannot read
     with unprivileged(), pytest.raises(StorageError, match="Permission denied"):
-        write(small_model, target)
+        export(small_model, target, form)
