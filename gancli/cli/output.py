@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import count
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -115,11 +117,9 @@ def free_name(name: str) -> str:
     >>> free_name("no-such-file.png")
     'no-such-file.png'
     """
-    path, n = Path(name), 1
-    while path.exists():
-        n += 1
-        path = Path(name).with_stem(f"{Path(name).stem}-{n}")
-    return str(path)
+    path = Path(name)
+    names = (path if n == 1 else path.with_stem(f"{path.stem}-{n}") for n in count(1))
+    return str(next(each for each in names if not each.exists()))
 
 
 def refuse_existing(target: str | Path, *, force: bool, folders: bool = False) -> None:
@@ -162,17 +162,11 @@ def _made_by_gancli(path: Path) -> bool:
     if path.is_dir():
         return _made_by_gancli(path / "generator.safetensors")
     suffix = path.suffix.lower()
-    if suffix not in _MARKS or not path.is_file() or path.is_symlink():
+    if suffix not in _MARKS or not path.is_file() or path.is_symlink() or not path.stat().st_size:
         return False
-    with path.open("rb") as file:
-        if suffix == ".npz":  # the comment of a zip archive is at its end
-            file.seek(max(0, path.stat().st_size - 64))
-        end = b""
-        while block := file.read(1 << 20):
-            if any(mark in end + block for mark in _MARKS[suffix]):
-                return True
-            end = block[-64:]
-    return False
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        start = max(0, len(data) - 64) if suffix == ".npz" else 0  # the comment of a zip archive is at its end
+        return any(data.find(mark, start) >= 0 for mark in _MARKS[suffix])
 
 
 @contextmanager

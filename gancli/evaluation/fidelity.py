@@ -22,30 +22,17 @@ if TYPE_CHECKING:
 
 
 class _Fidelity(FeatureExtractor):
-    """A network of torch-fidelity.
-
-    Attributes:
-        module: below ``torch_fidelity``.
-        arguments: of the class of the network: its name, and the features that it returns.
-        weights: URL of its weights; the cache names the file after the last part.
-        code: what else is downloaded: empty, or address and a folder of the cache.
-        size: of all that.
-    """
+    """A network of torch-fidelity."""
 
     api = 2
-    module: ClassVar[tuple[str, str]]
-    arguments: ClassVar[tuple[str, list[str]]]
-    weights: ClassVar[str]
-    code: ClassVar[tuple[str, str]] = ("", "")
-    size: ClassVar[str]
+    module: ClassVar[tuple[str, str]]  # below torch_fidelity, and the name of the class
+    arguments: ClassVar[tuple[str, list[str]]]  # of the class: its name, and the features that it returns
+    weights: ClassVar[str]  # their URL; the cache names the file after the last part
+    code: ClassVar[tuple[str, str]] = ("", "")  # what else is downloaded: address, and a folder of the cache
+    size: ClassVar[str]  # of all that
 
     def build(self, tell: Callable[[str], None]) -> nn.Module:
-        """See :meth:`.FeatureExtractor.build`.
-
-        Raises:
-            PluginError: torch-fidelity is not installed, or does not fit the installed torch.
-            DownloadError: the weights are not here, and GANCLI_OFFLINE forbids fetching them, or fetching failed.
-        """
+        """See :meth:`.FeatureExtractor.build`."""
         import torch
 
         require("fid", "torch_fidelity")

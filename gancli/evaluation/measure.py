@@ -41,13 +41,7 @@ def evaluate(
     modes_only: bool = False,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> tuple[Report, bytes | None]:
-    """Every metric that the extractor allows, and a PNG of the nearest training images.
-
-    Args:
-        subject: the images.
-        reference: the real ones.
-        modes_only: only count classes; there is no PNG then.
-        progress: called with (images read, images in all).
+    """Every metric that the extractor allows, and a PNG of the nearest training images; or, ``modes_only``, the classes.
 
     Raises:
         UsageError: there are too few images, they have another shape, or classes are asked of an extractor without any.
@@ -160,9 +154,7 @@ def _asked_digits(subject: Subject, known: tuple[str, ...]) -> Tensor | None:
 def pixel_neighbours(generated: Tensor, training: Tensor) -> tuple[Tensor, Tensor]:
     """Root mean square differences, in [0, 2], to the 10 nearest training images, ascending, and their indices: ``(n, 10)``.
 
-    Args:
-        generated: float ``(n, c, h, w)`` in [-1, 1], on the CPU.
-        training: uint8 ``(m, c, h, w)``; of fewer than 10 all are neighbours.
+    The generated ones are float ``(n, c, h, w)`` in [-1, 1], the training images uint8 ``(m, c, h, w)``.
     """
     queries = reduced(generated, LARGEST).flatten(1)
     best, index = torch.empty(len(queries), 0), torch.empty(len(queries), 0, dtype=torch.int64)
@@ -179,14 +171,7 @@ def nearest_sheet(generated: Tensor, training: Tensor, distances: Tensor, by_pix
     """PNG of the 16 likeliest copies, above the training images nearest to them in pixels and, below, in features.
 
     A likely copy is much nearer to one training image than to the next ones (Carlini et al., 2023): simple shapes, such as
-    a 1, are near many.
-
-    Args:
-        generated: float ``(n, c, h, w)`` in [-1, 1].
-        training: uint8 ``(m, c, h, w)``.
-        distances: to the nearest ones in pixels, ``(n, k)``.
-        by_pixels: index of the nearest, ``(n,)``.
-        by_features: the same, ``(n,)``.
+    a 1, are near many. ``distances`` are those of :func:`pixel_neighbours`, the others the indices of the nearest, ``(n,)``.
     """
     chosen = (distances[:, 0] / distances.mean(1)).nan_to_num(0.0).argsort(stable=True)[:SHOWN]
     real = [training[indices[chosen]].permute(0, 2, 3, 1).numpy() for indices in (by_pixels, by_features)]

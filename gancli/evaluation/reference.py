@@ -37,21 +37,13 @@ MOST_TRAINING = 60_000  # training images among which the nearest are looked for
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Real images, and what reads them.
+    """Real images, and what reads them."""
 
-    Attributes:
-        training: the split that the extractor was chosen by and whose copies are looked for.
-        held_out: the test split; None if there is none.
-        against: ``test`` or ``train``: which one metrics are measured against.
-        extractor: on the device where images are read.
-        notes: sentences that the user should read.
-    """
-
-    training: Loaded
-    held_out: Loaded | None
-    against: str
+    training: Loaded  # the split that the extractor was chosen by and whose copies are looked for
+    held_out: Loaded | None  # the test split
+    against: str  # which of them metrics are measured against: test or train
     extractor: Extractor
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # sentences that the user should read
 
     @property
     def real(self) -> Loaded:

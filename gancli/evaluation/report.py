@@ -19,33 +19,19 @@ _BETTER = {"KL": "lower", "L1": "lower", "copying": "0.5; 1 is copied"}
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Metrics, each with its interval and N, and everything that they depend on.
+    """Metrics, each with its interval and N, and everything that they depend on."""
 
-    Attributes:
-        subject: what was evaluated, for people.
-        facts: about it: run, step, weights, seed, or the path of the images.
-        dataset: name of the real images.
-        against: their split.
-        real_images: how many of them were compared with.
-        extractor: name and digest.
-        images: how many generated images.
-        figures: by name, such as ``FD-mnist``.
-        class_names: of the extractor's classes.
-        histogram: of the classes; None if the extractor knows none.
-        notes: sentences that the user should read.
-    """
-
-    subject: str
-    facts: dict[str, Any]
+    subject: str  # what was evaluated, for people
+    facts: dict[str, Any]  # about it: run, step, weights, seed, or the path of the images
     dataset: str
-    against: str
-    real_images: int
-    extractor: dict[str, str]
-    images: int
-    figures: dict[str, Estimate]
-    class_names: tuple[str, ...] = ()
-    histogram: Histogram | None = None
-    notes: tuple[str, ...] = ()
+    against: str  # the split of the real images
+    real_images: int  # how many of them were compared with
+    extractor: dict[str, str]  # name and digest
+    images: int  # how many were generated
+    figures: dict[str, Estimate]  # by name, such as FD-mnist
+    class_names: tuple[str, ...] = ()  # of the extractor's classes
+    histogram: Histogram | None = None  # of these classes
+    notes: tuple[str, ...] = ()  # sentences that the user should read
 
     def rows(self) -> list[tuple[str, ...]]:
         """Every metric as text, under :data:`TITLES`."""

@@ -31,37 +31,21 @@ BATCH_PIXELS = 2**18
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Images to evaluate.
+    """Images to evaluate."""
 
-    Attributes:
-        title: what it is, for people.
-        shape: (channels, height, width).
-        count: how many images.
-        draw: the images, batch by batch, float ``(b, c, h, w)`` in [-1, 1]; may be called again for the same ones.
-        facts: what the model says about itself: weights, seeds, data set.
-        run: the directory of the run that it belongs to, if any.
-        notes: sentences that the user should read.
-        asked: the class that was asked for of each, int64 ``(n,)``; None if none was.
-        class_names: of the classes in ``asked``.
-    """
-
-    title: str
-    shape: tuple[int, int, int]
+    title: str  # for people
+    shape: tuple[int, int, int]  # (channels, height, width)
     count: int
-    draw: Callable[[], Iterator[Tensor]]
-    facts: dict[str, Any]
-    run: Path | None = None
-    notes: tuple[str, ...] = ()
-    asked: Tensor | None = None
-    class_names: tuple[str, ...] = ()
+    draw: Callable[[], Iterator[Tensor]]  # batches, float (b, c, h, w) in [-1, 1]; may be called again for the same ones
+    facts: dict[str, Any]  # what the model says about itself: weights, seeds, data set
+    run: Path | None = None  # the directory of the run that it belongs to
+    notes: tuple[str, ...] = ()  # sentences that the user should read
+    asked: Tensor | None = None  # the class that was asked for of each, int64 (n,)
+    class_names: tuple[str, ...] = ()  # of the classes in asked
 
 
 def of_model(model: Sampler[Images], n: int, seed: int = 0) -> Subject:
-    """``n`` images of a model: those of the seeds ``seed``, ``seed + 1``, ..., with the classes in turn if it knows any.
-
-    Raises:
-        UsageError: n or the seeds are out of range.
-    """
+    """``n`` images of a model: those of the seeds ``seed``, ``seed + 1``, ..., with the classes in turn if it knows any."""
     seeds, labels = range(seed, seed + n), model.classes(n)
     model.batches(seeds, labels)  # complains at once
     subject = _of(model, n, lambda: map(torch.as_tensor, model.batches(seeds, labels)), {"seed": seed})
@@ -117,11 +101,7 @@ def of_translator(model: Sampler[Images], reference: Reference, n: int | None = 
 
 
 def size_at(path: Path) -> tuple[int, int]:
-    """Height and width of the first image at a path.
-
-    Raises:
-        DatasetError: there are none, or they cannot be read.
-    """
+    """Height and width of the first image at a path."""
     config = DataConfig(dataset=str(path.absolute()))
     source = open_source(config.dataset)
     first = images_at(source, config, 1, 1).spec() if isinstance(source, Collection) else source.spec(config)
@@ -131,10 +111,7 @@ def size_at(path: Path) -> tuple[int, int]:
 def of_images(path: Path, channels: int, n: int | None = None) -> Subject:
     """The first ``n`` images, by default all, at a path: of any kind that can be trained on, and all of one size.
 
-    Args:
-        path: a folder, archive or table of images, or an archive by ``gancli sample -o x.npz``.
-        channels: of the real images, to which encoded ones are converted.
-        n: how many.
+    Encoded ones are converted to the channels of the real images.
 
     Raises:
         DatasetError: there are none, or they cannot be read.
@@ -157,11 +134,7 @@ def of_images(path: Path, channels: int, n: int | None = None) -> Subject:
 
 
 def refuse_other_shape(subject: Subject, shape: tuple[int, ...], dataset: str) -> None:
-    """Images can be compared with real ones of their own shape only.
-
-    Raises:
-        UsageError: the shapes differ.
-    """
+    """Images can be compared with real ones of their own shape only."""
     if subject.shape != shape:
         ours, theirs = ("x".join(map(str, one)) for one in (subject.shape, shape))
         raise UsageError(

@@ -54,11 +54,7 @@ class Format:
         return self.exporter.tolerance(self.options)
 
     def write(self, generator: TrainedGenerator, path: Path) -> float:
-        """Write the generator to ``path`` and return the largest difference to it, in [-1, 1], read from the file again.
-
-        Raises:
-            ExportError: the format cannot express it, or what it draws is something else.
-        """
+        """Write the generator to ``path`` and return the largest difference to it, in [-1, 1], read from the file again."""
         if generator.image.source and not self.exporter.translates:
             raise ExportError(
                 f"The format .{self.name} has no form for a model that translates images.",

@@ -42,8 +42,3 @@ def image(png: bytes, caption: str = "", *, pixels: bool = False) -> str:
     source = f"data:image/png;base64,{b64encode(png).decode()}"
     text = escape(printable(caption))
     return f'<figure><img{kind} alt="{text}" src="{source}"><figcaption>{text}</figcaption></figure>'
-
-
-def preformatted(*lines: str) -> str:
-    """Lines as they are."""
-    return f"<pre>{escape(chr(10).join(map(printable, lines)))}</pre>"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from gancli.history.compare import TITLES, compared, plot, table_of
 from gancli.history.film import opened
-from gancli.history.page import image, page, preformatted
+from gancli.history.page import image, page
 from gancli.history.read import details, facts
-from gancli.text import html_table, shell
+from gancli.text import html_table, printable, shell
 
 if TYPE_CHECKING:
     from gancli.history.read import History
@@ -34,7 +35,7 @@ def report(history: History) -> bytes:
         "Curves": image(plot([history]), "Distance and losses, over real images and over time") if history.rows else "",
         "Alarms": html_table(("step", "alarm"), alarms) or "<p>None.</p>",
         "Evaluation": _evaluation(history),
-        "To repeat it": preformatted(*typed, again),
+        "To repeat it": f"<pre>{escape(chr(10).join(map(printable, (*typed, again))))}</pre>",
         "Environment": html_table(("", ""), [(name, info[name]) for name in ENVIRONMENT if name in info]),
         "Settings": html_table(("setting", "value"), [(key, json.dumps(value)) for key, value in settings.items()]),
     }

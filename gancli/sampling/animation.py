@@ -34,26 +34,13 @@ _FRAME_NAME = re.compile(r"frame\d{4,}\.png")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Where to write to, and how.
+    """Where to write to, and how; refused at once if that cannot be written."""
 
-    Attributes:
-        target: ``walk.gif``, ``.webp``, ``.apng``, ``.avif`` or ``.mp4``; ``strip.png``, all frames side by side;
-            ``folder/`` or an existing folder, numbered frames.
-        columns: of the grid that a frame of several cells is; None makes it about square.
-        fps: frames per second.
-        scale: enlarge each frame so many times; None brings animations close to 256 pixels and leaves others as they are.
-        metadata: whether to store how it was made.
-
-    Raises:
-        UsageError: such a thing cannot be written.
-        PluginError: a package is missing for it.
-    """
-
-    target: str
-    columns: int | None = None
+    target: str  # walk.gif, .webp, .apng, .avif or .mp4; strip.png, all frames side by side; or a folder of frames
+    columns: int | None = None  # of the grid that a frame of several cells is; None makes it about square
     fps: Fraction = Fraction(20)
-    scale: int | None = None
-    metadata: bool = True
+    scale: int | None = None  # None brings animations close to 256 pixels and leaves others as they are
+    metadata: bool = True  # whether to store how it was made
 
     def __post_init__(self) -> None:
         with disk.explained(Path(self.target)):

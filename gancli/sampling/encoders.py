@@ -200,7 +200,6 @@ class Format:
 
     def write(self, target: Path, frames: Iterator[Pixels], film: Film) -> None:
         """Write uint8 ``(h, w, c)`` per frame; what is there is replaced when all is complete."""
-        self.check()
         disk.refuse_missing_parent(target)
         with disk.replacing(target) as scratch, scratch.open("wb") as file:
             self.encode(file, frames, film)

@@ -35,23 +35,14 @@ _SEED_ITEM = re.compile(r"(\d{1,19})(?:-(\d{1,19}))?")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to generate and where to.
-
-    Attributes:
-        seeds: one per image.
-        target: ``grid.png``, ``folder/`` or an existing folder, ``images.npz``, or ``-`` for PNG on standard output.
-        labels: the class of every image, for conditional models.
-        columns: images per row of a grid; None makes it about square.
-        metadata: whether image files carry text chunks that say how they were made.
-        truncation: see :meth:`gancli.Model.sample`.
-    """
+    """What to generate and where to."""
 
     seeds: Sequence[int]
-    target: str
-    labels: Sequence[int] | None = None
-    columns: int | None = None
-    metadata: bool = True
-    truncation: float | None = None
+    target: str  # grid.png, a folder (folder/ or one that is there), images.npz, or - for PNG on standard output
+    labels: Sequence[int] | None = None  # the class of every image, for conditional models
+    columns: int | None = None  # of a grid; None makes it about square
+    metadata: bool = True  # whether the files say how they were made
+    truncation: float | None = None  # see Model.sample
 
 
 @dataclass(frozen=True, slots=True)
