@@ -333,7 +333,8 @@ def export(
     """
     assignments = [f"{name}={json.dumps(value)}" for name, value in (options or {}).items()]
     wanted = ExportOptions(str(output), None, format, assignments, force=force)
-    return run_export(wanted, replace(_source(export, run, source), device="cpu"), Output(quiet=quiet))[0]
+    chosen, model = replace(_source(export, run, source), device="cpu"), run if isinstance(run, Model) else None
+    return run_export(wanted, chosen, Output(quiet=quiet), model)[0]
 
 
 def _trained(start: Callable[..., RunEnded], *, quiet: bool, observe: Callable[[Event], None]) -> Run:

@@ -92,21 +92,24 @@ def export(output: Output, *, options: ExportOptions, source: StoredModel) -> No
     output.result(written.path, document)
 
 
-def run_export(options: ExportOptions, source: Source, output: Output) -> "tuple[Exported, Model]":
-    """Load the model and write it; what was written."""
-    source.check()
+def run_export(
+    options: ExportOptions, source: Source, output: Output, model: "Model | None" = None
+) -> "tuple[Exported, Model]":
+    """Write the model, which is loaded unless it is given; what was written."""
+    if model is None:
+        source.check()
     target = options.check()
     with output.progress():
         if options.is_folder:
             from gancli.exporting.folder import write_folder
 
-            model = source.load()
+            model = model or source.load()
             written = write_folder(model, target, source.arch, force=True)  # what is there was looked at
         else:
             from gancli.exporting.formats import choose, export
 
             form = choose(target, options.format, options.format_options())
-            model = source.load()
+            model = model or source.load()
             written = export(model, target, form, source.arch)
     difference = f"its images differ by {written.difference:.1e} at most" if written.difference else "its images are bit-exact"
     output.note(
