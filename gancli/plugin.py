@@ -294,7 +294,6 @@ class Asset:
     """A file of pretrained weights that networks are built from and that no checkpoint holds.
 
     Attributes:
-        name: for messages.
         path: where it has to be.
         sha256: of the file; any other file is refused.
         origin: how to get it, as a sentence: ``Install it: pip install ...``.
@@ -557,8 +556,6 @@ class TrainedGenerator:
     Attributes:
         network: ``(n, latent_dim)`` [, labels ``(n,)``] [, source images] -> images ``(n, c, h, w)``; in evaluation
             mode, on the CPU. A translator is given latents of zeros.
-        latent_dim: dimensions of z.
-        image: channels, height, width and number of classes of the images.
         class_names: one name per class; empty for an unconditional model.
         metadata: what a file should say about its model, as JSON: ``gancli`` (the version), ``run``, ``step``,
             ``weights``, ``digest`` (SHA-256), ``arch``, ``image``, ``classes``, ``latent_dim`` and ``dataset``.
@@ -598,11 +595,9 @@ class OpenedGenerator:
 class Exporter(ABC, Generic[ConfigT]):
     """A file format for trained generators. Subclasses are named by an entry point of the group ``gancli.exporters``.
 
-    The name of the entry point is the suffix: ``toy`` writes ``gancli export -o generator.toy``. A second form of a
-    format has a name such as ``onnx-int8``; it writes ``.onnx`` too, with ``--format onnx-int8``.
-
-    gancli does the rest: ``path`` is a scratch file beside the target; what was written is loaded again and compared with
-    the generator on fresh latents, in batches of several sizes; only then does it take the target's place.
+    The name of the entry point is the suffix: ``toy`` writes ``gancli export -o generator.toy``. A second form of a format has
+    a name such as ``onnx-int8``; it writes ``.onnx`` too, with ``--format onnx-int8``. What was written is loaded again and
+    compared with the generator on fresh latents, in batches of several sizes; only then does it take the target's place.
     """
 
     api: ClassVar[int]
@@ -616,11 +611,7 @@ class Exporter(ABC, Generic[ConfigT]):
 
     @abstractmethod
     def export(self, generator: TrainedGenerator, path: Path, options: ConfigT) -> None:
-        """Write the generator to ``path``, which does not exist: a file, or a folder with everything in it.
-
-        Raises:
-            ExportError: the format cannot express the generator.
-        """
+        """Write the generator to ``path``, which does not exist: a file or folder. ExportError: the format cannot express it."""
 
     @abstractmethod
     def load(self, path: Path, generator: TrainedGenerator) -> Draw:
@@ -650,8 +641,7 @@ class Exporter(ABC, Generic[ConfigT]):
 class FeatureExtractor(ABC):
     """A pretrained network in whose features sets of images are compared. Named by an entry point of ``gancli.extractors``.
 
-    The name is a part of the metrics': distances in the features of ``lite`` are ``FD-lite`` and ``KD-lite``. Users choose
-    it by ``gancli evaluate --extractor lite``, and by ``log.extractor`` for the evaluation during training. A model is never
+    The name is a part of the metrics': distances in the features of ``lite`` are ``FD-lite`` and ``KD-lite``. A model is never
     judged by a network that it was trained against: gancli compares the weights with those of the model's frozen networks.
     """
 
@@ -679,8 +669,8 @@ class Logger(ABC):
     """Writes down somewhere else what happens during a training. Named by an entry point of ``gancli.loggers``.
 
     A logger runs in a thread of its own, which takes one event after the other (see :mod:`gancli.events`), all but
-    :class:`Progress` and :class:`Preparing`. It may take its time: training does not wait for it. What it raises is shown as
-    an alarm, once, and it gets no more events. It keeps off stdout, which carries results only::
+    :class:`Progress` and :class:`Preparing`. Training does not wait for it. What it raises is shown as an alarm, once, and it
+    gets no more events. It keeps off stdout, which carries results only::
 
         class Csv(Logger):
             api = 2

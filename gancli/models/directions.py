@@ -45,11 +45,7 @@ class Directions:
 
 @torch.no_grad()
 def find_directions(
-    model: Model,
-    count: int,
-    *,
-    seed: int = 0,
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    model: Model, count: int, *, seed: int = 0, progress: Callable[[int, int], None] = lambda _done, _total: None
 ) -> Directions:
     """The ``count`` directions of the largest effect, at the images of :data:`SEEDS` seeds.
 
@@ -66,17 +62,12 @@ def find_directions(
             f"{count} directions cannot be found.", f"The latent has {dimensions} dimensions: ask for 1 to as many."
         )
     spread = points.std(0).mean() if model.two_stage else torch.tensor(1.0)
-    step = STEP * spread
+    shifts = STEP * spread * torch.eye(dimensions)
     gram = torch.zeros(dimensions, dimensions, dtype=torch.float64)
     for start in range(0, SEEDS, part := max(1, SEEDS // 8)):
         at, label = points[start : start + part], None if own is None else own[start : start + part]
-        columns = []
-        for axis in range(dimensions):
-            shift = torch.zeros(dimensions)
-            shift[axis] = step
-            difference = model.render(at + shift, label) - model.render(at - shift, label)
-            columns.append((difference / (2 * STEP)).flatten(1).cpu())
-        jacobian = torch.stack(columns, 2).double()
+        differences = (model.render(at + shift, label) - model.render(at - shift, label) for shift in shifts)
+        jacobian = torch.stack([(each / (2 * STEP)).flatten(1).cpu() for each in differences], 2).double()
         gram += torch.einsum("npi,npj->ij", jacobian, jacobian) / (SEEDS * jacobian.shape[1])
         progress(min(SEEDS, start + part), SEEDS)
     values, vectors = torch.linalg.eigh(gram)

@@ -77,13 +77,9 @@ def project(
             progress(before + done, len(parts) * steps)
 
         found.append(_search(model, part, *_nearest_candidates(model, part, seed), steps, advance))
+    points, images, error = (torch.cat([getattr(each, name) for each in found]) for name in ("points", "images", "error"))
     labels = [each.labels for each in found if each.labels is not None]
-    return Projection(
-        torch.cat([each.points for each in found]),
-        torch.cat(labels) if labels else None,
-        torch.cat([each.images for each in found]),
-        torch.cat([each.error for each in found]),
-    )
+    return Projection(points, torch.cat(labels) if labels else None, images, error)
 
 
 @torch.no_grad()

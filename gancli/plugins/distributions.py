@@ -22,7 +22,6 @@ class Entry:
 
     Attributes:
         name: what users type.
-        group: the entry-point group.
         target: ``module:attribute``; for a file, ``path:attribute``.
         distribution: normalised name of the distribution that provides it; empty for a file.
         version: version of that distribution; for a file, ``sha256:...`` of its bytes.

@@ -62,12 +62,8 @@ def architecture(name: str) -> dict[str, Any]:
 def overview(*, verify: bool = False) -> list[dict[str, Any]]:
     """Every plugin of every kind, and every distribution whose metadata cannot be read.
 
-    Args:
-        verify: import third parties' plugins too, to know their ``api`` and whether they work.
-
-    Returns:
-        ``kind``, ``name``, ``distribution``, ``version``, ``api`` (None as long as it is not known), ``status`` (``ok``,
-        ``installed``, ``broken``, ``ambiguous``, ``off`` or ``damaged``) and ``problem`` (None, or a sentence).
+    With ``verify`` third parties' plugins are imported too, to know their ``api`` and whether they work. The ``status`` is
+    ``ok``, ``installed``, ``broken``, ``ambiguous``, ``off`` or ``damaged``, the ``problem`` None or a sentence.
     """
     keys = ("kind", "name", "distribution", "version", "api", "status", "problem")
     rows: list[tuple[Any, ...]] = []

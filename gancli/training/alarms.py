@@ -32,14 +32,10 @@ _WON, _LEARNT, _APART = 0.98, 0.04, 0.1
 def signs_of_trouble(
     metrics: Mapping[str, float], step: int, objective: Objective, *, classes: int = 0, before: Sequence[float] = ()
 ) -> Iterator[tuple[str, str]]:
-    """(name, message) of every alarm that an epoch gives cause for.
+    """(name, message) of every alarm that an epoch which ended at ``step`` gives cause for.
 
-    Args:
-        metrics: means over the epoch, and what was measured at its end. What is missing is not judged.
-        step: at which the epoch ended.
-        objective: of the training.
-        classes: number of classes of a conditional model.
-        before: diversity as it was measured before, oldest first.
+    ``metrics`` are means over the epoch, and what was measured at its end; what is missing is not judged. ``before`` is
+    diversity as it was measured before, oldest first.
     """
     if step < EARLIEST_STEP:
         return

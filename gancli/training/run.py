@@ -63,7 +63,7 @@ def train(
     processes: Processes = ALONE,
     reason: str = "",
 ) -> RunEnded:
-    """Train a new run. ``reason`` says why this architecture was chosen, as the first note.
+    """Train a new run.
 
     Args:
         config: the whole configuration, see :func:`gancli.config.resolve.resolve`.
@@ -73,7 +73,7 @@ def train(
         stop: asked after every step; when it returns a signal's number, the run is saved and ends.
         argv: the command line, for the record.
         processes: all that take part; the others call :func:`gancli.training.worker.worker_loop`.
-        reason: likewise for the record.
+        reason: why this architecture was chosen, as the first note.
     """
     if name is not None:
         refuse_name(runs_dir, name)
