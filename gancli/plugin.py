@@ -611,7 +611,7 @@ class Exporter(ABC, Generic[ConfigT]):
 
     @abstractmethod
     def export(self, generator: TrainedGenerator, path: Path, options: ConfigT) -> None:
-        """Write the generator to ``path``, which does not exist: a file or folder. ExportError: the format cannot express it."""
+        """Write the generator to ``path``, which does not exist: a file or a folder. An ExportError says why it cannot."""
 
     @abstractmethod
     def load(self, path: Path, generator: TrainedGenerator) -> Draw:

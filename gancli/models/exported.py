@@ -16,7 +16,7 @@ from gancli.plugins.registry import EXPORTERS
 from gancli.randomness.latents import latents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -60,16 +60,13 @@ class ExportedModel(Sampler["NDArray[np.float32]"]):
         """Truncation needs PyTorch, and an export is run without it."""
         return "an export is run without PyTorch, which truncation needs"
 
-    def _drawn(
+    def _batch(
         self,
         seeds: Sequence[int],
         classes: Sequence[int] | None,
-        batch_size: int,
         truncation: float | None,  # noqa: ARG002  (refused before)
-    ) -> Iterator[NDArray[np.float32]]:
-        for start in range(0, len(seeds), batch_size):
-            chosen = None if classes is None else np.asarray(classes[start : start + batch_size], dtype=np.int64)
-            yield self.draw(latents(seeds[start : start + batch_size], self.latent_dim), chosen)
+    ) -> NDArray[np.float32]:
+        return self.draw(latents(seeds, self.latent_dim), None if classes is None else np.asarray(classes, dtype=np.int64))
 
 
 def load_export(path: Path) -> ExportedModel:

@@ -171,13 +171,9 @@ class Model(Sampler["Tensor"]):
         """Empty: every generator can."""
         return ""
 
-    def _drawn(
-        self, seeds: Sequence[int], classes: Sequence[int] | None, batch_size: int, truncation: float | None
-    ) -> Iterator[Tensor]:
-        for start in range(0, len(seeds), batch_size):
-            part = slice(start, start + batch_size)
-            labels = None if classes is None else classes[part]
-            yield self.render(self.points(seeds[part], labels, truncation), None if labels is None else torch.tensor(labels))
+    def _batch(self, seeds: Sequence[int], classes: Sequence[int] | None, truncation: float | None) -> Tensor:
+        points = self.points(seeds, classes, truncation)
+        return self.render(points, None if classes is None else torch.tensor(classes))
 
     def points(self, seeds: Sequence[int], labels: Sequence[int] | None = None, truncation: float | None = None) -> Tensor:
         """Where the images of these seeds are: w ``(n, d)`` if there is a mapping network, else z. See :meth:`render`."""

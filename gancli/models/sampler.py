@@ -71,13 +71,13 @@ class Sampler(ABC, Generic[Images]):
             raise UsageError(f"{len(seeds)} images, {batch_size} at a time, cannot be generated.", "Ask for at least 1.")
         check_seeds(seeds)
         self.refuse_truncation(truncation)
-        return self._drawn(seeds, self.classes(len(seeds), labels), batch_size, truncation)
+        classes = self.classes(len(seeds), labels)
+        parts = (slice(start, start + batch_size) for start in range(0, len(seeds), batch_size))
+        return (self._batch(seeds[part], None if classes is None else classes[part], truncation) for part in parts)
 
     @abstractmethod
-    def _drawn(
-        self, seeds: Sequence[int], classes: Sequence[int] | None, batch_size: int, truncation: float | None
-    ) -> Iterator[Images]:
-        """The same, of arguments that fit."""
+    def _batch(self, seeds: Sequence[int], classes: Sequence[int] | None, truncation: float | None) -> Images:
+        """The images of some of the seeds, of arguments that fit."""
 
     @abstractmethod
     def translate(self, sources: Given, *, batch_size: int = TRANSLATED) -> Images:

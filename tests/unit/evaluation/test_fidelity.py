@@ -6,8 +6,7 @@ import torch
 
 from gancli.errors import DownloadError, PluginError
 from gancli.evaluation.fidelity import DINOv2, Inception
-from gancli.metrics.extractors import read
-from gancli.metrics.pretrained import pretrained
+from gancli.metrics.extractors import pretrained, read
 
 IMAGES = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
 
