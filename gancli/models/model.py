@@ -182,7 +182,7 @@ class Model(Sampler["Tensor"]):
         if self.two_stage is None:
             return z
         with torch.no_grad():
-            w = self.two_stage.mapping(z.to(self.device), *self.conditions(labels)).float()
+            w = self.two_stage.mapping(z.to(self.device), *self._conditions(labels)).float()
             if truncation is not None:
                 w = self.two_stage.mean_w + truncation * (w - self.two_stage.mean_w)
             return w.flatten(1).cpu()
@@ -212,7 +212,7 @@ class Model(Sampler["Tensor"]):
         nearest = torch.full((len(best),), torch.inf)
         for attempt in range(round(1 / truncation)):
             z = torch.from_numpy(latents(seeds, self.latent_dim, attempt))
-            features = extractor.see(self.generator(z.to(self.device), *self.conditions(labels))).features
+            features = extractor.see(self.generator(z.to(self.device), *self._conditions(labels))).features
             distance = torch.cdist(features, others).topk(NEIGHBOURS, largest=False).values.mean(1)
             closer = distance < nearest
             best, nearest = torch.where(closer[:, None], z, best), torch.where(closer, distance, nearest)
@@ -228,8 +228,7 @@ class Model(Sampler["Tensor"]):
         parts = [extractor.see(part.to(self.device)).features for part in torch.split(images, BATCH_SIZE)]
         return extractor, torch.cat(parts)
 
-    def conditions(self, labels: Tensor | Sequence[int] | None) -> tuple[Tensor, ...]:
-        """What the generator is called with after z: the classes on its device, or nothing."""
+    def _conditions(self, labels: Tensor | Sequence[int] | None) -> tuple[Tensor, ...]:
         return () if labels is None else (torch.as_tensor(labels, device=self.device),)
 
     def interpolate(
@@ -285,7 +284,7 @@ class Model(Sampler["Tensor"]):
     @torch.no_grad()  # not inference mode, whose tensors nobody could train a classifier on
     def draw(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images of given latents ``(n, latent_dim)`` [, labels ``(n,)``]: float32 ``(n, c, h, w)``."""
-        images: Tensor = self.generator(z.to(self.device), *self.conditions(labels))
+        images: Tensor = self.generator(z.to(self.device), *self._conditions(labels))
         return images.float()
 
     def _numbers(self, labels: Labels) -> list[int]:

@@ -101,7 +101,7 @@ def _search(
     model: Model, targets: Tensor, start: Tensor, labels: Tensor | None, steps: int, progress: Callable[[int], None]
 ) -> Projection:
     """Adam on the points; of each image the best point is kept."""
-    given = model.conditions(labels)
+    given = () if labels is None else (labels.to(model.device),)
     two_stage = model.two_stage
     wanted = _views(targets)
     points = start.to(model.device).clone().requires_grad_()
