@@ -3,7 +3,6 @@ import json
 import os
 import runpy
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -269,14 +268,6 @@ def test_show_completion(cli):
     result = cli("--show-completion", "bash")
     assert result.code == 0
     assert "_GANCLI_COMPLETE" in result.out
-
-
-def test_no_command_module_needs_torch_to_be_imported():
-    # What is loaded in a fresh process is checked in tests/test_main.py; this names the culprit.
-    for name in ("train", "sample", "runs", "arch", "dataset", "plugin", "config", "env"):
-        source = Path(import_module(f"gancli.cli.{name}").__file__).read_text()
-        assert "\nimport torch" not in source
-        assert "\nfrom gancli.models" not in source
 
 
 def test_json_is_one_document_whatever_the_locale(cli):
