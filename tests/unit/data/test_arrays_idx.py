@@ -138,6 +138,13 @@ def test_F23_an_honest_bomb_is_refused_by_its_ratio(folder, compression):
         fails(folder / "bomb", data, r"No images shrink more than 200 times")
 
 
+@pytest.mark.parametrize("compression", ["gzip", "xz"])
+def test_F23_a_bomb_behind_a_small_header_is_not_unpacked(folder, compression):
+    data = COMPRESS[compression](header((10, 28, 28)) + bytes(2**24))
+    with at_most(10):
+        fails(folder / "bomb", data, "= 7,840 bytes, but more follow")
+
+
 def test_F23_an_xz_file_that_asks_for_a_dictionary_of_4_gib(folder, idx_bytes):
     array = pictures((2, 3, 3))
     packed = bytearray(lzma.compress(idx_bytes(array)))
