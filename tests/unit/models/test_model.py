@@ -1,7 +1,6 @@
 """Sampling with and without a mapping network: points, truncation."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,7 +9,6 @@ from torch import nn
 from gancli.checkpoint.provenance import Origin
 from gancli.errors import UsageError
 from gancli.models.model import Model
-from gancli.models.sampler import Sampler
 from gancli.plugin import ImageSpec
 
 IMAGE = ImageSpec(1, 4, 4)
@@ -91,22 +89,3 @@ def test_interpolation_is_straight_in_w():
     frames = torch.cat(list(model.interpolate(5, keyframes=[0, 1], loop=False)))
     ends = model.sample(seeds=[0, 1])
     torch.testing.assert_close(frames[2], ends.mean(0))  # synthesis is linear here
-
-
-ZOO = SimpleNamespace(class_names=("cat", "dog", "0"), image=ImageSpec(1, 8, 8, classes=3))
-
-
-@pytest.mark.parametrize(("given", "label"), [("dog", 1), ("1", 1), ("0", 2), ("2", 2)])
-def test_a_class_is_a_name_or_else_a_number(given, label):
-    assert Sampler.class_number(ZOO, given) == label
-
-
-@pytest.mark.parametrize("given", ["dgo", "3", "-1", "²"])
-def test_a_class_that_is_not_there(given):
-    with pytest.raises(UsageError, match="no such class"):
-        Sampler.class_number(ZOO, given)
-
-
-def test_the_nearest_name_is_named():
-    with pytest.raises(UsageError, match="Did you mean 'dog'"):
-        Sampler.class_number(ZOO, "dgo")
