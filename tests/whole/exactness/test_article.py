@@ -17,7 +17,7 @@ from gancli.randomness.seeds import address, normal_at
 from gancli.runtime.device import Runtime
 
 RECIPE = Path(__file__).parents[3] / "examples" / "article.toml"
-STEPS = 12
+STEPS = 6
 
 
 @pytest.fixture(scope="module")

@@ -81,20 +81,28 @@ def test_F05_F06_a_call_that_fails_ends_in_exit_6_and_nothing_is_lost(tmp_path, 
     assert outcomes <= {0, 6}  # 0: the hint latest.json could not be replaced, which loses nothing
 
 
-@pytest.mark.parametrize("k", [2, 12, 21])
-def test_F02_a_real_training_killed_inside_a_save_goes_on(tmp_path, small_pictures, k):
+@pytest.fixture(scope="module")
+def training(tmp_path_factory, small_pictures):
+    """``(name)`` -> the command line of a small training, and the run directories, of which ``whole`` was never killed."""
+    runs = tmp_path_factory.mktemp("runs")
     small = ["-s", "arch.generator_widths=[8]", "-s", "arch.discriminator_widths=[8]", "-s", "runtime.threads=1"]
     length = ["--images", "192", "--batch-size", "32", "-s", "checkpoint.every_steps=2", "--device", "cpu"]
-    place = ["--runs-dir", str(tmp_path / "runs")]
-    gancli = [sys.executable, "-m", "gancli", "-q", "train", *place]
+    gancli = [sys.executable, "-m", "gancli", "-q", "train", "--runs-dir", str(runs)]
     fresh = [*gancli, "--dataset", str(small_pictures), *small, *length, "--name"]
     subprocess.run([*fresh, "whole"], check=True, capture_output=True)
-    done, hit = traced("fsync", "signal=KILL", k, [*fresh, "killed"], tmp_path / "log")
+    return gancli, fresh, runs
+
+
+@pytest.mark.parametrize("k", [2, 12, 21])
+def test_F02_a_real_training_killed_inside_a_save_goes_on(tmp_path, training, k):
+    gancli, fresh, runs = training
+    name = f"killed-{k}"
+    done, hit = traced("fsync", "signal=KILL", k, [*fresh, name], tmp_path / "log")
     assert hit
     assert done.returncode
-    stores = {name: CheckpointStore(tmp_path / "runs" / name / "checkpoints") for name in ("whole", "killed")}
-    if stores["killed"].latest() is None:  # killed inside the first save: there is nothing to go on from, and nothing half
-        assert stores["killed"].steps() == []
+    whole, killed = (CheckpointStore(runs / run / "checkpoints") for run in ("whole", name))
+    if killed.latest() is None:  # killed inside the first save: there is nothing to go on from, and nothing half
+        assert killed.steps() == []
         return
-    subprocess.run([*gancli, "--resume", "killed"], check=True, capture_output=True)
-    assert stores["whole"].load().state_digest == stores["killed"].load().state_digest
+    subprocess.run([*gancli, "--resume", name], check=True, capture_output=True)
+    assert whole.load().state_digest == killed.load().state_digest

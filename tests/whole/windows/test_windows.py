@@ -18,9 +18,22 @@ SMALL = "arch.generator_widths=[16] arch.discriminator_widths=[16] train.batch_s
 STEPS = 12
 
 
-def start(root, *arguments, **options):
+SEVERAL = """
+import json, sys
+from pathlib import Path
+from stand_in import become_windows
+become_windows(Path(sys.argv[1]).resolve())
+from gancli.cli.app import run
+for words in json.loads(sys.argv[2]):
+    if code := run(words):
+        sys.exit(f"{words} ended with {code}")
+"""
+
+
+def start(root, *arguments, program=(STAND_IN,), **options):
     environment = {**os.environ, "GANCLI_CACHE": str(root / "cache"), "OMP_NUM_THREADS": "1", "PYTHONUTF8": "0"}
-    command = [sys.executable, "-X", "warn_default_encoding", STAND_IN, root, *arguments]
+    environment["PYTHONPATH"] = str(STAND_IN.parent)
+    command = [sys.executable, "-X", "warn_default_encoding", *program, root, *arguments]
     return subprocess.Popen(
         command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
     )
@@ -51,12 +64,24 @@ def photos(tmp_path):
     return tmp_path / "photos"
 
 
+@pytest.fixture
+def gancli_each(tmp_path):
+    """``(*command lines)``: all in one process, which need import torch only once."""
+
+    def run(*lines):
+        with start(tmp_path, json.dumps([line.split() for line in lines]), program=("-c", SEVERAL)) as process:
+            _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+
+    return run
+
+
 def options(*settings):
     return [word for setting in (*SMALL.split(), *settings) for word in ("-s", setting)]
 
 
 @pytest.mark.usefixtures("photos")
-def test_training_kill_resume_sampling_cache_and_export(gancli, tmp_path):
+def test_training_kill_resume_sampling_cache_and_export(gancli, gancli_each, tmp_path):
     train = ["-q", "train", "--dataset", "photos", "--image-size", "8", *options(f"train.images={STEPS * 8}")]
     gancli(*train, "--name", "whole")
     with start(tmp_path, *train, "--name", "killed") as process:
@@ -80,27 +105,29 @@ def test_training_kill_resume_sampling_cache_and_export(gancli, tmp_path):
     assert (whole / last).read_bytes() == (killed / last).read_bytes()
     assert not [*tmp_path.rglob(".tmp-*"), *tmp_path.rglob(".trash-*")]
 
-    gancli("sample", "-n", "4", "-o", "grid.png")
-    for target in (("walk.gif",), ("frames/",), ("frames/", "--force")):
-        gancli("interpolate", "--frames", "4", "-o", *target)
-    gancli("export", "-o", "g.safetensors")
-    for extra in ((), ("--force",)):
-        gancli("export", "--to-folder", "shared", *extra)
+    gancli_each(
+        "sample -n 4 -o grid.png",
+        "interpolate --frames 4 -o walk.gif",
+        "interpolate --frames 4 -o frames/",
+        "interpolate --frames 4 -o frames/ --force",
+        "export -o g.safetensors",
+        "export --to-folder shared",
+        "export --to-folder shared --force",
+        "evaluate -n 24 --against train",
+        "dataset clear",
+        "runs rm killed --yes",
+    )
     assert {"generator.safetensors", "README.md"} <= {path.name for path in (tmp_path / "shared").iterdir()}
-    gancli("evaluate", "-n", "24", "--against", "train")
-    gancli("dataset", "clear")
     left = {path.name[:6] for path in (tmp_path / "cache" / "pictures").iterdir()}
     assert left <= {".lock-"}, "an empty lock that is held cannot be removed there"
-    gancli("runs", "rm", "killed", "--yes")
     assert not killed.exists()
 
 
 @pytest.mark.usefixtures("photos")
-def test_everything_that_only_looks(gancli):
-    building = "arch show dense --build --image 1x8x8"
-    for command in ("--help", "env", "arch list", building, "plugin list", "plugin new x", "config show", "runs list"):
-        gancli(*command.split())
-    gancli("dataset", "show", "photos")
+def test_everything_that_only_looks(gancli, gancli_each):
+    gancli("--help")
+    looks = ("env", "arch list", "plugin list", "plugin new x", "config show", "runs list", "dataset show photos")
+    gancli_each(*looks, "arch show dense --build --image 1x8x8")
 
 
 @pytest.mark.parametrize(
