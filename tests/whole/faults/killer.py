@@ -83,10 +83,12 @@ def wait(pid: int) -> int:
 
 def go_on(config, run: RunDirectory):
     """What a child does: begin, or resume if there is something to resume."""
-    from gancli.training import monitoring as spectator
+    from gancli.storage.disk import write_atomically
+    from gancli.training import monitoring, session
     from gancli.training.run import resume, train
 
-    spectator.Probe = Quick
+    monitoring.Probe = Quick
+    session.plot_losses = lambda rows, path: write_atomically(path, str(rows).encode())  # as often, but at once
 
     if CheckpointStore(run.checkpoints).latest() is not None:
         return lambda: resume(run)
@@ -155,8 +157,6 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--arch", choices=ARCHITECTURES, nargs="*", default=list(ARCHITECTURES))
     arguments = parser.parse_args()
-    import matplotlib.figure  # noqa: F401
-
     import gancli.training.run  # noqa: F401  (the slow imports happen once, here)
 
     reports = []

@@ -12,7 +12,7 @@ from gancli.runs import RunDirectory
 from gancli.storage.tensors import decode
 from gancli.training.run import resume, train
 
-STEPS, PATIENCE_SECONDS = 60, 300
+STEPS, PATIENCE_SECONDS = 24, 300
 
 
 @pytest.mark.parametrize("name", ["cut", "cyclegan"])

@@ -5,6 +5,7 @@ from gancli.testing import ArchitectureContract
 
 class TestCUT(ArchitectureContract):
     architecture = "cut"
+    options = {"channels": 8, "blocks": 1}  # noqa: RUF012  (the size by default is CycleGAN's below, whose generator it has)
 
 
 class TestCycleGAN(ArchitectureContract):
@@ -13,3 +14,4 @@ class TestCycleGAN(ArchitectureContract):
 
 class TestPix2Pix(ArchitectureContract):
     architecture = "pix2pix"
+    options = {"channels": 8, "blocks": 3}  # noqa: RUF012
