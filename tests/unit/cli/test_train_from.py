@@ -7,14 +7,15 @@ def where(at_trained, pictures, tmp_path):
     return ("--from", (at_trained / "plain").absolute(), "--dataset", pictures, "--epochs", "1", *runs)
 
 
-def test_a_training_that_starts_from_another_one(cli, where, tmp_path):
+def test_a_training_that_starts_from_another_one(cli, where, tmp_path, without_training):
     shown = cli("train", *where, "--dry-run", "--json").json
     assert "--from" in str(shown)
-    result = cli("train", *where, "--name", "child")
+    with without_training():
+        result = cli("train", *where, "--name", "child")
+        resumed = cli("train", "--resume", "child", "--runs-dir", tmp_path / "runs", "--epochs", "2")
     assert result.code == 0
     assert "Starts from the weights of plain, step 8" in result.err
     assert '"run": "plain"' in (tmp_path / "runs" / "child" / "run.json").read_text()
-    resumed = cli("train", "--resume", "child", "--runs-dir", tmp_path / "runs", "--epochs", "2")
     assert resumed.code == 0
     assert "Starts from" not in resumed.err
     other = cli("train", "--resume", "child", "--runs-dir", tmp_path / "runs", "--from", "mnist")
