@@ -45,6 +45,7 @@ def place(tmp_path, monkeypatch):
         Image.new("RGB", (40, 36 + i), (20 * i, 99, 200)).save(Path("my-photos", "ab"[i % 2], f"{i}.png"))
     shutil.make_archive("faces", "zip", "my-photos")
     monkeypatch.setenv("GANCLI_TRAIN__IMAGES", "128")
+    monkeypatch.setenv("GANCLI_LOG__EXTRACTOR", "random")
     for name in ("GANCLI_RUN", "GANCLI_PLUGINS"):
         monkeypatch.delenv(name, raising=False)
 

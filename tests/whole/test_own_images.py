@@ -10,6 +10,7 @@ from PIL import Image
 def photos(tmp_path, monkeypatch):
     """Thirty pictures in two classes, one copy, and one that is none."""
     monkeypatch.setenv("GANCLI_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("GANCLI_LOG__EXTRACTOR", "random")  # a pretrained one, where there is one, would take half a minute
     for i in range(30):
         name = "cats" if i < 25 else "dogs"
         (tmp_path / "photos" / name).mkdir(parents=True, exist_ok=True)

@@ -32,7 +32,7 @@ for words in json.loads(sys.argv[2]):
 
 def start(root, *arguments, program=(STAND_IN,), **options):
     environment = {**os.environ, "GANCLI_CACHE": str(root / "cache"), "OMP_NUM_THREADS": "1", "PYTHONUTF8": "0"}
-    environment["PYTHONPATH"] = str(STAND_IN.parent)
+    environment |= {"PYTHONPATH": str(STAND_IN.parent), "GANCLI_LOG__EXTRACTOR": "random"}
     command = [sys.executable, "-X", "warn_default_encoding", *program, root, *arguments]
     return subprocess.Popen(
         command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
@@ -113,7 +113,7 @@ def test_training_kill_resume_sampling_cache_and_export(gancli, gancli_each, tmp
         "export -o g.safetensors",
         "export --to-folder shared",
         "export --to-folder shared --force",
-        "evaluate -n 24 --against train",
+        "evaluate -n 24 --against train --extractor random",
         "dataset clear",
         "runs rm killed --yes",
     )
