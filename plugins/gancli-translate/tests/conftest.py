@@ -30,7 +30,8 @@ def configure(pairs, tmp_path, monkeypatch):
         own = {"cut": ["arch.patches=8", "arch.nce_dim=8"], "cyclegan": ["arch.pool_size=6"], "pix2pix": ["data.paired=true"]}
         blocks = 2 if name == "pix2pix" else 1
         small = [f"arch.name={name}", "arch.channels=4", f"arch.blocks={blocks}", "arch.discriminator_layers=1", *own[name]]
-        sets = [f"data.dataset={pairs / 'A'}", f"data.to={pairs / 'B'}", "runtime.device=cpu", "runtime.precision=fp32"]
+        sets = [f"data.dataset={pairs / 'A'}", f"data.to={pairs / 'B'}", "log.extractor=random"]
+        small += ["runtime.device=cpu", "runtime.precision=fp32"]
         steps = ["train.images=24", "train.batch_size=4", "checkpoint.every_steps=2", "log.every_steps=1", "log.previews=4"]
         return resolve(assignments=[*sets, *small, *steps, *assignments], environment={}).config
 
