@@ -140,7 +140,37 @@ def digits(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def state_of():
+    """``(run directory)`` -> every tensor and counter of the newest checkpoint: all but the configuration."""
+    from gancli.checkpoint.store import CheckpointStore
+    from gancli.storage.tensors import decode
+
+    def state_of(run_directory):
+        files = CheckpointStore(run_directory.checkpoints).load().files
+        tensors = {name: decode(content, name) for name, content in files.items() if name.endswith(".safetensors")}
+        flat = {f"{file}/{name}": tensor for file, group in tensors.items() for name, tensor in group.items()}
+        return flat, loads(files["state.json"])
+
+    return state_of
+
+
+@pytest.fixture(scope="session")
+def same_bits(state_of):
+    """``(run directory, run directory)``: they end in the same bits, and with the same rows of metrics."""
+    import torch
+
+    def compare(one, other):
+        (tensors, counters), (others, other_counters) = state_of(one), state_of(other)
+        assert tensors.keys() == others.keys()
+        assert [name for name, tensor in tensors.items() if not torch.equal(tensor, others[name])] == []
+        assert counters == other_counters
+        assert one.metrics_path.read_bytes() == other.metrics_path.read_bytes()
+
+    return compare
+
+
+@pytest.fixture(scope="session")
 def configure(digits):
     """``(*assignments)`` -> the configuration of a run that takes a second: 3 epochs of 9 steps, with dropout."""
     import torch

@@ -1,6 +1,6 @@
 """One prepared command for a machine with a GPU: `python tests/benchmarks/gpu.py`, at most eight minutes.
 
-It checks first that a GPU computes what the CPU does (`tests/unit/training/test_cuda.py`), then measures, writing its table
+It checks first that a GPU computes what the CPU does (`tests/whole/test_cuda.py`), then measures, writing its table
 as it goes: images per second of every installed architecture, eager and compiled, in the precision that `auto` chooses;
 peak memory; the original Keras article's recipe against an idiomatic eager PyTorch program of the same networks, and how long
 its 200 epochs take at that rate. `--toy --device cpu` runs all of it at toy size, which is how it is tested without a GPU.
@@ -117,7 +117,7 @@ def main(words: list[str]) -> int:
     print(f"{name}, torch {torch.__version__}", flush=True)
     code = 0
     if not told.toy:
-        tests = [sys.executable, "-m", "pytest", "-q", str(ROOT / "tests" / "unit" / "training" / "test_cuda.py")]
+        tests = [sys.executable, "-m", "pytest", "-q", str(ROOT / "tests" / "whole" / "test_cuda.py")]
         code = subprocess.run(tests, check=False).returncode
     seconds, more = (0.1, ("train.batch_size=8",)) if told.toy else (8.0, ())
     article(told.device, seconds, () if not told.toy else ("train.batch_size=128",))

@@ -3,6 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -12,6 +13,7 @@ from gancli.config.schema import TrainConfig
 from gancli.data.batches import Batches
 from gancli.gan.build import assemble
 from gancli.gan.trainer import Trainer
+from gancli.models.loading import load
 from gancli.models.model import Model
 from gancli.plugin import ImageSpec
 from gancli.plugins.registry import ARCHITECTURES, OBJECTIVES
@@ -154,3 +156,19 @@ def translators(grey_and_colour, untrained, tmp_path_factory):
     widths = ["arch.generator_widths=[8]", "arch.discriminator_widths=[8]"]
     untrained(f"data.dataset={grey_and_colour / 'colour'}", *widths, runs_dir=runs, name="latent")
     return runs
+
+
+@pytest.fixture
+def translator(translators):
+    """The model of ``cyclegan``."""
+    return load("cyclegan", runs_dir=translators)
+
+
+@pytest.fixture(scope="session")
+def noise():
+    """``(height, width, channels=3)`` -> two images of noise."""
+
+    def noise(height, width, channels=3):
+        return np.random.default_rng(0).uniform(-1, 1, (2, channels, height, width)).astype(np.float32)
+
+    return noise

@@ -8,7 +8,7 @@ OF_ALL = (
     *("_a_cache_of_our_own", "clean_place", "cli", "without_training", "pictures", "trained", "at_trained"),
     *("small_pictures", "write_small", "small_conditional_run", "made_up", "models", "write", "exported"),
 )
-OF_UNITS = ("grey_and_colour", "untrained", "translators")
+OF_UNITS = ("grey_and_colour", "untrained", "translators", "translator", "noise")
 
 for _file, _names in ((TESTS / "conftest.py", OF_ALL), (TESTS / "unit" / "conftest.py", OF_UNITS)):
     _spec = spec_from_file_location(f"{_file.parent.name}_of_gancli", _file)

@@ -1,11 +1,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from gancli.errors import CheckpointError, PluginError
+from gancli.errors import CheckpointError, ExportError, PluginError, UsageError
+from gancli.exporting.folder import write_folder
 from gancli.exporting.formats import choose, export
+from gancli.exporting.safetensors import Safetensors
 from gancli.models.loading import load
 from gancli.storage.tensors import read_metadata
 
@@ -62,3 +65,23 @@ def test_the_facts_are_in_the_header(exported, models):
 def test_an_architecture_that_is_not_installed_cannot_be_compared(write, made_up):
     with pytest.raises(PluginError, match="none/made-up"):
         write(made_up(), ".safetensors")
+
+
+def test_the_weights_of_a_translator_are_a_model_again(translator, noise, tmp_path):
+    path = tmp_path / "zebra.safetensors"
+    assert export(translator, path, choose(path)).difference == 0
+    again = load(checkpoint=path)
+    assert again.image == translator.image
+    np.testing.assert_array_equal(again.translate(noise(19, 23)), translator.translate(noise(19, 23)))
+    with pytest.raises(UsageError, match="without a way back"):
+        load(checkpoint=path, back=True)
+
+
+def test_a_translator_that_has_no_form_is_refused_in_a_line(translator, tmp_path, monkeypatch):
+    path = tmp_path / "zebra.safetensors"
+    monkeypatch.setattr(Safetensors, "translates", False)
+    with pytest.raises(ExportError, match=r"\.safetensors has no form for a model that translates images"):
+        export(translator, path, choose(path))
+    with pytest.raises(UsageError, match="Give a file"):
+        write_folder(translator, tmp_path / "zebra")
+    assert not list(tmp_path.iterdir())

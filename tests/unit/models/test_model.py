@@ -1,4 +1,4 @@
-"""Sampling with and without a mapping network: points, truncation."""
+"""Sampling with and without a mapping network: points, truncation. Translating, and the size of the images that it takes."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from torch import nn
 
 from gancli.checkpoint.provenance import Origin
 from gancli.errors import UsageError
+from gancli.models.loading import load
 from gancli.models.model import Model
 from gancli.plugin import ImageSpec
 
@@ -89,3 +90,53 @@ def test_interpolation_is_straight_in_w():
     frames = torch.cat(list(model.interpolate(5, keyframes=[0, 1], loop=False)))
     ends = model.sample(seeds=[0, 1])
     torch.testing.assert_close(frames[2], ends.mean(0))  # synthesis is linear here
+
+
+def test_images_of_any_size_and_number(translator):
+    images = torch.rand(5, 3, 19, 33) * 2 - 1
+    translated = translator.translate(images, batch_size=2)
+    assert translated.shape == images.shape
+    assert torch.allclose(translated[3:], translator.translate(images[3:]), atol=1e-5)
+    assert torch.equal(translator.translate(images.numpy()), translator.translate(images))
+
+
+class Fixed(nn.Module):
+    """Inverts images of 8 x 8, and knows no others."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(64, 64, bias=False)
+        self.layer.weight = nn.Parameter(-torch.eye(64))
+
+    def forward(self, z, source):  # noqa: ARG002
+        return self.layer(source.flatten(1)).unflatten(1, (1, 8, 8))
+
+
+def test_a_network_of_one_size_is_given_images_of_its_size(translator):
+    small = Model(Fixed(), 1, ImageSpec(1, 8, 8, source=(1, 8, 8)), (), translator.origin)
+    halves = torch.cat([torch.full((1, 1, 24, 20), -0.5), torch.full((1, 1, 24, 20), 0.5)], 3)
+    translated = small.translate(halves)
+    assert translated.shape == halves.shape
+    assert torch.allclose(translated[..., :10], torch.tensor(0.5), atol=1e-5)
+    assert torch.allclose(translated[..., -10:], torch.tensor(-0.5), atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 16), (1, 1, 16, 16), (0, 3, 16, 16)])
+def test_images_of_another_kind_are_refused(translator, shape):
+    with pytest.raises(UsageError, match=r"cannot be translated\. They have to be \(n, 3, h, w\)"):
+        translator.translate(torch.zeros(shape))
+
+
+def test_no_image_without_an_image(translator):
+    for generate in (translator.sample, translator.interpolate, lambda: translator.points([0])):
+        with pytest.raises(UsageError, match="Use `gancli translate"):
+            generate()
+    with pytest.raises(UsageError, match="Use `gancli sample`"):
+        load("latent", runs_dir=translator.origin.checkpoint.parents[2]).translate(torch.zeros(1, 3, 16, 16))
+
+
+def test_raw_weights_of_the_way_back(translator, translators):
+    back, raw = (load("cyclegan", runs_dir=translators, back=True, weights=weights) for weights in ("ema", "raw"))
+    images = torch.rand(1, 3, 16, 16)
+    assert torch.equal(back.translate(images), raw.translate(images))  # never trained
+    assert not torch.equal(back.translate(images), translator.translate(images))

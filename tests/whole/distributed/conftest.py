@@ -3,7 +3,6 @@
 They are forked by a server without threads: a lock that a thread of this process holds would stay held in them for ever.
 """
 
-import json
 import multiprocessing
 import os
 import signal
@@ -20,11 +19,9 @@ import pytest
 import torch
 from torch.distributed import TCPStore
 
-from gancli.checkpoint.store import CheckpointStore
 from gancli.cli.app import run
 from gancli.data.arrays import header
 from gancli.runs import RunDirectory
-from gancli.storage.tensors import decode
 
 PATIENCE_SECONDS = 120
 FORKING = multiprocessing.get_context("forkserver")
@@ -203,30 +200,3 @@ def alone(tmp_path):
         return RunDirectory(tmp_path / "alone")
 
     return train
-
-
-@pytest.fixture
-def state_of():
-    """``(run directory)`` -> every tensor and counter of the newest checkpoint: all but the configuration."""
-
-    def state_of(run_directory):
-        files = CheckpointStore(run_directory.checkpoints).load().files
-        tensors = {name: decode(content, name) for name, content in files.items() if name.endswith(".safetensors")}
-        flat = {f"{file}/{name}": tensor for file, group in tensors.items() for name, tensor in group.items()}
-        return flat, json.loads(files["state.json"])
-
-    return state_of
-
-
-@pytest.fixture
-def same_bits(state_of):
-    """``(run directory, run directory)``: they end in the same bits, and with the same rows of metrics."""
-
-    def compare(one, other):
-        (tensors, counters), (others, other_counters) = state_of(one), state_of(other)
-        assert tensors.keys() == others.keys()
-        assert [name for name, tensor in tensors.items() if not torch.equal(tensor, others[name])] == []
-        assert counters == other_counters
-        assert one.metrics_path.read_bytes() == other.metrics_path.read_bytes()
-
-    return compare
