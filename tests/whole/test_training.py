@@ -30,13 +30,8 @@ from gancli.metrics.probe import Probe
 from gancli.plugin import Architecture, Networks
 from gancli.runs import RunDirectory, find_run
 from gancli.storage.disk import Storage
-<<<<<<< HEAD
 from gancli.storage.lock import run_lock
-from gancli.training.metrics import plot_losses, read_rows
-=======
-from gancli.storage.lock import RunLock
 from gancli.training.metrics import read_rows
->>>>>>> 8d94f2a (Trainings that only look share one; resumed runs compare tensors, once at the default's real size; each twin in one file)
 from gancli.training.run import resume, stored_config, train
 from gancli.training.setup import set_up
 
