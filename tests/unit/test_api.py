@@ -1,8 +1,6 @@
 """The commands as functions: the same names, the same messages; nothing is trained here."""
 
 import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 
@@ -30,12 +28,6 @@ def trained(small_pictures, without_training, tmp_path, monkeypatch):
             return gancli.train(**given, **settings)
 
     return trained
-
-
-def test_importing_gancli_is_light():
-    code = "import sys, gancli; dir(gancli); print({'torch', 'typer', 'rich', 'pydantic'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "set()\n"
 
 
 def test_every_flag_of_train_is_a_setting():

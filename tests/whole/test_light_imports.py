@@ -81,6 +81,12 @@ def test_help_listings_and_completion_import_no_torch(probed, line):
 
 PROGRAM = """
 import sys
+import gancli
+dir(gancli)
+print({"torch", "typer", "rich", "pydantic"} & set(sys.modules))
+from contextlib import suppress
+with suppress(ModuleNotFoundError):
+    import gancli_page
 from gancli.data.mnist import Mnist
 from gancli.plugins.registry import dataset_defaults
 import gancli.checkpoint.store, gancli.data.source, gancli.storage.lock
@@ -89,6 +95,6 @@ print({"torch", "numpy", "PIL", "safetensors"} & set(sys.modules))
 """
 
 
-def test_names_defaults_and_the_store_cost_neither_torch_nor_numpy():
+def test_importing_is_light_and_names_defaults_and_the_store_cost_neither_torch_nor_numpy():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
-    assert done.stdout == "set()\n"
+    assert done.stdout == "set()\nset()\n"

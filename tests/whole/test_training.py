@@ -702,3 +702,27 @@ def test_the_size_belongs_to_the_run(configure, tmp_path, stop_after):
 
     facts = CheckpointStore(run.checkpoints).load().manifest.facts
     assert data_of(Provenance.parse(facts, run)).image_size == "10"
+
+
+def test_a_child_resumes_to_the_same_bits_without_its_parent_and_names_it(
+    small_run, small_pictures, tmp_path, stop_after, same_bits
+):
+    from gancli.exporting.folder import write_folder
+    from gancli.models.loading import load
+    from gancli.models.parent import inherit
+
+    parent = Path(shutil.copytree(small_run, tmp_path / "parents" / "origin"))
+    fixed = ["train.images=128", "train.batch_size=32", "checkpoint.every_steps=1", "runtime.device=cpu", "log.previews=4"]
+    assignments = [*fixed, f"model.parent={parent}", f"data.dataset={small_pictures}"]
+    config = resolve(assignments=assignments, environment={}, inherit=inherit(tmp_path)).config
+    whole, half = start(config, tmp_path, "whole"), start(config, tmp_path, "half", stop=stop_after(2))
+    shutil.rmtree(parent)
+    resume(half)
+    same_bits(half, whole)
+    assert half.info()["parent"]["run"] == "origin"
+    assert stored_config(half).model.parent.endswith("step-000000004")
+    model = load(half.path)
+    assert model.origin.provenance.parent.run == "origin"
+    write_folder(model, tmp_path / "shared")
+    words = "started from the weights (generator, discriminator, ema) of origin, step 4"
+    assert words in (tmp_path / "shared/README.md").read_text()

@@ -264,7 +264,8 @@ def test_completion_survives_what_cannot_be_read(capsys, monkeypatch):
     assert complete(capsys, monkeypatch, "gancli runs show x") == []
 
 
-def test_show_completion(cli):
+def test_show_completion(cli, monkeypatch):
+    monkeypatch.setattr("shellingham.detect_shell", lambda: ("bash", "/bin/bash"))  # the tests may run below none
     result = cli("--show-completion", "bash")
     assert result.code == 0
     assert "_GANCLI_COMPLETE" in result.out

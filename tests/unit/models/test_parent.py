@@ -1,4 +1,3 @@
-import json
 import shutil
 
 import pytest
@@ -6,12 +5,10 @@ import torch
 
 from gancli.config.resolve import resolve
 from gancli.errors import ConfigError, RunError
-from gancli.exporting.folder import write_folder
-from gancli.models.loading import load
 from gancli.models.parent import inherit, start_from
 from gancli.models.stored import absolute
 from gancli.storage.tensors import decode
-from gancli.training.run import resume, stored_config, train
+from gancli.training.run import train
 from gancli.training.setup import set_up
 
 
@@ -106,10 +103,11 @@ def test_there_is_no_such_parent(tmp_path):
         absolute("nobody", tmp_path)
 
 
-def test_the_first_layers_of_the_discriminator_are_frozen(small_run, small_pictures, tmp_path):
-    asked = resolved("small", small_run.parent, f"data.dataset={small_pictures}", "train.freeze_discriminator=1")
-    run = train(asked.config, runs_dir=tmp_path, name="child").run
-    before, after = stored(small_run, "discriminator"), stored(run, "discriminator")
+def test_the_first_layers_of_the_discriminator_are_frozen(small_run, small_pictures):
+    game = set_up(resolved("small", small_run.parent, f"data.dataset={small_pictures}", "train.freeze_discriminator=1").config)
+    before = {name: weight.clone() for name, weight in game.state.networks["discriminator"].state_dict().items()}
+    game.step()
+    after = game.state.networks["discriminator"].state_dict()
     assert torch.equal(before["hidden.0.weight"], after["hidden.0.weight"])
     assert not torch.equal(before["output.weight"], after["output.weight"])
 
@@ -128,27 +126,3 @@ def test_what_cannot_be_frozen_is_refused(assignments, words, tmp_path):
 def test_the_discriminator_keeps_a_layer_to_train(child):
     with pytest.raises(ConfigError, match="Give at most 1: one has to be trained"):
         child("train.freeze_discriminator=2")
-
-
-def test_a_child_resumes_to_the_same_bits_without_its_parent_and_names_it(small_run, small_pictures, tmp_path):
-    parent = shutil.copytree(small_run, tmp_path / "parents" / "origin")
-    asked = resolved(parent, tmp_path, f"data.dataset={small_pictures}", "train.images=128", "checkpoint.every_steps=1")
-    whole = train(asked.config, runs_dir=tmp_path, name="whole").run
-    calls = iter(range(100))
-    half = train(asked.config, runs_dir=tmp_path, name="half", stop=lambda: 15 if next(calls) == 1 else 0).run
-    shutil.rmtree(parent)
-    from gancli.runs import RunDirectory
-
-    resume(RunDirectory(half))
-    for name in ("generator", "discriminator", "ema", "optim"):
-        one, other = stored(whole, name), stored(half, name)
-        assert all(torch.equal(one[key], other[key]) for key in one)
-    assert json.loads((half / "run.json").read_text())["parent"]["run"] == "origin"
-    assert stored_config(RunDirectory(half)).model.parent.endswith("step-000000004")
-    model = load(half)
-    assert model.origin.provenance.parent.run == "origin"
-    write_folder(model, tmp_path / "shared")
-    assert (
-        "started from the weights (generator, discriminator, ema) of origin, step 4"
-        in (tmp_path / "shared/README.md").read_text()
-    )

@@ -106,11 +106,6 @@ def test_a_command_is_checked(cli):
     assert (checked["kind"], [each["id"] for each in checked["checks"]]) == ("command", ["resolves"])
 
 
-def test_help_names_the_commands_and_imports_no_torch(cli):
-    import subprocess
-    import sys
-
+def test_help_names_the_commands(cli):
     assert "selfcheck" in cli("--help").out
     assert {"check", "new"} <= set(cli("plugin", "--help").out.split())
-    code = "import sys; from gancli.cli.app import run; run(['plugin', 'new', '--help']); sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
