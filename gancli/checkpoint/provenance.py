@@ -124,16 +124,12 @@ class Provenance(_Section):
     The first five are what a model is built from; the others are there as far as the file needs them.
 
     Attributes:
-        source: size of the images that are translated, of a model that translates.
-        paired: whether each source image belongs to one target image.
+        source: size of the images that are translated, if any; ``paired``: each belongs to one target image.
         frozen: SHA-256 of the weights of each network that is never trained.
         environment: what the bits of a result may depend on.
         config: every setting by its dotted name.
         inexact: why the run may not end in the same bits; empty if it does.
-        changes: settings that were changed when the run was resumed.
         divided_anew: where it went on in another number of processes.
-        best: the best checkpoint so far, and its distance.
-        gancli: the version that wrote it.
         run: name of the run; ``weights`` and ``digest``: those of the file that a model was exported from.
     """
 

@@ -151,20 +151,16 @@ def between(stops: Sequence[int], fractions: Vector, *, loop: bool) -> tuple[NDA
 
 @dataclass(frozen=True, slots=True)
 class Interpolation:
-    """Which latents and classes an interpolation passes, and how.
+    """Which latents and classes an interpolation passes, and how; a UsageError if there is no such interpolation.
 
     Attributes:
         seeds: keyframe k of cell c is the latent of seed ``seeds[k * cells + c]``: every keyframe is a grid of its own.
         cells: images per frame. Each goes its own way, and all arrive together.
         labels: the classes that are passed, at equal distances in time; one is kept all the way, and None gives cell c the
             class that :meth:`gancli.Model.sample` gives to image c.
-        truncation: of the keyframes, see :meth:`gancli.Model.sample`.
         direction: go to and fro along the direction of this number, 1 the one with the largest effect, instead of from
             keyframe to keyframe; see :mod:`gancli.models.directions`.
         even: take equally long from each keyframe to the next, instead of one speed all the way.
-
-    Raises:
-        UsageError: there is no such interpolation.
     """
 
     seeds: Sequence[int]

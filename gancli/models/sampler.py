@@ -120,12 +120,10 @@ class Sampler(ABC, Generic[Images]):
     def classes(self, n: int, labels: Sequence[int] | None = None) -> Sequence[int] | None:
         """The class of each of n images: ``labels`` if they are given, else 0, 1, 2, ... in turn; None if unconditional."""
         count = self.image.classes
-        if not count:
-            if labels is not None:
-                raise UsageError("This model is unconditional: it has no classes.", "Train one with --conditional.")
-            return None
+        if not count and labels is not None:
+            raise UsageError("This model is unconditional: it has no classes.", "Train one with --conditional.")
         if labels is None:
-            return [i % count for i in range(n)]
+            return [i % count for i in range(n)] if count else None
         for label in labels:
             if not 0 <= label < count or label != int(label):
                 raise UsageError(f"Class {label}: there is no such class.", f"Classes are 0 to {count - 1}.")

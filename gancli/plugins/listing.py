@@ -33,15 +33,11 @@ KINDS: tuple[Registry[Any], ...] = (ARCHITECTURES, OBJECTIVES, OPTIMIZERS, DATAS
 
 def listing(registry: Registry[Any]) -> list[dict[str, Any]]:
     """Name, distribution, version and summary of each plugin; third parties' code is not imported."""
-    return [
-        {
-            "name": entry.name,
-            "distribution": entry.distribution,
-            "version": entry.version,
-            "summary": registry.load_entry(entry).summary if entry.distribution == OWN else entry.summary,
-        }
-        for entry in registry.entries()
-    ]
+    rows = []
+    for entry in registry.entries():
+        summary = registry.load_entry(entry).summary if entry.distribution == OWN else entry.summary
+        rows.append({"name": entry.name, "distribution": entry.distribution, "version": entry.version, "summary": summary})
+    return rows
 
 
 def architecture(name: str) -> dict[str, Any]:

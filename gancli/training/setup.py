@@ -173,7 +173,7 @@ def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwat
     """Load the images, build the networks and everything that trains them, the same in each process."""
     runtime = Runtime.select(config.runtime, processes)
     device, train = runtime.device, config.train
-    micro_batches = MicroBatches(train.batch_size, train.accumulate, processes)
+    part = MicroBatches(train.batch_size, train.accumulate, processes).part
     arch = choose_arch(config)
     extractor = None if config.log.extractor == RANDOM else config.log.extractor
     if extractor is not None:
@@ -200,7 +200,7 @@ def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwat
         None if labels is None else labels.to(images.device),
         batch_size=train.batch_size,
         seed=train.seed,
-        part=micro_batches.part,
+        part=part,
         device=device,
         sources=None if data.images.sources is None else _near(data.images.sources, device),
         paired=data.images.paired,
@@ -219,22 +219,18 @@ def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwat
     return Training(config, runtime, data, image, arch.entry, trainer, plan, uncompiled)
 
 
-def load_suited(
-    config: RunConfig, watch: Watch, chosen: Chosen[Architecture[ArchConfig]] | None = None
-) -> tuple[RunConfig, Loaded]:
+def load_suited(config: RunConfig, watch: Watch, chosen: Chosen[Architecture[ArchConfig]]) -> tuple[RunConfig, Loaded]:
     """The images, resized to a square if the architecture cannot generate their own size and none was asked for.
 
     The size is chosen by the headers, before anything is decoded; the configuration that is returned has it.
     """
-    source = open_data(config.data)
-    chosen = chosen or choose_arch(config)
-    arch, options = chosen.plugin, chosen.options
+    source, arch, options = open_data(config.data), chosen.plugin, chosen.options
     if is_path(config.data.dataset) or config.data.to is not None:  # else it depends on the images of a plugin
         refuse_other_kind(config, arch, translating=config.data.to is not None)
     if config.data.image_size is not None:
         return config, source.load(config.data, watch)
-    spec = source.spec(config.data, watch)
-    image = spec if config.model.conditional else replace(spec, classes=0)
+    image = source.spec(config.data, watch)
+    image = image if config.model.conditional else replace(image, classes=0)
 
     def suits(side: int) -> bool:
         square = replace(image, height=side, width=side, source=image.source and (image.source[0], side, side))
@@ -246,9 +242,8 @@ def load_suited(
         return config, source.load(config.data, watch)
     config = config.model_copy(update={"data": config.data.model_copy(update={"image_size": str(side)})})
     data = source.load(config.data, watch)
-    note = (
-        f"The architecture '{config.arch.name}' cannot generate images of {image}, only of {side}x{side}; --image-size chooses."
-    )
+    no = f"The architecture '{config.arch.name}' cannot generate images of {image}"
+    note = f"{no}, only of {side}x{side}; --image-size chooses."
     return config, replace(data, images=replace(data.images, notes=(note, *data.images.notes)))
 
 
