@@ -58,12 +58,7 @@ _STEP = re.compile(r"step-([0-9]{9,19})")
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A committed checkpoint.
-
-    Attributes:
-        state_digest: SHA-256 of the whole state.
-        hint_problem: why ``latest.json`` could not be brought up to date: the disk is in trouble, but the checkpoint is safe.
-    """
+    """A committed checkpoint; ``hint_problem`` says why ``latest.json`` is old, if it is: the disk is in trouble."""
 
     step: int
     path: Path

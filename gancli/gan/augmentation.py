@@ -7,9 +7,8 @@ the real images (Karras et al., 2020, "Training generative adversarial networks 
 
     p <- p + sign(r - target) 4 batch / adapt_images,   r = E[sign(D(x))]
 
-Zhao's translation, cutout and colour are on by default. The others, of Karras et al., change what the images show and are left
-to the user. All random numbers of an update come from the address (seed, update, number), for the whole batch; a micro-batch
-takes those of its own images.
+All random numbers of an update come from the address (seed, update, number), for the whole batch; a micro-batch takes those
+of its own images.
 """
 
 from __future__ import annotations

@@ -1,11 +1,8 @@
 """How it is minimised: one training step, and the one place where weights move.
 
-A step is a sequence of updates (:mod:`gancli.gan.algorithm`). An update trains some networks on the
-sum of its loss terms while all others are frozen. Its batch is cut into micro-batches if memory or
-several processes ask for that; their gradients add up to that of the mean loss.
-
-All noise of an update is addressed by (seed, networks, number of the update), so that a step depends on
-nothing but the state before it.
+A step is a sequence of updates (:mod:`gancli.gan.algorithm`), each of which trains some networks on the sum of its loss terms
+while all others are frozen. Its batch is cut into micro-batches if memory or several processes ask for that. All noise of an
+update is addressed by (seed, networks, number of the update), so that a step depends on nothing but the state before it.
 """
 
 from __future__ import annotations

@@ -318,11 +318,9 @@ def pretrained(
 ) -> PretrainedExtractor:
     """A plugin's extractor for these training images, uint8 ``(n, c, h, w)``.
 
-    ``frozen`` are the digests of the frozen networks that the model was trained against.
-
     Raises:
         PluginError: it is not installed.
-        UsageError: the model was trained against this very network.
+        UsageError: the model was trained against this very network: its digest is among the ``frozen``.
     """
     extractor = PretrainedExtractor(name, installed_extractor(name), images, tell)
     against = set(frozen)
@@ -345,14 +343,9 @@ def extractor_for(
 ) -> Extractor:
     """The extractor for a data set of that name, with training images uint8 ``(n, c, h, w)``.
 
-    Args:
-        dataset: its name.
-        images: its training images.
-        wanted: ``mnist``, ``random``, the name of a plugin, or ``auto``: digits for MNIST and Stacked-MNIST, ``otherwise``
-            for anything else.
-        otherwise: the name of a plugin; None: random convolutions.
-        frozen: digests of the frozen networks that the model was trained against: ``auto`` chooses none of them.
-        tell: is told of downloads.
+    Wanted is ``mnist``, ``random``, the name of a plugin, or ``auto``: digits for MNIST and Stacked-MNIST, for anything else
+    the plugin ``otherwise``, or random convolutions where there is none or it is one of the networks that the model was
+    trained against, whose digests are ``frozen``. ``tell`` is told of downloads.
 
     Raises:
         UsageError: digits are wanted for images of another size, or the model was trained against what was asked for.

@@ -31,12 +31,9 @@ MOST_REAL = 10_000
 
 
 class Probe:
-    """Distance and coverage of generated images, in features: of real images their moments, and ``real (m, d)`` for coverage.
+    """Distance and coverage of ``count`` generated images, in features: of real images their moments, and ``real (m, d)``.
 
-    Attributes:
-        column: name of the distance: ``fd_mnist``, ``fd_random``. Smaller is better.
-        coverage_column: name of the diversity: ``coverage_mnist``. From 0 to 1; larger is better.
-        count: how many images to generate.
+    The columns are called ``fd_mnist`` (smaller is better) and ``coverage_mnist`` (0 to 1; larger is better), for instance.
     """
 
     def __init__(self, extractor: Extractor, moments: Moments, real: Tensor) -> None:
@@ -95,15 +92,10 @@ def likeness(features: Tensor, scale: float, labels: Tensor | None = None) -> fl
 class Diversity:
     """likeness(real) / likeness(fake), at most 1: how much rarer it is among real images that two look alike.
 
-    1 for a good model, near 0 for one that generates a few images again and again. Noise does not count as diversity: in
-    features, an image and a noisy copy are closer than two different images. Two images are taken for different from the
-    median distance between a real image and its nearest neighbour on.
-
-    Args:
-        extractor: on the device of the images. :class:`.RandomExtractor` suits best: features that were trained on clean
-            images are moved further by noise and blur (tests/benchmarks/collapse.py).
-        real: images in [-1, 1], ``(n, c, h, w)``.
-        labels: their classes, ``(n,)``, on the CPU, if diversity within classes is asked for.
+    1 for a good model, near 0 for one that generates a few images again and again. Two images are taken for different from the
+    median distance between a real image and its nearest neighbour on. Noise does not count as diversity: in features, an image
+    and a noisy copy are closer than two different images, most so in those of :class:`.RandomExtractor` (tests/benchmarks/
+    collapse.py). Real images are ``(n, c, h, w)`` in [-1, 1], with classes ``(n,)`` if diversity within classes is asked for.
     """
 
     def __init__(self, extractor: Extractor, real: Tensor, labels: Tensor | None = None) -> None:

@@ -35,13 +35,10 @@ FOREIGN = "These latents were found with other weights than those of this model.
 
 @dataclass(frozen=True, slots=True)
 class Latents:
-    """Points of a model's latent space.
+    """Points ``(n, d)`` of a model's latent space, w or else z, and the class of each, or None.
 
-    Attributes:
-        points: ``(n, d)``, for :meth:`gancli.Model.render`: w where there is a mapping network, else z.
-        labels: the class of each, or None.
-        digest: SHA-256 of the weights for which they were found; empty if the file does not say.
-        made_from: what the metadata of their images say instead of seeds.
+    ``digest`` is the SHA-256 of the weights for which they were found; empty if the file does not say. ``made_from`` is what
+    the metadata of their images say instead of seeds.
     """
 
     points: Tensor

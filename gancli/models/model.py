@@ -141,8 +141,7 @@ class Model(Sampler["Tensor"]):
     def translate(self, sources: Images, *, batch_size: int = TRANSLATED) -> Tensor:
         """Translate images: float32 ``(n, c, h, w)`` in [-1, 1], of any height and width -> images of that size.
 
-        ``batch_size`` are translated at a time. A network that does not take such a size is given images of its own, and its
-        results are scaled back.
+        A network that does not take such a size is given images of its own, and its results are scaled back.
 
         Raises:
             UsageError: the model does not translate images, or not with so many channels.

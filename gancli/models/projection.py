@@ -34,13 +34,8 @@ WIDTHS = (16, 32)
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """Images that were found again.
-
-    Attributes:
-        points: ``(n, d)``, for :meth:`gancli.Model.render`: w where there is a mapping network, else z.
-        labels: the class of each, int64 ``(n,)``, or None.
-        images: their images, float32 ``(n, c, h, w)``.
-        error: mean squared difference of each to its target, pixels in [-1, 1], ``(n,)``.
+    """Images that were found again: ``points (n, d)``, w or else z, their classes, int64 ``(n,)``, or None, their images,
+    float32 ``(n, c, h, w)``, and the mean squared difference of each to its target, pixels in [-1, 1], ``(n,)``.
     """
 
     points: Tensor

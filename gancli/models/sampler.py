@@ -45,12 +45,7 @@ def check_seeds(seeds: Sequence[int]) -> None:
 
 
 class Sampler(ABC, Generic[Images]):
-    """A generator that addresses its images by seed.
-
-    Attributes:
-        class_names: one name per class; empty for an unconditional model.
-        made_from: what the metadata of its images say instead of seeds; empty if they are made from seeds alone.
-    """
+    """A generator that addresses its images by seed; ``made_from`` is what their metadata say instead of seeds, if anything."""
 
     latent_dim: int
     image: ImageSpec

@@ -1,8 +1,7 @@
 """Where a stored model lies, and what it says about itself. No torch.
 
 An address is a path, the name of a model that gancli brings along, or ``hf:USER/NAME[@revision]``. From the hub come
-safetensors and JSON and nothing else, so that nothing in them can run. They are kept in gancli's cache,
-``downloads/models``; with ``GANCLI_OFFLINE=1``, or without a connection, what is there is taken.
+safetensors and JSON only, into gancli's cache ``downloads/models``; what is there is taken where there is no connection.
 """
 
 from __future__ import annotations

@@ -18,14 +18,10 @@ OWN = "gancli"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One plugin, as far as it is known without importing it.
+    """One plugin, as far as it is known without importing it: its name and group, and the distribution's one-line summary.
 
-    Attributes:
-        name: what users type.
-        target: ``module:attribute``; for a file, ``path:attribute``.
-        distribution: normalised name of the distribution that provides it; empty for a file.
-        version: version of that distribution; for a file, ``sha256:...`` of its bytes.
-        summary: the distribution's one-line description.
+    The target is ``module:attribute``, of a file ``path:attribute``; the distribution's name is normalised, of a file empty;
+    its version, of a file ``sha256:...`` of its bytes.
     """
 
     name: str

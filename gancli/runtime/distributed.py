@@ -155,9 +155,8 @@ def _reason(error: RuntimeError) -> str:
 def _common_name(store: Store, rank: int, world: int) -> str:
     """A name that just these processes agree on, under which they write to each other.
 
-    The launcher's store outlives them, and still holds what processes wrote that it has started again since. So each one
-    introduces itself under a name of its own, process 0 answers every name that it sees with its own, and has met the living
-    when they confirm.
+    The launcher's store outlives them. So each one introduces itself under a name of its own, process 0 answers every name that
+    it sees with its own, and has met the living when they confirm.
     """
     mine = token_hex(8)
     if rank:

@@ -1,15 +1,8 @@
 """The built-in loggers: thin, offline unless their own environment variables say otherwise, each an extra of its own.
 
-================  ==================================================  ==========================================
-``--log NAME``    writes to, in the directory of runs                 online, if wanted
-================  ==================================================  ==========================================
-``tensorboard``   ``RUN/tensorboard/``
-``trackio``       ``.trackio/``, or ``$TRACKIO_DIR``                  ``TRACKIO_SPACE_ID``
-``wandb``         ``RUN/wandb/``; `wandb sync` uploads it             ``WANDB_MODE=online``
-``mlflow``        ``.mlflow/``                                        ``MLFLOW_TRACKING_URI``
-================  ==================================================  ==========================================
-
-Every logger, a plugin's too, runs in a thread of its own, a :class:`Background`.
+``tensorboard`` and ``wandb`` write into the run, ``trackio`` and ``mlflow`` into ``.trackio/`` and ``.mlflow/`` beside the
+runs; ``TRACKIO_SPACE_ID``, ``WANDB_MODE=online`` and ``MLFLOW_TRACKING_URI`` lead elsewhere. Every logger, a plugin's too,
+runs in a thread of its own, a :class:`Background`.
 """
 
 from __future__ import annotations

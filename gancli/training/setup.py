@@ -52,12 +52,9 @@ REHEARSED_STEPS = 50
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """Everything that a training needs.
+    """Everything that a training needs; ``uncompiled`` says why the networks are not compiled, and is empty if they are.
 
-    Attributes:
-        uncompiled: why the networks are not compiled; empty if they are.
-        divided_anew: where the run was resumed in another number of processes, one clause each.
-        changes: settings that were changed when the run was resumed.
+    A resumed run has settings that were ``changes``, and a clause for each time that its batches were ``divided_anew``.
     """
 
     config: RunConfig
