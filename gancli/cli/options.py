@@ -46,21 +46,14 @@ def argument(metavar: str, text: str, **more: Any) -> Any:
 
 def whole(text: str, *flags: str, **more: Any) -> Any:
     """An option that takes a whole number; its error shows what was typed, which Typer's own does not."""
-    return option("N", text, *flags, parser=_whole, **more)
+    return option("N", text, *flags, parser=partial(_parsed, int, "whole number"), **more)
 
 
-def _whole(text: str) -> int:
+def _parsed(kind: type[int | float], what: str, text: str) -> int | float:
     try:
-        return int(text)
+        return kind(text)
     except ValueError:
-        raise typer.BadParameter(f"'{text}' is not a whole number.") from None
-
-
-def _real(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise typer.BadParameter(f"'{text}' is not a number.") from None
+        raise typer.BadParameter(f"'{text}' is not a {what}.") from None
 
 
 def output_option(metavar: str, text: str, *flags: str) -> Any:
@@ -89,7 +82,7 @@ RunsDir = Annotated[Path, option("DIR", "Directory of the runs.")]
 Force = Annotated[bool, option(None, "Replace a file that gancli did not make.", "-f", "--force")]
 NoMetadata = Annotated[bool, option(None, "Do not store how the images were made.", "--no-metadata")]
 _LESS = "Truncation, 0.05 to 1: less gives more typical images, 1 changes nothing."
-Truncation = Annotated[float | None, option("X", _LESS, parser=_real)]
+Truncation = Annotated[float | None, option("X", _LESS, parser=partial(_parsed, float, "number"))]
 
 
 def expand(function: Callable[..., None]) -> Callable[..., None]:
@@ -100,6 +93,8 @@ def expand(function: Callable[..., None]) -> Callable[..., None]:
     """
     signature = inspect.signature(function)
     bundles: dict[str, Any] = {name: p.annotation for name, p in signature.parameters.items() if is_dataclass(p.annotation)}
+    if not bundles:
+        return function  # such as a plugin's
     makes_output = bundles.pop("output", None)
     parts = {name: inspect.signature(bundle).parameters for name, bundle in bundles.items()}
 
