@@ -71,8 +71,13 @@ def evaluate(
     metrics: dict[str, Estimate] = {}
     notes, png = [*reference.notes, *subject.notes], None
     if not modes_only:
+        read_real = reference.reading(reference.real).features
+        alike = min(len(fake), len(read_real))
+        near = manifolds.compare(fake.features[:alike], some_of(read_real, alike))
+        metrics = _between(reference, fake.features, read_real)
+        metrics |= {name: getattr(near, name) for name in ("precision", "recall", "density", "coverage")}
         copied, png = _copies(subject, reference, fake)
-        metrics, more = _beside_the_input(subject, reference, _distances(reference, fake) | copied)
+        metrics, more = _beside_the_input(subject, reference, metrics | copied)
         notes += [*_bias_of_few(reference, len(fake)), *more]
     digits = len(str(extractor.classes - 1)) if isinstance(extractor, DigitExtractor) else 0
     names = tuple(f"{index:0{digits}}" for index in range(extractor.classes))
@@ -92,14 +97,6 @@ def evaluate(
         notes=tuple(notes),
     )
     return report, png
-
-
-def _distances(reference: Reference, fake: Reading) -> dict[str, Estimate]:
-    real = reference.reading(reference.real)
-    alike = min(len(fake), len(real))
-    near = manifolds.compare(fake.features[:alike], some_of(real.features, alike))
-    shares = {name: getattr(near, name) for name in ("precision", "recall", "density", "coverage")}
-    return _between(reference, fake.features, real.features) | shares
 
 
 def _between(reference: Reference, fake: Tensor, real: Tensor) -> dict[str, Estimate]:

@@ -102,7 +102,10 @@ def write(movie: Frames, request: Request, progress: Callable[[int, int], None] 
     total, target, walk = len(movie), Path(request.target), movie.interpolation
     padding = images.PADDING if walk.cells > 1 else 0
     height, width, scale = _size(movie, request, padding)
-    metadata = _metadata(movie) if request.metadata else {}
+    path = {name: getattr(walk, name) for name in ("frames", "cells", "method", "loop", "truncation", "direction")}
+    path |= {"rows" if movie.model.made_from else "seeds": format_seeds(walk.seeds)}
+    path |= {"labels": None if walk.labels is None else list(walk.labels)}
+    metadata = about(movie.model.origin) | {"walk": path} if request.metadata else {}
 
     def canvases(numbers: NDArray[np.int64]) -> Iterator[Pixels]:
         """The frames as they are shown, uint8 ``(h, w, c)``: cells as a grid, enlarged."""
@@ -144,13 +147,6 @@ def _size(movie: Frames, request: Request, padding: int) -> tuple[int, int, int]
     if kind and not kind.alpha and image.channels in {2, 4}:
         raise UsageError(f"{request.suffix} has no transparency, and these images have.", "Choose .webp, .apng or .avif.")
     return height, width, scale
-
-
-def _metadata(movie: Frames) -> dict[str, Any]:
-    walk = movie.interpolation
-    path = {name: getattr(walk, name) for name in ("frames", "cells", "method", "loop", "truncation", "direction")}
-    path["rows" if movie.model.made_from else "seeds"] = format_seeds(walk.seeds)
-    return about(movie.model.origin) | {"walk": path | {"labels": None if walk.labels is None else list(walk.labels)}}
 
 
 def _write_folder(folder: Path, total: int, canvases: Iterator[Pixels], metadata: dict[str, Any]) -> None:

@@ -136,21 +136,17 @@ class _Frames(Image.Image):
         return self._position
 
 
-def _save(file: BinaryIO, frames: Iterator[Pixels], film: Film, kind: str, **options: object) -> None:
+def _save(file: BinaryIO, frames: Iterator[Pixels], film: Film, *, kind: str, **options: object) -> None:
     exif: Image.Exif | bytes = b""  # an empty Exif would be written all the same
     if film.comment:
         exif = Image.Exif()
         exif[_IMAGE_DESCRIPTION] = film.comment
-    _Frames(frames, film).save(file, kind, save_all=True, duration=film.ticks(_MILLISECONDS), exif=exif, **options)
+    duration, loop = film.ticks(_MILLISECONDS), 0 if film.loop else 1  # an AVIF is always shown again and again
+    _Frames(frames, film).save(file, kind, save_all=True, duration=duration, loop=loop, exif=exif, **options)
 
 
-def _write_webp(file: BinaryIO, frames: Iterator[Pixels], film: Film) -> None:
-    _save(file, frames, film, "WEBP", lossless=True, quality=50, method=0, loop=0 if film.loop else 1)
-
-
-def _write_avif(file: BinaryIO, frames: Iterator[Pixels], film: Film) -> None:
-    """With full resolution of colour. It is always shown again and again."""
-    _save(file, frames, film, "AVIF", quality=90, subsampling="4:4:4", speed=8)
+_write_webp = partial(_save, kind="WEBP", lossless=True, quality=50, method=0)
+_write_avif = partial(_save, kind="AVIF", quality=90, subsampling="4:4:4", speed=8)  # with full resolution of colour
 
 
 def _write_apng(file: BinaryIO, frames: Iterator[Pixels], film: Film) -> None:
