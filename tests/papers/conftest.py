@@ -29,6 +29,12 @@ TOY = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _no_plots(monkeypatch):
+    """Half of the time of such trainings would be plots."""
+    monkeypatch.setattr("gancli.training.session.plot_losses", lambda _, path: path.touch())
+
+
 def images(channels, count=COUNT, side=SIZE, seed=0):
     """Smooth uint8 images ``(count, channels, side, side)``."""
     phase = np.random.default_rng(seed).uniform(0, 2 * math.pi, (count, channels, 1, 1, 2))

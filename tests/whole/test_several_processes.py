@@ -86,7 +86,7 @@ def test_the_second_process_is_told_at_once_who_holds_it(path):
     with holder(path) as (process, _):
         start = time.monotonic()
         assert_busy(path, rf"Process {process.pid} on {node()}, since 20\d\d-.*\+00:00, trains in '{path.parent}'\. Only one")
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < 20, "it did not wait for the holder, who stays for a minute"
 
 
 def test_it_is_free_right_after_kill_9(path):

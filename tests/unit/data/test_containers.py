@@ -5,7 +5,6 @@ import io
 import json
 import os
 import tarfile
-import time
 import zipfile
 
 import numpy as np
@@ -119,9 +118,7 @@ def test_F27_links_are_followed_but_never_in_a_circle(photos, picture_bytes, tmp
 
 def test_F27_pipes_and_sockets_are_not_touched(photos):
     os.mkfifo(photos / "red" / "pipe.png")
-    begin = time.monotonic()
-    assert len(contents(FolderSource(photos))) == 12
-    assert time.monotonic() - begin < 5
+    assert len(contents(FolderSource(photos))) == 12  # to open the pipe would wait for ever
 
 
 def test_F10_a_folder_that_cannot_be_read_is_noted(photos, monkeypatch):

@@ -38,7 +38,7 @@ def test_F55_a_killed_process_ends_all_and_the_checkpoint_is_resumable(train_in,
     team.send(victim, signal.SIGKILL)
     begin = time.monotonic()
     assert team.codes()[1 - victim] == 12
-    assert time.monotonic() - begin < 20  # the peer timeout is 60
+    assert time.monotonic() - begin < 50  # the peer timeout is 60
     text = team.text(1 - victim)
     assert "error: One of the 2 processes is gone (Connection closed by peer" in text
     assert "--resume" in text
@@ -57,7 +57,7 @@ def test_F55_a_process_that_hangs_is_given_up_in_time(train_in, words, victim):
     team.send(victim, signal.SIGSTOP)
     begin = time.monotonic()
     assert team.codes(but=[victim]) == {1 - victim: 12}
-    assert 2 < time.monotonic() - begin < 20
+    assert 2 < time.monotonic() - begin < 50  # as asked for here, and not the 60 of the others
     assert "Timed out waiting" in team.text(1 - victim)
     assert saved(team).newest_intact()
 
