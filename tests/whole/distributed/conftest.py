@@ -25,7 +25,7 @@ from gancli.runs import RunDirectory
 
 PATIENCE_SECONDS = 120
 FORKING = multiprocessing.get_context("forkserver")
-FORKING.set_forkserver_preload(["torch", "gancli.cli.app", "gancli.training.run"])
+FORKING.set_forkserver_preload(["torch", "torch._inductor.config", "gancli.cli.app", "gancli.training.run"])
 ARCHITECTURES = {
     "dense": (
         "arch.generator_widths=[16]", "arch.discriminator_widths=[16]", "arch.dropout=0.3",
