@@ -3,7 +3,7 @@
     GancliError                      1   base class: never raised itself
     ├── UsageError                   2   the command line asks for something impossible
     ├── ConfigError                  2   a configuration value is unknown, mistyped or out of range
-    ├── DatasetError                 3   a data set or picture is missing, unreadable or broken
+    ├── DatasetError                 3   a data set or image is missing, unreadable or broken
     ├── RunError                     4   a run or checkpoint is missing
     │   └── CheckpointError          4   a checkpoint is corrupt, foreign or unsafe
     ├── RunBusyError                 5   another process writes to this run
@@ -66,7 +66,7 @@ class ConfigError(GancliError):
 
 
 class DatasetError(GancliError):
-    """A data set or picture is missing, unreadable or broken."""
+    """A data set or image is missing, unreadable or broken."""
 
     exit_code = 3
 

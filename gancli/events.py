@@ -50,7 +50,6 @@ class RunStarted:
     Attributes:
         run: the run directory.
         dataset: description of the images, for instance ``60,000 images 1x28x28, mnist (in the package)``.
-        arch: name of the architecture.
         parameters: number of parameters by network.
         device: where it runs, for instance ``cpu``.
         precision: ``fp32`` or ``bf16``.
@@ -181,11 +180,9 @@ class RunEnded:
     Attributes:
         run: the run directory.
         status: ``done``, or ``stopped`` when a signal asked for it.
-        step: steps done since the very beginning.
-        epochs: epochs done, with fraction.
+        step: steps done since the very beginning; ``epochs``: likewise, with fraction.
         elapsed_seconds: training time since the very beginning, over all sessions.
-        checkpoint: the newest checkpoint.
-        preview: the newest preview, if there is one.
+        checkpoint: the newest one; likewise ``preview``, if there is one.
         arch: the architecture as it was requested.
         best: which checkpoint is the best so far, for instance ``step 7,020, fd_mnist 7.41``; empty if none was measured.
         signal: number of the signal that asked to stop, in whichever process it came; 0 if the run is done.

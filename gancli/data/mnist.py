@@ -55,7 +55,6 @@ class MnistLike(Dataset):
     """
 
     api = 1
-    defaults: ClassVar[Mapping[str, Any]] = {}
     folder: ClassVar[str]
     other_folders: ClassVar[tuple[str, ...]] = ()
     mirrors: ClassVar[tuple[str, ...]]

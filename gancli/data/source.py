@@ -47,7 +47,6 @@ class Loaded:
     Attributes:
         name: a short slug, for the names of run directories: ``mnist``.
         source: for people: the resolved path, or the plugin's name and distribution.
-        images: the images.
         fingerprint: see :func:`fingerprint`.
         licence: of the images, as far as it is known; else empty.
         skipped: name and flaw of each encoded image that was left out.

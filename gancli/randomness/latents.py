@@ -29,14 +29,9 @@ _ROUNDS = 10
 def philox4x32(
     key: tuple[NDArray[np.uint64], NDArray[np.uint64]], counter: Sequence[NDArray[np.uint64]]
 ) -> list[NDArray[np.uint64]]:
-    """Ten rounds of Philox4x32.
+    """Ten rounds of Philox4x32: four arrays of random 32-bit words (as uint64).
 
-    Args:
-        key: two arrays of 32-bit words.
-        counter: four arrays of 32-bit words; all six broadcast together.
-
-    Returns:
-        four arrays of random 32-bit words (as uint64).
+    Key and counter are two and four arrays of 32-bit words; all six broadcast together.
     """
     k0, k1 = key
     c0, c1, c2, c3 = counter
