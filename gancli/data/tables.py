@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple
 from gancli.data.catalogue import Item, Part, part_of
 from gancli.data.collection import SAMPLES, Collection, sampled
 from gancli.data.decoding import Flaw, flaw_of_size
-from gancli.data.fetching import refuse_offline
+from gancli.data.fetching import hub, refuse_offline
 from gancli.data.labels import LABEL_COLUMNS, Labels, numbered
 from gancli.data.paths import open_regular, quoted
 from gancli.errors import DatasetError, DownloadError
@@ -220,17 +220,17 @@ def _holds(kind: Any, *wanted: str) -> bool:  # noqa: ANN401  (pyarrow is not ty
 
 def fetched(name: str, split: str) -> Path:
     """The folder of the Parquet files of a split of a data set on the hub, downloaded unless they are there."""
-    hub, shown = _hub(), visible(name)
+    library, shown = hub(), visible(name)
     where = f"https://huggingface.co/datasets/{shown}"
     refuse_offline(f"hf:{shown}", f"Download the Parquet files of {where} elsewhere and give their folder.")
     try:
-        names = hub.HfApi().list_repo_files(name, repo_type="dataset", revision=CONVERTED)
+        names = library.HfApi().list_repo_files(name, repo_type="dataset", revision=CONVERTED)
         chosen = _of_split(names, split)
         _LOG.warning("downloading %d files of %s", len(chosen), where)
-        paths = [hub.hf_hub_download(name, file, repo_type="dataset", revision=CONVERTED) for file in chosen]
+        paths = [library.hf_hub_download(name, file, repo_type="dataset", revision=CONVERTED) for file in chosen]
     except DatasetError:
         raise
-    except (hub.errors.RepositoryNotFoundError, hub.errors.HFValidationError) as error:
+    except (library.errors.RepositoryNotFoundError, library.errors.HFValidationError) as error:
         raise DatasetError(f"There is no data set '{shown}' on the hub.", "Write it as hf:OWNER/NAME.") from error
     except Exception as error:  # the hub's HTTP library has changed before, and its errors have no common base
         raise DownloadError(f"hf:{shown} could not be downloaded: {first_line(error)}.", "Check the network.") from error
@@ -247,10 +247,3 @@ def _of_split(names: list[str], split: str) -> list[str]:
             return sorted(name for name in names if name.startswith(f"{config}/{wanted}/") and name.endswith(".parquet"))
     listed = ", ".join(sorted(map(visible, names))[:10])
     raise DatasetError(f"The data set on the hub has no {split} split.", f"It has {listed}.")
-
-
-def _hub() -> Any:  # noqa: ANN401  (the module)
-    require("hf", "huggingface_hub")
-    import huggingface_hub.errors
-
-    return huggingface_hub

@@ -10,20 +10,19 @@ import logging
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 from gancli.checkpoint.loading import read_manifest
 from gancli.checkpoint.manifest import MANIFEST
 from gancli.checkpoint.provenance import KEY, SHARED, Origin, Provenance, read_file, stored_origin
 from gancli.checkpoint.store import CheckpointStore
 from gancli.data import cache
-from gancli.data.fetching import refuse_offline
+from gancli.data.fetching import hub, refuse_offline
 from gancli.errors import CheckpointError, DownloadError, RunError
-from gancli.plugins.installation import OFFICIAL, require
+from gancli.plugins.installation import OFFICIAL
 from gancli.plugins.registry import EXPORTERS
 from gancli.runs import find_run
 from gancli.storage.tensors import read_metadata
-from gancli.text import visible
+from gancli.text import first_line, visible
 
 HUB = "hf:"
 LOADABLE = "Give a .safetensors or .onnx file, a folder that `gancli export -o DIR/` wrote, a checkpoint, or a run."
@@ -124,31 +123,28 @@ def _fetched(address: str) -> Path:
 
 
 def _download(address: str, name: str, revision: str, folder: Path) -> None:
-    hub = _hub()
+    library = hub()
     where = f"https://huggingface.co/{visible(name)}"
     try:
-        names = set(hub.HfApi().list_repo_files(name, revision=revision))
+        names = set(library.HfApi().list_repo_files(name, revision=revision))
         wanted = [SHARED, "config.json"]
         if MANIFEST in names:
             wanted = [file for file in names if "/" not in file and file.endswith((".safetensors", ".json"))]
         _LOG.warning("downloading %s to '%s'", where, folder)
         for file in sorted(names.intersection(wanted)):
-            hub.hf_hub_download(name, file, revision=revision, local_dir=folder)
-    except (hub.errors.RepositoryNotFoundError, hub.errors.RevisionNotFoundError, hub.errors.HFValidationError) as error:
+            library.hf_hub_download(name, file, revision=revision, local_dir=folder)
+    except (
+        library.errors.RepositoryNotFoundError,
+        library.errors.RevisionNotFoundError,
+        library.errors.HFValidationError,
+    ) as error:
         raise CheckpointError(
             f"There is no model '{visible(name)}', revision '{visible(revision)}', on the hub.",
             "Write hf:USER/NAME[@REVISION].",
         ) from error
     except Exception as error:  # the hub's HTTP library has changed before, and its errors have no common base
-        first = visible(str(error).strip().split("\n", 1)[0])[:200].rstrip(".")
-        raise DownloadError(f"{visible(address)} could not be downloaded: {first}.", "Check the network.") from error
+        raise DownloadError(
+            f"{visible(address)} could not be downloaded: {first_line(error)}.", "Check the network."
+        ) from error
     if not {MANIFEST, SHARED} & names:
         raise CheckpointError(f"{visible(address)} holds no model of gancli.", f"It needs a {SHARED}; see {where}")
-
-
-def _hub() -> Any:  # noqa: ANN401  (the module)
-    require("hf", "huggingface_hub")
-    import huggingface_hub
-    import huggingface_hub.errors
-
-    return huggingface_hub

@@ -192,7 +192,7 @@ def hub(monkeypatch, tmp_path, table):
     for name in ("other/train", "default/train", "default/test"):
         (tmp_path / name).mkdir(parents=True)
         pq.write_table(table(label=[0, 1, 0, 1, 1]), tmp_path / name / "0000.parquet")
-    monkeypatch.setattr(hub, "_hub", lambda: FakeHub(tmp_path))
+    monkeypatch.setattr(hub, "hub", lambda: FakeHub(tmp_path))
 
 
 @pytest.mark.usefixtures("hub")

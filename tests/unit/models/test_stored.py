@@ -55,7 +55,7 @@ def hub(monkeypatch, tmp_path, small_run):
     (folder / "evil.py").write_text("raise SystemExit")
     (folder / "pytorch_model.bin").write_bytes(b"\x80\x04pickle")
     fake = FakeHub(folder)
-    monkeypatch.setattr(stored, "_hub", lambda: fake)
+    monkeypatch.setattr(stored, "hub", lambda: fake)
     return fake
 
 
@@ -83,7 +83,7 @@ def test_what_was_fetched_once_is_there_offline(hub, monkeypatch, caplog):
     torch.testing.assert_close(load(checkpoint="hf:user/name").sample(1), first.sample(1))
     assert "no route to host" in caplog.text
     monkeypatch.setenv("GANCLI_OFFLINE", "1")
-    monkeypatch.setattr(stored, "_hub", None)  # is not even imported
+    monkeypatch.setattr(stored, "hub", None)  # is not even imported
     torch.testing.assert_close(load(checkpoint="hf:user/name").sample(1), first.sample(1))
     with pytest.raises(DownloadError, match="GANCLI_OFFLINE forbids it"):
         load(checkpoint="hf:user/other")
