@@ -213,9 +213,8 @@ _SYNONYMS = {
 }
 """What people who come from other tools type for each of gancli's names."""
 
+# least share of common letters of a slip of the pen: `trian` has .8, `generate` and `interpolate` .63
 _ALIKE = 0.75
-"""Least share of common letters of a slip of the pen: `trian` has .8, `generate` and `interpolate` .63."""
-
 _LONGEST_LIST = 20
 _LONGEST_NAME = 300  # likeness takes the square of the length
 _SECTIONS = frozenset(("data", "arch", "objective", "model", "train", "augment", "runtime", "checkpoint", "log"))

@@ -23,11 +23,9 @@ if TYPE_CHECKING:
     Images = Tensor | NDArray[np.float32]
     Pixels = NDArray[np.uint8]
 
-MAX_PIXELS = 64 * 2**20
-"""Pixels of the largest grid that is made: an image of 8192 x 8192."""
+MAX_PIXELS = 64 * 2**20  # pixels of the largest grid that is made: an image of 8192 x 8192
 
-PADDING = 2
-"""Pixels between and around the images of a grid."""
+PADDING = 2  # pixels between and around the images of a grid
 
 _KEY = "gancli"
 

@@ -34,8 +34,7 @@ class Setting(NamedTuple):
     origin: str
 
 
-Layer = dict[str, Setting]
-"""By dotted key."""
+Layer = dict[str, Setting]  # by dotted key
 
 
 def layer_of(values: Mapping[str, Any], origin: str) -> Layer:

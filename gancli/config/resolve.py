@@ -49,14 +49,12 @@ if TYPE_CHECKING:
     from gancli.config.schema import TrainConfig
     from gancli.plugin import ArchConfig, Architecture, Logger, Objective, Optimizer
 
+# keys, or beginnings of keys, that a resumed run may change
 FREE_KEYS = (*LENGTHS, "data.dataset", "data.to", "data.labels", "train.accumulate", "runtime.", "checkpoint.", "log.")
-"""Keys, or beginnings of keys, that a resumed run may change."""
-
+# keys that it may change if that is allowed, and that it then records as changed
 CHANGEABLE = ("train.batch_size", "train.learning_rate", "train.discriminator_learning_rate")
-"""Keys that a resumed run may change if that is allowed, and that it then records as changed."""
-
+# length of a run where nobody says one: in images, so that a small data set is not given up after a few steps
 DEFAULT_IMAGES = 1_000_000
-"""Length of a run where nobody says one: in images, so that a small data set is not given up after a few steps."""
 
 
 Choose = Callable[[DataConfig, str | None, Flat], tuple[Flat, str] | None]

@@ -17,8 +17,7 @@ Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Address = Annotated[str, Field(min_length=1, max_length=4096)]
 PluginName = Annotated[str, Field(min_length=1, max_length=500)]
 
-SHORTEST_SIDE, LONGEST_SIDE = 4, 1024
-"""Pixels per side of the images that may be requested."""
+SHORTEST_SIDE, LONGEST_SIDE = 4, 1024  # pixels per side of the images that may be requested
 
 
 def sides(size: str) -> tuple[int, int]:

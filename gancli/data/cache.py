@@ -45,8 +45,7 @@ READINGS = "readings"
 VARIABLE = "GANCLI_CACHE"
 UNFINISHED, LOCK = ".part-", ".lock-"
 PIXELS, FACTS, PROGRESS = "pixels.bin", "facts.json", "progress.json"
-SYNC_SECONDS = 3.0
-"""At most this much work is lost when the process is killed."""
+SYNC_SECONDS = 3.0  # at most this much work is lost when the process is killed
 SPARE_BYTES = 2**26
 
 

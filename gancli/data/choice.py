@@ -35,12 +35,10 @@ if TYPE_CHECKING:
     from gancli.config.schema import DataConfig
     from gancli.plugin import Architecture, ImageSpec
 
-EPOCHS, MOST_IMAGES = 5, 1_000_000
-"""Passes over a large set of images, and their limit."""
+EPOCHS, MOST_IMAGES = 5, 1_000_000  # passes over a large set of images, and their limit
 REFERENCE_PIXELS, FEWEST_IMAGES = 64 * 64, 50_000
 GPU_FACTOR = 4
-COLOUR = 3
-"""Channels from which on images are in colour."""
+COLOUR = 3  # channels from which on images are in colour
 
 
 def choose(data: DataConfig, arch: str | None, said: Flat, *, fetch: bool = True) -> tuple[Flat, str] | None:

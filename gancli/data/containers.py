@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 from gancli.text import visible
 
-MAX_RATIO = 200
-"""No image shrinks more than this in an archive: images are compressed already."""
+MAX_RATIO = 200  # no image shrinks more than this in an archive: images are compressed already
 FREE_BYTES, FREE_TAR_BYTES = 2**22, 2**28
 """Up to here any ratio is believed of a file in a zip, or of a tar: a blank bitmap is no attack."""
 CHUNK_BYTES = 2**20

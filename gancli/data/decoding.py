@@ -60,18 +60,15 @@ if TYPE_CHECKING:
     from gancli.plugin import ImageSpec
 
 T = TypeVar("T")
-Opener = Callable[[], BinaryIO]
-"""Opens one encoded image, or raises a :class:`Flaw`."""
+Opener = Callable[[], BinaryIO]  # opens one encoded image, or raises a Flaw
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM", "QOI", "ICO", "TGA")
-MAX_FILE_BYTES = 256 * 2**20
-"""The largest encoded image that is read."""
+MAX_FILE_BYTES = 256 * 2**20  # the largest encoded image that is read
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
 ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 SPARE_ALPHA = frozenset({"BMP", "DIB", "TGA"})
 """Formats whose fourth byte is often written as 0 and means nothing."""
-LYING = frozenset({5, 6, 7, 8})
-"""EXIF orientations in which width and height are exchanged."""
+LYING = frozenset({5, 6, 7, 8})  # EXIF orientations in which width and height are exchanged
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -84,14 +81,12 @@ TURNS = {
 """What to do with an image of each EXIF orientation but 1."""
 DRAFT = 2
 """A JPEG may be decoded at a fraction of its size that is at least this many times the final one."""
-DRAFTED = 4
-"""A JPEG may have this many times the pixels of other images."""
+DRAFTED = 4  # a JPEG may have this many times the pixels of other images
 JPEG, END_OF_JPEG = b"\xff\xd8\xff", b"\xff\xd9"
 TAILS = (b"", bytes(range(1, 251)), bytes(range(250, 0, -1)))
 PNG, PNG_CHUNKS = b"\x89PNG\r\n\x1a\n", (b"tRNS", b"iCCP", b"eXIf")
 """How a PNG begins, and the chunks that matter besides those without which there is no image."""
-SAME_COLOUR = 3
-"""A profile that moves no colour by more than this, of 255, is taken for sRGB."""
+SAME_COLOUR = 3  # a profile that moves no colour by more than this, of 255, is taken for sRGB
 CHUNK_IMAGES, CHUNK_BYTES = 32, 2**22
 """A thread gets this much at a time: so many images, or so many bytes and the one that exceeds them."""
 

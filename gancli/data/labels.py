@@ -43,8 +43,7 @@ class Labels:
     numbers: tuple[int, ...]
 
 
-Table = dict[str, object]
-"""Labels by the name of a file."""
+Table = dict[str, object]  # labels by the name of a file
 
 
 class _UnusedError(ValueError):

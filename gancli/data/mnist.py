@@ -37,8 +37,7 @@ SHA256 = {
 }
 """The canonical hash of each file of MNIST, uncompressed; checked whenever it is loaded."""
 
-PEN = 3
-"""Pixels across the square pen that follows each stroke of MNIST in bold."""
+PEN = 3  # pixels across the square pen that follows each stroke of MNIST in bold
 COUNTS = {"train": 60_000, "test": 10_000}
 """Images of Stacked-MNIST. Papers train on 128,000 triples and more; these take 141 MB and show every mode 60 times."""
 

@@ -40,10 +40,8 @@ _LOG = logging.getLogger(__name__)
 
 SUFFIXES = (".parquet", ".arrow")
 IMAGE_NAMES = ("image", "img", "picture", "jpg", "png", "images")
-PARQUET, ARROW_FILE = b"PAR1", b"ARROW1"
-"""How files begin."""
-ROWS = 64
-"""Read at a time: images may be large."""
+PARQUET, ARROW_FILE = b"PAR1", b"ARROW1"  # how files begin
+ROWS = 64  # read at a time: images may be large
 CONVERTED = "refs/convert/parquet"
 """The branch on which the hub keeps every data set as Parquet, whatever its authors uploaded."""
 HUB_SPLITS = {"train": ("train",), "test": ("test", "validation")}

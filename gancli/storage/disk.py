@@ -71,8 +71,7 @@ class Storage:
         return shutil.disk_usage(path).free
 
 
-DISK = Storage()
-"""The real one."""
+DISK = Storage()  # the real one
 
 
 def write_atomically(path: Path, data: bytes, storage: Storage = DISK, *, durable: bool = False) -> None:

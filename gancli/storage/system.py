@@ -28,8 +28,7 @@ STOP_SIGNALS = tuple(
 """What asks a program to end: Ctrl-C, `kill`, a closed terminal, and on Windows Ctrl-Break."""
 HANG_UP = getattr(signal, "SIGHUP", signal.SIGTERM)
 """What a process receives whose terminal or parent is gone."""
-IN_USE = 32
-"""Windows' own number (``winerror``) for a file that another program has open."""
+IN_USE = 32  # Windows' own number for a file that another program has open
 
 _BINARY = getattr(os, "O_BINARY", 0)  # or Windows translates line ends
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # a FIFO without a writer must not make anybody wait
