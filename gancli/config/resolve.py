@@ -63,20 +63,13 @@ Choose = Callable[[DataConfig, str | None, Flat], tuple[Flat, str] | None]
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A configuration, the origin and meaning of each of its values, and the plugins that it chooses.
+    """A configuration, the origin and meaning of each of its values, and the plugins that it chooses."""
 
-    Attributes:
-        config: validated and complete: the plugins' options are all spelled out.
-        origins: dotted key -> ``default``, ``architecture dense``, ``GANCLI_TRAIN__SEED``, a file, ``-s``, ``--epochs``.
-        arch: the architecture, found and loaded once; likewise the ``objective``.
-        reason: why this architecture was chosen, if nobody has asked for it.
-    """
-
-    config: RunConfig
-    origins: Mapping[str, str]
-    arch: Chosen[Architecture[ArchConfig]] = field(compare=False)
-    objective: Chosen[Objective] = field(compare=False)
-    reason: str = field(default="", compare=False)
+    config: RunConfig  # validated and complete: the plugins' options are all spelled out
+    origins: Mapping[str, str]  # dotted key -> default, architecture dense, GANCLI_TRAIN__SEED, a file, -s, --epochs
+    arch: Chosen[Architecture[ArchConfig]] = field(compare=False)  # found and loaded once
+    objective: Chosen[Objective] = field(compare=False)  # likewise
+    reason: str = field(default="", compare=False)  # why this architecture was chosen, if nobody has asked for it
 
     @property
     def meanings(self) -> dict[str, str]:

@@ -119,38 +119,26 @@ def clear() -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a finished set of decoded images.
+    """What is known of a finished set of decoded images."""
 
-    Attributes:
-        shape: ``(n, c, h, w)``.
-        skipped: number in the source, name and flaw of each image that was left out.
-        fingerprint: see :func:`gancli.data.fingerprint`; likewise ``unlabelled``: :class:`gancli.data.Loaded`.
-    """
-
-    shape: tuple[int, int, int, int]
+    shape: tuple[int, int, int, int]  # (n, c, h, w)
     labels: tuple[int, ...] | None
     class_names: tuple[str, ...]
     notes: tuple[str, ...]
-    skipped: tuple[tuple[int, str, str], ...]
-    fingerprint: str
-    unlabelled: tuple[str, ...]
+    skipped: tuple[tuple[int, str, str], ...]  # number in the source, name and flaw of each image that was left out
+    fingerprint: str  # see gancli.data.fingerprint
+    unlabelled: tuple[str, ...]  # see gancli.data.Loaded
 
 
 @dataclass
 class Unfinished:
-    """A set of decoded images in the making, for the holder of its lock.
-
-    Attributes:
-        row_shape: ``(c, h, w)``.
-        done: images of the source that were dealt with.
-        rows: those of them that were written; ``skipped``: the others.
-    """
+    """A set of decoded images in the making, for the holder of its lock."""
 
     path: Path
-    row_shape: tuple[int, int, int]
-    done: int = 0
-    rows: int = 0
-    skipped: list[tuple[int, str, str]] = field(default_factory=list)
+    row_shape: tuple[int, int, int]  # (c, h, w)
+    done: int = 0  # images of the source that were dealt with
+    rows: int = 0  # those of them that were written
+    skipped: list[tuple[int, str, str]] = field(default_factory=list)  # the others
 
     def write(self, images: Iterable[NDArray[np.uint8] | Flaw], names: Sequence[str], watch: Watch) -> None:
         """Append the images that are not done yet, or why one is left out. What was written is kept however it ends."""

@@ -62,21 +62,13 @@ SNIFFED_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One file of a source, unread.
+    """One file of a source, unread."""
 
-    Attributes:
-        name: below the source, see :func:`normalised`.
-        size: encoded bytes, as far as its container says.
-        stamp: what changes when the content does: a time, or a checksum that the container holds.
-        key: its place in the container: a name, a number, or a byte.
-        path: its name without the folder of its split: what its class is read from.
-    """
-
-    name: str
-    size: int
-    stamp: str
-    key: int | str
-    path: str = ""
+    name: str  # below the source, see normalised
+    size: int  # encoded bytes, as far as its container says
+    stamp: str  # what changes when the content does: a time, or a checksum that the container holds
+    key: int | str  # its place in the container: a name, a number, or a byte
+    path: str = ""  # its name without the folder of its split: what its class is read from
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -89,17 +81,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What a source holds.
+    """What a source holds."""
 
-    Attributes:
-        parts: the images of each part, in the order of the container; undivided sets are ``train``.
-        sidecars: the files that may hold labels, by name.
-        notes: what is not used and why, one sentence each.
-    """
-
+    # the images of each part, in the order of the container; undivided sets are train
     parts: dict[Part, tuple[Item, ...]]
-    sidecars: dict[str, Item]
-    notes: tuple[str, ...]
+    sidecars: dict[str, Item]  # the files that may hold labels, by name
+    notes: tuple[str, ...]  # what is not used and why, one sentence each
 
     @classmethod
     def of(cls, files: Iterable[Item], start: Callable[[Item], bytes], *, backslashes: bool) -> Catalogue:

@@ -49,16 +49,11 @@ SAMPLES, SAMPLE_BYTES = 64, 2**14
 
 
 class Collection(Source):
-    """Encoded images at ``path``.
+    """Encoded images at ``path``."""
 
-    Attributes:
-        kind: ``folder``, ``zip``, ``tar`` or ``table``.
-        items: the images of this split, in an order that depends on nothing but the content.
-        labelled: the class of each image, if there are any, and notes about what looks like labels but is not used.
-    """
-
-    kind: ClassVar[str]
-    items: Sequence[Item]
+    kind: ClassVar[str]  # folder, zip, tar or table
+    items: Sequence[Item]  # the images of this split, in an order that depends on nothing but the content
+    # the class of each image, if there are any, and notes about what looks like labels but is not used
     labelled: tuple[Labels | None, tuple[str, ...]]
 
     def __init__(self, path: Path, split: str = "train", domain: str = "", name: str = "") -> None:
@@ -196,17 +191,13 @@ class Collection(Source):
 
 
 class FileSource(Collection):
-    """Images that are files in a folder or an archive, with one catalogue for all kinds.
-
-    Attributes:
-        files: every regular file, under the name that stands in the container.
-    """
+    """Images that are files in a folder or an archive, with one catalogue for all kinds."""
 
     is_sorted: ClassVar[bool] = True
 
     def __init__(self, path: Path, split: str = "train", domain: str = "") -> None:
         super().__init__(path, split, domain)
-        self.files, self._notes_on_files = self.listed()
+        self.files, self._notes_on_files = self.listed()  # under the names that stand in the container
 
     @abstractmethod
     def listed(self) -> tuple[list[Item], list[str]]:

@@ -97,27 +97,17 @@ class Flaw(Exception):  # noqa: N818  (a property of one image, which is counted
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What is known of an image before it is decoded.
+    """What is known of an image before it is decoded."""
 
-    Attributes:
-        width: in pixels, as it is seen; likewise ``height``.
-        mode: Pillow's word for channels and depth, such as ``RGB`` or ``I;16``.
-        grey: whether it has no colour, as far as mode and palette tell.
-        alpha: whether it may be transparent somewhere.
-        frames: of an animation, or pages of a stack.
-        profile: whether its colours are to be converted to sRGB.
-        deepest: the largest value of 16 bits per channel; 0 for 8 bits.
-    """
-
-    width: int
-    height: int
+    width: int  # in pixels, as it is seen
+    height: int  # likewise
     format: str
-    mode: str
-    grey: bool
-    alpha: bool
-    frames: int = 1
-    profile: bool = False
-    deepest: int = 0
+    mode: str  # Pillow's word for channels and depth, such as RGB or I;16
+    grey: bool  # whether it has no colour, as far as mode and palette tell
+    alpha: bool  # whether it may be transparent somewhere
+    frames: int = 1  # of an animation, or pages of a stack
+    profile: bool = False  # whether its colours are to be converted to sRGB
+    deepest: int = 0  # the largest value of 16 bits per channel; 0 for 8 bits
 
 
 @contextmanager

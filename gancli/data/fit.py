@@ -40,20 +40,15 @@ SHRINKS_TO = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How every image is made into ``(channels, height, width)``.
-
-    Attributes:
-        fit: ``crop`` the middle, ``pad`` with the background, or ``stretch``.
-        background: what shows through alpha, and around a padded image: red, green, blue.
-        white: the value of 16 bits per channel that becomes 255.
-    """
+    """How every image is made into ``(channels, height, width)``."""
 
     height: int
     width: int
     channels: int
-    fit: Literal["crop", "pad", "stretch"] = "crop"
+    fit: Literal["crop", "pad", "stretch"] = "crop"  # crop the middle, pad with the background, or stretch
+    # what shows through alpha, and around a padded image: red, green, blue
     background: tuple[int, int, int] = (255, 255, 255)
-    white: int = DEEPEST
+    white: int = DEEPEST  # the value of 16 bits per channel that becomes 255
 
     @property
     def keeps_alpha(self) -> bool:

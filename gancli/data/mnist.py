@@ -43,22 +43,14 @@ COUNTS = {"train": 60_000, "test": 10_000}
 
 
 class MnistLike(Dataset):
-    """A data set of four IDX files, named like MNIST's.
-
-    Attributes:
-        folder: how the folder of the files is called; ``other_folders``: elsewhere.
-        mirrors: where they can be downloaded, the best first.
-        published: name -> bytes and SHA-256 of the published ``.gz``.
-        contents: name -> SHA-256 of the IDX in it, as far as known.
-        classes: their names.
-    """
+    """A data set of four IDX files, named like MNIST's."""
 
     api = 1
-    folder: ClassVar[str]
-    other_folders: ClassVar[tuple[str, ...]] = ()
-    mirrors: ClassVar[tuple[str, ...]]
-    published: ClassVar[Mapping[str, tuple[int, str]]]
-    contents: ClassVar[Mapping[str, str]] = {}
+    folder: ClassVar[str]  # how the folder of the files is called
+    other_folders: ClassVar[tuple[str, ...]] = ()  # how elsewhere
+    mirrors: ClassVar[tuple[str, ...]]  # where they can be downloaded, the best first
+    published: ClassVar[Mapping[str, tuple[int, str]]]  # name -> bytes and SHA-256 of the published .gz
+    contents: ClassVar[Mapping[str, str]] = {}  # name -> SHA-256 of the IDX in it, as far as known
     classes: ClassVar[tuple[str, ...]]
 
     def load(self, split: str = "train") -> ImageSet:

@@ -42,24 +42,15 @@ def unwatched(what: str, done: int, total: int, /) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Images, and where they came from.
+    """Images, and where they came from."""
 
-    Attributes:
-        name: a short slug, for the names of run directories: ``mnist``.
-        source: for people: the resolved path, or the plugin's name and distribution.
-        fingerprint: see :func:`fingerprint`.
-        licence: of the images, as far as it is known; else empty.
-        skipped: name and flaw of each encoded image that was left out.
-        unlabelled: why there are no labels, where something looked like labels; sentences.
-    """
-
-    name: str
-    source: str
+    name: str  # a short slug, for the names of run directories: mnist
+    source: str  # for people: the resolved path, or the plugin's name and distribution
     images: ImageSet
-    fingerprint: str
-    licence: str = ""
-    skipped: tuple[tuple[str, str], ...] = ()
-    unlabelled: tuple[str, ...] = ()
+    fingerprint: str  # see fingerprint
+    licence: str = ""  # of the images, as far as it is known; else empty
+    skipped: tuple[tuple[str, str], ...] = ()  # name and flaw of each encoded image that was left out
+    unlabelled: tuple[str, ...] = ()  # why there are no labels, where something looked like labels; sentences
 
 
 class Source(ABC):
