@@ -254,12 +254,9 @@ def refuse_other_choice(
 
 
 def refuse_changes(old: Mapping[str, object], new: Mapping[str, object], *, allowed: bool) -> list[str]:
-    """The keys of :data:`CHANGEABLE` in which two flat configurations of one run differ.
+    """The keys of :data:`CHANGEABLE` in which two flat configurations of one run differ, if that is allowed.
 
-    Args:
-        old: what it was made with. A setting that is not in it is younger, and was as its default says.
-        new: what is asked for.
-        allowed: whether these keys may differ, besides those of :data:`FREE_KEYS`.
+    Besides, only :data:`FREE_KEYS` may. A setting that is not in ``old`` is younger, and was as its default says.
     """
     then = {**core_defaults(), **old}
     changed = [key for key in new if key in then and new[key] != then[key] and not key.startswith(FREE_KEYS)]

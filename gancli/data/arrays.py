@@ -171,10 +171,7 @@ def digest(array: NDArray[np.uint8]) -> str:
 def load_idx(path: Path, split: str, labels: str | None) -> tuple[ImageSet, Path]:
     """Images ``(n, h, w)`` or ``(n, h, w, c)`` and labels ``(n,)`` in IDX, and the file that they are in.
 
-    Args:
-        path: the file of the images, or a folder that holds it under a well-known name.
-        split: which of the files in the folder.
-        labels: the file of the labels; by default the one beside the images that is named like them.
+    ``path`` may be its folder. The labels are by default in the file beside it that is named like it.
     """
     file = find_images(path, split)
     beside = find_labels(file) if labels is None else Path(os.path.expanduser(labels))  # noqa: PTH111  (Path.expanduser raises)
@@ -274,13 +271,7 @@ def cifar_version(names: Iterable[str]) -> Cifar | None:
 
 
 def load_cifar(path: Path, split: str, files: Mapping[str, Callable[[], bytes]]) -> ImageSet:
-    """The images ``(n, 3, 32, 32)`` and labels of a split.
-
-    Args:
-        path: of the folder or archive.
-        split: ``train`` or ``test``.
-        files: what reads each of its files, by name.
-    """
+    """The images ``(n, 3, 32, 32)`` and labels of a split in ``files``: what reads each of them, by name."""
     version = cifar_version(files) or CIFAR[0]
     chosen = sorted(filter(partial(re.fullmatch, version.train if split == "train" else version.test), files))
     if not chosen:

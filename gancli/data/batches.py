@@ -21,7 +21,7 @@ class Batches:
     another order. Source images that are not paired have an order of their own.
 
     Args:
-        images: uint8 ``(n, c, h, w)``, on the training's device, or (memory-mapped, perhaps) where there is room for them.
+        images: uint8 ``(n, c, h, w)``, on the training's device, or where there is room for them.
         labels: int64 ``(n,)`` on the same device, or None for batches without labels.
         batch_size: images per batch, over all processes.
         seed: of the run.

@@ -94,10 +94,9 @@ def locked(key: str) -> Iterator[None]:
 
 
 def clear() -> tuple[int, int]:
-    """Empty the cache, except for what is being made. A training that uses it continues: what is mapped stays.
+    """Empty the cache, except for what is being made, and say how many sets and bytes that were.
 
-    Returns:
-        the number of sets of images and downloads that were removed, finished or not, and their bytes.
+    A training that uses it continues: what is mapped stays.
     """
     number = size = 0
     for path in (root() / part for part in ("pictures", "downloads", READINGS)):

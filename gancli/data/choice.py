@@ -44,14 +44,8 @@ COLOUR = 3  # channels from which on images are in colour
 def choose(data: DataConfig, arch: str | None, said: Flat, *, fetch: bool = True) -> tuple[Flat, str] | None:
     """What suits the images of a training that is no translation: settings, and a sentence if it chose the architecture.
 
-    Args:
-        data: the images.
-        arch: the architecture; None: it is to be chosen.
-        said: everything that the user has set, by dotted key.
-        fetch: whether images may be fetched from the hub for it.
-
-    Returns:
-        None where nothing is known of the images.
+    None where nothing is known of the images, which may be fetched from the hub if ``fetch`` says so. ``said`` is all that
+    the user has set, by dotted key.
     """
     if (seen := _look(data, fetch=fetch)) is None:
         return None

@@ -341,13 +341,9 @@ def evenly(number: int, most: int) -> list[int]:
 
 
 def images_at(source: Collection, config: DataConfig, channels: int, n: int | None = None) -> ImageSet:
-    """The first ``n`` images in the one size that all of them have: nothing is cut, scaled or left out.
+    """The first ``n`` images, or all, in the one size that all of them have: nothing is cut, scaled or left out.
 
-    Args:
-        source: encoded images.
-        config: the settings with which they are decoded.
-        channels: what they are converted to; a note says how many gained or lost their colour.
-        n: how many, by default all.
+    A note says how many gained or lost their colour.
     """
     import torch
 

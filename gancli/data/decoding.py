@@ -404,12 +404,9 @@ def _explained() -> Iterator[None]:
 
 
 def load_files(sources: Sequence[Path | Image.Image], image: ImageSpec, settings: Mapping[str, object]) -> Tensor:
-    """Single images as a model saw its training images: float32 ``(n, c, h, w)`` in [-1, 1].
+    """Single images as a model of ``image`` saw its training images: float32 ``(n, c, h, w)`` in [-1, 1].
 
-    Args:
-        sources: paths of the files, or images of Pillow.
-        image: channels and size of the model.
-        settings: those of its training, by dotted key; ``data.fit`` and others say how images are fitted.
+    Of the settings of its training, by dotted key, ``data.fit`` and others say how images are fitted.
     """
     import torch
 

@@ -29,11 +29,7 @@ FEW_IMAGES, IMBALANCE, SPREAD, ELONGATED = 1_000, 10, 8, 2
 def describe(config: DataConfig, split: str, watch: Watch, choice: str = "") -> tuple[Loaded, dict[str, Any]]:
     """The images that the configuration asks for, without the broken ones, and all about them as a JSON object.
 
-    Args:
-        config: which images, and what is to be made of them.
-        split: which part of them.
-        watch: is called with the progress.
-        choice: what a training would choose for them, as the first advice.
+    The first advice is the ``choice`` that a training would make for them.
     """
     source = open_source(config.dataset, split)
     loaded = source.load(config.model_copy(update={"allow_broken": 1.0}), watch)

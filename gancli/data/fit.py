@@ -117,10 +117,7 @@ def colour(name: str) -> tuple[int, int, int]:
 def place(image: Image.Image, fit: Fit, extent: tuple[float, float] | None = None) -> Image.Image:
     """The image (L, LA, RGB or RGBA) in the size and mode of ``fit``.
 
-    Args:
-        image: decoded.
-        fit: what it is made into.
-        extent: its true width and height, where its last column and row of pixels are only partly filled.
+    ``extent`` is its true width and height, where its last column and row of pixels are only partly filled.
     """
     width, height = extent or (float(image.width), float(image.height))
     wide, tall, left, top = fit.width, fit.height, 0.0, 0.0

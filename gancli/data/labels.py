@@ -58,11 +58,8 @@ def labels_of(
 ) -> tuple[Labels | None, tuple[str, ...]]:
     """The labels of images, if there are any, and notes about what looks like labels but is not used.
 
-    Args:
-        names: of the images.
-        sidecars: names of the files that may hold labels.
-        read: the content of one of them.
-        paths: the names without the folders of their split, from which classes are read.
+    The sidecars, which ``read`` reads, may hold labels. From ``paths``, the names without the folders of their split,
+    classes are read.
 
     >>> labels_of(["x/cat/1.png", "x/dog/1.png"])[0]
     Labels(names=('cat', 'dog'), numbers=(0, 1))

@@ -54,12 +54,7 @@ class MnistLike(Dataset):
     classes: ClassVar[tuple[str, ...]]
 
     def load(self, split: str = "train") -> ImageSet:
-        """The images of ``split`` in their canonical order: ``(n, 1, 28, 28)``, and labels 0 to 9.
-
-        Raises:
-            DatasetError: there is no such split, or a file is not the published one.
-            DownloadError: the files are nowhere on the disk and cannot be downloaded.
-        """
+        """The images of ``split`` in their canonical order: ``(n, 1, 28, 28)``, and labels 0 to 9."""
         import torch
 
         if split not in SPLITS:

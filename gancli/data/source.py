@@ -124,11 +124,7 @@ def located(config: RunConfig) -> RunConfig:
 def open_source(address: str, split: str = "train", domain: str = "") -> Source:
     """The source of images at an address: a registered name, a path, or ``hf:OWNER/NAME``.
 
-    Args:
-        address: ``data.dataset``.
-        split: ``train`` or ``test``.
-        domain: ``A`` or ``B`` of a translation data set (``trainA trainB testA testB``); by default
-            both, as two classes.
+    Of a translation data set (``trainA trainB testA testB``) both domains, as two classes, unless ``domain`` names one.
     """
     if split not in SPLITS:
         raise DatasetError(f"There is no split '{split}'.", f"Choose one of {', '.join(SPLITS)}.")

@@ -22,11 +22,7 @@ _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def parse_object(data: bytes, what: str) -> dict[str, Any]:
-    """The JSON object in ``data``.
-
-    Args:
-        data: the encoded object.
-        what: its name at the beginning of a message, such as ``"The manifest of 'runs/x'"``.
+    """The JSON object in ``data``, which a message begins by calling ``what``: ``"The manifest of 'runs/x'"``.
 
     Raises:
         CheckpointError: it is not one that can be trusted.

@@ -69,11 +69,9 @@ def encode(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = N
 
 
 def decode(data: bytes, what: str) -> dict[str, Tensor]:
-    """The tensors in ``data``, on the CPU, by name.
+    """The tensors in the content of a ``.safetensors`` file, on the CPU, by name.
 
-    Args:
-        data: the content of a ``.safetensors`` file.
-        what: its name at the beginning of a message, such as ``"'runs/x/ema.safetensors'"``.
+    ``what`` is its name at the beginning of a message, such as ``"'runs/x/ema.safetensors'"``.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
