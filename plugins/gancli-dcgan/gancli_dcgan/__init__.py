@@ -39,6 +39,9 @@ class DCGANConfig(ArchConfig):
     modulation: bool = Field(
         default=False, description="the latent scales and shifts the channels of every hidden layer of the generator"
     )
+    upsampling: Literal["transposed", "nearest"] = Field(
+        "transposed", description="doubling in the generator: a transposed convolution, or copied pixels and a 3x3 convolution"
+    )
     discriminator_channels: int | None = Field(
         None, ge=4, le=1024, description="channels of the discriminator's narrowest layer; none: as channels"
     )
@@ -57,8 +60,9 @@ class DCGAN(Architecture[DCGANConfig]):
     defaults: ClassVar[Defaults] = {
         "objective.name": "relativistic",
         "objective.penalty_interval_steps": 4,  # the paper's 1 doubles the cost of a step
-        # The plain defaults of these three are what runs of version 0.1 did, which had no such options.
+        # The plain defaults of these four are what runs did that had no such options.
         "arch.modulation": True,
+        "arch.upsampling": "nearest",
         "arch.discriminator_channels": 16,
         "arch.group_size": 4,
         "train.batch_size": 16,

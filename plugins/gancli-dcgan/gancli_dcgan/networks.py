@@ -41,7 +41,7 @@ __all__ = ["DCGANDiscriminator", "DCGANGenerator"]
 
 STD = 0.02
 
-Double = partial(nn.ConvTranspose2d, kernel_size=4, stride=2, padding=1)
+Transposed = partial(nn.ConvTranspose2d, kernel_size=4, stride=2, padding=1)
 Halve = partial(nn.Conv2d, kernel_size=4, stride=2, padding=1)
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
@@ -52,6 +52,11 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
     "layer": partial(nn.GroupNorm, 1),
 }
 """The layer that each value of the options ``generator_norm`` and ``discriminator_norm`` puts after a convolution."""
+
+
+def _nearest(inputs: int, outputs: int, *, bias: bool = True) -> nn.Sequential:
+    """Every pixel four times, then a 3x3 convolution."""
+    return nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias))
 
 
 def _widths(channels: int, config: DCGANConfig, image: ImageSpec) -> list[int]:
@@ -111,6 +116,7 @@ class DCGANGenerator(nn.Module):
     def __init__(self, config: DCGANConfig, image: ImageSpec, latent_dim: int) -> None:
         super().__init__()
         norm = NORMS[config.generator_norm]
+        double = Transposed if config.upsampling == "transposed" else _nearest
         plain = norm is nn.Identity
         widths = _widths(config.channels, config, image)[::-1]
         base = _base(widths[::-1], image)
@@ -118,9 +124,9 @@ class DCGANGenerator(nn.Module):
         inputs = latent_dim + (config.class_dim if image.classes else 0)
         layers = [nn.Linear(inputs, prod(base), bias=plain), nn.Unflatten(1, base), norm(widths[0]), nn.ReLU()]
         for wide, narrow in pairwise(widths):
-            layers += [Double(wide, narrow, bias=plain), norm(narrow), nn.ReLU()]
+            layers += [double(wide, narrow, bias=plain), norm(narrow), nn.ReLU()]
         self.hidden = nn.Sequential(*layers)
-        self.output = Double(widths[-1], image.channels)
+        self.output = double(widths[-1], image.channels)
         self.modulations = nn.ModuleList(Modulation(inputs, width) for width in widths if config.modulation)
         _initialise(self, normalised=not plain)
         for weight in self.modulations.parameters():
