@@ -75,7 +75,7 @@ def unreached(network: torch.nn.Module) -> list[str]:
     "options",
     [
         *({"generator_norm": norm} for norm in GENERATOR_NORMS),
-        *({"generator_norm": norm, "modulation": True} for norm in GENERATOR_NORMS),
+        *({"generator_norm": norm, "modulation": True, "upsampling": "nearest"} for norm in GENERATOR_NORMS),
         *({"discriminator_norm": norm} for norm in DISCRIMINATOR_NORMS),
         {"group_size": 2, "discriminator_channels": 8},
     ],
@@ -155,7 +155,7 @@ def test_the_minibatch_deviation_tells_copies_from_variety_and_real_from_generat
     assert found[6:].max() < 1e-3
 
 
-def test_a_run_of_version_0_1_keeps_its_networks_and_a_new_one_gets_todays() -> None:
+def test_runs_of_earlier_versions_keep_their_networks_and_a_new_one_gets_todays() -> None:
     assert build(ImageSpec(3, 32, 32)).generator.state_dict().keys() == {
         *(f"hidden.{layer}.weight" for layer in (0, 2, 4, 5, 7, 8)),
         *(f"hidden.{layer}.{name}" for layer in (2, 5, 8) for name in ("bias", *BATCH_NORM_BUFFERS)),
@@ -164,12 +164,22 @@ def test_a_run_of_version_0_1_keeps_its_networks_and_a_new_one_gets_todays() -> 
     }
     old = DCGANConfig.model_validate(DCGAN().migrate({"channels": 16}, "0.1.0"))
     assert (old.modulation, old.group_size, old.discriminator_channels) == (False, 1, None)
+    of_0_2 = {"modulation": True, "discriminator_channels": 16, "group_size": 4}
+    assert DCGANConfig.model_validate(DCGAN().migrate(of_0_2, "0.2.0")).upsampling == "transposed"
     stored = resolve(assignments=["arch.name=dcgan"], environment={}, preferences=False).arch.options
     assert stored == DCGANConfig()
     new = resolve(assignments=["arch.name=dcgan"], environment={}).arch.options
     assert isinstance(new, DCGANConfig)
     assert new.modulation
+    assert new.upsampling == "nearest"
     assert new.group_size > 1
+
+
+def test_without_transposed_convolutions_a_flat_latent_draws_no_checkerboard() -> None:
+    generator = build(ImageSpec(3, 32, 32), {"upsampling": "nearest", "generator_norm": "none"}).generator
+    images = generator.output(torch.ones(1, generator.output[1].in_channels, 16, 16))
+    inner = images[:, :, 1:-1, 1:-1]
+    assert torch.allclose(inner, inner[:, :, :1, :1].expand_as(inner), atol=1e-6)
 
 
 @pytest.mark.parametrize(
