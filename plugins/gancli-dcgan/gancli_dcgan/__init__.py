@@ -59,9 +59,9 @@ class DCGAN(Architecture[DCGANConfig]):
     Config = DCGANConfig
     defaults: ClassVar[Defaults] = {
         "objective.name": "relativistic",
-        "objective.r1_gamma": 0.1,
-        "objective.r2_gamma": 0.1,
-        "objective.penalty_interval_steps": 8,  # the paper's 1 doubles the cost of a step
+        "objective.r1_gamma": 0.5,
+        "objective.r2_gamma": 0.5,
+        "objective.penalty_interval_steps": 4,  # the paper's 1 doubles the cost of a step
         # The plain defaults of these three are what runs did that had no such options.
         "arch.modulation": True,
         "arch.upsampling": "nearest",
@@ -69,7 +69,7 @@ class DCGAN(Architecture[DCGANConfig]):
         # Relativistic logits have no zero that the mean sign could be held to: the adaptive strength rises to its end.
         "augment.strength": 0.3,
         "train.batch_size": 16,
-        "train.learning_rate": 2e-3,
+        "train.learning_rate": 1.5e-3,
         "train.images": 300_000,
     }
     purpose = Purpose("convolutions learn such images best", rank=10, resized_to=(128, 256), images=300_000)
