@@ -151,14 +151,11 @@ def _cutout(images: Tensor, chance: Tensor) -> Tensor:
 
 
 def _colour(images: Tensor, chance: Tensor) -> Tensor:
-    """Brightness changes by up to 1/2, saturation by a factor up to 2, contrast by 1/2 to 3/2.
-
-    That is (1 + c) ((1 + 2 s) x - 2 s mean of the channels) + b - c mean of the image.
-    """
+    """Brightness changes by up to 1/2, saturation by a factor up to 2, contrast by 1/2 to 3/2."""
     brightness, saturation, contrast = (part.view(-1, 1, 1, 1) for part in (chance - 0.5).unbind(1))
-    grey = images.mean(1, keepdim=True)
-    shift = brightness - contrast * grey.mean((2, 3), keepdim=True) - (1 + contrast) * 2 * saturation * grey
-    return images * ((1 + contrast) * (1 + 2 * saturation)) + shift
+    images = images + brightness
+    images = images + 2 * saturation * (images - images.mean(1, keepdim=True))
+    return images + contrast * (images - images.mean((1, 2, 3), keepdim=True))
 
 
 def _hue(images: Tensor, chance: Tensor) -> Tensor:

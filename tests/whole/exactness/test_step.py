@@ -31,7 +31,13 @@ CASES = {
     "two learning rates": ["train.discriminator_learning_rate=3e-4"],
     "adaptive augmentation": ["augment.mode=on", "augment.adapt_images=100", "train.accumulate=2"],
     "dcgan": ["arch.name=dcgan", "arch.channels=4"],
-    "dcgan, bf16, augmented": ["arch.name=dcgan", "arch.channels=4", "runtime.precision=bf16", "augment.mode=on"],
+    "dcgan, bf16, augmented": [
+        "arch.name=dcgan",
+        "arch.channels=4",
+        "runtime.precision=bf16",
+        "augment.mode=on",
+        "augment.strength=null",
+    ],
     "dcgan, accumulate": ["arch.name=dcgan", "arch.channels=4", "train.accumulate=2", "objective.name=hinge"],
     "resnet": ["arch.name=resnet", "arch.channels=4"],
     "resnet, conditional, separate": [
