@@ -135,17 +135,18 @@ def _exists(path: Path) -> StorageError:
     return StorageError(f"The run '{path}' exists already.", f"Choose another --name, or resume it: --resume {path.name}.")
 
 
-def refuse_missing_architecture(run: RunDirectory) -> None:
-    """Refuse to resume a run whose architecture is not installed, with the command that installs it."""
+def refuse_missing_architecture(run: RunDirectory) -> str | None:
+    """Refuse to resume a run whose architecture is not installed; the version that made the run, if it is known."""
     from gancli.plugins.registry import ARCHITECTURES
 
     try:
         made_by = run.info()["arch"]
         name, distribution, version = (str(made_by[key]) for key in ("name", "distribution", "version"))
     except (RunError, KeyError, TypeError):
-        return  # a damaged run.json costs only the better words
+        return None  # a damaged run.json costs only the better words
     if distribution:
         ARCHITECTURES.find_maker(name, distribution, version)
+    return version
 
 
 def mark_latest(run: RunDirectory) -> None:

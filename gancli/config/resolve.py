@@ -84,13 +84,14 @@ class Resolved:
         }
 
 
-def resolve(
+def resolve(  # noqa: PLR0913  (the layers, and who fills in)
     *,
     files: Sequence[Path] = (),
     assignments: Sequence[str] = (),
     flags: Mapping[str, object] | None = None,
     environment: Mapping[str, str] | None = None,
     preferences: bool = True,
+    made_by: str | None = None,
     inherit: Callable[[str], Flat] | None = None,
     has_domains: Callable[[str], bool] | None = None,
     choose: Choose | None = None,
@@ -104,6 +105,7 @@ def resolve(
         environment: defaults to the process's; ``GANCLI_SECTION__KEY`` sets ``section.key``.
         preferences: whether what the plugins prefer today fills in. Not for a stored run: it was
             complete when it was written, and behaves as the plain default of a younger setting says.
+        made_by: the version of the architecture's distribution whose options these are, if it may be an older one.
         inherit: what a new run takes over from ``model.parent``, see :func:`gancli.models.parent.inherit`.
         has_domains: whether the data set at a path has two domains, A and B; it is then to be translated,
             unless an architecture is chosen that does not translate.
@@ -125,6 +127,9 @@ def resolve(
 
     arch, objective = ARCHITECTURES.find(names["arch.name"]), OBJECTIVES.find(names["objective.name"])
     architecture, losses = ARCHITECTURES.load_entry(arch)(), OBJECTIVES.load_entry(objective)
+    if made_by is not None:
+        today = migrated({key: setting.value for key, setting in merged.items()}, architecture, made_by)
+        merged = layer_of(today, f"version {made_by}") | {key: merged[key] for key in today if key[:5] != "arch."}
     _refuse_unknown_keys(merged, _known({"arch": architecture.Config, "objective": losses}))
     origins = {key: setting.origin for key, setting in merged.items()}
     nested: dict[str, dict[str, Any]] = {}
@@ -148,6 +153,13 @@ def resolve(
         Chosen(objective, chosen_losses, chosen_losses),
         reason,
     )
+
+
+def migrated(values: Flat, architecture: Architecture[ArchConfig], made_by: str) -> Flat:
+    """A stored configuration with the options of that version of the architecture in today's form."""
+    old = [key for key in values if key.startswith("arch.") and key != "arch.name"]
+    options = architecture.migrate({key.removeprefix("arch."): values[key] for key in old}, made_by)
+    return {key: value for key, value in values.items() if key not in old} | dotted({"arch": options})
 
 
 def _preferred(

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from gancli.checkpoint.provenance import Change, Provenance
 from gancli.checkpoint.store import CheckpointStore
-from gancli.config.resolve import flatten, refuse_changes, resolve
+from gancli.config.resolve import choose_arch, flatten, migrated, refuse_changes, resolve
 from gancli.config.schema import LENGTHS, RunConfig
 from gancli.data.paths import count
 from gancli.data.source import located
@@ -184,8 +184,8 @@ def stored_config(run: RunDirectory) -> RunConfig:
     """The configuration of a run, validated again; a GancliError if it has none, or it is not valid here."""
     if not run.config_path.is_file():
         raise RunError(f"'{run.path}' has no config.json.", "Choose another run; see `gancli runs list`.")
-    refuse_missing_architecture(run)
-    return resolve(files=[run.config_path], environment={}, preferences=False).config
+    version = refuse_missing_architecture(run)
+    return resolve(files=[run.config_path], environment={}, preferences=False, made_by=version).config
 
 
 def config_document(config: RunConfig) -> bytes:
@@ -218,7 +218,8 @@ def _changes(
     run: RunDirectory, facts: Provenance, config: RunConfig, checkpoint: Checkpoint, *, allowed: bool
 ) -> tuple[Change, ...]:
     """What was changed in the middle of the run so far: one record per setting, with the step from which it holds."""
-    old, new, step, seen = facts.config, flatten(config), checkpoint.step, checkpoint.manifest.images_seen
+    old, new = migrated(facts.config, choose_arch(config).plugin, facts.arch.version), flatten(config)
+    step, seen = checkpoint.step, checkpoint.manifest.images_seen
     announced = run.info().get("changes") if run.info_path.is_file() else None
     if isinstance(announced, list):  # a resume that was killed before its first checkpoint had trained with them
         allowed = allowed or any(change.get("step") == step for change in announced)

@@ -282,6 +282,17 @@ def test_what_a_plugin_prefers_today_does_not_reach_into_a_stored_run(finished, 
     assert resume(run, changes={"train.epochs": 4}).step == 36
 
 
+def test_options_of_an_older_version_are_resumed_in_todays_form(configure, tmp_path, stop_after, monkeypatch):
+    run = start(configure(), tmp_path, stop=stop_after(5))
+    stored = json.loads(run.config_path.read_text())
+    stored["arch"]["patch"] = stored["arch"].pop("patch_size")
+    run.config_path.write_text(json.dumps(stored))
+    names = {"patch": "patch_size"}
+    renamed = lambda _, options, version: {names.get(key, key): value for key, value in options.items()}  # noqa: E731, ARG005
+    monkeypatch.setattr(Dense, "migrate", renamed)
+    assert resume(run).step == 27
+
+
 def test_a_setting_that_an_older_version_did_not_have_was_at_its_default(configure, tmp_path, stop_after):
     run = start(configure(), tmp_path, stop=stop_after(5))
     store = CheckpointStore(run.checkpoints)
