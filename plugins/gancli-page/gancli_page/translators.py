@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from gancli_page.program import LABEL, Program, Step
 
@@ -234,6 +235,8 @@ def _cat(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
 def _resample(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varying:
     """A separable change of size: rows of ones show what it does to columns, and the other way round."""
     x = _input(a)
+    if builder.any_size and name == "upsample_bilinear2d":
+        return _doubled(builder, x, made)
     rest = {key: value for key, value in a.items() if key not in {"input", "self"}}
     function = getattr(torch.ops.aten, name)
     overload = function.vec if "scale_factors" in rest else function.default
@@ -243,6 +246,19 @@ def _resample(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varyin
     if not torch.allclose(rows @ x.traced @ columns.T, made, atol=1e-4 * float(x.traced.abs().max())):
         raise Untranslatable("it does not act on rows and columns separately")
     return builder.step("resample", [x, rows.contiguous(), columns.contiguous()], made)
+
+
+def _doubled(builder: Builder, x: Varying, made: Tensor) -> Varying:
+    """Twice the height and width, bilinear, as a transposed convolution, which any size has."""
+    channels, row = x.shape[0], torch.tensor([0.25, 0.75, 0.75, 0.25])
+    kernel = torch.outer(row, row).repeat(channels, 1, 1, 1)
+    bordered = functional.pad(x.traced, (1, 1, 1, 1), mode="replicate")
+    same = functional.conv_transpose2d(bordered, kernel, stride=2, padding=3, groups=channels)
+    if same.shape != made.shape or not torch.allclose(same, made, atol=1e-4 * float(made.abs().max())):
+        raise Untranslatable("only twice the size, with corners not aligned, is known for images of any size")
+    step = builder.step("pad", [x], bordered, sides=[1, 1, 1, 1], mode="edge")
+    pairs = {"stride": [2, 2], "padding": [3, 3], "dilation": [1, 1], "output_padding": [0, 0]}
+    return builder.step("conv_transpose2d", [step, kernel, None], made, groups=channels, **pairs)
 
 
 def _moved(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varying:

@@ -68,6 +68,8 @@ def translator(channels=3, side=32, **options):
     image = ImageSpec(channels, side, side, source=(channels, side, side))
     config = plugin.CUTConfig(channels=4, blocks=1, **options)
     generator = plugin.CUT().build(config, image, 1).generator
+    for values in generator.parameters():  # the last layers of one that filters begin as zeros
+        values.data.add_(0 if values.any() else 0.02 * torch.randn_like(values))
     return model_of(generator, 1, image, run="horse2zebra", dataset="horses-to-zebras")
 
 
@@ -87,7 +89,7 @@ class OneSize(torch.nn.Module):
 def models():
     """The generators of the built-in architecture and of the plugin, with the default sizes where it matters."""
     patches = dense(patch_size=8, generator_widths=(64,))
-    translators = {"translator": translator(), "grey": translator(1, 28), "alpha": translator(4, patch=2)}
+    translators = {"translator": translator(), "grey": translator(1, 28), "alpha": translator(4, patch=2, reach=2)}
     translators["one size"] = model_of(OneSize(), 1, ImageSpec(3, 32, 32, source=(3, 32, 32)))
     return {"dense": dense(), "patches": patches, "classes": dense(10), "dcgan": dcgan(), **translators}
 

@@ -14,7 +14,7 @@ This module is light; torch is imported by ``gancli_translate.networks`` and ``g
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -80,6 +80,10 @@ class CUTConfig(ResidualConfig):
     temperature: float = Field(0.07, gt=0, le=10, description="temperature of the contrastive term")
     identity: bool = Field(True, description="the contrastive term of translated target images, too, which keeps colours")
     identity_weight: float = Field(0.0, ge=0, le=1e3, description="weight of |G(b) - b|, which keeps colours as well")
+    reach: int = Field(0, ge=0, le=8, description="pixels within which G filters the source image; 0, as published: it does not")
+    discriminator_norm: Literal["instance", "layer"] = Field(
+        "instance", description="normalisation in the discriminator: of each channel, as published, or of all of a layer"
+    )
 
 
 class CycleGANConfig(ResidualConfig):
@@ -126,8 +130,15 @@ class CUT(_Translator, Architecture[CUTConfig]):
     defaults: ClassVar[Defaults] = {
         **LEAST_SQUARES,
         **FAST_WHEN_SMALL,
-        "arch.identity_weight": 2.0,
-        "train.learning_rate": 4e-4,
+        "arch.reach": 2,
+        "arch.discriminator_norm": "layer",
+        "arch.identity": False,
+        "arch.identity_weight": 0.5,
+        "arch.nce_weight": 0.5,
+        "objective.name": "hinge",
+        "objective.r1_gamma": 0.01,
+        "train.batch_size": 8,
+        "train.learning_rate": 1e-3,
     }
 
     def supports(self, config: TranslatorConfig, image: ImageSpec) -> str | None:
@@ -141,8 +152,10 @@ class CUT(_Translator, Architecture[CUTConfig]):
         from gancli_translate.networks import Heads, PatchDiscriminator, ResidualGenerator, sized
 
         channels, blocks, patch = sized(image, config.channels, config.blocks, config.patch)
-        generator = ResidualGenerator(image.source or image.shape, image.channels, channels, blocks, patch)
-        discriminator = PatchDiscriminator(image.channels, channels, config.discriminator_layers)
+        source = image.source or image.shape
+        generator = ResidualGenerator(source, image.channels, channels, blocks, patch, config.reach)
+        norm = config.discriminator_norm
+        discriminator = PatchDiscriminator(image.channels, channels, config.discriminator_layers, norm=norm)
         return Networks(generator, discriminator, {"heads": Heads(generator.widths, config.nce_dim)})
 
     def updates(

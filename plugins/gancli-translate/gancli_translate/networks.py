@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
@@ -43,25 +44,33 @@ def cropped(images: Tensor, like: Tensor) -> Tensor:
     return images.narrow(2, 0, like.shape[2]).narrow(3, 0, like.shape[3])
 
 
-def convolution(inputs: int, outputs: int, side: int, stride: int = 1, *, border: Border = "reflect") -> nn.Sequential:
-    """Border, convolution, instance normalisation, ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, side, stride, padding=side // 2, padding_mode=border, bias=False),
-        nn.InstanceNorm2d(outputs, affine=True),
-        nn.ReLU(),
-    )
+def convolution(
+    inputs: int, outputs: int, side: int, stride: int = 1, *, border: Border = "reflect", norm: bool = True
+) -> nn.Sequential:
+    """Border, convolution, ReLU; before that instance normalisation, or else initial weights by He et al., 2015."""
+    layer = nn.Conv2d(inputs, outputs, side, stride, padding=side // 2, padding_mode=border, bias=not norm)
+    if norm:
+        return nn.Sequential(layer, nn.InstanceNorm2d(outputs, affine=True), nn.ReLU())
+    nn.init.kaiming_normal_(layer.weight)
+    return nn.Sequential(zeroed(layer, "bias"), nn.ReLU())
+
+
+def zeroed(layer: nn.Conv2d, *names: str) -> nn.Conv2d:
+    """The layer, these of its parameters 0."""
+    for name in names:
+        nn.init.zeros_(layer.get_parameter(name))
+    return layer
 
 
 class Residual(nn.Module):
-    """``x + f(x)``, f of two convolutions with instance normalisation."""
+    """``x + f(x)``, f of two convolutions with instance normalisation; without, f begins as 0."""
 
-    def __init__(self, channels: int, border: Border) -> None:
+    def __init__(self, channels: int, border: Border, *, norm: bool = True) -> None:
         super().__init__()
-        self.first = convolution(channels, channels, 3, border=border)
-        self.second = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1, padding_mode=border, bias=False),
-            nn.InstanceNorm2d(channels, affine=True),
-        )
+        self.first = convolution(channels, channels, 3, border=border, norm=norm)
+        self.second = convolution(channels, channels, 3, border=border, norm=norm)[:-1]
+        if not norm:
+            zeroed(self.second[0], "weight")
 
     def forward(self, x: Tensor) -> Tensor:
         """``(n, channels, h, w)`` -> the same shape."""
@@ -76,43 +85,71 @@ class ResidualGenerator(nn.Module):
     leaves out the others at full resolution: half of the cost of a small network. Its borders are zeros, by which it sees
     where an image ends.
 
+    With ``reach = r`` the network makes a colour and (2r + 1)^2 - 1 weights for every pixel p, all 0 at first:
+
+        image(p) = source(p) + sum_k weight_k(p) (source(p + k) - source(p)) + colour(p)
+
+    Weights move, sharpen and smooth, and flat surfaces stay flat (dynamic filters, Jia et al., 2016). There is no
+    normalisation then, which makes noise out of flat surfaces, and no square of channels becomes pixels.
+
     Args:
         source: shape of the source images.
-        outputs: channels of the images.
+        outputs: channels of the images; with ``reach`` as many as those of the source images.
         channels: channels at full resolution.
         blocks: residual blocks.
         patch: 1, as published, or 2.
+        reach: pixels, 0 as published: the network makes the images.
 
     Attributes:
         widths: channels of each layer that :meth:`encode` returns.
     """
 
-    def __init__(self, source: tuple[int, int, int], outputs: int, channels: int, blocks: int, patch: int) -> None:
+    around: Tensor
+    total: Tensor
+
+    def __init__(
+        self, source: tuple[int, int, int], outputs: int, channels: int, blocks: int, patch: int, reach: int = 0
+    ) -> None:
         super().__init__()
         narrow, middle, wide = channels, 2 * channels, 4 * channels
-        border: Border = "zeros" if patch > 1 else "reflect"
+        layer = partial(convolution, border="zeros" if patch > 1 else "reflect", norm=not reach)
+        self.outputs, self.reach, side = outputs, reach, 2 * reach + 1
         if patch > 1:
-            first = [nn.Sequential(nn.PixelUnshuffle(2), convolution(4 * source[0], middle, 3, border=border))]
-            last: list[nn.Module] = [
+            first = [nn.Sequential(nn.PixelUnshuffle(2), layer(4 * source[0], middle, 3))]
+        else:
+            first = [layer(source[0], narrow, 7), layer(narrow, middle, 3, 2)]
+        doubled = nn.Upsample(scale_factor=2, mode="bilinear" if reach else "nearest")
+        last: list[nn.Module]
+        if reach:
+            weights = zeroed(nn.Conv2d(wide, side**2 - 1, 3, padding=1), "weight", "bias")
+            self.weights = nn.Sequential(weights, doubled, doubled)
+            others = torch.eye(side**2).view(-1, side, side)
+            others = torch.cat([others[: side**2 // 2], others[side**2 // 2 + 1 :]])
+            others[:, reach, reach] = -1
+            each = torch.eye(outputs)
+            self.register_buffer("around", torch.einsum("ab,kij->akbij", each, others).flatten(0, 1), persistent=False)
+            self.register_buffer("total", each.repeat_interleave(len(others), 1)[:, :, None, None], persistent=False)
+            made = zeroed(nn.Conv2d(narrow, outputs, 3, padding=1), "weight", "bias")
+            last = [nn.Conv2d(middle, narrow, 3, padding=1), nn.ReLU(), doubled, made]
+        elif patch > 1:
+            last = [
                 nn.Conv2d(middle, 4 * narrow, 3, padding=1),
                 nn.PixelShuffle(2),
                 nn.ReLU(),
                 nn.Conv2d(narrow, outputs, 3, padding=1),
             ]
         else:
-            first = [convolution(source[0], narrow, 7), convolution(narrow, middle, 3, 2)]
             last = [
                 nn.Upsample(scale_factor=2),
-                convolution(middle, narrow, 3),
+                layer(middle, narrow, 3),
                 nn.Conv2d(narrow, outputs, 7, padding=3, padding_mode="reflect"),
             ]
-        self.encoder = nn.ModuleList(
-            [*first, convolution(middle, wide, 3, 2, border=border), *(Residual(wide, border) for _ in range(blocks))]
-        )
+        blocks_made = (Residual(wide, layer.keywords["border"], norm=not reach) for _ in range(blocks))
+        self.encoder = nn.ModuleList([*first, layer(middle, wide, 3, 2), *blocks_made])
         before = len(first)
         self.contrasted = (*range(before + 1), before + (blocks + 1) // 2)
         self.widths = [source[0], *(narrow, middle)[-before:], wide, wide]
-        self.decoder = nn.Sequential(nn.Upsample(scale_factor=2), convolution(wide, middle, 3, border=border), *last)
+        self.decoder = nn.Sequential(doubled, layer(wide, middle, 3), *last)
 
     def encode(self, images: Tensor) -> list[Tensor]:
         """The images and the features of some layers: what CUT contrasts."""
@@ -134,8 +171,17 @@ class ResidualGenerator(nn.Module):
             x = layer(x)
             if number in self.contrasted:
                 found.append(x)
-        images: Tensor = self.decoder(x).tanh()
+        made: Tensor = self.decoder(x)
+        images = found[0] + self.mixed(found[0], self.weights(x)) + made if self.reach else made.tanh()
+        if self.reach and not self.training:  # in training the gradient is to come back from beyond
+            images = images.clamp(-1, 1)
         return cropped(images, source), found
+
+    def mixed(self, source: Tensor, weights: Tensor) -> Tensor:
+        """What the weights ``(n, k, h, w)`` take from the pixels around each pixel, less the pixel itself."""
+        bordered = functional.pad(source, (self.reach,) * 4, mode="replicate")
+        others = functional.conv2d(bordered, self.around)
+        return functional.conv2d(others * torch.cat([weights] * source.shape[1], 1), self.total)
 
     def forward(self, z: Tensor, source: Tensor) -> Tensor:  # noqa: ARG002  (there is no noise)
         """The translated source images; z is not used."""
@@ -245,10 +291,18 @@ class PatchDiscriminator(nn.Module):
         layers: halvings.
         beside: channels of the source images that it sees beside the others; 0: it does not look at them.
         pool: shape of the pool of earlier translations, or None.
+        norm: what is normalised: each channel (instance), as published, or all of a layer, which leaves it the colours.
     """
 
     def __init__(
-        self, inputs: int, channels: int, layers: int, *, beside: int = 0, pool: tuple[int, ...] | None = None
+        self,
+        inputs: int,
+        channels: int,
+        layers: int,
+        *,
+        beside: int = 0,
+        pool: tuple[int, ...] | None = None,
+        norm: Literal["instance", "layer"] = "instance",
     ) -> None:
         super().__init__()
         self.beside = beside
@@ -258,7 +312,7 @@ class PatchDiscriminator(nn.Module):
         for k, (a, b) in enumerate(pairwise(widths)):
             steps.append(nn.Conv2d(a, b, 4, 2 if k < layers else 1, 1))
             if k:
-                steps.append(nn.InstanceNorm2d(b, affine=True))
+                steps.append(nn.InstanceNorm2d(b, affine=True) if norm == "instance" else nn.GroupNorm(1, b))
             steps.append(nn.LeakyReLU(SLOPE))
         self.layers = nn.Sequential(*steps, nn.Conv2d(widths[-1], 1, 4, 1, 1))
 

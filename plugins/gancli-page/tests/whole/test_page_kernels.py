@@ -155,11 +155,12 @@ class AnySize(nn.Module):
             nn.Upsample(scale_factor=2), nn.ZeroPad2d((1, 1, 1, 1)), nn.Conv2d(16, 12, 3), nn.PixelShuffle(2)
         )
         self.other = nn.ConvTranspose2d(8, 3, 5, 4, 1, output_padding=1)
+        self.smooth = nn.Sequential(nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(8, 12, 1), nn.PixelShuffle(2))
 
     def forward(self, _z, source):
         height, width = source.shape[2:]
         x = self.down(functional.pad(source, (0, -width % 4, 0, -height % 4), mode="replicate"))
-        made = self.up(torch.cat([x.relu(), x], 1)) + self.other(x)
+        made = self.up(torch.cat([x.relu(), x], 1)) + self.other(x) + self.smooth(x)
         return made[:, :, :height, :width].clamp(-1, 1)
 
 
