@@ -80,7 +80,9 @@ class CUTConfig(ResidualConfig):
     temperature: float = Field(0.07, gt=0, le=10, description="temperature of the contrastive term")
     identity: bool = Field(True, description="the contrastive term of translated target images, too, which keeps colours")
     identity_weight: float = Field(0.0, ge=0, le=1e3, description="weight of |G(b) - b|, which keeps colours as well")
-    reach: int = Field(0, ge=0, le=8, description="pixels within which G filters the source image; 0, as published: it does not")
+    reach: int = Field(
+        0, ge=0, le=8, description="pixels within which G filters the source image; 0, as published: it does not"
+    )
     discriminator_norm: Literal["instance", "layer"] = Field(
         "instance", description="normalisation in the discriminator: of each channel, as published, or of all of a layer"
     )

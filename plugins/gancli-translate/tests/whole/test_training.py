@@ -9,6 +9,7 @@ from gancli.runs import RunDirectory
 from gancli.storage.tensors import decode
 from gancli.training.run import resume, train
 from gancli.training.setup import set_up
+from gancli_translate.networks import ResidualGenerator
 
 LOSSES = {
     "cut": {"d_loss", "g_loss", "nce", "identity"},
@@ -80,6 +81,19 @@ def test_the_pool_is_part_of_the_checkpoint(configure):
 def test_what_cannot_be_trained(configure, name, assignments, message):
     with pytest.raises(ConfigError, match=message):
         set_up(configure(name, *assignments))
+
+
+@pytest.mark.parametrize("patch", [1, 2])
+def test_a_generator_that_filters_begins_with_the_untouched_image_and_adds_no_noise_to_what_is_flat(patch):
+    torch.manual_seed(0)
+    generator = ResidualGenerator((3, 32, 32), 3, 4, 1, patch, reach=2).eval()
+    source = torch.rand(2, 3, 30, 33) * 2 - 1
+    assert torch.equal(generator(None, source), source)
+    for values in generator.weights.parameters():
+        values.data.normal_()
+    assert not torch.allclose(generator(None, source), source, atol=0.1)
+    flat = source[:, :, :1, :1].expand_as(source).contiguous()
+    assert torch.allclose(generator(None, flat), flat, atol=1e-5)
 
 
 def test_a_size_that_suits_is_chosen(configure, pairs, tmp_path):
