@@ -135,12 +135,13 @@ class CUT(_Translator, Architecture[CUTConfig]):
         "arch.reach": 2,
         "arch.discriminator_norm": "layer",
         "arch.identity": False,
-        "arch.identity_weight": 0.5,
+        "arch.identity_weight": 1.0,
         "arch.nce_weight": 0.5,
         "objective.name": "hinge",
-        "objective.r1_gamma": 0.01,
+        "objective.r1_gamma": 0.003,
         "train.batch_size": 8,
-        "train.learning_rate": 1e-3,
+        "train.learning_rate": 5e-4,
+        "train.discriminator_learning_rate": 1e-3,
     }
 
     def supports(self, config: TranslatorConfig, image: ImageSpec) -> str | None:
