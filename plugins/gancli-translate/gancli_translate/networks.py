@@ -68,9 +68,10 @@ class Residual(nn.Module):
     def __init__(self, channels: int, border: Border, *, norm: bool = True) -> None:
         super().__init__()
         self.first = convolution(channels, channels, 3, border=border, norm=norm)
-        self.second = convolution(channels, channels, 3, border=border, norm=norm)[:-1]
+        *second, _ = convolution(channels, channels, 3, border=border, norm=norm)
+        self.second = nn.Sequential(*second)
         if not norm:
-            zeroed(self.second[0], "weight")
+            nn.init.zeros_(second[0].get_parameter("weight"))
 
     def forward(self, x: Tensor) -> Tensor:
         """``(n, channels, h, w)`` -> the same shape."""
