@@ -322,9 +322,14 @@ class Settings:
         from gancli.config.resolve import resolve
         from gancli.runs import refuse_missing_architecture
 
-        stored = {"environment": {}, "preferences": False, "made_by": refuse_missing_architecture(run)}
-        files = [run.config_path, *(self.config or ())]
-        return resolve(files=files, assignments=self.assignments or (), flags=self.flags, **stored)
+        return resolve(
+            files=[run.config_path, *(self.config or ())],
+            assignments=self.assignments or (),
+            flags=self.flags,
+            environment={},
+            preferences=False,
+            made_by=refuse_missing_architecture(run),
+        )
 
     def changes(self, run: "RunDirectory", *, allowed: bool = False) -> dict[str, object]:
         """The keys by which :meth:`resolve_upon` differs from what is stored.
