@@ -32,6 +32,9 @@ class DenseConfig(ArchConfig):
         0, ge=0, le=1024, description="side of the patches that share D's first and G's last layer, in pixels; 0: none"
     )
     patch_units: int = Field(64, ge=1, le=65536, description="units per patch, with patch_size")
+    patch_layers: int = Field(
+        1, ge=1, le=2, description="layers within a patch; 2: a hidden one as well, of patch_units in D, twice as many in G"
+    )
     negative_slope: float = Field(0.2, ge=0, le=1, description="slope of LeakyReLU for negative inputs")
     dropout: float = Field(
         0.0, ge=0, lt=1, description="probability that a hidden unit of the discriminator is dropped, in training"

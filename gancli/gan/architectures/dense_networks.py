@@ -7,6 +7,7 @@ that is reached in the same time. The mean is a buffer of the discriminator, so 
 Patches: with ``patch_size`` P the image, padded with zeros to whole patches, is a grid of patches of P x P pixels.
 The discriminator's first layer and the generator's last one are a linear layer each, with the same weights at every patch
 (Dosovitskiy et al., 2020, "An image is worth 16x16 words", section 3.1); all layers between see the whole image.
+With ``patch_layers`` 2 there is a hidden layer on the way: a stroke that moves within its patch is no linear function of units.
 Strokes look alike wherever they are, so that these layers learn from every patch of every image, and cost less.
 
 Conditional models append an embedding of the class to the latent (generator) and add its projection onto the last hidden
@@ -36,6 +37,14 @@ def _hidden(widths: Sequence[int], after: Callable[[], Sequence[nn.Module]]) -> 
     for fan_in, fan_out in pairwise(widths):
         layers += [nn.Linear(fan_in, fan_out), *after()]
     return nn.Sequential(*layers)
+
+
+def _shared(widths: Sequence[int], negative_slope: float, *, bias: bool = True) -> nn.Module:
+    """The layers within a patch. One is not wrapped, so that its weights keep the name that checkpoints know."""
+    last = nn.Linear(widths[-2], widths[-1], bias=bias)
+    if len(widths) == 2:  # noqa: PLR2004  (input and output)
+        return last
+    return nn.Sequential(*_hidden(widths[:-1], lambda: [nn.LeakyReLU(negative_slope)]), last)
 
 
 def _initialise(network: nn.Module, scheme: str, negative_slope: float) -> None:
@@ -79,10 +88,11 @@ class _Grid:
 class _FromPixels(nn.Module):
     """Pixels ``(n, c h w)`` -> ``units`` numbers per patch, ``(n, count units)``; the same weights at every patch."""
 
-    def __init__(self, grid: _Grid, units: int) -> None:
+    def __init__(self, grid: _Grid, config: DenseConfig) -> None:
         super().__init__()
         self.grid = grid
-        self.shared = nn.Linear(grid.pixels, units)
+        widths = (grid.pixels, *[config.patch_units] * config.patch_layers)
+        self.shared = _shared(widths, config.negative_slope)
 
     def forward(self, pixels: Tensor) -> Tensor:
         units: Tensor = self.shared(self.grid.cut(pixels.reshape(-1, *self.grid.image.shape)))
@@ -92,10 +102,11 @@ class _FromPixels(nn.Module):
 class _ToPixels(nn.Module):
     """``(n, count units)`` -> pixels ``(n, c h w)``; the same weights at every patch, and a bias per pixel."""
 
-    def __init__(self, grid: _Grid, units: int) -> None:
+    def __init__(self, grid: _Grid, config: DenseConfig) -> None:
         super().__init__()
-        self.grid, self.units = grid, units
-        self.shared = nn.Linear(units, grid.pixels, bias=False)
+        self.grid, self.units = grid, config.patch_units
+        widths = (self.units, *[2 * self.units] * (config.patch_layers - 1), grid.pixels)
+        self.shared = _shared(widths, config.negative_slope, bias=False)
         self.bias = nn.Parameter(zeros(grid.image.channels * grid.image.height * grid.image.width))
 
     def forward(self, units: Tensor) -> Tensor:
@@ -117,7 +128,7 @@ class DenseGenerator(nn.Module):
             widths.append(grid.count * config.patch_units)
         self.hidden = _hidden(widths, lambda: [nn.LeakyReLU(config.negative_slope)])
         pixels = image.channels * image.height * image.width
-        self.output = nn.Linear(widths[-1], pixels) if grid is None else _ToPixels(grid, config.patch_units)
+        self.output = nn.Linear(widths[-1], pixels) if grid is None else _ToPixels(grid, config)
         self._centred = config.centre
         _initialise(self, config.initialisation, config.negative_slope)
 
@@ -150,7 +161,7 @@ class DenseDiscriminator(nn.Module):
         if config.patch_size:
             grid = _Grid(image, config.patch_size + 1, (config.patch_size + 1) // 2)
             widths = (grid.count * config.patch_units, *config.discriminator_widths)
-            self.hidden = nn.Sequential(_FromPixels(grid, config.patch_units), *after(), *_hidden(widths, after))
+            self.hidden = nn.Sequential(_FromPixels(grid, config), *after(), *_hidden(widths, after))
         else:
             widths = (pixels, *config.discriminator_widths)
             self.hidden = _hidden(widths, after)

@@ -154,9 +154,10 @@ def test_centring_starts_at_the_mean_image_and_shows_differences_from_it():
 PATCHES = {"patch_size": 3, "patch_units": 5, "generator_widths": (16,), "discriminator_widths": (12,)}
 
 
+@pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("image", SHAPES, ids=str)
-def test_patches_make_and_judge_images_of_any_size(image):
-    networks = build(image, 7, **PATCHES)
+def test_patches_make_and_judge_images_of_any_size(image, layers):
+    networks = build(image, 7, **PATCHES, patch_layers=layers)
     mean = torch.linspace(-1, 1, math.prod(image.shape)).view(image.shape)
     Dense().calibrate(networks, mean)
     fake = networks.generator(torch.randn(5, 7), *labels(image, 5))
@@ -178,6 +179,14 @@ def test_every_pixel_is_seen_once_and_the_weights_of_all_patches_are_the_same():
     images = last(patch.repeat(last.grid.count)[None]).view(2, 7, 10)
     for row, column in ((0, 3), (3, 0), (3, 6)):
         torch.testing.assert_close(images[:, row : row + 3, column : column + 3], images[:, :3, :3])
+
+
+def test_a_patch_may_have_a_hidden_layer():
+    networks = build(MNIST, 64, patch_size=7, patch_layers=2, generator_widths=(256, 512), discriminator_widths=(512, 256))
+    assert [type(layer) for layer in networks.generator.output.shared] == [nn.Linear, nn.LeakyReLU, nn.Linear]
+    assert parameters(networks.generator) == 688_912
+    assert parameters(networks.discriminator) == 664_705
+    assert "shared.weight" in build(MNIST, **PATCHES).generator.output.state_dict(), "checkpoints know it by this name"
 
 
 def test_the_borders_of_the_two_networks_patches_are_not_the_same():
@@ -210,6 +219,7 @@ def test_without_centring_nothing_changes():
         {"negative_slope": -0.1},
         {"patch_size": -1},
         {"patch_units": 0},
+        {"patch_layers": 3},
         {"class_dim": 0},
         {"initialisation": "zero"},
         {"width": 5},
