@@ -255,7 +255,7 @@ def test_a_changed_run_says_so_and_what_is_left_of_it_is_as_long_in_images(confi
     facts = CheckpointStore(run.checkpoints).load().manifest.facts
     assert [(c["step"], c["images_seen"], c["key"], c["before"], c["now"]) for c in facts["changes"]] == [
         (4, 128, "train.batch_size", 32, 16),
-        (4, 128, "train.learning_rate", 0.0014, 0.0001),
+        (4, 128, "train.learning_rate", 0.0025, 0.0001),
     ]
     assert ended.step == facts["plan"]["total_steps"] == 4 + 46
     assert facts["plan"]["extended_at"] == 0
@@ -267,8 +267,8 @@ def test_a_changed_run_says_so_and_what_is_left_of_it_is_as_long_in_images(confi
 
 def test_a_configuration_edited_by_hand_is_compared_with_the_checkpoint(configure, tmp_path, stop_after):
     run = start(configure(), tmp_path, stop=stop_after(4))
-    run.config_path.write_text(run.config_path.read_text().replace('"learning_rate": 0.0014', '"learning_rate": 0.1'))
-    with pytest.raises(ConfigError, match=r"train\.learning_rate: stored 0\.0014, requested 0\.1"):
+    run.config_path.write_text(run.config_path.read_text().replace('"learning_rate": 0.0025', '"learning_rate": 0.1'))
+    with pytest.raises(ConfigError, match=r"train\.learning_rate: stored 0\.0025, requested 0\.1"):
         resume(run)
 
 

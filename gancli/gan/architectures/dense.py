@@ -1,7 +1,8 @@
 """The dense networks: multi-layer perceptrons, the architecture of the original experiments on digits.
 
-With the default options and 1x28x28 images the generator is 64-256-512-1024-784 (1,477,136 parameters) and the
-discriminator 784-1024-512-256-1 (1,460,225 parameters). This module is light; the networks are in ``dense_networks``.
+Of 1x28x28 images a new run's generator is 64-256-512-1024, then for each of 16 patches 64-128-49, with the same weights
+(688,912 parameters); its discriminator is 64-64-64 for each of 16 patches, then 1024-512-256-1 (664,705). With
+``patch_size = 0`` they are plain perceptrons. This module is light; the networks are in ``dense_networks``.
 """
 
 from __future__ import annotations
@@ -54,7 +55,15 @@ class Dense(Architecture[DenseConfig]):
     api = 1
     summary = "Multi-layer perceptrons (Goodfellow et al., 2014)"
     Config = DenseConfig
-    defaults: ClassVar[Defaults] = {"model.latent_dim": 64, "train.learning_rate": 1.4e-3}
+    defaults: ClassVar[Defaults] = {
+        # The plain defaults of these four are what runs did before there were patches.
+        "arch.patch_size": 7,
+        "arch.patch_layers": 2,
+        "arch.generator_widths": [256, 512],
+        "arch.discriminator_widths": [512, 256],
+        "model.latent_dim": 64,
+        "train.learning_rate": 2.5e-3,
+    }
     purpose = Purpose(
         "dense networks learn many small grey images fastest", rank=30, sides=(4, 32), channels=(1,), fewest=10_000
     )

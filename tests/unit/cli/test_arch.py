@@ -28,8 +28,8 @@ def test_show_json_is_a_schema(cli):
 
 def test_build(cli):
     out = cli("arch", "show", "dense", "--build").out
-    assert "generator: 1,477,136 parameters" in out
-    assert "discriminator: 1,460,225 parameters" in out
+    assert "generator: 688,912 parameters" in out
+    assert "discriminator: 664,705 parameters" in out
 
 
 def test_build_for_another_shape(cli):
@@ -40,7 +40,7 @@ def test_build_for_another_shape(cli):
 
 
 def test_build_with_options(cli):
-    narrow = cli("arch", "show", "dense", "-s", "arch.generator_widths=[8]").out
+    narrow = cli("arch", "show", "dense", "-s", "arch.generator_widths=[8]", "-s", "arch.patch_size=0").out
     assert "generator: 7,576 parameters" in narrow  # 64-8-784
     result = cli("arch", "show", "dense", "--build", "-s", "arch.widths=[8]")
     assert result.code == 2

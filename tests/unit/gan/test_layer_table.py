@@ -17,7 +17,7 @@ def config(**keys):
 
 
 def test_layers_have_shapes_and_parameters():
-    found = networks(config(**{"model.latent_dim": 5}), ImageSpec(1, 2, 3))["layers"]
+    found = networks(config(**{"model.latent_dim": 5, "arch.patch_size": 0}), ImageSpec(1, 2, 3))["layers"]
     linear = [(x["network"], x["shape"], x["parameters"]) for x in found if x["type"] == "Linear"]
     assert linear == [
         ("generator", (4,), 5 * 4 + 4),
