@@ -95,7 +95,7 @@ class Mnist(MnistLike):
 
     summary = "Handwritten digits in grey, 28x28: 60,000 to train, 10,000 to test (LeCun & Cortes, 1998); in the package"
     licence = "CC BY-SA 3.0, Yann LeCun and Corinna Cortes; derived from NIST's data sets"
-    defaults: ClassVar[Mapping[str, Any]] = {"train.epochs": 20}
+    defaults: ClassVar[Mapping[str, Any]] = {"train.epochs": 15}
     folder = "MNIST"
     classes = tuple("0123456789")
 
