@@ -34,6 +34,7 @@ def _a_cache_of_our_own(tmp_path_factory):
 
 
 SMALL = (
+    "arch.patch_size=0",
     "arch.generator_widths=[32]",
     "arch.discriminator_widths=[32]",
     "arch.class_dim=4",
@@ -180,6 +181,7 @@ def configure(digits):
     torch.set_num_threads(1)
     small = [
         f"data.dataset={digits}",
+        "arch.patch_size=0",
         "arch.generator_widths=[16]",
         "arch.discriminator_widths=[16]",
         "arch.dropout=0.3",
@@ -369,6 +371,8 @@ def small():
 
 
 SMALL_OPTIONS = (
+    "-s",
+    "arch.patch_size=0",
     "-s",
     "arch.generator_widths=[8]",
     "-s",
