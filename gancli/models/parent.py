@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gancli.checkpoint.loading import read_checkpoint, read_manifest
 from gancli.checkpoint.provenance import Origin, Parent, Provenance, read_file
+from gancli.config.validate import checked
 from gancli.errors import CheckpointError, ConfigError
 from gancli.models.stored import absolute, is_file, origin_of_file, read_provenance, weights_path
 from gancli.plugins.registry import ARCHITECTURES
@@ -30,7 +31,10 @@ def inherit(runs_dir: Path) -> Callable[[str], Flat]:
         options = dict(made_by.options)
         if made_by.distribution:
             entry = ARCHITECTURES.find_maker(made_by.name, made_by.distribution, made_by.version)
-            options = ARCHITECTURES.load_entry(entry)().migrate(options, made_by.version)
+            plugin = ARCHITECTURES.load_entry(entry)()
+            # Options that it did not have yet have their plain defaults: what a new run prefers would be other networks.
+            stored = checked("arch", plugin.Config, plugin.migrate(options, made_by.version))
+            options = stored.model_dump(mode="json")
         return {
             **{key: value for key, value in provenance.config.items() if key.startswith("objective.")},
             "arch.name": made_by.name,

@@ -56,17 +56,23 @@ def test_F53_closed_streams_are_opened(monkeypatch):
         stream.close()
 
 
-def test_F28_a_name_that_is_no_text_can_be_printed(tmp_path, monkeypatch):
-    with (tmp_path / "out").open("w", encoding="utf-8") as stream:
-        monkeypatch.setattr(sys, "stdout", stream)
-        script._prepare_streams()
-        stream.write("\udcff")
-    assert (tmp_path / "out").read_bytes() == b"\xff"
+@pytest.fixture
+def printed(tmp_path, monkeypatch):
+    """``(encoding, text)`` -> what a stream of this encoding writes."""
+
+    def write(encoding, text):
+        with (tmp_path / "out").open("w", encoding=encoding) as stream:
+            monkeypatch.setattr(sys, "stdout", stream)
+            script._prepare_streams()
+            stream.write(text)
+        return (tmp_path / "out").read_bytes()
+
+    return write
 
 
-def test_F52_a_stream_without_unicode_gets_escapes(tmp_path, monkeypatch):
-    with (tmp_path / "out").open("w", encoding="ascii") as stream:
-        monkeypatch.setattr(sys, "stdout", stream)
-        script._prepare_streams()
-        stream.write("é")
-    assert (tmp_path / "out").read_bytes() == b"\\xe9"
+def test_F28_a_name_that_is_no_text_can_be_printed(printed):
+    assert printed("utf-8", "\udcff") == b"\xff"
+
+
+def test_F52_a_stream_without_unicode_gets_escapes(printed):
+    assert printed("ascii", "é") == b"\\xe9"

@@ -7,7 +7,7 @@ Of 1x28x28 images a new run's generator is 64-256-512-1024, then for each of 16 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -74,10 +74,6 @@ class Dense(Architecture[DenseConfig]):
         from gancli.gan.architectures.dense_networks import DenseDiscriminator, DenseGenerator
 
         return Networks(DenseGenerator(config, image, latent_dim), DenseDiscriminator(config, image))
-
-    def migrate(self, config: dict[str, Any], from_version: str) -> dict[str, Any]:  # noqa: ARG002  (a missing option says it)
-        """Options of runs from before there were patches, said by name: new runs have other defaults."""
-        return {"patch_size": 0, "patch_layers": 1} | config
 
     def calibrate(self, networks: Networks, mean: Tensor) -> None:
         """Centre both networks on the mean image, if they were built for that."""

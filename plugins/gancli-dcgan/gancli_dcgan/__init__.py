@@ -7,7 +7,7 @@ at a resolution of its own and no pixel is cropped. This module is light; torch 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -100,10 +100,6 @@ class DCGAN(Architecture[DCGANConfig]):
         for network in (networks.generator, networks.discriminator):
             network.to(memory_format=channels_last)  # type: ignore[call-overload]  # torch's stubs do not know the argument
         return networks
-
-    def migrate(self, config: dict[str, Any], from_version: str) -> dict[str, Any]:  # noqa: ARG002  (a missing option says it)
-        """What version 0.1 did, said by the options that it did not have."""
-        return {"modulation": False, "discriminator_channels": None, "group_size": 1} | config
 
 
 def halvings(height: int, width: int) -> int:

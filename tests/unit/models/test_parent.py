@@ -49,6 +49,12 @@ def test_architecture_and_options_come_from_the_parent(small_run):
     assert asked.origins["model.latent_dim"] == "parent small"
 
 
+def test_an_option_that_a_model_is_older_than_has_its_plain_default_and_not_what_new_runs_prefer(tmp_path):
+    assert resolve(environment={}).config.arch.options["patch_size"] > 0
+    taken_over = inherit(tmp_path)("mnist")
+    assert (taken_over["arch.patch_size"], taken_over["arch.generator_widths"]) == (0, [128, 256, 384])
+
+
 def test_what_the_user_sets_wins(small_run):
     assert resolved("small", small_run.parent, "data.image_size=16").config.data.image_size == "16"
 
