@@ -60,8 +60,8 @@ def grid_columns(n: int, height: int, width: int) -> int:
     return max(1, min(n, math.ceil(math.sqrt(n * height / width))))
 
 
-def grid(pixels: Pixels, columns: int | None = None, padding: int = PADDING) -> Pixels:
-    """Images side by side, row by row: uint8 ``(n, h, w, c)`` -> ``(H, W, c)``; never scaled.
+def grid(pixels: Pixels, columns: int | None = None, padding: int = PADDING, scale: int = 1) -> Pixels:
+    """Images side by side, row by row: uint8 ``(n, h, w, c)`` -> ``(H, W, c)``, each pixel a square of ``scale`` pixels.
 
     The gaps are mid-grey for grey and colour, transparent where there is an alpha channel.
 
@@ -77,11 +77,13 @@ def grid(pixels: Pixels, columns: int | None = None, padding: int = PADDING) -> 
     for i, image in enumerate(pixels):
         top, left = padding + i // columns * (height + padding), padding + i % columns * (width + padding)
         canvas[top : top + height, left : left + width] = image
-    return canvas
+    return canvas.repeat(scale, 0).repeat(scale, 1)
 
 
-def refuse_huge_grid(n: int, height: int, width: int, columns: int | None = None, padding: int = PADDING) -> tuple[int, int]:
-    """Height and width of a grid, which can be known before any image is generated.
+def refuse_huge_grid(
+    n: int, height: int, width: int, columns: int | None = None, padding: int = PADDING, scale: int = 1
+) -> tuple[int, int]:
+    """Height and width of a grid, which can be known before any image is generated; each ``scale`` times as large.
 
     Raises:
         UsageError: it would have more than 64 megapixels, or less than one column.
@@ -89,10 +91,10 @@ def refuse_huge_grid(n: int, height: int, width: int, columns: int | None = None
     if columns is not None and columns < 1:
         raise UsageError(f"A grid cannot have {columns} columns.", "Give at least 1.")
     columns = min(columns or grid_columns(n, height, width), n)
-    tall, wide = -(-n // columns) * (height + padding) + padding, columns * (width + padding) + padding
+    tall, wide = scale * (-(-n // columns) * (height + padding) + padding), scale * (columns * (width + padding) + padding)
     if tall * wide > MAX_PIXELS:
         raise UsageError(
-            f"A grid of {n} images of {height}x{width} would be {wide}x{tall} pixels.",
+            f"A grid of {n} images of {scale * height}x{scale * width} would be {wide}x{tall} pixels.",
             "A grid has at most 64 megapixels; write to a folder (-o folder/) or an archive (-o images.npz) instead.",
         )
     return tall, wide

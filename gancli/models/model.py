@@ -124,18 +124,19 @@ class Model(Sampler["Tensor"]):
         labels: Labels | None = None,
         truncation: float | None = None,
         columns: int | None = None,
+        scale: int = 1,
     ) -> Image:
         """Generate images side by side, as one of Pillow, which a notebook shows and ``.save(path)`` writes.
 
-        ``columns`` is the number of images per row, by default such that the grid is about square; the other arguments
-        are those of :meth:`sample`.
+        ``columns`` is the number of images per row, by default such that the grid is about square; ``scale`` enlarges each
+        pixel to a square; the other arguments are those of :meth:`sample`.
 
         >>> import gancli
         >>> gancli.load(checkpoint="mnist").grid(8, columns=4).size
         (122, 62)
         """
         images = self.sample(n, seed=seed, seeds=seeds, labels=labels, truncation=truncation)
-        return to_picture(grid(to_bytes(images), columns))
+        return to_picture(grid(to_bytes(images), columns, scale=scale))
 
     @torch.no_grad()
     def translate(self, sources: Images, *, batch_size: int = TRANSLATED) -> Tensor:

@@ -110,7 +110,7 @@ def write(movie: Frames, request: Request, progress: Callable[[int, int], None] 
     def canvases(numbers: NDArray[np.int64]) -> Iterator[Pixels]:
         """The frames as they are shown, uint8 ``(h, w, c)``: cells as a grid, enlarged."""
         for cells in movie.at(numbers):
-            yield images.grid(images.to_bytes(cells), request.columns, padding).repeat(scale, 0).repeat(scale, 1)
+            yield images.grid(images.to_bytes(cells), request.columns, padding, scale)
 
     def counted() -> Iterator[Pixels]:
         for done, canvas in enumerate(canvases(np.arange(total)), 1):

@@ -43,6 +43,7 @@ class Request:
     columns: int | None = None  # of a grid; None makes it about square
     metadata: bool = True  # whether the files say how they were made
     truncation: float | None = None  # see Model.sample
+    scale: int = 1  # of a grid: pixels of the file per pixel of an image, in each direction
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ class Recipe(BaseModel):
     labels: list[int] | None = None
     columns: PositiveInt | None = None
     truncation: float | None = None
+    scale: PositiveInt = 1
 
 
 def like(image: Path) -> Recipe:
@@ -160,6 +162,10 @@ def write(
     suffix = Path(target).suffix.lower()
     if target != "-" and not is_folder and suffix not in {".png", ".npz"}:
         raise UsageError(f"'{target}' is not a kind of output.", "End it in .png, .npz or / (a folder), or give -.")
+    if request.scale > 1 and (is_folder or suffix == ".npz"):
+        raise UsageError(
+            f"'{target}' is no grid to enlarge with --scale {request.scale}.", "Leave --scale out, or name a .png."
+        )
     request = replace(request, labels=model.classes(total, request.labels))
     generated = model.batches(request.seeds, request.labels, truncation=request.truncation)
 
@@ -175,10 +181,10 @@ def write(
     elif suffix == ".npz":
         _write_archive(model, request, batches())
     else:
-        images.refuse_huge_grid(total, model.image.height, model.image.width, request.columns)
+        images.refuse_huge_grid(total, model.image.height, model.image.width, request.columns, scale=request.scale)
         if target != "-":
             refuse_missing_parent(Path(target))
-        canvas = images.grid(np.concatenate(list(batches())), request.columns)
+        canvas = images.grid(np.concatenate(list(batches())), request.columns, scale=request.scale)
         png = images.to_png(canvas, _metadata(model, request))
         if target == "-":
             sys.stdout.buffer.write(png)
@@ -197,6 +203,7 @@ def _metadata(model: Sampler[Images], request: Request) -> dict[str, Any]:
         "labels": None if request.labels is None else list(request.labels),
         "columns": request.columns,
         "truncation": request.truncation,
+        "scale": request.scale,
     }
 
 

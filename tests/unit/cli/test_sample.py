@@ -57,6 +57,17 @@ def test_an_archive(cli, tmp_path):
         assert archive["images"].shape == (5, 8, 8)
 
 
+def test_scale(cli, target, tmp_path):
+    cli("sample", "-n", "4", "-o", target)
+    large = tmp_path / "large.png"
+    cli("sample", "-n", "4", "--scale", "3", "-o", large)
+    small, enlarged = np.asarray(Image.open(target)), np.asarray(Image.open(large))
+    np.testing.assert_array_equal(enlarged, small.repeat(3, 0).repeat(3, 1))
+    again = tmp_path / "again.png"
+    cli("sample", "--like", large, "-o", again)
+    assert again.read_bytes() == large.read_bytes()
+
+
 def test_columns(cli, target):
     cli("sample", "-n", "6", "--columns", "6", "-o", target)
     assert pixels(target).shape == (12, 62)
@@ -143,6 +154,9 @@ def test_standard_output(cli, monkeypatch):
         (["--run", "classes", "--class", "9"], 2, "Give 0 to 2"),
         (["--run", "classes", "--class", "cat"], 2, "no such class"),
         (["--columns", "0"], 2, "--columns 0"),
+        (["--scale", "0"], 2, "--scale 0"),
+        (["--scale", "2", "-o", "folder/"], 2, "--scale 2"),
+        (["--scale", "10000"], 2, "64 megapixels"),
         (["--run", "plain", "--checkpoint", "x"], 2, "exclude each other"),
         (["--run", "nowhere"], 4, "no run 'nowhere'"),
         (["--checkpoint", "nowhere"], 4, "nowhere"),
