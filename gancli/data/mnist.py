@@ -95,7 +95,7 @@ class Mnist(MnistLike):
 
     summary = "Handwritten digits in grey, 28x28: 60,000 to train, 10,000 to test (LeCun & Cortes, 1998); in the package"
     licence = "CC BY-SA 3.0, Yann LeCun and Corinna Cortes; derived from NIST's data sets"
-    defaults: ClassVar[Mapping[str, Any]] = {"train.epochs": 15}
+    defaults: ClassVar[Mapping[str, Any]] = {"train.epochs": 18}
     folder = "MNIST"
     classes = tuple("0123456789")
 
@@ -135,7 +135,7 @@ class StackedMnist(Mnist):
     """
 
     summary = "Three MNIST digits as channels, 3x28x28, 1000 classes: what a GAN drops is seen; 60,000 to train, 10,000 to test"
-    defaults: ClassVar[Mapping[str, Any]] = {"train.epochs": 15}
+    defaults: ClassVar[Mapping[str, Any]] = {"train.epochs": 18}
 
     def load(self, split: str = "train") -> ImageSet:
         """Images ``(n, 3, 28, 28)``, labels 0 to 999; see :meth:`MnistLike.load`."""

@@ -28,8 +28,8 @@ def test_show_json_is_a_schema(cli):
 
 def test_build(cli):
     out = cli("arch", "show", "dense", "--build").out
-    assert "generator: 688,912 parameters" in out
-    assert "discriminator: 664,705 parameters" in out
+    assert "generator: 754,704 parameters" in out
+    assert "discriminator: 697,473 parameters" in out
 
 
 def test_build_for_another_shape(cli):

@@ -103,7 +103,7 @@ def refused(**given):
 
 def test_without_a_word_everything_is_a_default():
     resolved = quiet()
-    assert resolved.config.train.epochs == 15
+    assert resolved.config.train.epochs == 18
     assert resolved.origins["train.epochs"] == "data set mnist"
     assert quiet(flags={"data.dataset": "./pictures"}).config.train.images == DEFAULT_IMAGES
     assert set(resolved.origins) == set(flatten(resolved.config)), "every value has an origin, the plugins' options too"
