@@ -138,80 +138,44 @@ class Stopped(GancliError):  # noqa: N818  (a request that was honoured, not an 
 
 
 _SYNONYMS = {
-    "learning-rate": "lr learningrate step-size stepsize alpha eta g-lr d-lr",
-    "batch-size": "batch bs batchsize minibatch mini-batch batches n-batch",
-    "image-size": "resolution res size imgsize img-size imsize height width load-size crop-size",
-    "objective": "loss losses criterion gan-mode gan-loss loss-type gan-type",
-    "processes": "gpus ngpus n-gpus num-gpus nproc nproc-per-node world-size",
-    "device": "gpu gpu-id gpu-ids cuda cpu mps no-cuda accelerator",
-    "output": "out o outfile out-file outdir out-dir output-dir output-file dest destination save "
-    "save-path target filename to-file",
-    "runs-dir": "outdir out-dir output-dir logdir log-dir results results-dir result-dir save-dir "
-    "workdir checkpoint-dir checkpoints-dir output out experiment-dir",
-    "count": "num number n amount how-many samples n-samples num-samples n-images num-images "
-    "nimages num-imgs images batch batch-size",
-    "frames": "steps n-frames num-frames length",
-    "images": "steps iterations iters n-iter n-iters niter kimg nimg total-kimg max-steps num-steps total-steps n-steps",
-    "epochs": "epoch num-epochs n-epochs nepochs max-epochs num-train-epochs n-epoch",
-    "minutes": "time hours duration seconds max-time time-limit",
-    "class": "label labels category y classes cls target-class digit",
-    "conditional": "cond conditional-gan cgan labels label class classes",
-    "run": "model network pkl run-id experiment",
-    "checkpoint": "model ckpt pth pkl network weight file load restore pretrained snapshot",
-    "arch": "model network net networks architecture architectures archs backbone models",
-    "latent-dim": "z-dim zdim nz latent latents latent-size z noise noise-dim latent-space",
-    "dataset": "data dataroot data-root data-dir datadir data-path dataset-path input input-dir "
-    "images-dir img-dir train-dir folder dir path datasets source",
-    "precision": "amp fp16 bf16 half mixed-precision dtype fp32",
-    "seed": "random-seed rng manual-seed random-state randomseed",
-    "seeds": "seed-list",
-    "truncation": "trunc psi truncation-psi",
+    "sample": "generate gen draw create make infer inference synthesize predict",
+    "interpolate": "walk morph animate film video gif",
+    "evaluate": "test fid kid score metrics benchmark",
+    "export": "convert save onnx deploy",
+    "train": "fit learn resume continue finetune",
+    "runs": "history experiments ls compare report",
+    "env": "info doctor diagnose system versions",
+    "learning-rate": "lr alpha eta step-size",
+    "batch-size": "bs minibatch",
+    "image-size": "resolution res size imgsize img-size load-size crop-size",
+    "objective": "loss losses criterion gan-mode",
+    "device": "gpu gpu-id gpu-ids cuda cpu accelerator",
+    "dataset": "dataroot data-dir data-path input folder dir path",
+    "output": "out outdir out-dir outfile dest target filename save",
+    "runs-dir": "out outdir out-dir output logdir results save-dir workdir",
+    "count": "num number n amount samples n-samples num-samples num-images images",
+    "images": "steps iterations iters niter kimg total-kimg max-steps",
+    "class": "label labels category y",
+    "conditional": "cgan label labels class classes",
+    "run": "model network pkl experiment",
+    "checkpoint": "ckpt pth weight file load restore pretrained snapshot",
+    "arch": "model network net networks backbone",
+    "latent-dim": "z-dim zdim nz z noise noise-dim",
+    "precision": "amp fp16 bf16 half mixed-precision dtype",
+    "truncation": "psi",
     "weights": "ema use-ema no-ema raw",
-    "columns": "nrow cols ncols ncol rows nrows grid",
-    "grid": "rows cols columns",
-    "fps": "framerate frame-rate speed rate",
-    "keyframes": "points waypoints anchors",
-    "scale": "zoom upscale enlarge",
-    "name": "exp experiment experiment-name exp-name run-name title tag project",
-    "resume": "continue restart load restore resume-from resume-run continue-train resume-training",
-    "force": "overwrite replace clobber yes f",
-    "yes": "force overwrite no-confirm",
-    "config": "cfg conf settings yaml config-file options opts",
-    "set": "opt option param override hyperparameters",
-    "dry-run": "dry check simulate plan print-config",
-    "quiet": "silent no-progress",
-    "debug": "verbose trace traceback v",
-    "json": "as-json format output-format",
-    "threads": "workers num-workers nworkers cpus num-threads jobs n-jobs",
-    "betas": "beta beta1 beta2 b1 b2 adam-betas momentum",
-    "deterministic": "reproducible determinism cudnn-deterministic",
-    "r1_gamma": "gamma r1 r1-gamma",
-    "gradient_penalty": "gp lambda-gp gp-weight",
-    "ema_halflife_images": "ema ema-decay ema-kimg ema-halflife",
-    "every_steps": "save-every save-interval snap save-freq checkpoint-every log-every log-interval",
-    "keep": "max-checkpoints save-total-limit",
-    "train": "fit learn start training resume continue finetune fine-tune",
-    "sample": "generate gen draw create make infer inference synthesize synthesise predict",
-    "interpolate": "walk morph interp interpolation latent-walk animate film video gif lerp slerp",
-    "evaluate": "eval test fid kid score metrics metric validate measure evaluation benchmark",
-    "export": "convert save onnx deploy download",
-    "runs": "history experiments models checkpoints ls list compare report rm",
-    "plugin": "plugins extension extensions",
-    "env": "info doctor diagnose environment system versions",
-    "list": "ls all dir names",
-    "show": "describe info inspect view get cat print display",
-    "rm": "delete remove del erase",
-    "new": "create init scaffold template",
-    "check": "test validate verify lint",
-    "non-saturating": "bce vanilla gan ns standard minimax",
-    "wasserstein": "wgan wgan-gp wgangp w",
-    "least-squares": "lsgan ls mse",
-    "relativistic": "ragan rgan rsgan rpgan r3gan",
-    "dense": "mlp linear fc",
-    "dcgan": "cnn conv convolutional",
-    "fashion-mnist": "fashion fmnist fashionmnist",
+    "columns": "nrow cols rows grid",
+    "resume": "continue restart restore",
+    "force": "overwrite replace yes",
+    "config": "cfg settings yaml",
+    "debug": "verbose trace",
+    "threads": "workers num-workers cpus",
+    "gradient-penalty": "gp lambda-gp",
+    "ema-halflife-images": "ema ema-decay ema-kimg",
+    "every-steps": "save-every save-interval snap log-interval",
+    "wasserstein": "wgan wgan-gp",
 }
-"""What people who come from other tools type for each of gancli's names."""
+"""What people who come from other tools type for gancli's names."""
 
 # least share of common letters of a slip of the pen: `trian` has .8, `generate` and `interpolate` .63
 _ALIKE = 0.75
@@ -233,41 +197,28 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """
     from difflib import SequenceMatcher
 
-    names = {full: _bare(full) for full in sorted(known)}
-    keys = all("." in full and full.partition(".")[0] in _SECTIONS for full in names)
-    typed = _bare(name.rpartition(".")[2] if keys else name)
+    section = name.rpartition(".")[0]
+    ordered = sorted(sorted(known), key=lambda full: (full.rpartition(".")[0] != section, len(full)))
+    keys = all("." in full and full.partition(".")[0] in _SECTIONS for full in ordered)
+
+    def bare(text: str) -> str:  # `--learning-rate` and `train.learning_rate` as `learning-rate`
+        return (text.rpartition(".")[2] if keys else text).lstrip("-").replace("_", "-").casefold()
+
+    def likeness(full: str) -> float:
+        pairs = ((typed, bare(full)), (name.lstrip("-"), full.lstrip("-")))
+        return max(float(sorted(typed) == sorted(bare(full))), *(SequenceMatcher(None, *pair).ratio() for pair in pairs))
+
+    typed = bare(name)
     if not typed or len(name) > _LONGEST_NAME:
         return None
-    section = name.rpartition(".")[0]
-    ordered = sorted(names, key=lambda full: (full.rpartition(".")[0] != section, len(full)))
-    for full in ordered:
-        if names[full] == typed:
-            return full
-    for target, words in _SYNONYMS.items():
-        if typed in words.split() and _bare(target) in names.values():
-            return next(full for full in ordered if names[full] == _bare(target))
+    meant = [typed, *(target for target, words in _SYNONYMS.items() if typed in words.split())]
+    found = [full for target in meant for full in ordered if bare(full) == target]
     if len(typed) > 2:  # noqa: PLR2004  (two letters begin too much)
-        begun = [full for full in ordered if names[full].startswith(typed)]
-        begun += [full for full in ordered if typed in names[full].split("-")]
-        if begun:
-            return begun[0]
-    likeness = {
-        full: max(
-            float(sorted(typed) == sorted(names[full])),  # letters in the wrong order
-            SequenceMatcher(None, typed, names[full]).ratio(),
-            SequenceMatcher(None, name.lstrip("-"), full.lstrip("-")).ratio(),
-        )
-        for full in ordered
-    }
-    best = max(ordered, key=lambda full: likeness[full], default=None)
-    return best if best is not None and likeness[best] >= _ALIKE else None
-
-
-def _bare(name: str) -> str:
-    """``--learning-rate`` and ``train.learning_rate`` as ``learning-rate``."""
-    section, _, key = name.partition(".")
-    name = key if key and section in _SECTIONS else name
-    return name.lstrip("-").replace("_", "-").casefold()
+        found += [full for full in ordered if bare(full).startswith(typed)]
+        found += [full for full in ordered if typed in bare(full).split("-")]
+    if not found and (best := max(ordered, key=likeness, default=None)) and likeness(best) >= _ALIKE:
+        found = [best]
+    return found[0] if found else None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

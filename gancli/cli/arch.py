@@ -48,8 +48,7 @@ def show(
     output.pairs([("name", name), ("summary", described["summary"]), ("provided by", provider)])
     output.pairs([(f"sets {key}", value) for key, value in described["defaults"].items()])
     output.line()
-    rows = [(o.key, o.type, o.default, o.range, o.meaning) for o in options(described["schema"], "arch")]
-    output.table(("key", "type", "default", "range", "meaning"), rows)
+    output.table(("key", "type", "default", "range", "meaning"), options(described["schema"], "arch"))
     for network, parameters in described.get("parameters", {}).items():
         output.line()
         output.line(f"{network}: {parameters:,} parameters")

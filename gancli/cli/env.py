@@ -21,7 +21,7 @@ LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "G
 
 def env(output: Output) -> None:
     """Show versions, devices, plugins and paths, to paste into a bug report."""
-    from gancli.plugins.listing import health
+    from gancli.plugins.listing import overview
 
     versions = {"gancli": __version__, "python": platform.python_version(), **dict.fromkeys(PACKAGES, "missing")}
     for package in PACKAGES:
@@ -34,7 +34,12 @@ def env(output: Output) -> None:
         "cpu features": _cpu_features(),
         "locale": f"{sys.stdout.encoding}, {sys.getfilesystemencoding()}",
     }
-    plugins = health()
+    plugins = [
+        {key: row[key] for key in ("kind", "name", "distribution", "version")}
+        | {"error": row["problem"] if row["status"] == "broken" else None}
+        for row in overview(verify=True)
+        if row["status"] not in {"off", "damaged"}
+    ]
     paths = {"python": sys.executable, "gancli": str(Path(__file__).parents[1]), "working directory": str(Path.cwd())}
     names = sorted(name for name in os.environ if name.startswith("GANCLI_") or name in LAUNCHER)
     variables = {name: os.environ[name] for name in names}

@@ -207,7 +207,7 @@ def _from_plugin(config: DataConfig, address: str, split: str) -> Loaded:
         )
     plugin = DATASETS.load_entry(entry)
     images = plugin().load(split)
-    if (broken := _broken_promise(images)) is not None:
+    if (broken := broken_promise(images)) is not None:
         raise PluginError(f"The data set '{entry.name}' returned {broken}.", f"Report it to the authors of {entry.qualified}.")
     if os.path.lexists(address):
         note = f"This is the data set {entry.name}; for the file or folder of that name, write ./{entry.name}."
@@ -216,11 +216,15 @@ def _from_plugin(config: DataConfig, address: str, split: str) -> Loaded:
     return Loaded(entry.name, source, images, fingerprint(images), plugin.licence)
 
 
-def _broken_promise(images: ImageSet) -> str | None:  # noqa: PLR0911  (one for each promise)
+def broken_promise(images: object) -> str | None:  # noqa: PLR0911  (one for each promise)
     """What is wrong with the images from a plugin, if anything: see :class:`gancli.plugin.ImageSet`."""
     import torch
 
-    pixels, labels, sources = images.images, images.labels, images.sources
+    from gancli.plugin import ImageSet
+
+    if not isinstance(images, ImageSet):
+        return f"{type(images).__name__}, not gancli.plugin.ImageSet"
+    pixels, labels, sources, names = images.images, images.labels, images.sources, images.class_names
     parts: tuple[object, ...] = (pixels, labels, sources)
     if foreign := {type(part).__name__ for part in parts if not isinstance(part, torch.Tensor | None)}:
         return f"{foreign.pop()}, not torch.Tensor"
@@ -230,11 +234,11 @@ def _broken_promise(images: ImageSet) -> str | None:  # noqa: PLR0911  (one for 
     if sources is not None and images.paired and len(sources) != len(pixels):
         return f"{len(sources)} source images for {len(pixels)} paired ones"
     if labels is None:
-        return None
+        return f"{len(names)} names of classes, and no labels" if names else None
     if labels.dtype != torch.int64 or labels.shape != pixels.shape[:1]:
         return f"labels of type {labels.dtype} and shape {tuple(labels.shape)}, not int64 ({len(pixels)},)"
-    if labels.min() < 0 or labels.max() >= len(images.class_names):
-        return f"labels from {labels.min()} to {labels.max()}, with {len(images.class_names)} names of classes"
+    if labels.min() < 0 or labels.max() >= len(names) or len(set(names)) < len(names):
+        return f"labels from {labels.min()} to {labels.max()}, with {len(set(names))} names of classes"
     return None
 
 

@@ -5,13 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
-
-if TYPE_CHECKING:
-    from importlib.metadata import Distribution
-
 
 OWN = "gancli"
 
@@ -55,42 +50,28 @@ class Entry:
         return self.qualified if "/" in typed else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Damaged:
-    """A distribution whose metadata, at ``place``, cannot be read, for the reason given: its plugins are not seen."""
-
-    place: str
-    reason: str
-
-
 @cache
-def read() -> tuple[tuple[Entry, ...], tuple[Damaged, ...]]:
-    """Every plugin of every kind, and what cannot be read. Read once, since every read scans the disk."""
+def read() -> tuple[tuple[Entry, ...], dict[str, str]]:
+    """Every plugin of every kind; and where metadata cannot be read, and why. Read once, since every read scans the disk."""
     from importlib.metadata import distributions
 
     found: dict[tuple[str, str], Entry] = {}
-    broken: dict[str, Damaged] = {}
+    damaged: dict[str, str] = {}
     for dist in distributions():
         try:
-            for entry in _provided_by(dist):
-                found.setdefault((entry.group, entry.qualified), entry)
+            if points := [point for point in dist.entry_points if point.group.startswith("gancli.")]:
+                about = dist.metadata
+                for key in ("Name", "Version"):
+                    if key not in about or not about[key]:
+                        raise ValueError(f"METADATA has no {key}")  # noqa: TRY301  (damaged like the others)
+                origin = canonicalize_name(about["Name"]), about["Version"], about["Summary"] or ""
+                for point in points:
+                    entry = Entry(point.name, point.group, point.value, *origin)
+                    found.setdefault((entry.group, entry.qualified), entry)
         except Exception as error:  # noqa: BLE001  (whatever importlib.metadata makes of somebody else's broken files)
             place = str(getattr(dist, "_path", dist))  # importlib.metadata has no public name for it
-            broken.setdefault(place, Damaged(place, f"{type(error).__name__}: {error}"))
-    return tuple(found.values()), tuple(broken.values())
-
-
-def _provided_by(dist: Distribution) -> list[Entry]:
-    """The plugins of one distribution; whatever it raises, its metadata are damaged."""
-    points = [point for point in dist.entry_points if point.group.startswith("gancli.")]
-    if not points:
-        return []
-    about = dist.metadata
-    for key in ("Name", "Version"):
-        if key not in about or not about[key]:
-            raise ValueError(f"METADATA has no {key}")
-    origin = canonicalize_name(about["Name"]), about["Version"], about["Summary"] or ""
-    return [Entry(point.name, point.group, point.value, *origin) for point in points]
+            damaged.setdefault(place, f"{type(error).__name__}: {error}")
+    return tuple(found.values()), damaged
 
 
 def installed(group: str) -> list[Entry]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gancli.errors import GancliError, PluginError, UsageError, did_you_mean
@@ -77,18 +76,9 @@ def overview(*, verify: bool = False) -> list[dict[str, Any]]:
             if status in {"ok", "installed"} and Counter(each.name for each in usable)[entry.name] > 1:
                 status, problem = "ambiguous", f"Others have this name too: write {entry.qualified}."
             rows.append((registry.kind, entry.name, entry.distribution, entry.version, api, status, problem))
-    unreadable = [(None, None, x.place, None, None, "damaged", f"Its metadata cannot be read: {x.reason}.") for x in read()[1]]
+    damaged = read()[1].items()
+    unreadable = [(None, None, p, None, None, "damaged", f"Its metadata cannot be read: {why}.") for p, why in damaged]
     return [dict(zip(keys, row, strict=True)) for row in (*rows, *unreadable)]
-
-
-def health() -> list[dict[str, Any]]:
-    """Every plugin that may be used, loaded to see whether it can be: ``error`` is None or says why not."""
-    return [
-        {key: row[key] for key in ("kind", "name", "distribution", "version")}
-        | {"error": row["problem"] if row["status"] == "broken" else None}
-        for row in overview(verify=True)
-        if row["status"] not in {"off", "damaged"}
-    ]
 
 
 def kind_of(name: str, kind: str | None = None) -> Registry[Any]:
@@ -104,22 +94,15 @@ def kind_of(name: str, kind: str | None = None) -> Registry[Any]:
     wanted = {text: registry for text, registry in kinds.items() if kind in {None, text}}
     if is_file(name):
         plugin = None if kind else imported(name)
-        found = next((registry for registry in wanted.values() if kind or registry.is_kind_of(plugin)), None)
-        if found is None:
-            bases = ", ".join(registry.expected.rpartition(".")[2] for registry in KINDS if registry is not COMMANDS)
-            raise PluginError(f"'{name}' is not a plugin.", f"Derive the class from one of gancli.plugin's: {bases}.")
-        return found
-    having = {
-        text: registry
-        for text, registry in wanted.items()
-        if any(name.lower() in {entry.name.lower(), entry.qualified.lower()} for entry in registry.entries())
-    }
+        if found := next((registry for registry in wanted.values() if kind or registry.is_kind_of(plugin)), None):
+            return found
+        bases = ", ".join(registry.base.__name__ for registry in KINDS if registry is not COMMANDS)
+        raise PluginError(f"'{name}' is not a plugin.", f"Derive the class from one of gancli.plugin's: {bases}.")
+    having = {text: registry for text, registry in wanted.items() if registry.matches(name)}
     if not having:
-        known = {each for registry in wanted.values() for each in registry.names()}
-        raise PluginError(
-            f"There is no {f'{wanted[kind].kind} ' if kind else 'plugin '}'{name}'.",
-            f"{did_you_mean(name, known)} See `gancli plugin list`; for a file write FILE.py:CLASS.".lstrip(),
-        )
+        hint = did_you_mean(name, {each for registry in wanted.values() for each in registry.names()})
+        remedy = f"{hint} See `gancli plugin list`; for a file write FILE.py:CLASS.".lstrip()
+        raise PluginError(f"There is no {wanted[kind].kind if kind else 'plugin'} '{name}'.", remedy)
     if len(having) > 1:
         listed = " or ".join(f"--kind {text}" for text in having)
         raise UsageError(f"'{name}' is the name of plugins of {len(having)} kinds.", f"Add {listed}.")
@@ -141,45 +124,26 @@ _BOUNDS = {
 _TYPES = {"null": "none", "string": "text", "boolean": "true | false"}
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option: what it is called, what it may be, what it is by default, and what it means."""
-
-    key: str
-    type: str
-    range: str
-    default: str
-    meaning: str
-
-
-def options(schema: Mapping[str, Any], section: str = "") -> list[Option]:
-    """One entry per property of a JSON Schema, the keys with ``section.`` in front.
+def options(schema: Mapping[str, Any], section: str) -> list[tuple[str, str, str, str, str]]:
+    """Key, type, default, range and meaning of each property of a JSON Schema, the keys with ``section.`` in front.
 
     >>> slope = {"type": "number", "minimum": 0, "default": 0.2, "description": "of LeakyReLU"}
     >>> options({"properties": {"slope": slope}}, "arch")
-    [Option(key='arch.slope', type='number', range='>= 0', default='0.2', meaning='of LeakyReLU')]
+    [('arch.slope', 'number', '0.2', '>= 0', 'of LeakyReLU')]
     """
-    prefix = f"{section}." if section else ""
     return [
-        Option(
-            f"{prefix}{key}",
-            _type(value),
-            _range(value),
-            json.dumps(value["default"]) if "default" in value else "",
-            str(value.get("description", "")),
-        )
-        for key, value in schema.get("properties", {}).items()
+        (f"{section}.{key}", _type(x), json.dumps(x["default"]) if "default" in x else "", _range(x), x.get("description", ""))
+        for key, x in schema.get("properties", {}).items()
     ]
 
 
 def _type(schema: Mapping[str, Any]) -> str:
     if "anyOf" in schema:
-        return " or ".join(_type(part) for part in schema["anyOf"])
+        return " or ".join(map(_type, schema["anyOf"]))
     if "enum" in schema:
-        return " | ".join(str(value) for value in schema["enum"])
+        return " | ".join(map(str, schema["enum"]))
     if schema.get("type") == "array":
-        inner = schema.get("items") or (schema.get("prefixItems") or [{}])[0]
-        return f"list of {_type(inner)}"
+        return f"list of {_type(schema.get('items') or (schema.get('prefixItems') or [{}])[0])}"
     name = str(schema.get("type", "any"))
     return _TYPES.get(name, name)
 

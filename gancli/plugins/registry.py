@@ -6,7 +6,6 @@ by its entry point, by ``dist/name`` (when two distributions claim one name), or
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import sys
@@ -57,13 +56,12 @@ class Registry(Generic[PluginT]):
 
     def __init__(self, kind: str, group: str, base: type[PluginT], missing: type[GancliError] = PluginError) -> None:
         self.kind, self.group, self._missing = kind, group, missing
-        self._base: type[PluginT] = base
-        self.expected = f"a subclass of gancli.plugin.{base.__name__}"
-        """What an entry point of this group has to name."""
+        self.base: type[PluginT] = base
+        self.expected = f"a subclass of gancli.plugin.{base.__name__}"  # what an entry point of this group has to name
 
     def is_kind_of(self, plugin: object) -> bool:
         """Whether an object is a plugin of this kind."""
-        return isinstance(plugin, type) and issubclass(plugin, self._base)
+        return isinstance(plugin, type) and issubclass(plugin, self.base)
 
     def entries(self) -> list[Entry]:
         """Every plugin of this kind that may be used, sorted by name; nothing is imported."""
@@ -73,6 +71,12 @@ class Registry(Generic[PluginT]):
         """The names that users may type, sorted, each once."""
         return sorted({entry.name for entry in self.entries()})
 
+    def matches(self, name: str) -> list[Entry]:
+        """The plugins of a name, exactly or else in another case."""
+        known = self.entries()
+        exact = [entry for entry in known if name in (entry.name, entry.qualified)]
+        return exact or [entry for entry in known if name.lower() in (entry.name.lower(), entry.qualified.lower())]
+
     def find(self, name: str) -> Entry:
         """The plugin that ``name`` means, in any case.
 
@@ -80,10 +84,8 @@ class Registry(Generic[PluginT]):
             PluginError: there is none (naming the nearest), or more than one distribution claims the name.
         """
         if is_file(name):
-            return _file_entry(name, self.group, self.expected.rpartition(".")[2])
-        known = self.entries()
-        matches = [entry for entry in known if name in (entry.name, entry.qualified)]
-        matches = matches or [entry for entry in known if name.lower() in (entry.name.lower(), entry.qualified.lower())]
+            return _file_entry(name, self.group)
+        matches = self.matches(name)
         if not matches:
             failure = PluginError if (self.group, name) in OFFICIAL else self._missing
             path = ", and no file or folder of that name" if self.group == DATASETS.group else ""
@@ -206,22 +208,16 @@ def imported(name: str) -> object:
     return _imported(_file_entry(name, ""), f"'{name}'")
 
 
-def _file_entry(name: str, group: str, base: str = "") -> Entry:
+def _file_entry(name: str, group: str) -> Entry:
     text, _, attribute = name.rpartition(":") if ".py:" in name else (name, "", "")
     path = Path(os.path.expanduser(text))  # noqa: PTH111  (Path.expanduser raises RuntimeError for an unknown user)
     if not path.is_file():
         raise PluginError(f"There is no file '{path}'.", "A plugin in a file is given as FILE.py:CLASS.")
     source = _source(path)
     if not attribute:
-        try:
-            nodes = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
-        except (SyntaxError, ValueError):
-            nodes = []  # importing it says what is wrong with it
-        derived = [node.name for node in nodes if any(base in ast.unparse(each) for each in node.bases)]
-        classes = derived or [node.name for node in nodes]
-        raise PluginError(
-            f"'{name}' does not name a class.", f"Give the class too, such as '{text}:{(classes or ['CLASS'])[-1]}'."
-        )
+        classes = re.findall(rb"^class (\w+)\b(?!\(ArchConfig)", source, re.MULTILINE) or [b"CLASS"]
+        given = f"such as '{text}:{classes[-1].decode(errors='replace')}'"
+        raise PluginError(f"'{name}' does not name a class.", f"Give the class too, {given}.")
     return Entry(name, group, f"{path.resolve()}:{attribute}", "", f"sha256:{sha256(source).hexdigest()}")
 
 
@@ -229,9 +225,8 @@ def _source(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise PluginError(
-            f"'{path}' cannot be read: {error.strerror}.", "Check its mode (ls -l), or give another file."
-        ) from error
+        problem = f"'{path}' cannot be read: {error.strerror}."
+        raise PluginError(problem, "Check its mode (ls -l), or give another file.") from error
 
 
 def _import_file(entry: Entry) -> object:

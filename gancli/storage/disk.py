@@ -198,30 +198,12 @@ _WORDS = {
         "Permission denied for '{path}'.",
         "Choose a place that is yours, or change its owner or mode (ls -ld shows them).",
     ),
-    errno.EIO: (
-        "The disk failed at '{path}' (input/output error).",
-        "Look at the system's log (dmesg) and at the disk itself before you go on.",
-    ),
-    errno.EFBIG: (
-        "'{path}' would be larger than a file may be here.",
-        "Raise the limit (ulimit -f shows it), or choose a file system that holds larger files.",
-    ),
-    errno.EMFILE: (
-        "Too many files are open to open '{path}' as well.",
-        "Raise the limit (ulimit -n) or close other programs.",
-    ),
-    errno.ENAMETOOLONG: ("The name '{path}' is too long for this file system.", "Choose a shorter one."),
     errno.ENOENT: ("'{path}' does not exist.", "Check the spelling, or make the directory first (mkdir -p)."),
     errno.EEXIST: ("'{path}' is already there.", "Choose another name, or move it away."),
     errno.ENOTDIR: (
         "A part of '{path}' is a file where a directory is needed.",
-        "Choose another path, or move that file away.",
+        "Choose another path, or move the file.",
     ),
     errno.EISDIR: ("'{path}' is a directory where a file is needed.", "Choose the name of a file, or move the directory away."),
-    errno.ELOOP: ("'{path}' leads through too many symbolic links.", "Name the place itself instead of a link to it."),
 }
-_WORDS |= {
-    errno.EPERM: _WORDS[errno.EACCES],
-    errno.ENFILE: _WORDS[errno.EMFILE],
-    errno.ENOTEMPTY: _WORDS[errno.EEXIST],
-}
+_WORDS |= {errno.EPERM: _WORDS[errno.EACCES], errno.ENOTEMPTY: _WORDS[errno.EEXIST]}

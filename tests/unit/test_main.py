@@ -21,7 +21,7 @@ def run_main(monkeypatch, *argv):
     return end.value.code
 
 
-def test_main_prints_a_quick_answer(monkeypatch, capsys):
+def test_main_prints_the_version(monkeypatch, capsys):
     assert run_main(monkeypatch, "--version") == 0
     assert capsys.readouterr().out == f"gancli {gancli.__version__}\n"
 
@@ -44,7 +44,10 @@ def test_F6_help_onto_a_full_disk_is_one_line(monkeypatch, capsys):
     with Path("/dev/full").open("w") as stream:
         monkeypatch.setattr(sys, "stdout", stream)
         assert run_main(monkeypatch, "--help") == 6
-    assert capsys.readouterr().err == "error: Standard output cannot be written to: No space left on device.\n"
+    assert capsys.readouterr().err == (
+        "error: The disk is full: no space, or no inodes, are left for 'standard output'. "
+        "Make room (df -h shows the space, df -i the inodes), or choose another place.\n"
+    )
 
 
 def test_F53_closed_streams_are_opened(monkeypatch):

@@ -11,18 +11,14 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from functools import partial, wraps
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from gancli.errors import GancliError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["Check", "Checklist", "ContractWarning", "Result", "Rules", "fail", "flag", "skip"]
-
 Outcome = Literal["passed", "failed", "flagged", "skipped"]
-SubjectT = TypeVar("SubjectT")
-Looked_contra = TypeVar("Looked_contra", contravariant=True)
 Probe = TypeVar("Probe", bound="Callable[..., None]")
 
 _LONGEST_DETAIL = 300
@@ -67,7 +63,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Check(Generic[Looked_contra]):
+class Check:
     """One rule of the contract.
 
     Attributes:
@@ -83,32 +79,33 @@ class Check(Generic[Looked_contra]):
     title: str
     why: str
     fix: str
-    probe: Callable[[Looked_contra], None]
+    probe: Callable[[Any], None]
     needs: tuple[str, ...] = ()
 
-    def run(self, subject: Looked_contra) -> Result:
+    def run(self, subject: object) -> Result:
         """Run it once: with the same random numbers every time, and without a trace in those of the caller."""
         import torch
 
         start = time.perf_counter()
-        outcome: Outcome = "passed"
+        outcome: Outcome = "failed"
         detail = ""
         try:
             with warnings.catch_warnings(), redirect_stdout(sys.stderr), torch.random.fork_rng([]):
                 warnings.simplefilter("ignore")  # those of the code under test are its own business
                 torch.manual_seed(0)
                 self.probe(subject)
+                outcome = "passed"
         except Verdict as verdict:
             outcome, detail = verdict.outcome, str(verdict)
         except GancliError as error:
-            outcome, detail = "failed", str(error)
+            detail = str(error)
         except (Exception, SystemExit) as error:  # noqa: BLE001  (whatever the code under test may raise)
             text = shorten(str(error), _LONGEST_DETAIL, placeholder=" ...")
-            outcome, detail = "failed", f"{type(error).__name__}: {text}".rstrip(": ")
+            detail = f"{type(error).__name__}: {text}".rstrip(": ")
         return Result(self.id, outcome, detail, time.perf_counter() - start)
 
 
-class Rules(list[Check[SubjectT]]):
+class Rules(list[Check]):
     """Checks in the order in which they are written down.
 
     A check is a function of the subject. Its name is the id (``free_logits`` is ``free-logits``); its docstring says
@@ -122,27 +119,16 @@ class Rules(list[Check[SubjectT]]):
             '''
     """
 
-    def check(self, needs: str = "") -> Callable[[Probe], Probe]:
-        """Add a function of the subject. ``needs`` are ids, with spaces between them."""
+    def check(self, needs: str = "", each: str = "") -> Callable[[Probe], Probe]:
+        """Add a function of the subject. ``needs`` are ids, with spaces between them.
 
-        def add(probe: Probe) -> Probe:
-            parts = _PARTS.fullmatch(inspect.cleandoc(probe.__doc__ or ""))
-            if parts is None:
-                raise ValueError(f"The docstring of {probe.__name__} has no title, 'Why:' and 'Fix:'.")
-            title, why, fix = (" ".join(part.split()) for part in parts.groups())
-            id_ = probe.__name__.rstrip("_").replace("_", "-")
-            self.append(Check(id_, title, why, fix, probe, tuple(needs.split())))
-            return probe
-
-        return add
-
-    def each(self, cases: str, needs: str = "") -> Callable[[Probe], Probe]:
-        """Add a function of one case, run for each of the subject's ``cases``; what it finds names the case."""
+        With ``each`` it is run for each of these cases of the subject, and what it finds names the case.
+        """
 
         def add(probe: Probe) -> Probe:
             @wraps(probe)
-            def every(subject: Any) -> None:  # noqa: ANN401  (any subject that has these cases)
-                for case in getattr(subject, cases):
+            def every(subject: object) -> None:
+                for case in getattr(subject, each):
                     try:
                         probe(subject, case)
                     except Verdict as verdict:
@@ -150,14 +136,19 @@ class Rules(list[Check[SubjectT]]):
                             raise
                         raise Verdict(verdict.outcome, f"For {case}, {verdict}") from verdict
 
-            self.check(needs)(every)
+            parts = _PARTS.fullmatch(inspect.cleandoc(probe.__doc__ or ""))
+            if parts is None:
+                raise ValueError(f"The docstring of {probe.__name__} has no title, 'Why:' and 'Fix:'.")
+            title, why, fix = (" ".join(part.split()) for part in parts.groups())
+            id_ = probe.__name__.rstrip("_").replace("_", "-")
+            self.append(Check(id_, title, why, fix, every if each else probe, tuple(needs.split())))
             return probe
 
         return add
 
 
 @dataclass
-class Checklist(Generic[SubjectT]):
+class Checklist:
     """Checks of one subject. Each is run at most once, after those that it needs.
 
     Args:
@@ -165,11 +156,11 @@ class Checklist(Generic[SubjectT]):
         subject: what is looked at.
     """
 
-    checks: Sequence[Check[SubjectT]]
-    subject: SubjectT
+    checks: Sequence[Check]
+    subject: Any
     _results: dict[str, Result] = field(default_factory=dict)
 
-    def results(self) -> Iterator[tuple[Check[Any], Result]]:
+    def results(self) -> Iterator[tuple[Check, Result]]:
         """Every check with its result, one by one as they come."""
         for check in self.checks:
             yield check, self.result(check.id)

@@ -11,8 +11,6 @@ from gancli.cli.options import Json, arch_option, set_option
 from gancli.cli.output import Output
 from gancli.errors import CheckpointError, ConfigError, PluginError
 
-__all__ = ["check", "new", "selfcheck"]
-
 MARKS = {"passed": "ok", "failed": "FAILED", "flagged": "flagged", "skipped": "skipped"}
 INDENT = " " * 9
 
@@ -38,14 +36,16 @@ def check(
 
     A failed check says why it matters and how to fix it. Exit code 8 if one fails.
     """
+    from gancli.gan.layer_table import parse_image
     from gancli.plugins.listing import kind_of
     from gancli_kit import checklist
 
     output = Output.of(context)
     registry = kind_of(name, kind)
-    checks = checklist(registry.group, name, _plugin_options(assignments or []), images)
+    options = _plugin_options(assignments or [])
+    checks = checklist(registry.group, name, options, images)
     if checks.result("resolves").outcome == "passed":
-        checks.subject.refuse_wrong_use()
+        _ = [parse_image(text) for text in images or ()], options and checks.subject.config  # wrong use is not a failed check
     results = []
     for each, result in checks.results():
         results.append({**asdict(result), "title": each.title, "why": each.why, "fix": each.fix})
@@ -94,10 +94,7 @@ def new(
     document = {"path": str(path), **names, "files": sorted(plugin.files()), "install": install}
     output.result(path, document if json else None)
     if not json:
-        data = "" if kind == "dataset" else "--dataset mnist "
-        flag = "arch" if kind == "architecture" else kind
-        train = f"gancli train {data}--{flag} {plugin.name}"
-        output.note("next", *(f"  {command}" for command in (install, f"gancli plugin check {plugin.name}", train)))
+        output.note("next", *(f"  {command}" for command in (install, f"gancli plugin check {plugin.name}", plugin.train)))
 
 
 def selfcheck(

@@ -24,27 +24,9 @@ if TYPE_CHECKING:
 
     from gancli_kit.checks import Check
 
-__all__ = [
-    "ARCHITECTURE_CHECKS",
-    "ArchitectureContract",
-    "DatasetContract",
-    "ExporterContract",
-    "ExtractorContract",
-    "ObjectiveContract",
-    "OptimizerContract",
-    "checklist",
-]
-
-ARCHITECTURE_CHECKS: tuple[Check[ArchitectureSubject], ...] = (
-    *LOADING,
-    *IDENTITY,
-    *OPTIONS,
-    *PREFERENCES,
-    *ANSWERS,
-    *NETWORKS,
-    *RANDOMNESS,
-    *TRAINING,
-    *EXPORTS,
+ARCHITECTURE_CHECKS = (
+    *(*LOADING, *IDENTITY, *OPTIONS, *PREFERENCES, *ANSWERS),
+    *(*NETWORKS, *RANDOMNESS, *TRAINING, *EXPORTS),
 )
 """Every check of an architecture; each comes after those that it needs."""
 
@@ -53,31 +35,27 @@ class LoggerSubject(Subject[Logger]):
     """A logger, of which only what it says about itself is checked."""
 
     registry = LOGGERS
-    section = "log"
 
 
 class CommandSubject(Subject[Any]):
     """A command, of which only the import is checked."""
 
     registry = COMMANDS
-    section = ""
 
 
-_KINDS: tuple[tuple[type[Subject[Any]], Sequence[Check[Any]]], ...] = (
-    (ArchitectureSubject, ARCHITECTURE_CHECKS),
-    (ObjectiveSubject, OBJECTIVE_CHECKS),
-    (OptimizerSubject, OPTIMIZER_CHECKS),
-    (DatasetSubject, DATASET_CHECKS),
-    (ExporterSubject, EXPORTER_CHECKS),
-    (ExtractorSubject, EXTRACTOR_CHECKS),
-    (LoggerSubject, (*LOADING, *IDENTITY)),
-    (CommandSubject, LOADING),
-)
+_KINDS: dict[type[Subject[Any]], Sequence[Check]] = {
+    ArchitectureSubject: ARCHITECTURE_CHECKS,
+    ObjectiveSubject: OBJECTIVE_CHECKS,
+    OptimizerSubject: OPTIMIZER_CHECKS,
+    DatasetSubject: DATASET_CHECKS,
+    ExporterSubject: EXPORTER_CHECKS,
+    ExtractorSubject: EXTRACTOR_CHECKS,
+    LoggerSubject: (*LOADING, *IDENTITY),
+    CommandSubject: LOADING,
+}
 
 
-def checklist(
-    group: str, name: str, options: dict[str, Any] | None = None, images: Sequence[str] | None = None
-) -> Checklist[Any]:
+def checklist(group: str, name: str, options: dict[str, Any] | None = None, images: Sequence[str] | None = None) -> Checklist:
     """The checks of a plugin.
 
     Args:
@@ -86,10 +64,9 @@ def checklist(
         options: its options; the others have their defaults.
         images: the images that an architecture is tried with, ``CHANNELSxHEIGHTxWIDTH`` each.
     """
-    kind, checks = next(pair for pair in _KINDS if pair[0].registry.group == group)
+    kind, checks = next(pair for pair in _KINDS.items() if pair[0].registry.group == group)
     subject = kind(name, dict(options or {}))
-    if isinstance(subject, ArchitectureSubject):
-        subject.images = images or IMAGES
+    subject.images = images or IMAGES
     return Checklist(checks, subject)
 
 
@@ -98,19 +75,18 @@ class _Contract:
 
     options: ClassVar[dict[str, Any]] = {}
     images: ClassVar[Sequence[str]] = IMAGES
-    _checklist: ClassVar[Checklist[Any]]
+    _checklist: ClassVar[Checklist]
     _named_by: ClassVar[str] = ""
-    _group: ClassVar[str] = ""
 
     def __init_subclass__(cls, **arguments: Any) -> None:  # noqa: ANN401  (passed on)
         super().__init_subclass__(**arguments)
         if name := getattr(cls, cls._named_by, ""):
-            cls._checklist = checklist(cls._group, name, cls.options, cls.images)
+            cls._checklist = checklist(f"gancli.{cls._named_by}s", name, cls.options, cls.images)
             for check in cls._checklist.checks:
                 setattr(cls, f"test_{check.id.replace('-', '_')}", _test_of(check))
 
 
-def _test_of(check: Check[Any]) -> Callable[[_Contract], None]:
+def _test_of(check: Check) -> Callable[[_Contract], None]:
     def test(self: _Contract) -> None:
         result = self._checklist.result(check.id)
         if result.outcome == "skipped":
@@ -142,44 +118,39 @@ class ArchitectureContract(_Contract):
     """
 
     architecture: ClassVar[str] = ""
-    options: ClassVar[dict[str, Any]] = {}
-    images: ClassVar[Sequence[str]] = IMAGES
-    _named_by, _group = "architecture", ArchitectureSubject.registry.group
+    _named_by = "architecture"
 
 
 class ObjectiveContract(_Contract):
     """The same for an objective, which is named by ``objective``; ``options`` as above."""
 
     objective: ClassVar[str] = ""
-    options: ClassVar[dict[str, Any]] = {}
-    _named_by, _group = "objective", ObjectiveSubject.registry.group
+    _named_by = "objective"
 
 
 class OptimizerContract(_Contract):
     """The same for an optimiser, which is named by ``optimizer``; ``options`` as above."""
 
     optimizer: ClassVar[str] = ""
-    options: ClassVar[dict[str, Any]] = {}
-    _named_by, _group = "optimizer", OptimizerSubject.registry.group
+    _named_by = "optimizer"
 
 
 class DatasetContract(_Contract):
     """The same for a data set, which is named by ``dataset``."""
 
     dataset: ClassVar[str] = ""
-    _named_by, _group = "dataset", DatasetSubject.registry.group
+    _named_by = "dataset"
 
 
 class ExporterContract(_Contract):
     """The same for an exporter, which is named by ``exporter``; ``options`` as above."""
 
     exporter: ClassVar[str] = ""
-    options: ClassVar[dict[str, Any]] = {}
-    _named_by, _group = "exporter", ExporterSubject.registry.group
+    _named_by = "exporter"
 
 
 class ExtractorContract(_Contract):
     """The same for a feature extractor, which is named by ``extractor``."""
 
     extractor: ClassVar[str] = ""
-    _named_by, _group = "extractor", ExtractorSubject.registry.group
+    _named_by = "extractor"

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -19,19 +19,20 @@ from gancli.plugins.registry import understood
 from gancli_kit.checks import Rules, fail, skip
 from gancli_kit.subject import ArchitectureSubject, Subject
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 AnySubject = Subject[Any]
 
-__all__ = ["ANSWERS", "IDENTITY", "LOADING", "OPTIONS", "PREFERENCES"]
-
-LOADING = Rules[AnySubject]()
+LOADING = Rules()
 """Of everything that an entry point names."""
-IDENTITY = Rules[AnySubject]()
+IDENTITY = Rules()
 """Of every plugin that is a class."""
-OPTIONS = Rules[AnySubject]()
+OPTIONS = Rules()
 """Of every plugin that has options."""
-PREFERENCES = Rules[AnySubject]()
+PREFERENCES = Rules()
 """Of every plugin that has defaults."""
-ANSWERS = Rules[ArchitectureSubject]()
+ANSWERS = Rules()
 """Of architectures."""
 
 _LONGEST_SUMMARY = 140
@@ -216,7 +217,12 @@ def assets(subject: ArchitectureSubject) -> None:
     Why: A user who lacks the file is told how to get it, and no other file is ever read in its place.
     Fix: Return Asset(name, Path, sha256 of 64 hex digits, origin) each, with the origin as a sentence.
     """
-    for asset in subject.plugin().assets(subject.config):
+    refuse_assets(subject.plugin().assets(subject.config))
+
+
+def refuse_assets(assets: Iterable[Asset]) -> None:
+    """Skip the check where a file is missing; fail where one is not described as it should be, or another one."""
+    for asset in assets:
         if not isinstance(asset, Asset) or not isinstance(asset.path, Path):
             raise fail(f"assets() holds {asset!r:.200}, not a gancli.plugin.Asset with a pathlib.Path.")
         if not re.fullmatch(r"[0-9a-f]{64}", asset.sha256):

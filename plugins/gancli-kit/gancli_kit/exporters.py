@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from gancli.plugin import ArchConfig, TrainedGenerator
 
-__all__ = ["EXPORTER_CHECKS", "ExporterSubject"]
-
 
 class ExporterSubject(Subject[Exporter[Any]]):
     """An exporter."""
@@ -56,7 +54,7 @@ class ExporterSubject(Subject[Exporter[Any]]):
                 yield form, generator, path
 
 
-RULES = Rules[ExporterSubject]()
+RULES = Rules()
 
 
 @RULES.check(needs="complete")
@@ -86,5 +84,5 @@ def reads_the_file(subject: ExporterSubject) -> None:
             raise fail("load() generates with the weights of the generator that it is given.")
 
 
-EXPORTER_CHECKS: tuple[Check[ExporterSubject], ...] = (*LOADING, *IDENTITY, *OPTIONS, *RULES)
+EXPORTER_CHECKS: tuple[Check, ...] = (*LOADING, *IDENTITY, *OPTIONS, *RULES)
 """Every check of an exporter; each comes after those that it needs."""

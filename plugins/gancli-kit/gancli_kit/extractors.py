@@ -5,13 +5,10 @@ from __future__ import annotations
 import torch
 
 from gancli.plugin import FeatureExtractor
-from gancli.plugins.assets import check_asset
 from gancli.plugins.registry import EXTRACTORS
 from gancli_kit.checks import Check, Rules, fail, skip
-from gancli_kit.description import IDENTITY, LOADING
+from gancli_kit.description import IDENTITY, LOADING, refuse_assets
 from gancli_kit.subject import Subject
-
-__all__ = ["EXTRACTOR_CHECKS", "ExtractorSubject"]
 
 
 class ExtractorSubject(Subject[FeatureExtractor]):
@@ -23,10 +20,7 @@ class ExtractorSubject(Subject[FeatureExtractor]):
     def network(self) -> torch.nn.Module:
         """What it builds; the check is skipped where its files are missing or would have to be downloaded."""
         plugin = self.plugin()
-        for asset in plugin.assets():
-            if not asset.path.is_file():
-                raise skip(f"The file of '{asset.name}' is not here: '{asset.path}'. {asset.origin}")
-            check_asset(asset)
+        refuse_assets(plugin.assets())
 
         def refuse(what: str) -> None:
             raise skip(f"It would begin to download: {what}")
@@ -34,7 +28,7 @@ class ExtractorSubject(Subject[FeatureExtractor]):
         return plugin.build(refuse)
 
 
-RULES = Rules[ExtractorSubject]()
+RULES = Rules()
 
 
 @RULES.check(needs="complete")
@@ -69,5 +63,5 @@ def by_the_image_alone(subject: ExtractorSubject) -> None:
         raise fail("Two different images have the same features.")
 
 
-EXTRACTOR_CHECKS: tuple[Check[ExtractorSubject], ...] = (*LOADING, *IDENTITY, *RULES)
+EXTRACTOR_CHECKS: tuple[Check, ...] = (*LOADING, *IDENTITY, *RULES)
 """Every check of a feature extractor; each comes after those that it needs."""

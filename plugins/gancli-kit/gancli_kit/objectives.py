@@ -18,8 +18,6 @@ from gancli_kit.subject import Subject
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["OBJECTIVE_CHECKS", "ObjectiveSubject"]
-
 _N = 6
 _NEAR, _FAR = 0.1, 1e4
 """Logits of a young and of a hopelessly winning discriminator."""
@@ -41,7 +39,7 @@ class ObjectiveSubject(Subject[Objective]):
         }
 
 
-RULES = Rules[ObjectiveSubject]()
+RULES = Rules()
 
 
 def _logits(scale: float) -> tuple[Tensor, Tensor]:
@@ -155,5 +153,5 @@ def penalties(subject: ObjectiveSubject) -> None:
             raise fail(f"The penalty '{term.name}' has no gradient in the discriminator.")
 
 
-OBJECTIVE_CHECKS: tuple[Check[ObjectiveSubject], ...] = (*LOADING, *IDENTITY, *OPTIONS, *PREFERENCES, *RULES)
+OBJECTIVE_CHECKS: tuple[Check, ...] = (*LOADING, *IDENTITY, *OPTIONS, *PREFERENCES, *RULES)
 """Every check of an objective; each comes after those that it needs."""

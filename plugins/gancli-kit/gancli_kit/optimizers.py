@@ -18,8 +18,6 @@ from gancli_kit.subject import Subject, differing, states
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["OPTIMIZER_CHECKS", "OptimizerSubject"]
-
 _RATE, _BETAS = 1e-2, (0.5, 0.99)
 
 
@@ -37,7 +35,7 @@ class OptimizerSubject(Subject[Optimizer]):
         return TrainingState({"generator": Trained(network, optimizer)}, {"generator": Average(network)})
 
 
-RULES = Rules[OptimizerSubject]()
+RULES = Rules()
 
 
 def _steps(state: TrainingState, numbers: range, rate: float = _RATE) -> dict[str, Tensor]:
@@ -100,5 +98,5 @@ def exact_state(subject: OptimizerSubject) -> None:
         raise fail(f"{name} ends in other bits when the training is stopped and resumed.")
 
 
-OPTIMIZER_CHECKS: tuple[Check[OptimizerSubject], ...] = (*LOADING, *IDENTITY, *OPTIONS, *RULES)
+OPTIMIZER_CHECKS: tuple[Check, ...] = (*LOADING, *IDENTITY, *OPTIONS, *RULES)
 """Every check of an optimiser; each comes after those that it needs."""

@@ -22,13 +22,11 @@ if TYPE_CHECKING:
 
     from gancli_kit.subject import Case
 
-__all__ = ["RANDOMNESS", "surroundings"]
-
-RANDOMNESS = Rules[ArchitectureSubject]()
+RANDOMNESS = Rules()
 _CLOCKS = ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns")
 
 
-@RANDOMNESS.each("smallest", needs="images logits")
+@RANDOMNESS.check(each="smallest", needs="images logits")
 def seed(_: ArchitectureSubject, case: Case) -> None:
     """The same torch.manual_seed gives the same networks, and another seed others
     Why: A run is repeated by its seed, and three seeds are quoted to show how far results vary.
@@ -41,7 +39,7 @@ def seed(_: ArchitectureSubject, case: Case) -> None:
         raise fail("all seeds give the same weights.")
 
 
-@RANDOMNESS.each("smallest", needs="seed")
+@RANDOMNESS.check(each="smallest", needs="seed")
 def no_other_chance(_: ArchitectureSubject, case: Case) -> None:
     """Python's and NumPy's random numbers and the clock change nothing
     Why: They are neither seeded nor stored: a resumed run would not end in the same bits.
@@ -51,7 +49,7 @@ def no_other_chance(_: ArchitectureSubject, case: Case) -> None:
         raise fail(f"{name} depends on Python's or NumPy's random numbers, or on the clock.")
 
 
-@RANDOMNESS.each("smallest", needs="seed")
+@RANDOMNESS.check(each="smallest", needs="seed")
 def no_side_effects(_: ArchitectureSubject, case: Case) -> None:
     """build() and forward() leave seeds, default dtype, threads and modes as they are
     Why: They belong to the whole process: to the trainer, to other plugins, and to the user's notebook.

@@ -21,14 +21,12 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from gancli.errors import UsageError, did_you_mean
-from gancli.plugins.distributions import read
+from gancli.plugins.distributions import installed
 from gancli.storage.disk import DISK, TEMPORARY, Storage, explain, explained, make_directories, remove, write_file
 from gancli.version import __version__
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-__all__ = ["Plugin", "create"]
 
 _PREFIX = "gancli-"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -38,55 +36,18 @@ _USED = frozenset(
     | {"Dataset", "ImageSet", "Networks", "Objective", "Tensor"}
 )
 """Names that the generated code uses for something else."""
-
+_KINDS = {"architecture": "--dataset mnist --arch", "objective": "--dataset mnist --objective", "dataset": "--dataset"}
+"""Each kind, and the options of `train` that choose a plugin of it. Its class is ``template/KIND.py.txt``."""
 _FILES = {
-    "pyproject.toml": "pyproject.toml.txt",
-    "README.md": "README.md.txt",
-    "LICENSE": "LICENSE.txt",
-    ".gitignore": "gitignore.txt",
-    ".github/workflows/test.yml": "test.yml.txt",
-    "{package}/__init__.py": "{kind}.py.txt",
-    "{package}/py.typed": "",
-    "tests/test_contract.py": "test_contract.py.txt",
+    "pyproject.toml": "pyproject.toml",
+    "README.md": "README.md",
+    "LICENSE": "LICENSE",
+    ".gitignore": "gitignore",
+    ".github/workflows/test.yml": "test.yml",
+    "{package}/__init__.py": "{kind}.py",
+    "{package}/py.typed": "empty",
+    "tests/test_contract.py": "test_contract.py",
 }
-_NETWORKS = {"{package}/networks.py": "networks.py.txt"}
-
-_KINDS = {
-    "architecture": {
-        "kind": "architecture",
-        "article": "an",
-        "group": "gancli.architectures",
-        "contract": "ArchitectureContract",
-        "attribute": "architecture",
-        "what": "one hidden layer in each network",
-        "try": "gancli train --dataset mnist --arch $name",
-        "options": "`gancli arch show $name` lists its options; set them with `-s arch.width=512`.",
-        "networks": ", `$package/networks.py` holds the networks",
-    },
-    "objective": {
-        "kind": "objective",
-        "article": "an",
-        "group": "gancli.objectives",
-        "contract": "ObjectiveContract",
-        "attribute": "objective",
-        "what": "least squares towards a target",
-        "try": "gancli train --dataset mnist --objective $name",
-        "options": "Set its options with `-s objective.target=2`.",
-        "networks": "",
-    },
-    "dataset": {
-        "kind": "data set",
-        "article": "a",
-        "group": "gancli.datasets",
-        "contract": "DatasetContract",
-        "attribute": "dataset",
-        "what": "squares and discs",
-        "try": "gancli train --dataset $name",
-        "options": "`gancli dataset show $name` describes its images.",
-        "networks": "",
-    },
-}
-"""What the files of each kind of plugin say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,22 +71,23 @@ class Plugin:
         """
         if kind not in _KINDS:
             raise UsageError(f"'{kind}' is not a kind of plugin.", did_you_mean(kind, _KINDS))
-        name = text.removeprefix(_PREFIX)
-        if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
+        plugin = cls(text.removeprefix(_PREFIX), kind)
+        if len(plugin.name) > _LONGEST_NAME or not _NAME.fullmatch(plugin.name):
             raise UsageError(
                 f"'{text:.100}' cannot be the name of a plugin.",
                 f"Use lower-case letters, digits and single dashes, a letter first, at most {_LONGEST_NAME}: wobbly-net.",
             )
-        plugin = cls(name, kind)
         if keyword.iskeyword(plugin.title) or plugin.title in _USED:
-            raise UsageError(
-                f"'{name}' would make a class called {plugin.title}, which means something else.", "Choose another name."
-            )
-        group = _KINDS[kind]["group"]
-        taken = [entry for entry in read()[0] if (entry.group, entry.name) == (group, name)]
-        if taken:
-            raise UsageError(f"{taken[0].distribution} {taken[0].version} already provides '{name}'.", "Choose another name.")
+            problem = f"'{plugin.name}' would make a class called {plugin.title}, which means something else."
+            raise UsageError(problem, "Choose another name.")
+        if taken := [entry for entry in installed(plugin.group) if entry.name == plugin.name]:
+            raise UsageError(f"{taken[0].origin} already provides '{plugin.name}'.", "Choose another name.")
         return plugin
+
+    @property
+    def group(self) -> str:
+        """Of its entry point."""
+        return f"gancli.{self.kind}s"
 
     @property
     def distribution(self) -> str:
@@ -142,26 +104,21 @@ class Plugin:
         """Name of the class."""
         return "".join(word.capitalize() for word in self.name.split("-"))
 
+    @property
+    def train(self) -> str:
+        """The command that trains with it."""
+        return f"gancli train {_KINDS[self.kind]} {self.name}"
+
     def files(self) -> dict[str, str]:
         """Relative path -> content of every file."""
-        words = {
-            "name": self.name,
-            "distribution": self.distribution,
-            "package": self.package,
-            "title": self.title,
-            "gancli": ".".join(__version__.split(".")[:2]),
-            "year": time.strftime("%Y"),
-        }
-        words |= {key: Template(text).substitute(words) for key, text in _KINDS[self.kind].items()}
-        home = files("gancli_kit") / "template"
-        return {
-            path.format(package=self.package): Template(
-                (home / source.format(kind=self.kind)).read_text(encoding="utf-8")
-            ).substitute(words)
-            if source
-            else ""
-            for path, source in (_FILES | (_NETWORKS if self.kind == "architecture" else {})).items()
-        }
+        names = {key: getattr(self, key) for key in ("name", "kind", "group", "distribution", "package", "title", "train")}
+        version, contract = ".".join(__version__.split(".")[:2]), self.kind.capitalize()
+        words = names | {"gancli": version, "contract": contract, "year": time.strftime("%Y")}
+        home, sources = files("gancli_kit") / "template", dict(_FILES)
+        if self.kind == "architecture":
+            sources["{package}/networks.py"] = "networks.py"
+        texts = {path: (home / f"{source}.txt".format(**names)).read_text("utf-8") for path, source in sources.items()}
+        return {path.format(**names): Template(text).substitute(words) for path, text in texts.items()}
 
 
 def create(plugin: Plugin, parent: Path, storage: Storage = DISK) -> Path:

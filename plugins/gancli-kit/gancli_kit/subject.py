@@ -22,7 +22,7 @@ from gancli.plugin import Architecture, ImageSpec, Networks, TrainedGenerator
 from gancli.plugins.registry import ARCHITECTURES, PluginT, Registry
 from gancli.runtime.device import Runtime
 from gancli.training.setup import mean_image
-from gancli_kit.checks import fail
+from gancli_kit.checks import fail, skip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,19 +32,6 @@ if TYPE_CHECKING:
     from gancli.config.schema import RunConfig
     from gancli.plugin import ArchConfig
     from gancli.plugins.distributions import Entry
-
-__all__ = [
-    "CLASSES",
-    "IMAGES",
-    "LATENT_DIM",
-    "ArchitectureSubject",
-    "Case",
-    "Subject",
-    "all_of",
-    "differing",
-    "redraw_constants",
-    "states",
-]
 
 IMAGES = ("1x28x28", "3x32x32", "3x64x64")
 """The images that an architecture is tried with unless its author says otherwise."""
@@ -123,34 +110,30 @@ class Case:
 
     @torch.no_grad()
     def reads_sources(self, atol: float = 0.0) -> bool:
-        """Whether source images change what is generated."""
+        """Whether source images change what is generated; most ``supports`` do not mention them."""
         *inputs, source = self.inputs(2)
         generator = self.build_redrawn().generator.eval()
-        return not torch.allclose(generator(*inputs, source), generator(*inputs, source.flip(0)), rtol=0, atol=atol)
+        try:
+            one, other = generator(*inputs, source), generator(*inputs, source.flip(0))
+        except Exception:  # noqa: BLE001  (whatever a network does with an input that it does not know)
+            return False
+        return not torch.allclose(one, other, rtol=0, atol=atol)
 
     def trained_generator(self, made_by: str = "") -> TrainedGenerator:
         """The generator as an exporter gets it, of the architecture ``made_by`` if it is to be built again."""
-        dist, _, name = made_by.rpartition("/")
-        image, names = self.image, tuple(map(str, range(self.image.classes)))
+        distribution, _, name = made_by.rpartition("/")
+        version = ARCHITECTURES.find(made_by).version if made_by else "0"
+        image, options = self.image, self.config.model_dump(mode="json")
+        names = tuple(map(str, range(image.classes)))
         metadata: dict[str, Any] = {
-            "arch": {
-                "name": name or "check",
-                "distribution": dist,
-                "version": ARCHITECTURES.find(made_by).version if made_by else "0",
-                "options": self.config.model_dump(mode="json"),
-            },
+            "arch": {"name": name or "check", "distribution": distribution, "version": version, "options": options},
             "image": {"channels": image.channels, "height": image.height, "width": image.width},
             "classes": list(names),
             "latent_dim": LATENT_DIM,
             "dataset": {"name": "none"},
-            "gancli": "0",
-            "run": "check",
-            "step": 1,
-            "weights": "ema",
-            "digest": "0" * 64,
         }
-        if image.source:
-            metadata |= {"source": list(image.source), "paired": image.paired}
+        metadata |= {"gancli": "0", "run": "check", "step": 1, "weights": "ema", "digest": "0" * 64}
+        metadata |= {"source": list(image.source), "paired": image.paired} if image.source else {}
         network = self.build_redrawn().generator.eval().requires_grad_(requires_grad=False)
         network(*self.inputs(1))  # buffers that the first forward pass makes
         return TrainedGenerator(network, LATENT_DIM, image, names, metadata)
@@ -169,10 +152,12 @@ class Subject(Generic[PluginT]):
     options: dict[str, Any] = field(default_factory=dict)
 
     registry: ClassVar[Registry[Any]]
-    section: ClassVar[str]
+    section: ClassVar[str] = ""
     """Of the configuration, which holds its options."""
     key: ClassVar[str] = "name"
     """Of the section, which holds its name."""
+    images: Sequence[str] = field(default=IMAGES, init=False)
+    """``CHANNELSxHEIGHTxWIDTH`` each: what an architecture is tried with."""
 
     @cached_property
     def entry(self) -> Entry:
@@ -198,17 +183,10 @@ class Subject(Generic[PluginT]):
 
     @cached_property
     def config(self) -> Any:  # noqa: ANN401  (the plugin's own model)
-        """Its options, as a command makes them from what was given."""
-        return checked(self.section, self.options_model, self.options)
-
-    def refuse_wrong_use(self) -> None:
-        """Raise for options that are given and are not allowed.
-
-        Raises:
-            ConfigError: an option is unknown or not allowed.
-        """
-        if self.options:
-            _ = self.config
+        """Its options in a new run: what is given, what it prefers, and the plain defaults."""
+        own, defaults = f"{self.section}.", getattr(self.plugin, "defaults", {})
+        preferred = {key.removeprefix(own): value for key, value in defaults.items() if key.startswith(own)}
+        return checked(self.section, self.options_model, preferred | self.options)
 
     def resolve(self, **flags: object) -> RunConfig:
         """The configuration of a small training that chooses it, with the options that are tried.
@@ -226,15 +204,8 @@ class Subject(Generic[PluginT]):
         return resolve(flags=chosen, environment={}).config
 
 
-@dataclass
 class ArchitectureSubject(Subject[Architecture[Any]]):
-    """An architecture, and the images that it is tried with.
-
-    Args:
-        images: ``CHANNELSxHEIGHTxWIDTH`` each.
-    """
-
-    images: Sequence[str] = IMAGES
+    """An architecture, and the images that it is tried with."""
 
     registry = ARCHITECTURES
     section = "arch"
@@ -243,24 +214,6 @@ class ArchitectureSubject(Subject[Architecture[Any]]):
     def options_model(self) -> type[ArchConfig]:
         """The architecture's ``Config``."""
         return self.plugin.Config
-
-    @cached_property
-    def config(self) -> Any:  # noqa: ANN401  (the architecture's own model)
-        """Its options in a new run: what is given, what it prefers, and the plain defaults."""
-        beginning = f"{self.section}."
-        defaults = self.plugin.defaults.items()
-        preferred = {key.removeprefix(beginning): value for key, value in defaults if key.startswith(beginning)}
-        return checked(self.section, self.options_model, preferred | self.options)
-
-    def refuse_wrong_use(self) -> None:
-        """Raise for options and images that are given and are wrong.
-
-        Raises:
-            ConfigError: an option is unknown or not allowed.
-            UsageError: a shape is not valid.
-        """
-        self.specs()
-        super().refuse_wrong_use()
 
     def specs(self) -> list[ImageSpec]:
         """The images to try, each plain, with classes, and from source images."""
@@ -284,7 +237,7 @@ class ArchitectureSubject(Subject[Architecture[Any]]):
             raise fail(f"It supports none of {tried} ({reason}). {where}")
         if all(case.image.source for case in found):
             return found
-        return [case for case in found if case.image.source is None or _reads_sources(case)]
+        return [case for case in found if case.image.source is None or case.reads_sources()]
 
     @property
     def smallest(self) -> list[Case]:
@@ -293,13 +246,19 @@ class ArchitectureSubject(Subject[Architecture[Any]]):
         kinds = {(case.image.classes, case.image.source is None): case for case in reversed(small)}
         return list(kinds.values())
 
+    @property
+    def conditional(self) -> list[Case]:
+        """Those of the smallest that have classes; a check of them is skipped if there are none."""
+        if found := [case for case in self.smallest if case.image.classes]:
+            return found
+        raise skip("It supports no classes.")
 
-def _reads_sources(case: Case) -> bool:
-    """Whether the generator looks at source images; most ``supports`` do not mention them."""
-    try:
-        return case.reads_sources()
-    except Exception:  # noqa: BLE001  (whatever a network does with an input that it does not know)
-        return False
+    @property
+    def translating(self) -> list[Case]:
+        """Those of the smallest that have source images; likewise."""
+        if found := [case for case in self.smallest if case.image.source]:
+            return found
+        raise skip("Its generator reads no source images.")
 
 
 @torch.no_grad()

@@ -29,9 +29,7 @@ if TYPE_CHECKING:
     from gancli.plugin import StepContext
     from gancli_kit.subject import Case
 
-__all__ = ["TRAINING"]
-
-TRAINING = Rules[ArchitectureSubject]()
+TRAINING = Rules()
 _STEPS = 4
 _COLUMN = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _COLUMNS_OF_GANCLI = frozenset({"kind", "step", "epoch", "images_seen", "real_score", "fake_score"})
@@ -41,7 +39,7 @@ _NOISE = 3
 """So many times the difference that other random numbers make may be chance."""
 
 
-@TRAINING.each("smallest", needs="copies logits range defaults")
+@TRAINING.check(each="smallest", needs="copies logits range defaults")
 def updates(subject: ArchitectureSubject, case: Case) -> None:
     """Its updates train the generator, and name networks and loss terms that there are
     Why: A step is these updates, in their order; the terms are the columns of the log and of the loss plot.
@@ -62,7 +60,7 @@ def updates(subject: ArchitectureSubject, case: Case) -> None:
         case.trainer(config)
 
 
-@TRAINING.each("smallest", needs="updates")
+@TRAINING.check(each="smallest", needs="updates")
 def terms(subject: ArchitectureSubject, case: Case) -> None:
     """Loss terms are finite tensors that depend on what their update trains
     Why: A number or a detached tensor trains nothing; a NaN ends the training with exit code 7.
@@ -114,7 +112,7 @@ def micro_batches(subject: ArchitectureSubject) -> None:
         raise flag(divided[0])
 
 
-@TRAINING.each("smallest", needs="updates")
+@TRAINING.check(each="smallest", needs="updates")
 def gradients(subject: ArchitectureSubject, case: Case) -> None:
     """A gradient reaches every parameter that is trained
     Why: A parameter without one never learns; it is a layer that was forgotten, or cut off by detach() or no_grad().
@@ -132,7 +130,7 @@ def gradients(subject: ArchitectureSubject, case: Case) -> None:
     raise fail(f"no gradient reaches {', '.join(sorted(missed or ())[:5])}.")
 
 
-@TRAINING.each("smallest", needs="updates")
+@TRAINING.check(each="smallest", needs="updates")
 def frozen(subject: ArchitectureSubject, case: Case) -> None:
     """Networks that no update trains stay as they were built
     Why: Checkpoints hold only a hash of them: whatever changes in one is lost when a run is resumed.
@@ -151,7 +149,7 @@ def frozen(subject: ArchitectureSubject, case: Case) -> None:
         raise fail("a frozen network is switched to training mode.")
 
 
-@TRAINING.each("smallest", needs="logits defaults")
+@TRAINING.check(each="smallest", needs="logits defaults")
 def one_by_one(subject: ArchitectureSubject, case: Case) -> None:
     """The discriminator's logits belong to single images, as far as the chosen objective needs it
     Why: With statistics of the batch in D real and fake images are told apart by the batch they come in; and with batch
@@ -173,7 +171,7 @@ def one_by_one(subject: ArchitectureSubject, case: Case) -> None:
         raise flag(f"{where} which does not go with {chosen}.")
 
 
-@TRAINING.each("smallest", needs="updates state-dict no-other-chance")
+@TRAINING.check(each="smallest", needs="updates state-dict no-other-chance")
 def exact_resume(subject: ArchitectureSubject, case: Case) -> None:
     """A training that stops and is resumed ends in the same bits as one that never stopped
     Why: gancli promises it to its users.

@@ -12,7 +12,6 @@ import gancli.errors
 from gancli.cli import app as program
 from gancli.cli.app import normalise
 from gancli.cli.failures import BUG, explain
-from gancli.cli.quick import HELP
 from gancli.cli.signals import Interrupted
 from gancli.errors import ConfigError, GancliError
 
@@ -39,9 +38,10 @@ def test_help_is_as_it_was_reviewed(name):
     assert TEXTS[name] == (GOLDEN / f"{name}.txt").read_text(), REWRITE
 
 
-def test_the_packaged_help_is_what_typer_prints(cli, monkeypatch):
+def test_help_and_version(cli, monkeypatch):
     monkeypatch.setenv("GANCLI_PLUGINS", "")
-    assert HELP.read_text() == TEXTS["gancli"] == cli("--help").out == cli("-h").out, REWRITE
+    assert TEXTS["gancli"] == cli("--help").out == cli("-h").out, REWRITE
+    assert cli("--version").out == f"gancli {gancli.__version__}\n"
 
 
 @pytest.mark.parametrize("name", sorted(TEXTS))

@@ -5,7 +5,6 @@ import sys
 
 import pytest
 
-from gancli.cli import quick
 from gancli.plugins.installation import OFFICIAL, install_command
 
 HELLO = """
@@ -80,13 +79,6 @@ def test_help_lists_it_without_importing_it(cli, add):
         assert re.search(r"\nPlugins:\n  hello +About greetings \(greetings\)\n", shown)
     assert "Did you mean 'hello'?" in cli("helo").err
     assert "module_of_greetings" not in sys.modules
-
-
-def test_the_quick_help_lists_it_too(add, monkeypatch):
-    add("hello")
-    assert re.search(r"  hello +About greetings \(greetings\)\n", quick.answer([]))
-    monkeypatch.setenv("GANCLI_PLUGINS", "")
-    assert "hello" not in quick.answer([])
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from gancli.plugins.distributions import Entry
-from gancli.plugins.listing import health, listing, options, overview
+from gancli.plugins.listing import listing, options, overview
 from gancli.plugins.registry import ARCHITECTURES
 
 
@@ -13,14 +13,14 @@ def test_F36_listing_imports_nothing_of_others(monkeypatch):
     assert listing(ARCHITECTURES) == [{"name": "other", "distribution": "someone", "version": "1.0", "summary": "theirs"}]
 
 
-def test_F36_health_says_what_is_broken_and_leaves_out_what_is_off(install, monkeypatch):
+def test_F36_what_is_broken_and_what_is_off(install, monkeypatch):
     install("one", "one_module")
     install("two", "two_module", "raise ValueError('no')", name="bad")
-    found = {row["name"]: row["error"] for row in health()}
-    assert found["good"] is None
-    assert "ValueError: no" in found["bad"]
+    found = {row["name"]: (row["status"], row["problem"]) for row in overview(verify=True)}
+    assert found["good"] == ("ok", None)
+    assert found["bad"][0] == "broken"
+    assert "ValueError: no" in found["bad"][1]
     monkeypatch.setenv("GANCLI_PLUGINS", "one")
-    assert "bad" not in {row["name"] for row in health()}
     assert {row["name"]: row["status"] for row in overview()}["bad"] == "off"
 
 
@@ -33,33 +33,19 @@ class Model(BaseModel):
     name: str = Field(max_length=9)
 
 
-ROWS = {option.key: option for option in options(Model.model_json_schema())}
+ROWS = {key: rest for key, *rest in options(Model.model_json_schema(), "x")}
 
 
-def test_types():
-    types = {key: option.type for key, option in ROWS.items()}
-    assert types == {
-        "norm": "batch | none",
-        "widths": "list of integer",
-        "rate": "number or none",
-        "betas": "list of number",
-        "flag": "true | false",
-        "name": "text",
+def test_types_defaults_ranges_and_meanings():
+    assert ROWS == {
+        "x.norm": ["batch | none", '"batch"', "", ""],
+        "x.widths": ["list of integer", "[2, 3]", "at least 1, each >= 1", ""],
+        "x.rate": ["number or none", "null", "> 0, < 1", "learning rate"],
+        "x.betas": ["list of number", "[0.0, 0.9]", "at least 2, at most 2", ""],
+        "x.flag": ["true | false", "false", "", ""],
+        "x.name": ["text", "", "at most 9 characters", ""],
     }
 
 
-def test_ranges():
-    assert ROWS["widths"].range == "at least 1, each >= 1"
-    assert ROWS["rate"].range == "> 0, < 1"
-    assert ROWS["name"].range == "at most 9 characters"
-    assert ROWS["flag"].range == ""
-
-
-def test_defaults_and_meanings():
-    assert (ROWS["widths"].default, ROWS["rate"].default, ROWS["name"].default) == ("[2, 3]", "null", "")
-    assert ROWS["rate"].meaning == "learning rate"
-
-
 def test_a_schema_of_anything():
-    (option,) = options({"properties": {"x": {}}})
-    assert (option.type, option.range) == ("any", "")
+    assert options({"properties": {"x": {}}}, "arch") == [("arch.x", "any", "", "", "")]

@@ -187,9 +187,9 @@ def test_F36_damaged_metadata_break_no_other_plugin(install, file, content):
 def test_F36_damaged_metadata_are_reported(install, file, content, reason):
     (install("damaged", "damaged_module") / file).write_bytes(content)
     read.cache_clear()
-    (found,) = read()[1]
-    assert Path(found.place).name == "damaged-1.2.dist-info"
-    assert found.reason.startswith(reason)
+    ((place, found),) = read()[1].items()
+    assert Path(place).name == "damaged-1.2.dist-info"
+    assert found.startswith(reason)
 
 
 def test_F36_a_distribution_without_metadata_breaks_no_other_plugin(install):

@@ -353,7 +353,7 @@ def largest_file(size):
 
 def test_F8_a_file_that_may_not_grow_keeps_what_was_there(tour, target):
     asked = tour(ImageSpec(3, 64, 64), frames=60)
-    with largest_file(6000), pytest.raises(StorageError, match="would be larger than a file may be here"):
+    with largest_file(6000), pytest.raises(StorageError, match="File too large"):
         write(asked, Request(target, scale=1, metadata=False))
 
 
