@@ -60,7 +60,9 @@ def read_checkpoint(path: Path, names: Collection[str] | None = None, storage: S
     """
     with explained(path):
         try:
-            present = {name for name in storage.listdir(path) if not _is_litter(name)}
+            # not what a system or file manager left: .DS_Store, ._x, .nfs0001. No member's name begins with a dot
+            litter = ("desktop.ini", "thumbs.db")
+            present = {name for name in storage.listdir(path) if name[0] != "." and name.lower() not in litter}
         except FileNotFoundError:
             raise RunError(f"There is no checkpoint '{path}'.", "Check the spelling.") from None
         except NotADirectoryError:
@@ -89,11 +91,6 @@ def read_manifest(path: Path, storage: Storage = DISK) -> Manifest:
         if size > MAX_BYTES:
             raise CheckpointError(f"{what} has {size:,} bytes. At most {MAX_BYTES:,} are read.")
         return Manifest.parse(b"".join(_pieces(descriptor, size, size, storage)), what)
-
-
-def _is_litter(name: str) -> bool:
-    """Whether a system or file manager left it: ``.DS_Store``, ``._x``, ``.nfs0001``. No member's name begins with a dot."""
-    return name.startswith(".") or name.lower() in {"desktop.ini", "thumbs.db"}
 
 
 def _verified(path: Path, member: Member, storage: Storage, *, keep: bool) -> bytes:

@@ -85,8 +85,7 @@ class CheckpointStore:
                 steps = sorted(step for name in names if (step := self._committed(name)) is not None)
                 if steps or names == self._names():
                     return steps
-                # Everything that was listed has been pruned before it was looked at: there are newer ones.
-                # Everything that was listed has been pruned before it was looked at: there are newer ones.
+                # everything that was listed has been pruned before it was looked at: there are newer ones
 
     def latest(self) -> int | None:
         """The newest committed step: by its number, since clocks jump."""
@@ -207,7 +206,6 @@ class CheckpointStore:
                     way = shell(self.path(newest))
                     remedy = f"The newest intact one is step {newest}; take it with --checkpoint {way}"
                 raise CheckpointError(error.problem, remedy) from error
-                # It was pruned under our eyes, which happens to the newest only when there is a newer one.
 
     def load_best(self, names: Collection[str] | None = None) -> Checkpoint:
         """Read and verify the checkpoint that the newest one calls the best, else the newest; as :meth:`load` does."""

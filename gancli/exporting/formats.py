@@ -145,7 +145,7 @@ def export(model: Model, target: Path, form: Format, arch_file: str | None = Non
 def put_in_place(target: Path) -> Iterator[Path]:
     """The name of a file or folder beside ``target`` that takes its place when all went well, and is gone when not.
 
-    At every moment there is the old one or the new one; where the system cannot swap two folders, at all moments but one.
+    At every moment there is the old one or the new one; of two folders, at all moments but one.
     """
     scratch = target.with_name(f"{TEMPORARY}{token_hex(8)}")
     with explained(target):
@@ -154,7 +154,7 @@ def put_in_place(target: Path) -> Iterator[Path]:
             _make_durable(scratch)
             if not target.is_dir() or target.is_symlink():
                 scratch.replace(target)
-            elif not DISK.exchange(scratch, target):
+            else:
                 old = target.with_name(f"{TRASH}{token_hex(8)}")
                 DISK.rename(target, old)
                 try:

@@ -42,7 +42,6 @@ class Storage:
     close = staticmethod(os.close)  # which may report an error of an earlier write
     fsync_dir = staticmethod(system.sync_directory)
     rename = staticmethod(system.replace)
-    exchange = staticmethod(system.exchange)
     unlink = staticmethod(Path.unlink)  # of a symbolic link the link, never what it points to
     rmdir = staticmethod(Path.rmdir)
     open = staticmethod(partial(system.open_to_read, follow=False))

@@ -7,7 +7,6 @@ What a system cannot promise:
   as the file system's journal makes them. (On macOS ``fsync`` leaves data in the drive's own cache.)
 - *Replacing what is in use.* Windows refuses to rename or remove a file that somebody has open or mapped.
   :func:`replace` waits a moment for a reader to finish; after that it is an error that says so.
-- *Swapping two names at once* exists on Linux only.
 """
 
 from __future__ import annotations
@@ -36,7 +35,6 @@ _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _DIRECTORY = getattr(os, "O_DIRECTORY", None)
 _CANNOT_SYNC = frozenset((errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF))
 _REPLACE_SECONDS = 2.0
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of renameat2(2)
 
 
 def create(path: Path) -> int:
@@ -92,23 +90,6 @@ def is_in_use(error: BaseException | None) -> bool:
     if not isinstance(error, OSError):
         return False
     return getattr(error, "winerror", None) in {5, IN_USE} or error.errno in {errno.EBUSY, errno.ENOTEMPTY}
-
-
-def exchange(one: Path, other: Path) -> bool:
-    """Let two names change places, atomically; False where that is not possible."""
-    import ctypes
-
-    try:
-        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2  # missing from Python
-    except (AttributeError, OSError, TypeError):
-        return False
-    here = ctypes.c_int(_AT_FDCWD)
-    if not renameat2(here, os.fsencode(one), here, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)):
-        return True
-    number = ctypes.get_errno()
-    if number not in {errno.EINVAL, errno.ENOSYS}:  # which say that this file system or kernel cannot
-        raise OSError(number, os.strerror(number))
-    return False
 
 
 def usable_cores() -> int:

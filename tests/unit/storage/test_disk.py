@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -53,19 +52,6 @@ def test_an_atomic_write_replaces_the_old_content(tmp_path):
         write_atomically(path, content)
         assert path.read_bytes() == content
     assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux swaps two names")
-def test_two_names_change_places(tmp_path):
-    one, other = tmp_path / "one", tmp_path / "other"
-    for path in (one, other):
-        path.mkdir()
-        (path / path.name).touch()
-    if not DISK.exchange(one, other):
-        pytest.skip("this file system cannot")
-    assert [path.name for path in (*one.iterdir(), *other.iterdir())] == ["other", "one"]
-    with pytest.raises(FileNotFoundError):
-        DISK.exchange(one, tmp_path / "missing")
 
 
 def test_an_atomic_write_has_the_mode_that_the_umask_leaves(tmp_path):
