@@ -332,7 +332,7 @@ def export(
         source: see :class:`From`.
     """
     assignments = [f"{name}={json.dumps(value)}" for name, value in (options or {}).items()]
-    wanted = ExportOptions(str(output), None, format, assignments, force=force)
+    wanted = ExportOptions(str(output), format, assignments, force=force)
     chosen, model = replace(_source(export, run, source), device="cpu"), run if isinstance(run, Model) else None
     return run_export(wanted, chosen, Output(quiet=quiet), model)[0]
 

@@ -48,13 +48,8 @@ def runs(ctx: typer.Context) -> list[str]:
 
 
 def assignments(ctx: typer.Context) -> list[str]:
-    """Dotted keys of the configuration, with the options of the chosen architecture if it is gancli's own."""
+    """Dotted keys of the configuration, with the options of the architecture if that is gancli's own."""
     from gancli.config.resolve import known_keys
-    from gancli.errors import GancliError
-    from gancli.plugins.registry import ARCHITECTURES
 
-    with suppress(GancliError):
-        arch = ctx.params.get("arch") or "dense"
-        own = ARCHITECTURES.find(arch).distribution == "gancli"
-        return [f"{key}=" for key in known_keys(arch if own else "dense") if own or not key.startswith("arch.")]
-    return []
+    own = (ctx.params.get("arch") or "dense") == "dense"
+    return [f"{key}=" for key in known_keys() if own or not key.startswith("arch.")]

@@ -18,7 +18,6 @@ _TARGET = output_option(
     "FILE|DIR/",
     "File to write; the suffix selects the format. With a trailing /, a folder to share: weights, model card, samples.",
 )
-_FOLDER = output_option("DIR", "The same as -o DIR/.", "--to-folder")
 _SET = option("KEY=VALUE", "An option of the format, such as -s opset=20.", "-s", "--set")
 _UINT8 = option(None, "For .onnx: bytes in three channels, as torch-fidelity takes them.", "--uint8")
 
@@ -41,7 +40,6 @@ class ExportOptions:
     """The options that say what to write."""
 
     target: Annotated[str | None, _TARGET] = None
-    to_folder: Annotated[str | None, _FOLDER] = None
     format: Annotated[str | None, option("NAME", "Format, if the suffix does not select it.")] = None
     assignments: Annotated[list[str] | None, _SET] = None
     uint8: Annotated[bool, _UINT8] = False
@@ -51,7 +49,7 @@ class ExportOptions:
     @property
     def is_folder(self) -> bool:
         """Whether a folder to share is written instead of a file."""
-        return self.target is None or self.target.endswith(("/", "\\"))
+        return (self.target or "").endswith(("/", "\\"))
 
     def format_options(self) -> dict[str, Any]:
         """The options of the format, by key; unchecked."""
@@ -63,9 +61,7 @@ class ExportOptions:
 
     def check(self) -> Path:
         """The one target, if it can be one."""
-        if self.target and self.to_folder:
-            raise UsageError(f"-o {self.target} and --to-folder {self.to_folder} exclude each other.", "Leave one of them out.")
-        target = self.target or self.to_folder
+        target = self.target
         if target is None:
             raise UsageError("Missing -o/--output.", "Give for instance -o generator.onnx, or -o model/ for a folder.")
         if target == "-":

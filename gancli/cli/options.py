@@ -56,9 +56,9 @@ def _parsed(kind: type[int | float], what: str, text: str) -> int | float:
         raise typer.BadParameter(f"'{text}' is not a {what}.") from None
 
 
-def output_option(metavar: str, text: str, *flags: str) -> Any:
+def output_option(metavar: str, text: str) -> Any:
     """``-o``: where to write to."""
-    return option(metavar, text, *(flags or ("-o", "--output")), parser=_named)
+    return option(metavar, text, "-o", "--output", parser=_named)
 
 
 def _named(text: str) -> str:

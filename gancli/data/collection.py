@@ -76,10 +76,6 @@ class Collection(Source):
     def stamp(self) -> str:
         """SHA-256, in hex, that changes with every image added, removed, renamed or replaced."""
 
-    def inventory(self) -> str:
-        """What is there where no image is."""
-        return "no image"
-
     def chosen(self, parts: Sequence[Part]) -> list[Part]:
         """The parts of the split and the domain; what is there for validation serves as test set."""
         here = [part for part in parts if self.domain in ("", part.domain)]
@@ -138,7 +134,7 @@ class Collection(Source):
         if not self.items:
             hints = *self.notes(), "`gancli dataset list` shows the data sets that have a name."
             raise DatasetError(
-                f"{self} holds {self.inventory()}.",
+                f"{self} holds no image.",
                 f"Images end in {', '.join(SUFFIXES)}; hidden names are passed over. {' '.join(hints)}",
             )
         settings = {key: getattr(config, key) for key in PIXEL_KEYS}

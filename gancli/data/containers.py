@@ -107,18 +107,6 @@ class FolderSource(FileSource):
                 state.update(sampled(self.path / str(items[index].key), blocks=4))
         return state.digest()
 
-    def inventory(self) -> str:
-        """What the folder itself holds, the commonest first: ``12 .txt files, 1 folder, but no image``."""
-        kinds = Counter[str]()
-        with os.scandir(self.path) as entries:
-            for entry in entries:
-                suffix = visible(Path(entry.name).suffix.lower()[:12])
-                kinds["folder" if entry.is_dir(follow_symlinks=False) else f"{suffix} file".lstrip()] += 1
-        parts = [count(number, name) for name, number in kinds.most_common(4)]
-        rest = kinds.total() - sum(number for _, number in kinds.most_common(4))
-        inside = ", ".join([*parts, f"{rest:,} more"] if rest else parts)
-        return f"{inside}, but no image" if inside else "nothing"
-
 
 def _item(name: str, entry: os.DirEntry[str]) -> list[Item]:
     """The regular file behind an entry, if there is one; a link to nothing is an image that is missing."""

@@ -207,13 +207,11 @@ def decode(stream: BinaryIO, fit: Fit) -> NDArray[np.uint8]:
             if not data.startswith(JPEG) or "truncated" not in str(error):
                 raise
             data = data.rstrip(b"\xff")
-            try:
+            with suppress(OSError):
                 first, *others = (_decode(data + tail + END_OF_JPEG, fit) for tail in TAILS)
-            except OSError:
-                raise error from None
-            if any((other != first).any() for other in others):
-                raise
-            return first
+                if all((other == first).all() for other in others):
+                    return first
+            raise
 
 
 def survey(images: Iterable[Opener], watch: Watch, total: int) -> list[Header | Flaw]:
@@ -232,35 +230,29 @@ def decode_all(images: Iterable[Opener], fit: Fit, workers: int | None = None) -
     thread needs no copy of what it returns, and Ctrl-C ends them all.
     """
     workers = workers or usable_cores()
-    pool = ThreadPoolExecutor(workers, "gancli-decode")
     waiting: deque[Future[list[NDArray[np.uint8] | Flaw]]] = deque()
 
     def decoded(chunk: list[bytes | Flaw]) -> list[NDArray[np.uint8] | Flaw]:
         read = partial(decode, fit=fit)
         return [data if isinstance(data, Flaw) else reading(partial(BytesIO, data), read) for data in chunk]
 
+    chunk: list[bytes | Flaw] = []
+    size = 0
+    pool = ThreadPoolExecutor(workers, "gancli-decode")
     try:
-        for chunk in _chunks(images):
-            waiting.append(pool.submit(decoded, chunk))
+        for opener in images:
+            chunk.append(data := reading(opener, read_all))
+            size += 0 if isinstance(data, Flaw) else len(data)
+            if len(chunk) == CHUNK_IMAGES or size > CHUNK_BYTES:
+                waiting.append(pool.submit(decoded, chunk))
+                chunk, size = [], 0
             if len(waiting) > 2 * workers:
                 yield from waiting.popleft().result()
+        waiting.append(pool.submit(decoded, chunk))
         while waiting:
             yield from waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _chunks(images: Iterable[Opener]) -> Iterator[list[bytes | Flaw]]:
-    """The encoded images by the chunk that a thread gets at a time."""
-    chunk: list[bytes | Flaw] = []
-    size = 0
-    for opener in images:
-        chunk.append(data := reading(opener, read_all))
-        size += 0 if isinstance(data, Flaw) else len(data)
-        if len(chunk) == CHUNK_IMAGES or size > CHUNK_BYTES:
-            yield chunk
-            chunk, size = [], 0
-    yield chunk
 
 
 def _decode(data: bytes, fit: Fit) -> NDArray[np.uint8]:
@@ -416,15 +408,15 @@ def load_files(sources: Sequence[Path | Image.Image], image: ImageSpec, settings
     pixels = np.empty((len(sources), *image.shape), np.uint8)
     with picky_pillow(config.max_pixels):
         for i, source in enumerate(sources):
-            try:
-                with BytesIO() if isinstance(source, Image.Image) else open_regular(source) as file:
-                    if isinstance(source, Image.Image):
-                        source.save(file, "PNG", icc_profile=source.info.get("icc_profile"))
-                        file.seek(0)
+            name = "The image" if isinstance(source, Image.Image) else quoted(source)
+            with BytesIO() if isinstance(source, Image.Image) else open_regular(source) as file:
+                if isinstance(source, Image.Image):
+                    source.save(file, "PNG", icc_profile=source.info.get("icc_profile"))
+                try:
+                    file.seek(0)
                     fit = choose([header(file)], config)
                     file.seek(0)
                     pixels[i] = decode(file, fit)
-            except Flaw as flaw:
-                name = "The image" if isinstance(source, Image.Image) else quoted(source)
-                raise DatasetError(f"{name} cannot be read as an image: {flaw}.", "Give a PNG or JPEG.") from flaw
+                except Flaw as flaw:
+                    raise DatasetError(f"{name} cannot be read as an image: {flaw}.", "Give a PNG or JPEG.") from flaw
     return normalise(torch.from_numpy(pixels))

@@ -50,7 +50,13 @@ def write_folder(model: Model, target: Path, arch_file: str | None = None, *, fo
             "Give a file: -o FILE.html, .safetensors, .onnx or .pt2.",
         )
     refuse_missing_parent(target)
-    _refuse_other_contents(target, force=force)
+    with explained(target):
+        if target.exists() or target.is_symlink():
+            if not force:
+                raise StorageError(f"'{target}' is already there.", "Choose another name, or replace it with --force.")
+            others = sorted({path.name for path in target.iterdir()} - _OURS) if target.is_dir() else [target.name]
+            if others:
+                raise StorageError(f"'{target}' holds other things, such as '{others[0]}'.", "Choose another name.")
     generator, notes = trained_generator(model, arch_file), []
     with put_in_place(target) as scratch:
         scratch.mkdir()
@@ -72,7 +78,7 @@ def write_folder(model: Model, target: Path, arch_file: str | None = None, *, fo
         config = {"model_type": "gan-generator", "library_name": "gancli", **metadata, "range": [-1, 1], "training": training}
         (scratch / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         (scratch / _SAMPLES).write_bytes(to_png(grid(to_bytes(model.sample(_IMAGES)))))
-        describe = partial(card, metadata, training=training, files={path.name for path in scratch.iterdir()})
+        describe = partial(card, metadata, training=training, others={path.name for path in scratch.iterdir()})
         try:
             text = describe(evaluation=_evaluation(model))
         except (AttributeError, TypeError, ValueError):  # metrics that `gancli evaluate` did not write
@@ -92,14 +98,3 @@ def _evaluation(model: Model) -> dict[str, Any]:
         return {}
     facts = stored.get("facts") if isinstance(stored, dict) else None
     return stored if isinstance(facts, dict) and facts.get("digest") == model.origin.digest else {}
-
-
-def _refuse_other_contents(target: Path, *, force: bool) -> None:
-    if not target.exists() and not target.is_symlink():
-        return
-    if not force:
-        raise StorageError(f"'{target}' is already there.", "Choose another name, or replace it with --force.")
-    with explained(target):
-        others = sorted({path.name for path in target.iterdir()} - _OURS) if target.is_dir() else [target.name]
-    if others:
-        raise StorageError(f"'{target}' holds other things, such as '{others[0]}'.", "Choose another name for the folder.")

@@ -63,7 +63,7 @@ def test_a_registered_name_wins_over_a_file_of_that_name_and_says_so(tmp_path, m
     (tmp_path / "tiny").mkdir()
     *_, note = load_images(DataConfig(dataset="tiny")).images.notes
     assert note == "This is the data set tiny; for the file or folder of that name, write ./tiny."
-    with pytest.raises(DatasetError, match="holds nothing\\. Images end in"):
+    with pytest.raises(DatasetError, match="holds no image\\. Images end in"):
         load_images(DataConfig(dataset="./tiny"))
 
 

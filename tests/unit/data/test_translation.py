@@ -105,7 +105,7 @@ def test_both_sides_the_same(draw):
 
 def test_an_empty_side(draw, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DatasetError, match="empty' holds nothing"):
+    with pytest.raises(DatasetError, match="empty' holds no image"):
         load_images(at(draw("photos", ["1.png"]), tmp_path / "empty"))
 
 

@@ -25,7 +25,7 @@ def facts():
 
 
 def written(facts, **given):
-    return card(facts, **{"training": {}, "evaluation": {}, "files": ["generator.pt2"], **given})
+    return card(facts, **{"training": {}, "evaluation": {}, "others": ["generator.pt2"], **given})
 
 
 def test_the_front_matter_is_yaml_of_one_line_values(facts):
