@@ -119,19 +119,17 @@ def as_toml(config: RunConfig, meanings: Mapping[str, str]) -> str:
 
 
 def _flatten_file(nested: object, path: Path) -> Flat:
-    if not isinstance(nested, dict):
-        raise ConfigError(f"'{path}' holds {shown(nested)}, not sections.", "Write sections such as [train].")
-    for section, values in nested.items():
-        if section in RunConfig.model_fields and not isinstance(values, dict):
-            raise ConfigError(f"'{section}' in '{path}' is {shown(values)}, not a section.", f"Write keys under [{section}].")
+    sections = nested if isinstance(nested, dict) else {"": nested}
+    for section, values in sections.items():
         if not isinstance(values, dict):
-            homes = (known.partition(".")[0] for known in core_defaults() if known.endswith(f".{section}"))
-            home = next(homes, "section")
-            raise ConfigError(f"{shown(section)} in '{path}' is outside of a section.", f"Write it under [{home}].")
+            homes = [known.partition(".")[0] for known in core_defaults() if known.endswith(f".{section}")]
+            home = section if section in RunConfig.model_fields else next(iter(homes), "section")
+            found = f"{shown(section)} = " if section else ""
+            raise ConfigError(f"'{path}' holds {found}{shown(values)} outside of a section.", f"Write keys under [{home}].")
         if section not in RunConfig.model_fields and not values:
             hint = did_you_mean(section, RunConfig.model_fields)
             raise ConfigError(f"Unknown section {shown(section)} in '{path}'.", hint)
-    return dotted(nested)
+    return dotted(sections)
 
 
 def from_assignments(assignments: Iterable[str]) -> Layer:

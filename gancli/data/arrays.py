@@ -50,7 +50,6 @@ FREE_BYTES = 2**30  # up to here, any ratio is believed: a set of blank images i
 CHUNK_BYTES = 2**20
 MAX_CHANNELS, MAX_CLASSES, MAX_DIMENSIONS = 4, 65_536, 4
 UNSIGNED_BYTE = 0x08
-OTHER_TYPES = {0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
 IDX_NAME = re.compile(r"(?P<plain>(?P<stem>.*)images(?P<dot>[-.])idx[34]-ubyte)(?P<end>\.gz|\.xz)?", re.DOTALL)
 SPLIT_WORD = re.compile(r"(?<![a-z])(train|t10k|test)(?![a-z])")
 WELL_KNOWN = {"train": "train-", "test": "t10k-"}
@@ -103,14 +102,11 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         if len(start := stream.read(4)) < struct.calcsize(">HBB"):
             raise EOFError
         zeros, kind, dimensions = struct.unpack(">HBB", start)
-        if zeros or (kind != UNSIGNED_BYTE and kind not in OTHER_TYPES) or not 1 <= dimensions <= MAX_DIMENSIONS:
+        if zeros or kind != UNSIGNED_BYTE or not 1 <= dimensions <= MAX_DIMENSIONS:
             raise DatasetError(
-                f"{quoted(path)} is not an IDX file: it starts with the bytes {start.hex(' ')}.",
-                "Images in IDX start with 00 00 08 03 (or 04, in colour), labels with 00 00 08 01.",
+                f"{quoted(path)} is not an IDX file of bytes: it starts with the bytes {start.hex(' ')}.",
+                "Images in IDX start with 00 00 08 03 (or 04, in colour), labels with 00 00 08 01: convert it to uint8.",
             )
-        if kind != UNSIGNED_BYTE:
-            wrong = f"{quoted(path)} holds numbers of type {OTHER_TYPES[kind]}."
-            raise DatasetError(wrong, "Convert it to unsigned bytes (uint8, type code 08).")
         if len(sizes := stream.read(4 * dimensions)) < 4 * dimensions:
             raise EOFError
         shape = struct.unpack(f">{dimensions}I", sizes)

@@ -28,12 +28,11 @@ SUFFIXES = (
     *(".tif", ".tiff", ".webp", ".apng", ".mpo"),
 )
 """How the names of images end, in any letter case."""
-COMMON = frozenset({".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-UNREADABLE = {
-    **dict.fromkeys((".heic", ".heif", ".hif"), "HEIC"),
-    **dict.fromkeys((".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2"), "raw photo"),
-    **dict.fromkeys((".jxl", ".psd", ".svg", ".exr", ".hdr", ".eps", ".xcf"), "other image"),
-}
+HEIC = (".heic", ".heif", ".hif")
+UNREADABLE = (
+    *(*HEIC, ".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2"),
+    *(".jxl", ".psd", ".svg", ".exr", ".hdr", ".eps", ".xcf"),
+)
 """Images that no decoder here reads: they are counted, and named with the remedy."""
 REMEDY = "convert them to JPEG or PNG, for instance with ImageMagick: magick mogrify -format png"
 COPIES = ("~", ".bak", ".orig", "_original", ".old", ".tmp", ".part", ".crdownload")
@@ -146,13 +145,6 @@ def part_of(word: str) -> Part | None:
     return match and Part(SPLITS[match[1].lower()], (match[2] or "").upper())
 
 
-def uncommon(images: Sequence[Item]) -> list[str]:
-    """A note about images whose suffix is not one of the common ones."""
-    suffixes = (PurePosixPath(image.name).suffix.lower() for image in images)
-    rest = Counter(suffix for suffix in suffixes if suffix not in COMMON)
-    return [f"{count(rest.total(), 'image')} in less common formats, read like the others ({_listed(rest)})."] if rest else []
-
-
 def _listed(suffixes: Counter[str]) -> str:
     kinds = [f"{number:,} {visible(suffix[:12]) or 'without suffix'}" for suffix, number in suffixes.most_common()]
     return ", ".join(kinds[:4]) + ", ..." * (len(kinds) > 4)  # noqa: PLR2004  (as many are listed)
@@ -210,7 +202,7 @@ def _unused(others: Counter[str]) -> list[str]:
     notes = []
     images = Counter({suffix: number for suffix, number in sorted(others.items()) if suffix in UNREADABLE})
     if images:
-        heic = ", such as HEIC" if any(UNREADABLE[suffix] == "HEIC" for suffix in images) else ""
+        heic = ", such as HEIC" if images.keys() & set(HEIC) else ""
         listed = ", ".join(f"{number:,} {suffix}" for suffix, number in images.items())
         unread = f"{count(images.total(), 'image')} in formats that cannot be read{heic}, so not used ({listed})"
         notes.append(f"{unread}: {REMEDY}.")

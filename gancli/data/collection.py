@@ -22,7 +22,7 @@ import numpy as np
 
 from gancli.data import cache
 from gancli.data.arrays import notes_on_classes
-from gancli.data.catalogue import SNIFFED_BYTES, SUFFIXES, Catalogue, Item, Part, uncommon
+from gancli.data.catalogue import SNIFFED_BYTES, SUFFIXES, Catalogue, Item, Part
 from gancli.data.decoding import MAX_FILE_BYTES, Flaw, decode_all, picky_pillow, reading, survey
 from gancli.data.fit import DEEPEST, Fit, choose
 from gancli.data.labels import Labels, labels_of
@@ -240,7 +240,7 @@ class FileSource(Collection):
 
     def notes(self) -> tuple[str, ...]:
         """See :meth:`Collection.notes`."""
-        return (*self._notes_on_files, *uncommon(self.items), *self.catalogue.notes, *self.labelled[1])
+        return (*self._notes_on_files, *self.catalogue.notes, *self.labelled[1])
 
     def stamp(self) -> str:
         """See :meth:`Collection.stamp`: of names, sizes, times and checksums."""

@@ -10,7 +10,7 @@ import os
 import stat
 import tarfile
 import zipfile
-from collections import Counter, deque
+from collections import deque
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from heapq import heappop, heappush

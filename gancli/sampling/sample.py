@@ -113,13 +113,9 @@ def like(image: Path) -> Recipe:
         DatasetError: it carries no such metadata.
     """
     stored = images.read_metadata(image)
-    if "translated" in stored:
-        source = stored["translated"]
-        raise DatasetError(
-            f"'{image}' is a translation of '{source}', and was not generated from a seed.", "Use `gancli translate` again."
-        )
     if "run" in stored and "seeds" not in stored:
-        raise DatasetError(f"'{image}' was not made from seeds alone.", "Give an image that `gancli sample` made of seeds.")
+        problem = f"'{image}' was not made from seeds alone, but from latents, or by `gancli translate`."
+        raise DatasetError(problem, "Give an image that `gancli sample` made of seeds.")
     try:
         recipe = Recipe.model_validate(stored)
         check_truncation(recipe.truncation)

@@ -2,14 +2,14 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from gancli.cli import complete
 from gancli.cli.options import Json, arch_option, set_option
 from gancli.cli.output import Output
-from gancli.errors import CheckpointError, ConfigError, PluginError
+from gancli.errors import CheckpointError, PluginError
 
 MARKS = {"passed": "ok", "failed": "FAILED", "flagged": "flagged", "skipped": "skipped"}
 INDENT = " " * 9
@@ -36,13 +36,14 @@ def check(
 
     A failed check says why it matters and how to fix it. Exit code 8 if one fails.
     """
+    from gancli.config.layers import from_assignments
     from gancli.gan.layer_table import parse_image
     from gancli.plugins.listing import kind_of
     from gancli_kit import checklist
 
     output = Output.of(context)
     registry = kind_of(name, kind)
-    options = _plugin_options(assignments or [])
+    options = {key.partition(".")[2]: setting.value for key, setting in from_assignments(assignments or ()).items()}
     checks = checklist(registry.group, name, options, images)
     if checks.result("resolves").outcome == "passed":
         _ = [parse_image(text) for text in images or ()], options and checks.subject.config  # wrong use is not a failed check
@@ -121,24 +122,3 @@ def selfcheck(
         f"the same bits, SHA-256 {verdict.digest[:16]}, in {verdict.seconds:.0f} s"
     )
     output.result(exact, asdict(verdict) if json else None)
-
-
-def _plugin_options(assignments: list[str]) -> dict[str, Any]:
-    """A plugin's own options out of ``section.key=value``, by key.
-
-    >>> _plugin_options(["arch.width=8", "arch.norm=batch"])
-    {'width': 8, 'norm': 'batch'}
-
-    Raises:
-        ConfigError: an assignment sets nothing, or something else than a plugin's option.
-    """
-    from gancli.config.layers import from_assignments
-    from gancli.config.validate import shortened
-
-    settings = from_assignments(assignments)
-    for key in settings:
-        if not key.startswith(("arch.", "objective.")) or key in {"arch.name", "objective.name"}:
-            raise ConfigError(
-                f"'{shortened(key)}' is not an option of a plugin.", "Write -s arch.key=value or objective.key=value."
-            )
-    return {key.partition(".")[2]: setting.value for key, setting in settings.items()}

@@ -197,10 +197,10 @@ class Subject(Generic[PluginT]):
         Raises:
             ConfigError: what it prefers is unknown or not allowed.
         """
-        own = {f"{self.section}.{key}": value for key, value in self.options.items()}
-        size = {"model.latent_dim": LATENT_DIM, "train.batch_size": BATCH_SIZE, "train.accumulate": 1}
-        given = {key.replace("__", "."): value for key, value in flags.items()}
-        chosen = {f"{self.section}.{self.key}": self.name, **own, **size, **given}
+        chosen: dict[str, object] = {f"{self.section}.{self.key}": self.name}
+        chosen |= {f"{self.section}.{key}": value for key, value in self.options.items()}
+        chosen |= {"model.latent_dim": LATENT_DIM, "train.batch_size": BATCH_SIZE, "train.accumulate": 1}
+        chosen |= {key.replace("__", "."): value for key, value in flags.items()}
         return resolve(flags=chosen, environment={}).config
 
 

@@ -389,7 +389,6 @@ def test_whatever_is_not_used_or_changed_is_counted(photos, picture_bytes):
     assert "1 animation or stack: the first frame of each is used, 2 further frames not." in notes
     assert "1 image in formats that cannot be read, such as HEIC" in notes
     assert "1 other file not used (1 .txt)" in notes
-    assert "1 image in less common formats, read like the others (1 without suffix)" in notes
 
 
 def test_sixteen_bits_that_hold_twelve_are_not_nearly_black(tmp_path):

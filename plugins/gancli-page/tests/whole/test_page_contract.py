@@ -1,6 +1,6 @@
 """Every rule of gancli's contract."""
 
-from gancli.testing import ExporterContract
+from gancli_kit import ExporterContract
 
 
 class TestContract(ExporterContract):

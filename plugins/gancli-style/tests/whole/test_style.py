@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from gancli.testing import ArchitectureContract
+from gancli_kit import ArchitectureContract
 
 
 class TestContract(ArchitectureContract):
