@@ -10,7 +10,7 @@ from gancli.cli.output import Output
 group = new_group("List and describe architectures.")
 
 _NAME = argument("NAME", "A name, or FILE.py:CLASS.", autocompletion=complete.architectures)
-_BUILD = option(None, "Build the networks, and list layers, shapes and parameters.", "--build")
+_BUILD = option(None, "Build the networks, and print their layers and parameters.", "--build")
 _IMAGE = option("CxHxW", "With --build: the shape of the images.")
 
 
@@ -52,6 +52,5 @@ def show(
     for network, parameters in described.get("parameters", {}).items():
         output.line()
         output.line(f"{network}: {parameters:,} parameters")
-        own = [layer for layer in described["layers"] if layer["network"] == network]
-        layers = [(x["name"] or "(itself)", x["type"], "x".join(map(str, x["shape"])), f"{x['parameters']:,}") for x in own]
-        output.table(("layer", "type", "output", "parameters"), layers)
+        for line in described["layers"][network].splitlines():
+            output.line(line)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gancli.cli.options import Force, Source, StoredModel, option, output_option, whole
+from gancli.cli.options import Force, Source, StoredModel, option, output_option
 from gancli.cli.output import Output, refuse_existing
 from gancli.errors import StorageError, UsageError
 
@@ -18,8 +18,7 @@ _TARGET = output_option(
     "FILE|DIR/",
     "File to write; the suffix selects the format. With a trailing /, a folder to share: weights, model card, samples.",
 )
-_SET = option("KEY=VALUE", "An option of the format, such as -s opset=20.", "-s", "--set")
-_UINT8 = option(None, "For .onnx: bytes in three channels, as torch-fidelity takes them.", "--uint8")
+_SET = option("KEY=VALUE", "An option of the format, such as -s opset=20 or -s uint8=true of .onnx.", "-s", "--set")
 
 
 class ExportCommand(typer.core.TyperCommand):
@@ -42,8 +41,6 @@ class ExportOptions:
     target: Annotated[str | None, _TARGET] = None
     format: Annotated[str | None, option("NAME", "Format, if the suffix does not select it.")] = None
     assignments: Annotated[list[str] | None, _SET] = None
-    uint8: Annotated[bool, _UINT8] = False
-    opset: Annotated[int | None, whole("For .onnx: version of the operations; 18 by default.")] = None
     force: Force = False
 
     @property
@@ -56,8 +53,7 @@ class ExportOptions:
         from gancli.config.layers import from_assignments
 
         given = from_assignments([f"export.{text.removeprefix('export.')}" for text in self.assignments or ()])
-        options = {key.removeprefix("export."): setting.value for key, setting in given.items()}
-        return options | ({"uint8": True} if self.uint8 else {}) | ({} if self.opset is None else {"opset": self.opset})
+        return {key.removeprefix("export."): setting.value for key, setting in given.items()}
 
     def check(self) -> Path:
         """The one target, if it can be one."""
@@ -67,7 +63,7 @@ class ExportOptions:
         if target == "-":
             raise UsageError("-o - means standard output, and an export is a file.", "Give for instance -o generator.onnx.")
         if self.is_folder and (self.format or self.format_options()):
-            raise UsageError("A folder has no --format, --uint8, --opset or -s.", "Leave them out, or give -o FILE.")
+            raise UsageError("A folder has no --format or -s.", "Leave them out, or give -o FILE.")
         if not self.is_folder and Path(target).is_dir():
             raise StorageError(f"'{target}' is already there.", "Choose another name.")
         refuse_existing(target, force=self.force, folders=True)

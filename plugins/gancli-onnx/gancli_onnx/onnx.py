@@ -70,9 +70,9 @@ class Onnx(Exporter[OnnxOptions]):
 
         newest, channels = onnx.defs.onnx_opset_version(), generator.image.channels
         if not _OLDEST_OPSET <= options.opset <= newest:
-            raise UsageError(f"--opset {options.opset} cannot be written.", f"Choose {_OLDEST_OPSET} to {newest}.")
+            raise UsageError(f"-s opset={options.opset} cannot be written.", f"Choose {_OLDEST_OPSET} to {newest}.")
         if options.uint8 and channels not in _GREY_OR_RGB:
-            raise UsageError(f"--uint8 gives 3 channels, and these images have {channels}.", "Leave it out.")
+            raise UsageError(f"-s uint8=true gives 3 channels, and these images have {channels}.", "Leave it out.")
         converted = _converted(generator, _as_bytes(generator) if options.uint8 else None, options.opset)
         _tidy(converted)
         _describe(converted, generator.metadata, uint8=options.uint8)
@@ -80,7 +80,7 @@ class Onnx(Exporter[OnnxOptions]):
         try:
             onnx.checker.check_model(data, full_check=True)
         except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-            raise ExportError(f"The conversion is not valid ONNX: {error}.", "Try another --opset, and report this.") from error
+            raise ExportError(f"The conversion is not valid ONNX: {error}.", "Try another opset, and report this.") from error
         path.write_bytes(data)
 
     def load(self, path: Path, generator: TrainedGenerator) -> Draw:  # noqa: ARG002  (the file says all)

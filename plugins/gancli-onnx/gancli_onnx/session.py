@@ -57,7 +57,7 @@ def opened(content: bytes, path: Path) -> OpenedGenerator:
             (images,) = session.run([IMAGES], given)
         except Exception as error:  # ONNX Runtime's exceptions have no base of their own
             raise CheckpointError(f"'{path}' cannot be run: {_first_line(error)}.", _FOREIGN) from error
-        if images.dtype == np.uint8:  # for other programs (--uint8): three channels, of which grey ones are all alike
+        if images.dtype == np.uint8:  # for other programs (uint8=true): three channels, of which grey ones are all alike
             channels = json.loads(metadata or "")["image"]["channels"]
             images = images[:, :channels].astype(np.float32) / np.float32(127.5) - np.float32(1)
         return np.asarray(images, dtype=np.float32)

@@ -55,7 +55,7 @@ def test_what_an_exported_model_cannot(cli, exported, tmp_path, options, code, w
 
 def test_format_opset_and_bytes(cli, tmp_path):
     target = tmp_path / "model.bin"
-    document = cli("export", "-o", target, "--format", "onnx", "--uint8", "--opset", "20", "--json").json
+    document = cli("export", "-o", target, "--format", "onnx", "-s", "uint8=true", "-s", "opset=20", "--json").json
     assert document["tolerance"] == pytest.approx(0.5 / 127.5 + 1e-4)
     (output,) = onnxruntime.InferenceSession(target.read_bytes()).get_outputs()
     assert (output.type, output.shape) == ("tensor(uint8)", ["batch", 3, 8, 8])
@@ -89,9 +89,9 @@ def test_a_pt2_is_no_checkpoint(cli, tmp_path):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["a.onnx", "--opset", "3"], "--opset 3 cannot be written"),
+        (["a.onnx", "-s", "opset=3"], "-s opset=3 cannot be written"),
         (["a.onnx", "-s", "opset=many"], "export.opset"),
-        (["a.pt2", "--opset", "0"], "'opset' means nothing for .pt2"),
+        (["a.pt2", "-s", "opset=0"], "'opset' means nothing for .pt2"),
         (["a.pt2", "--format", "onnx"], "contradict each other"),
     ],
 )

@@ -89,7 +89,7 @@ def test_the_opset_is_the_one_that_was_asked_for(made_up, write):
 
 @pytest.mark.parametrize("opset", [-1, 0, 9, 17, 99])
 def test_an_opset_that_cannot_be_written_is_refused(made_up, write, opset):
-    with pytest.raises(UsageError, match=rf"--opset {opset} cannot be written\. Choose 18 to"):
+    with pytest.raises(UsageError, match=rf"-s opset={opset} cannot be written\. Choose 18 to"):
         write(made_up(), ".onnx", opset=opset)
 
 
