@@ -28,8 +28,7 @@ from dataclasses import dataclass
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
-from gancli.checkpoint.loading import Checkpoint, read_checkpoint, read_manifest
-from gancli.checkpoint.manifest import MANIFEST, Manifest
+from gancli.checkpoint.manifest import MANIFEST, Checkpoint, Manifest, read_checkpoint, read_manifest
 from gancli.errors import CheckpointError, GancliError, RunError, StorageError
 from gancli.storage.disk import (
     DISK,

@@ -26,9 +26,8 @@ from gancli.data.paths import count as number
 from gancli.data.source import HUB, open_source
 from gancli.errors import GancliError
 from gancli.plugin import Purpose
-from gancli.plugins.assets import for_colour
 from gancli.plugins.distributions import OWN
-from gancli.plugins.registry import ARCHITECTURES, DATASETS, is_path
+from gancli.plugins.registry import ARCHITECTURES, DATASETS, for_colour, is_path
 
 if TYPE_CHECKING:
     from gancli.config.layers import Flat

@@ -16,7 +16,7 @@ from gancli.data.cache import READINGS, root
 from gancli.data.collection import Collection
 from gancli.errors import DatasetError, GancliError
 from gancli.metrics.extractors import Reading, StackedDigitExtractor, batches, extractor_for, read, some_of
-from gancli.plugins.assets import for_colour
+from gancli.plugins.registry import for_colour
 from gancli.storage.disk import make_directories, write_atomically
 from gancli.storage.tensors import decode, encode
 

@@ -15,7 +15,7 @@ from gancli.gan.algorithm import goodfellow_2014
 from gancli.gan.context import example_conditions, example_inputs
 from gancli.gan.state import Average, Trained, TrainingState
 from gancli.plugin import Networks
-from gancli.plugins.assets import check_asset
+from gancli.plugins.registry import check_asset
 from gancli.randomness.seeds import address
 
 if TYPE_CHECKING:

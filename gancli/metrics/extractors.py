@@ -24,7 +24,7 @@ from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, conv2d, interpo
 from gancli.errors import DatasetError, UsageError
 from gancli.images import normalise
 from gancli.metrics.distances import TOTAL_VARIANCE, Moments
-from gancli.plugins.assets import check_asset, installed_extractor
+from gancli.plugins.registry import check_asset, installed_extractor
 from gancli.randomness.latents import latents
 from gancli.randomness.seeds import address, generator_at
 from gancli.storage.tensors import digest_of

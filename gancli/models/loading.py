@@ -16,7 +16,7 @@ import torch
 from packaging.utils import canonicalize_name
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from gancli.checkpoint.loading import read_checkpoint
+from gancli.checkpoint.manifest import read_checkpoint
 from gancli.checkpoint.provenance import Origin, Provenance, Weights, read_file
 from gancli.checkpoint.store import CheckpointStore
 from gancli.config.validate import checked

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gancli.checkpoint.loading import read_checkpoint, read_manifest
+from gancli.checkpoint.manifest import read_checkpoint, read_manifest
 from gancli.checkpoint.provenance import Origin, Parent, Provenance, read_file
 from gancli.config.validate import checked
 from gancli.errors import CheckpointError, ConfigError

@@ -11,8 +11,7 @@ import os
 import re
 from pathlib import Path
 
-from gancli.checkpoint.loading import read_manifest
-from gancli.checkpoint.manifest import MANIFEST
+from gancli.checkpoint.manifest import MANIFEST, read_manifest
 from gancli.checkpoint.provenance import KEY, SHARED, Origin, Provenance, read_file, stored_origin
 from gancli.checkpoint.store import CheckpointStore
 from gancli.data import cache

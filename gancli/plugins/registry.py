@@ -12,11 +12,11 @@ import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from packaging.utils import canonicalize_name
 
@@ -24,6 +24,9 @@ from gancli.errors import DatasetError, GancliError, PluginError, UsageError, di
 from gancli.plugin import API, ArchConfig, Architecture, Dataset, Exporter, FeatureExtractor, Logger, Objective, Optimizer
 from gancli.plugins.distributions import Entry, allowed, entries, installed
 from gancli.plugins.installation import OFFICIAL, install_plugin
+
+if TYPE_CHECKING:
+    from gancli.plugin import Asset
 
 _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
 ChosenT = TypeVar("ChosenT")
@@ -296,3 +299,40 @@ def is_path(dataset: str) -> bool:
 def dataset_defaults(dataset: str) -> Mapping[str, Any]:
     """The settings that a named data set prefers; none for a path. Loads neither images nor torch."""
     return {} if is_path(dataset) else DATASETS.load(dataset).defaults
+
+
+# -- pretrained weights --
+
+
+def check_asset(asset: Asset) -> None:
+    """Raise a PluginError for a file of pretrained weights that is missing or another one."""
+    try:
+        with asset.path.open("rb") as file:
+            found = file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        what = f"The pretrained weights '{asset.name}' are missing: '{asset.path}' cannot be read."
+        raise PluginError(what, asset.origin) from error
+    if found != asset.sha256:
+        what = f"'{asset.path}' is not the file '{asset.name}': its SHA-256 is {found}, not {asset.sha256}."
+        raise PluginError(what, asset.origin)
+
+
+def installed_extractor(name: str) -> FeatureExtractor:
+    """The extractor of that name; a PluginError that says how to install it, if it or a file that it needs is missing."""
+    plugin = EXTRACTORS.load(name)()
+    for asset in plugin.assets():
+        if not asset.path.is_file():
+            raise PluginError(f"The extractor '{name}' needs {asset.name}, which is not installed.", asset.origin)
+    return plugin
+
+
+def for_colour() -> str | None:
+    """Name of the installed extractor that suits images in colour, the first by name; None if there is none."""
+    for entry in EXTRACTORS.entries():
+        try:
+            if EXTRACTORS.load_entry(entry).for_colour:
+                installed_extractor(entry.qualified)
+                return entry.name
+        except GancliError:
+            continue  # broken, or without its files
+    return None

@@ -39,7 +39,7 @@ from gancli.training.worker import broadcast_state, set_up_together
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from gancli.checkpoint.loading import Checkpoint
+    from gancli.checkpoint.manifest import Checkpoint
     from gancli.events import Event, RunEnded
     from gancli.runtime.processes import Processes
     from gancli.training.plan import Plan

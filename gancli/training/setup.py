@@ -22,8 +22,7 @@ from gancli.gan.compilation import compile_networks, rehearse
 from gancli.gan.state import weights_digest
 from gancli.gan.trainer import Trainer
 from gancli.metrics.extractors import RANDOM, pretrained
-from gancli.plugins.assets import installed_extractor
-from gancli.plugins.registry import is_path
+from gancli.plugins.registry import installed_extractor, is_path
 from gancli.runtime.device import Runtime, memory_errors_explained
 from gancli.runtime.micro_batches import MicroBatches
 from gancli.runtime.processes import ALONE

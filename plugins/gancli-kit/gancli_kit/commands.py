@@ -7,30 +7,26 @@ from typing import Annotated
 import typer
 
 from gancli.cli import complete
-from gancli.cli.options import Json, arch_option, set_option
+from gancli.cli.options import arch_option, argument, option, set_option
 from gancli.cli.output import Output
 from gancli.errors import CheckpointError, PluginError
 
 MARKS = {"passed": "ok", "failed": "FAILED", "flagged": "flagged", "skipped": "skipped"}
 INDENT = " " * 9
 
-_PLUGIN = typer.Argument(metavar="NAME|FILE.py:CLASS", help="The plugin.", autocompletion=complete.plugins)
-_KIND = typer.Option(
-    "--kind", metavar="architecture|objective|dataset|exporter", help="Kind of the plugin, if several share the name."
-)
-_IMAGES = typer.Option("--image", metavar="CxHxW", help="Image shapes to test with, instead of 1x28x28, 3x32x32 and 3x64x64.")
-_NEW_KIND = typer.Option("--kind", metavar="architecture|objective|dataset", help="Kind of plugin.")
+_PLUGIN = argument("NAME|FILE.py:CLASS", "The plugin.", autocompletion=complete.plugins)
+_KIND = option("architecture|objective|dataset|exporter", "Kind of the plugin, if several share the name.")
+_IMAGES = option("CxHxW", "Image shapes to test with, instead of 1x28x28, 3x32x32 and 3x64x64.", "--image")
 
 
 def check(
-    context: typer.Context,
+    output: Output,
     name: Annotated[str, _PLUGIN],
     *,
     kind: Annotated[str | None, _KIND] = None,
     assignments: Annotated[list[str] | None, set_option("An option, such as -s arch.width=8.")] = None,
     images: Annotated[list[str] | None, _IMAGES] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Explain passed checks, too.")] = False,
-    json: Json = False,
+    explain: Annotated[bool, option(None, "Explain passed checks, too.", "--explain")] = False,
 ) -> None:
     """Check a plugin against every rule of the contract.
 
@@ -41,7 +37,6 @@ def check(
     from gancli.plugins.listing import kind_of
     from gancli_kit import checklist
 
-    output = Output.of(context)
     registry = kind_of(name, kind)
     options = {key.partition(".")[2]: setting.value for key, setting in from_assignments(assignments or ()).items()}
     checks = checklist(registry.group, name, options, images)
@@ -50,7 +45,7 @@ def check(
     results = []
     for each, result in checks.results():
         results.append({**asdict(result), "title": each.title, "why": each.why, "fix": each.fix})
-        if json:
+        if output.as_json:
             continue
         skipped = result.outcome == "skipped"
         output.line(f"{MARKS[result.outcome]:7}  {each.id:18}  {result.detail if skipped else each.title}")
@@ -60,7 +55,7 @@ def check(
             output.line(f"{INDENT}why: {each.why}")
             output.line(f"{INDENT}fix: {each.fix}")
     failed = [result["id"] for result in results if result["outcome"] == "failed"]
-    if json:
+    if output.as_json:
         output.document({"name": name, "kind": registry.kind, "ok": not failed, "checks": results})
         raise typer.Exit(PluginError.exit_code if failed else 0)
     if failed:
@@ -73,12 +68,11 @@ def check(
 
 
 def new(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What users will type, such as wobbly.")],
+    output: Output,
+    name: Annotated[str, argument("NAME", "What users will type, such as wobbly.")],
     *,
-    kind: Annotated[str, _NEW_KIND] = "architecture",
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Directory to create it in.")] = Path(),
-    json: Json = False,
+    kind: Annotated[str, option("architecture|objective|dataset", "Kind of plugin.")] = "architecture",
+    to: Annotated[Path, option("DIR", "Directory to create it in.")] = Path(),
 ) -> None:
     """Write a new plugin as a complete distribution.
 
@@ -87,38 +81,33 @@ def new(
     from gancli.plugins.installation import install_command
     from gancli_kit.scaffold import Plugin, create
 
-    output = Output.of(context)
     plugin = Plugin.named(name, kind)
     path = create(plugin, to)
     install = install_command("-e", f"{f'./{path}' if path == Path(path.name) else path}[test]")
     names = {"name": plugin.name, "distribution": plugin.distribution, "package": plugin.package, "class": plugin.title}
     document = {"path": str(path), **names, "files": sorted(plugin.files()), "install": install}
-    output.result(path, document if json else None)
-    if not json:
+    output.result(path, document)
+    if not output.as_json:
         output.note("next", *(f"  {command}" for command in (install, f"gancli plugin check {plugin.name}", plugin.train)))
 
 
 def selfcheck(
-    context: typer.Context,
+    output: Output,
     *,
     arch: Annotated[str, arch_option("The networks to check.")] = "dense",
-    device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Device to run on.")] = "auto",
-    kills: Annotated[int, typer.Option("--kills", min=1, max=20, help="Number of kills.")] = 3,
+    device: Annotated[str, option("auto|cpu|cuda|mps", "Device to run on.")] = "auto",
+    kills: Annotated[int, option(None, "Number of kills.", min=1, max=20)] = 3,
     assignments: Annotated[list[str] | None, set_option("Any setting of the training.")] = None,
-    json: Json = False,
 ) -> None:
     """Check that a killed training resumes bit-exact: train, kill -9, resume, compare. Takes less than a minute."""
     from gancli_kit.selfcheck import selfcheck as compare
 
-    output = Output.of(context)
-    verdict = compare([f"arch.name={arch}", f"runtime.device={device}", *(assignments or ())], kills=kills, report=output.note)
-    if not verdict.exact:
+    found = compare([f"arch.name={arch}", f"runtime.device={device}", *(assignments or ())], kills=kills, report=output.note)
+    if found["differences"]:
         raise CheckpointError(
-            f"A killed training of '{arch}' did not resume bit-exact: {', '.join(verdict.differences)}.",
+            f"A killed training of '{arch}' did not resume bit-exact: {', '.join(found['differences'])}.",
             "The architecture may keep state outside its parameters and buffers, or use a random generator of its own.",
         )
-    exact = (
-        f"exact: killed {verdict.kills} times (after steps {', '.join(map(str, verdict.steps))}), resumed, and ended in "
-        f"the same bits, SHA-256 {verdict.digest[:16]}, in {verdict.seconds:.0f} s"
-    )
-    output.result(exact, asdict(verdict) if json else None)
+    steps, digest, seconds = ", ".join(map(str, found["steps"])), found["digest"][:16], f"{found['seconds']:.0f}"
+    killed = f"killed {found['kills']} times (after steps {steps}), resumed, and ended in the same bits"
+    output.result(f"exact: {killed}, SHA-256 {digest}, in {seconds} s", found)

@@ -9,10 +9,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,34 +33,17 @@ _SETTINGS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The result of the check.
-
-    Attributes:
-        exact: whether the killed run ended in the same bits as the one that never stopped.
-        kills: how often it was killed while it ran.
-        steps: the step of the newest checkpoint after each kill.
-        digest: SHA-256 of the state of the run that never stopped.
-        differences: what differs; empty if nothing does.
-        seconds: how long the check took.
-    """
-
-    exact: bool
-    kills: int
-    steps: tuple[int, ...]
-    digest: str
-    differences: tuple[str, ...]
-    seconds: float
-
-
-def selfcheck(assignments: Sequence[str] = (), *, kills: int = 3, report: Callable[[str], None] = lambda _: None) -> Verdict:
+def selfcheck(assignments: Sequence[str], *, kills: int, report: Callable[[str], None]) -> dict[str, Any]:
     """Train twice, kill one of the two ``kills`` times, and compare.
 
     Args:
         assignments: ``section.key=value`` of the configuration that is checked, for instance ``arch.name=dcgan``.
         kills: how often to kill.
         report: called with a line about each stage.
+
+    Returns:
+        ``exact``, whether the killed run ended in the same bits, and if not, the ``differences``; ``kills`` while it ran, and
+        the ``steps`` of the newest checkpoint after each; ``digest``, SHA-256 of the state; ``seconds`` that it took.
 
     Raises:
         CheckpointError: a training fails by itself.
@@ -87,8 +69,14 @@ def selfcheck(assignments: Sequence[str] = (), *, kills: int = 3, report: Callab
         differences = [f"{name} differs" for name in files if files[name] != others.get(name)]
         if whole.metrics_path.read_bytes() != killed.metrics_path.read_bytes():
             differences.append("metrics.jsonl differs")
-    took = time.monotonic() - start
-    return Verdict(not differences, len(steps), tuple(steps), first.state_digest, tuple(differences), took)
+    return {
+        "exact": not differences,
+        "kills": len(steps),
+        "steps": steps,
+        "digest": first.state_digest,
+        "differences": differences,
+        "seconds": time.monotonic() - start,
+    }
 
 
 def _command(run: RunDirectory, settings: Sequence[str]) -> list[str]:

@@ -49,7 +49,7 @@ def opened(content: bytes, path: Path) -> OpenedGenerator:
     def draw(z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> NDArray[np.float32]:
         given: dict[str, NDArray[Any]] = {SOURCES if z.ndim == 4 else LATENTS: z}  # noqa: PLR2004  (n, c, h, w)
         given |= {} if labels is None else {LABELS: labels}
-        sides = next((one.shape[2:] for one in session.get_inputs() if one.name == SOURCES), [])
+        sides: list[Any] = next((one.shape[2:] for one in session.get_inputs() if one.name == SOURCES), [])
         if any(isinstance(side, int) and side != there for side, there in zip(sides, z.shape[2:], strict=False)):
             size = "x".join(map(str, sides))
             raise UsageError(f"'{path}' translates images of {size}, not {z.shape[2]}x{z.shape[3]}.", "Resize them.")

@@ -9,8 +9,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from gancli.checkpoint.loading import read_checkpoint
-from gancli.checkpoint.manifest import Manifest
+from gancli.checkpoint.manifest import Manifest, read_checkpoint
 from gancli.checkpoint.store import CheckpointStore
 from gancli.errors import CheckpointError, RunError, StorageError
 from gancli.storage.disk import Storage

@@ -10,8 +10,7 @@ from gancli.errors import PluginError, UsageError
 from gancli.metrics.distances import TOTAL_VARIANCE
 from gancli.metrics.extractors import batches, extractor_for, read
 from gancli.plugin import Asset, FeatureExtractor
-from gancli.plugins.assets import for_colour
-from gancli.plugins.registry import EXTRACTORS, Entry
+from gancli.plugins.registry import EXTRACTORS, Entry, for_colour
 from gancli.storage.tensors import digest_of
 
 

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gancli.checkpoint.loading import read_checkpoint
-from gancli.checkpoint.manifest import MANIFEST, seal
+from gancli.checkpoint.manifest import MANIFEST, read_checkpoint, seal
 from gancli.checkpoint.store import CheckpointStore
 from gancli.errors import CheckpointError
 from gancli.storage.tensors import decode, encode
@@ -291,7 +290,7 @@ UNPICKLED = """
 import sys
 from pathlib import Path
 import safetensors.torch  # imports run code, of course; what counts is what comes now
-from gancli.checkpoint.loading import read_checkpoint
+from gancli.checkpoint.manifest import read_checkpoint
 from gancli.storage.tensors import decode, read_metadata
 from gancli.errors import CheckpointError
 
@@ -334,7 +333,7 @@ def test_F17_what_facts_name_is_never_imported(tmp_path):
     (tmp_path / "evil_plugin.py").write_text("raise SystemExit('imported')")
     facts = {"arch": {"entry_point": "evil_plugin:Evil", "class": "os.system", "__reduce__": ["os.system", "true"]}}
     path = forge(tmp_path / "step-000000003", {"state.json": b"{}"}, facts=facts)
-    program = "import sys; from pathlib import Path; from gancli.checkpoint.loading import read_checkpoint as read\n"
+    program = "import sys; from pathlib import Path; from gancli.checkpoint.manifest import read_checkpoint as read\n"
     program += "assert read(Path(sys.argv[1])).manifest.facts; assert 'evil_plugin' not in sys.modules"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     subprocess.run([sys.executable, "-c", program, path], env=environment, check=True)

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from gancli.exporting.card import card
+from gancli.exporting.folder import card
 
 HOSTILE = 'a: "b"\n---\n# <script>alert(1)</script> | `x` [y](http://z)'
 
