@@ -31,7 +31,7 @@ from gancli.cli.options import Source
 from gancli.cli.output import Output, refuse_existing
 from gancli.cli.signals import Interrupted
 from gancli.cli.train import refuse_early, run_training
-from gancli.config.validate import plain
+from gancli.config.schema import plain
 from gancli.errors import UsageError, did_you_mean
 from gancli.history.run import Run
 from gancli.models.model import Model

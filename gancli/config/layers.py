@@ -9,8 +9,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gancli.config.schema import RunConfig
-from gancli.config.validate import shown
+from gancli.config.schema import RunConfig, shown
 from gancli.errors import ConfigError, did_you_mean
 from gancli.storage.strict_json import unique_keys
 

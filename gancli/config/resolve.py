@@ -26,8 +26,7 @@ from gancli.config.layers import (
     from_flags,
     layer_of,
 )
-from gancli.config.schema import LENGTHS, DataConfig, RunConfig
-from gancli.config.validate import ModelT, checked, shortened, shown
+from gancli.config.schema import LENGTHS, DataConfig, ModelT, RunConfig, checked, shortened, shown
 from gancli.errors import ConfigError, nearest
 from gancli.plugins.registry import (
     ARCHITECTURES,

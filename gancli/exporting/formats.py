@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gancli.checkpoint.provenance import Provenance
-from gancli.config.validate import checked
+from gancli.config.schema import checked
 from gancli.errors import CheckpointError, ExportError, UsageError, did_you_mean
 from gancli.plugin import TrainedGenerator
 from gancli.plugins.installation import require_packages

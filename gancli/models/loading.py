@@ -19,7 +19,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from gancli.checkpoint.manifest import read_checkpoint
 from gancli.checkpoint.provenance import Origin, Provenance, Weights, read_file
 from gancli.checkpoint.store import CheckpointStore
-from gancli.config.validate import checked
+from gancli.config.schema import checked
 from gancli.errors import CheckpointError, ConfigError, PluginError, UsageError
 from gancli.gan.state import load_strictly
 from gancli.models.model import Model

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gancli.checkpoint.manifest import read_checkpoint, read_manifest
 from gancli.checkpoint.provenance import Origin, Parent, Provenance, read_file
-from gancli.config.validate import checked
+from gancli.config.schema import checked
 from gancli.errors import CheckpointError, ConfigError
 from gancli.models.stored import absolute, is_file, origin_of_file, read_provenance, weights_path
 from gancli.plugins.registry import ARCHITECTURES

@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from gancli.plugin import Logger
 from gancli.plugins.registry import COMMANDS, LOGGERS
 from gancli_kit.checks import Checklist, ContractWarning
-from gancli_kit.datasets import DATASET_CHECKS, DatasetSubject
 from gancli_kit.description import ANSWERS, IDENTITY, LOADING, OPTIONS, PREFERENCES
-from gancli_kit.exporters import EXPORTER_CHECKS, ExporterSubject
-from gancli_kit.extractors import EXTRACTOR_CHECKS, ExtractorSubject
+from gancli_kit.kinds import (
+    DATASET_CHECKS,
+    EXPORTER_CHECKS,
+    EXTRACTOR_CHECKS,
+    OBJECTIVE_CHECKS,
+    OPTIMIZER_CHECKS,
+    DatasetSubject,
+    ExporterSubject,
+    ExtractorSubject,
+    ObjectiveSubject,
+    OptimizerSubject,
+)
 from gancli_kit.networks import EXPORTS, NETWORKS
-from gancli_kit.objectives import OBJECTIVE_CHECKS, ObjectiveSubject
-from gancli_kit.optimizers import OPTIMIZER_CHECKS, OptimizerSubject
 from gancli_kit.randomness import RANDOMNESS
 from gancli_kit.subject import IMAGES, ArchitectureSubject, Subject
 from gancli_kit.training import TRAINING

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gancli.config.validate import checked
+from gancli.config.schema import checked
 from gancli.errors import ConfigError
 from gancli.plugin import API, Asset, ImageSpec, Purpose
 from gancli.plugins.registry import check_asset, understood

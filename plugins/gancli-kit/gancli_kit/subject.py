@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 import torch
 
 from gancli.config.resolve import resolve
-from gancli.config.validate import checked
+from gancli.config.schema import checked
 from gancli.data.batches import Batches
 from gancli.gan.algorithm import goodfellow_2014
 from gancli.gan.build import build_training

@@ -17,8 +17,7 @@ from gancli.config.resolve import (
     resolve,
     schema,
 )
-from gancli.config.schema import LENGTHS, RunConfig
-from gancli.config.validate import checked
+from gancli.config.schema import LENGTHS, RunConfig, checked
 from gancli.errors import ConfigError, DatasetError, GancliError, PluginError
 from gancli.plugin import Dataset
 from gancli.plugins.registry import DATASETS, OBJECTIVES

@@ -16,9 +16,7 @@ from gancli_kit import (
 )
 from gancli_kit.checks import Check, Checklist, fail, flag, skip
 from gancli_kit.contract import ARCHITECTURE_CHECKS
-from gancli_kit.datasets import DATASET_CHECKS
-from gancli_kit.objectives import OBJECTIVE_CHECKS
-from gancli_kit.optimizers import OPTIMIZER_CHECKS
+from gancli_kit.kinds import DATASET_CHECKS, OBJECTIVE_CHECKS, OPTIMIZER_CHECKS
 
 ROOT = Path(__file__).parents[4]
 
