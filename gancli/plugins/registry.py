@@ -87,7 +87,7 @@ class Registry(Generic[PluginT]):
             PluginError: there is none (naming the nearest), or more than one distribution claims the name.
         """
         if is_file(name):
-            return _file_entry(name, self.group)
+            return _file_entry(name, self.group, self.base.__name__)
         matches = self.matches(name)
         if not matches:
             failure = PluginError if (self.group, name) in OFFICIAL else self._missing
@@ -211,15 +211,16 @@ def imported(name: str) -> object:
     return _imported(_file_entry(name, ""), f"'{name}'")
 
 
-def _file_entry(name: str, group: str) -> Entry:
+def _file_entry(name: str, group: str, base: str = "") -> Entry:
     text, _, attribute = name.rpartition(":") if ".py:" in name else (name, "", "")
     path = Path(os.path.expanduser(text))  # noqa: PTH111  (Path.expanduser raises RuntimeError for an unknown user)
     if not path.is_file():
         raise PluginError(f"There is no file '{path}'.", "A plugin in a file is given as FILE.py:CLASS.")
     source = _source(path)
     if not attribute:
-        classes = re.findall(rb"^class (\w+)\b(?!\(ArchConfig)", source, re.MULTILINE) or [b"CLASS"]
-        given = f"such as '{text}:{classes[-1].decode(errors='replace')}'"
+        classes = re.findall(r"^class (\w+)(.*)", source.decode(errors="replace"), re.MULTILINE) or [("CLASS", "")]
+        likeliest = max(classes, key=lambda pair: base in pair[1])  # the first that derives from the base, if one does
+        given = f"such as '{text}:{likeliest[0]}'"
         raise PluginError(f"'{name}' does not name a class.", f"Give the class too, {given}.")
     return Entry(name, group, f"{path.resolve()}:{attribute}", "", f"sha256:{sha256(source).hexdigest()}")
 

@@ -55,7 +55,7 @@ def test_json(cli, target):
         (["-o", "no/such/place/a.safetensors"], 6, "no/such/place"),
         (["-o", "runs/.latest/a.safetensors"], 6, "is a file where a directory is needed"),
         (["-o", "runs"], 6, "'runs' is already there. Choose another name."),
-        (["-o", "runs/"], 6, "'runs' is already there"),
+        (["-o", "runs/"], 6, "'runs/' is already there"),
         (["-o", "runs/", "--force"], 6, "holds other things"),
         (["-o", "a.safetensors", "--run", "nowhere"], 4, "no run 'nowhere'"),
         (["-o", "a.safetensors", "--checkpoint", "nowhere"], 4, "nowhere"),

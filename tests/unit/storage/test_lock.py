@@ -67,7 +67,7 @@ def test_a_file_system_without_locks_is_refused(path, monkeypatch, number):
 def test_other_failures_are_explained_and_leave_no_descriptor(path, monkeypatch):
     before = len([*Path("/dev/fd").iterdir()])
     monkeypatch.setattr(fcntl, "flock", failing(errno.EIO))
-    with pytest.raises(StorageError, match="input/output error"), run_lock(path):
+    with pytest.raises(StorageError, match="Input/output error"), run_lock(path):
         pass
     assert len([*Path("/dev/fd").iterdir()]) == before
 
