@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from gancli.errors import GancliError, PluginError, UsageError, did_you_mean
+from gancli.plugin import ImageSpec
 from gancli.plugins.distributions import OWN, installed, read
 from gancli.plugins.registry import (
     ARCHITECTURES,
@@ -109,7 +111,20 @@ def kind_of(name: str, kind: str | None = None) -> Registry[Any]:
     return next(iter(having.values()))
 
 
-# -- options --
+# -- images and options --
+
+
+def parse_image(text: str) -> ImageSpec:
+    """``CHANNELSxHEIGHTxWIDTH``.
+
+    >>> parse_image("1x28x28")
+    ImageSpec(channels=1, height=28, width=28, classes=0, source=None, paired=False)
+    """
+    match = re.fullmatch(r"([1-4])x([1-9]\d{0,3})x([1-9]\d{0,3})", text)
+    if match is None:
+        raise UsageError(f"'{text}' is not the shape of an image.", "Write CHANNELSxHEIGHTxWIDTH, for instance 1x28x28.")
+    return ImageSpec(*map(int, match.groups()))
+
 
 _BOUNDS = {
     "minimum": ">= {}",

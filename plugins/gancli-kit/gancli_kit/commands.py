@@ -33,8 +33,7 @@ def check(
     A failed check says why it matters and how to fix it. Exit code 8 if one fails.
     """
     from gancli.config.layers import from_assignments
-    from gancli.gan.layer_table import parse_image
-    from gancli.plugins.listing import kind_of
+    from gancli.plugins.listing import kind_of, parse_image
     from gancli_kit import checklist
 
     registry = kind_of(name, kind)

@@ -22,7 +22,6 @@ from gancli_kit.kinds import (
     OptimizerSubject,
 )
 from gancli_kit.networks import EXPORTS, NETWORKS
-from gancli_kit.randomness import RANDOMNESS
 from gancli_kit.subject import IMAGES, ArchitectureSubject, Subject
 from gancli_kit.training import TRAINING
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 ARCHITECTURE_CHECKS = (
     *(*LOADING, *IDENTITY, *OPTIONS, *PREFERENCES, *ANSWERS),
-    *(*NETWORKS, *RANDOMNESS, *TRAINING, *EXPORTS),
+    *(*NETWORKS, *TRAINING, *EXPORTS),
 )
 """Every check of an architecture; each comes after those that it needs."""
 

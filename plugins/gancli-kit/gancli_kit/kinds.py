@@ -28,7 +28,7 @@ from gancli.randomness.latents import latents
 from gancli.storage.tensors import decode, encode
 from gancli_kit.checks import Check, Rules, fail, skip
 from gancli_kit.description import IDENTITY, LOADING, OPTIONS, PREFERENCES, refuse_assets
-from gancli_kit.randomness import surroundings
+from gancli_kit.networks import surroundings
 from gancli_kit.subject import CLASSES, LATENT_DIM, Case, Subject, differing, states
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from gancli.data.batches import Batches
 from gancli.gan.algorithm import goodfellow_2014
 from gancli.gan.build import build_training
 from gancli.gan.context import conditions
-from gancli.gan.layer_table import parse_image
 from gancli.gan.losses import NonSaturating
 from gancli.gan.trainer import Trainer
 from gancli.plugin import Architecture, ImageSpec, Networks, TrainedGenerator
+from gancli.plugins.listing import parse_image
 from gancli.plugins.registry import ARCHITECTURES, PluginT, Registry
 from gancli.runtime.device import Runtime
 from gancli.training.setup import mean_image

@@ -1,4 +1,8 @@
+from pathlib import Path
+
 import pytest
+
+FOREIGN = Path(__file__).parents[2] / "foreign.py"
 
 
 def test_list(cli):
@@ -44,6 +48,19 @@ def test_build_with_options(cli):
     result = cli("arch", "show", "dense", "--build", "-s", "arch.widths=[8]")
     assert result.code == 2
     assert "generator_widths" in result.err
+
+
+@pytest.mark.parametrize("name", ["StyleGAN2", "Pix2Pix", "WeightNorm", "Projected"])
+def test_every_network_is_built(cli, name):
+    found = cli("arch", "show", f"{FOREIGN}:{name}", "--build", "--image", "3x8x8", "--json").json
+    expected = {"Projected": ["features", "encoder"]}.get(name, [])
+    assert list(found["parameters"]) == list(found["layers"]) == ["generator", "discriminator", *expected]
+    assert min(found["parameters"].values()) > 0
+
+
+def test_images_that_cannot_be_made(cli, monkeypatch):
+    monkeypatch.setattr("gancli.gan.architectures.dense.Dense.supports", lambda *_: "Too small.")
+    assert "cannot generate images of 1x1x1. Too small." in cli("arch", "show", "dense", "--build", "--image", "1x1x1").err
 
 
 @pytest.mark.parametrize("image", ["28x28", "9x28x28", "1x0x3", "axbxc"])
