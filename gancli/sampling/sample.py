@@ -114,8 +114,9 @@ def like(image: Path) -> Recipe:
     """
     stored = images.read_metadata(image)
     if "run" in stored and "seeds" not in stored:
-        problem = f"'{image}' was not made from seeds alone, but from latents, or by `gancli translate`."
-        raise DatasetError(problem, "Give an image that `gancli sample` made of seeds.")
+        source = stored.get("translated")
+        made = "was not made from seeds alone" if source is None else f"is a translation of '{source}'"
+        raise DatasetError(f"'{image}' {made}.", "Give an image that `gancli sample` made of seeds.")
     try:
         recipe = Recipe.model_validate(stored)
         check_truncation(recipe.truncation)

@@ -161,7 +161,7 @@ def test_dry_run_refuses_a_folder_without_images(cli, tmp_path):
     (tmp_path / "none").mkdir()
     result = cli("train", "--dataset", str(tmp_path / "none"), "--dry-run")
     assert (result.code, result.out) == (3, "")
-    assert "holds nothing" in result.err
+    assert "holds no image" in result.err
 
 
 def test_dry_run_as_json_is_a_configuration_file(cli):
