@@ -28,7 +28,8 @@ from gancli.cli.export import ExportOptions, run_export
 from gancli.cli.interpolate import InterpolateOptions
 from gancli.cli.options import Settings as Flags
 from gancli.cli.options import Source
-from gancli.cli.output import Output, refuse_existing
+from gancli.cli.output import Output
+from gancli.cli.project import refuse_target
 from gancli.cli.signals import Interrupted
 from gancli.cli.train import refuse_early, run_training
 from gancli.config.schema import plain
@@ -76,10 +77,6 @@ class Settings(TypedDict, total=False):
     config: str | Path | Sequence[str | Path]
 
 
-def _ignore(event: Event) -> None:
-    """Observe nothing."""
-
-
 class From(TypedDict, total=False):
     """Which checkpoint is taken, see `gancli sample --help`."""
 
@@ -95,7 +92,7 @@ def train(
     name: str | None = None,
     runs_dir: str | Path = "runs",
     quiet: bool = False,
-    observe: Callable[[Event], None] = _ignore,
+    observe: Callable[[Event], None] = lambda _event: None,
     **settings: Unpack[Settings],
 ) -> Run:
     """Train a new run, with a live table in terminals and notebooks.
@@ -139,7 +136,7 @@ def resume(
     allow_changes: bool = False,
     runs_dir: str | Path = "runs",
     quiet: bool = False,
-    observe: Callable[[Event], None] = _ignore,
+    observe: Callable[[Event], None] = lambda _event: None,
     **settings: Unpack[Settings],
 ) -> Run:
     """Resume a run from its newest checkpoint, for longer if a length is given. The example of :func:`train` ends with it.
@@ -235,12 +232,7 @@ def project(
         source: see :class:`From`.
     """
     chosen = _source(project, run, source)
-    target = None if output is None else Path(output)
-    if target is not None:
-        if target.suffix.lower() != ".npz":
-            raise UsageError(f"'{target}' is not an .npz file.", "Give for instance output='latents.npz'.")
-        for path in (target, target.with_suffix(".png")):
-            refuse_existing(path, force=force)
+    target = None if output is None else refuse_target(output, force=force)
     model = run if isinstance(run, Model) else chosen.load()
     originals = model.fitted(images)
     found = model.project(originals, steps=steps, seed=seed)

@@ -26,14 +26,10 @@ def project(
 ) -> None:
     """Find images in a generator's latent space: the latents whose images are closest to them."""
     source.check()
-    path = Path(target)
-    if path.suffix.lower() != ".npz":
-        raise UsageError(f"'{target}' is not an .npz file.", "Give for instance -o latents.npz.")
+    path = refuse_target(target, force=force)
     if not 1 <= steps <= MOST_STEPS or not 1 <= len(images) <= MOST_IMAGES:
         most = f"Give 1 to {MOST_IMAGES:,} and 1 to {MOST_STEPS:,}."
         raise UsageError(f"{len(images)} images in {steps} steps are out of range.", most)
-    for written in (path, path.with_suffix(".png")):
-        refuse_existing(written, force=force)
     with output.progress() as counter:
         model = source.load()
         from gancli.data.decoding import load_files
@@ -54,3 +50,13 @@ def project(
         output.note(f"next    {shell('gancli', 'interpolate', '--latents', path)}")
     facts = {"images": [str(image) for image in images], "errors": errors, "classes": labels, "steps": steps}
     output.result(path, {"path": str(path), "sheet": str(sheet), **facts, "model": str(model.origin)})
+
+
+def refuse_target(target: str | Path, *, force: bool) -> Path:
+    """The path for the latents; refused if it is no .npz, or if it or the sheet beside it would replace something."""
+    path = Path(target)
+    if path.suffix.lower() != ".npz":
+        raise UsageError(f"'{target}' is not an .npz file.", "Name it for instance latents.npz.")
+    for written in (path, path.with_suffix(".png")):
+        refuse_existing(written, force=force)
+    return path

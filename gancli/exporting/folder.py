@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 from gancli.checkpoint.provenance import SHARED
 from gancli.errors import ExportError, PluginError, StorageError, UsageError
-from gancli.exporting.formats import Exported, choose, put_in_place, trained_generator
+from gancli.exporting.formats import Exported, choose, trained_generator
 from gancli.images import grid, to_bytes, to_png
 from gancli.plugins.registry import EXPORTERS
-from gancli.storage.disk import explained, refuse_missing_parent
+from gancli.storage.disk import explained, refuse_missing_parent, replacing
 from gancli.text import visible
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def write_folder(model: Model, target: Path, arch_file: str | None = None, *, fo
             if others:
                 raise StorageError(f"'{target}' holds other things, such as '{others[0]}'.", "Choose another name.")
     generator, notes = trained_generator(model, arch_file), []
-    with put_in_place(target) as scratch:
+    with replacing(target) as scratch:
         scratch.mkdir()
         differences, allowed = [], 0.0
         for name in (SHARED, _PT2, _PAGE):

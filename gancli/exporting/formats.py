@@ -7,11 +7,8 @@ moved into place. So a file that is there draws what the generator draws.
 from __future__ import annotations
 
 import math
-import os
-from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +20,7 @@ from gancli.plugin import TrainedGenerator
 from gancli.plugins.installation import require_packages
 from gancli.plugins.registry import EXPORTERS
 from gancli.randomness.latents import latents
-from gancli.storage.disk import DISK, TEMPORARY, TRASH, explained, refuse_missing_parent, remove
+from gancli.storage.disk import refuse_missing_parent, replacing
 from gancli.version import __version__
 
 if TYPE_CHECKING:
@@ -135,48 +132,10 @@ def export(model: Model, target: Path, form: Format, arch_file: str | None = Non
         StorageError: it cannot be written.
     """
     refuse_missing_parent(target)
-    with put_in_place(target) as scratch:
+    with replacing(target) as scratch:
         difference = form.write(trained_generator(model, arch_file), scratch)
         size = sum(path.stat().st_size for path in (scratch, *scratch.rglob("*")) if path.is_file())
     return Exported(target, size, difference, form.tolerance)
-
-
-@contextmanager
-def put_in_place(target: Path) -> Iterator[Path]:
-    """The name of a file or folder beside ``target`` that takes its place when all went well, and is gone when not.
-
-    At every moment there is the old one or the new one; of two folders, at all moments but one.
-    """
-    scratch = target.with_name(f"{TEMPORARY}{token_hex(8)}")
-    with explained(target):
-        try:
-            yield scratch
-            _make_durable(scratch)
-            if not target.is_dir() or target.is_symlink():
-                scratch.replace(target)
-            else:
-                old = target.with_name(f"{TRASH}{token_hex(8)}")
-                DISK.rename(target, old)
-                try:
-                    DISK.rename(scratch, target)
-                except BaseException:
-                    DISK.rename(old, target)
-                    raise
-                remove(old)
-        finally:
-            remove(scratch)  # what is left of it: nothing, what failed, or the old folder
-        DISK.fsync_dir(target.parent)
-
-
-def _make_durable(path: Path) -> None:
-    """Sync a file, or a folder with all that is in it."""
-    if path.is_dir():
-        for member in path.iterdir():
-            _make_durable(member)
-        DISK.fsync_dir(path)
-    else:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
 
 
 def trained_generator(model: Model, arch_file: str | None = None) -> TrainedGenerator:

@@ -123,7 +123,8 @@ def parse_image(text: str) -> ImageSpec:
     match = re.fullmatch(r"([1-4])x([1-9]\d{0,3})x([1-9]\d{0,3})", text)
     if match is None:
         raise UsageError(f"'{text}' is not the shape of an image.", "Write CHANNELSxHEIGHTxWIDTH, for instance 1x28x28.")
-    return ImageSpec(*map(int, match.groups()))
+    channels, height, width = map(int, match.groups())
+    return ImageSpec(channels, height, width)
 
 
 _BOUNDS = {

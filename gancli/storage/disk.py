@@ -94,14 +94,32 @@ def write_atomically(path: Path, data: bytes, storage: Storage = DISK, *, durabl
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """The name of a file beside ``target`` that takes its place when all went well, and is gone when not."""
+    """The name of a file or folder beside ``target`` that takes its place when all went well, and is gone when not.
+
+    At every moment there is the old one or the new one; of two folders, at all moments but one. What is there is durable.
+    """
     scratch = target.with_name(f"{TEMPORARY}{token_hex(8)}")
     with explained(target):
         try:
             yield scratch
-            system.replace(scratch, target)
+            for path in (scratch, *scratch.rglob("*")):
+                if not path.is_dir():
+                    with path.open("rb+") as file:
+                        os.fsync(file.fileno())
+            if not target.is_dir() or target.is_symlink():
+                DISK.rename(scratch, target)
+            else:
+                old = target.with_name(f"{TRASH}{token_hex(8)}")
+                DISK.rename(target, old)
+                try:
+                    DISK.rename(scratch, target)
+                except BaseException:
+                    DISK.rename(old, target)
+                    raise
+                remove(old)
         finally:
-            scratch.unlink(missing_ok=True)
+            remove(scratch)  # what is left of it: nothing, or what failed
+        DISK.fsync_dir(target.parent)
 
 
 def refuse_missing_parent(target: Path) -> None:
