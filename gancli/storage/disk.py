@@ -103,8 +103,10 @@ def replacing(target: Path) -> Iterator[Path]:
         try:
             yield scratch
             for path in (scratch, *scratch.rglob("*")):
-                if not path.is_dir():
-                    with path.open("rb+") as file:
+                if path.is_dir():
+                    DISK.fsync_dir(path)
+                else:
+                    with path.open("rb") as file:
                         os.fsync(file.fileno())
             if not target.is_dir() or target.is_symlink():
                 DISK.rename(scratch, target)
