@@ -10,19 +10,18 @@ gancli-wobbly/
 from __future__ import annotations
 
 import keyword
+import os
 import re
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from errno import EEXIST
 from importlib.resources import files
-from secrets import token_hex
 from string import Template
 from typing import TYPE_CHECKING
 
 from gancli.errors import UsageError, did_you_mean
 from gancli.plugins.distributions import installed
-from gancli.storage.disk import DISK, TEMPORARY, Storage, explain, explained, make_directories, remove, write_file
+from gancli.storage.disk import explain, explained, make_directories, replacing
 from gancli.version import __version__
 
 if TYPE_CHECKING:
@@ -121,25 +120,19 @@ class Plugin:
         return {path.format(**names): Template(text).substitute(words) for path, text in texts.items()}
 
 
-def create(plugin: Plugin, parent: Path, storage: Storage = DISK) -> Path:
+def create(plugin: Plugin, parent: Path) -> Path:
     """Write the distribution into a new folder of ``parent``, whole or not at all.
 
     Raises:
         StorageError: the folder is already there, or cannot be written.
     """
     target = parent / plugin.distribution
-    with explained(target):
-        if storage.lstat(target) is not None:
-            raise explain(OSError(EEXIST, "File exists"), target)
-        make_directories(parent, storage)
-        scratch = parent / f"{TEMPORARY}{token_hex(8)}"
-        try:
-            for path, text in plugin.files().items():
-                make_directories((scratch / path).parent, storage)
-                write_file(scratch / path, text.encode(), storage, durable=False)
-            storage.rename(scratch, target)
-        except BaseException:
-            with suppress(OSError):
-                remove(scratch, storage)
-            raise
+    if os.path.lexists(target):
+        raise explain(OSError(EEXIST, "File exists"), target)
+    with explained(parent):
+        make_directories(parent)
+    with replacing(target) as scratch:
+        for path, text in plugin.files().items():
+            (scratch / path).parent.mkdir(parents=True, exist_ok=True)
+            (scratch / path).write_text(text, encoding="utf-8")
     return target

@@ -1,10 +1,10 @@
 import ast
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from gancli.errors import StorageError, UsageError
-from gancli.storage.disk import Storage
 from gancli_kit.scaffold import Plugin, create
 
 
@@ -58,23 +58,18 @@ def test_the_contract_test_takes_three_lines(written):
     assert len([node for node in ast.walk(tree) if isinstance(node, ast.stmt)]) == 4  # with its docstring
 
 
-class Failing(Storage):
-    """A disk that is full after some files."""
-
-    def __init__(self, writes):
-        self.writes = writes
-
-    def write(self, descriptor, data):
-        self.writes -= 1
-        if self.writes < 0:
-            raise OSError(28, "No space left on device")
-        super().write(descriptor, data)
-
-
 @pytest.mark.parametrize("writes", range(8))
-def test_F6_it_is_written_whole_or_not_at_all(tmp_path, writes):
+def test_F6_it_is_written_whole_or_not_at_all(tmp_path, monkeypatch, writes):
+    real, count = Path.write_text, iter(range(100))
+
+    def full(path, *arguments, **options):
+        if next(count) >= writes:
+            raise OSError(28, "No space left on device")
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(StorageError, match="disk is full"):
-        create(Plugin.named("wobbly"), tmp_path / "place", Failing(writes))
+        create(Plugin.named("wobbly"), tmp_path / "place")
     assert list((tmp_path / "place").iterdir()) == []
 
 
