@@ -37,8 +37,9 @@ def translate(
             refuse_existing(job.target, force=force)
     with output.progress() as counter:
         model = source.sampler(back=back)
-        written = translation.translate(model, todo, metadata=not no_metadata, progress=counter)
-    count = f"{written.images:,} of {len(todo):,} translated by {model.origin}"
-    output.note(*(f"skipped {name}: {flaw}" for name, flaw in written.skipped), count, *model.origin.notes)
-    skipped = [{"name": name, "reason": flaw} for name, flaw in written.skipped]
-    output.result(target, {"path": target, "images": written.images, "skipped": skipped, "model": str(model.origin)})
+        skipped = translation.translate(model, todo, metadata=not no_metadata, progress=counter)
+    count = f"{len(todo) - len(skipped):,} of {len(todo):,} translated by {model.origin}"
+    output.note(*(f"skipped {name}: {flaw}" for name, flaw in skipped), count, *model.origin.notes)
+    listed = [{"name": name, "reason": flaw} for name, flaw in skipped]
+    facts = {"path": target, "images": len(todo) - len(skipped), "skipped": listed, "model": str(model.origin)}
+    output.result(target, facts)

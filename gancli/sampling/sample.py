@@ -23,7 +23,7 @@ from gancli.storage.disk import explained, refuse_missing_parent, replacing, wri
 from gancli.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from gancli.checkpoint.provenance import Origin
     from gancli.images import Images, Pixels
@@ -44,15 +44,6 @@ class Request:
     metadata: bool = True  # whether the files say how they were made
     truncation: float | None = None  # see Model.sample
     scale: int = 1  # of a grid: pixels of the file per pixel of an image, in each direction
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What was written: the path (``-`` for standard output), how many images, and from which seeds or latents."""
-
-    path: str
-    images: int
-    made_from: Mapping[str, object]
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -144,8 +135,10 @@ def about(origin: Origin) -> dict[str, Any]:
 
 def write(
     model: Sampler[Images], request: Request, progress: Callable[[int, int], None] = lambda _done, _total: None
-) -> Written:
-    """Generate and write; ``progress`` is called with (images done, images in all).
+) -> dict[str, object]:
+    """Generate and write: the path, how many images, and from which seeds or latents.
+
+    ``progress`` is called with (images done, images in all).
 
     Raises:
         UsageError: the target's kind is not known, the grid too large, or a seed or class out of range.
@@ -188,7 +181,7 @@ def write(
             sys.stdout.buffer.flush()
         else:
             write_atomically(Path(target), png)
-    return Written(target, total, model.made_from or {"seeds": format_seeds(request.seeds)})
+    return {"path": target, "images": total, **(model.made_from or {"seeds": format_seeds(request.seeds)})}
 
 
 def _metadata(model: Sampler[Images], request: Request) -> dict[str, Any]:

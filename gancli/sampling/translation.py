@@ -42,14 +42,6 @@ class Job:
     target: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Translated:
-    """How many images were written, and name and flaw of each that was skipped."""
-
-    images: int
-    skipped: tuple[tuple[str, str], ...]
-
-
 def jobs(paths: Sequence[Path], output: str) -> list[Job]:
     """What is to be done: each image of files and folders, and where its translation goes.
 
@@ -96,8 +88,10 @@ def translate(
     *,
     metadata: bool = True,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
-) -> Translated:
-    """Translate and write. Images that are broken are skipped; ``progress`` is called with (images done, images in all).
+) -> tuple[tuple[str, str], ...]:
+    """Translate and write; name and flaw of each broken image, which is skipped.
+
+    ``progress`` is called with (images done, images in all).
 
     EXIF's orientation is applied; transparency is kept or composited as it was in training. With ``metadata`` the files
     carry text chunks that say how they were made.
@@ -135,7 +129,7 @@ def translate(
         name, flaw = skipped[0]
         more = f" (and {len(skipped) - 1:,} more)" if len(skipped) > 1 else ""
         raise DatasetError(f"{quoted(name)}{more} cannot be read as an image: {flaw}.", "Replace or convert it.")
-    return Translated(len(todo) - len(skipped), skipped)
+    return skipped
 
 
 def _surveyed(todo: Sequence[Job], config: DataConfig) -> tuple[dict[Fit, list[int]], dict[int, str]]:

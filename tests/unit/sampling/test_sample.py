@@ -141,7 +141,7 @@ def test_the_last_seed_fits():
 def test_a_grid_has_the_models_very_pixels(model, tmp_path):
     path = tmp_path / "grid.png"
     written = write(model, Request(SEEDS, str(path), columns=2))
-    assert (written.path, written.images, written.made_from) == (str(path), 5, {"seeds": "5-7,1099511627776,0"})
+    assert written == {"path": str(path), "images": 5, "seeds": "5-7,1099511627776,0"}
     assert np.array_equal(decoded(path), grid(to_bytes(model.sample(seeds=SEEDS)), 2))
 
 
@@ -158,7 +158,7 @@ def test_standard_output_gets_the_same_bytes_and_nothing_else(model, tmp_path, c
     captured = capsysbinary.readouterr()
     assert captured.out == path.read_bytes()
     assert captured.err == b""
-    assert written.path == "-"
+    assert written["path"] == "-"
 
 
 def test_a_grid_too_large_is_refused_before_anything_is_drawn(tmp_path):
@@ -268,7 +268,7 @@ def test_missing_metadata_are_refused_by_name(tmp_path, missing, words):
 
 def test_a_folder_gets_one_file_per_picture_named_by_its_seed(model, tmp_path):
     written = write(model, Request(SEEDS, f"{tmp_path}/new/deep/"))
-    assert written.path == f"{tmp_path}/new/deep/"
+    assert written["path"] == f"{tmp_path}/new/deep/"
     names = ["seed0000.png", "seed0005.png", "seed0006.png", "seed0007.png", "seed1099511627776.png"]
     assert sorted(path.name for path in (tmp_path / "new" / "deep").iterdir()) == names
     for seed, pixels in zip(SEEDS, to_bytes(model.sample(seeds=SEEDS)), strict=True):
