@@ -75,25 +75,16 @@ class Request:
         return None if self.is_folder else FORMATS.get(self.suffix)
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What was written: the path, how many frames of which size, enlarged how many times."""
-
-    path: str
-    frames: int
-    width: int
-    height: int
-    scale: int
-
-
 def frames_in(folder: Path) -> list[Path]:
     """The numbered frames of an interpolation in a folder, in their order; none if there is no such folder."""
     with disk.explained(folder):
         return sorted(path for path in folder.iterdir() if _FRAME_NAME.fullmatch(path.name)) if folder.is_dir() else []
 
 
-def write(movie: Frames, request: Request, progress: Callable[[int, int], None] = lambda _done, _total: None) -> Written:
-    """Generate and write; ``progress`` is called with (frames done, frames in all).
+def write(movie: Frames, request: Request, progress: Callable[[int, int], None] = lambda _done, _total: None) -> dict[str, Any]:
+    """Generate and write: the path, how many frames of which width and height, enlarged ``scale`` times.
+
+    ``progress`` is called with (frames done, frames in all).
 
     Raises:
         UsageError: it would be too large for its kind, or cannot be transparent.
@@ -129,7 +120,7 @@ def write(movie: Frames, request: Request, progress: Callable[[int, int], None] 
         height, width = images.refuse_huge_grid(total, height, width, total)
         disk.refuse_missing_parent(target)
         disk.write_atomically(target, images.to_png(images.grid(np.stack(list(counted())), total), metadata))
-    return Written(request.target, total, width, height, scale)
+    return {"path": request.target, "frames": total, "width": width, "height": height, "scale": scale}
 
 
 def _size(movie: Frames, request: Request, padding: int) -> tuple[int, int, int]:

@@ -58,7 +58,7 @@ def selfcheck(assignments: Sequence[str], *, kills: int, report: Callable[[str],
         _train(whole, settings)
         deadline = 10 * (time.monotonic() - start)
         for k in range(kills):
-            step = _train_and_kill(killed, settings, (k + 1) * STEPS // (kills + 1), time.monotonic() + deadline)
+            step = _train(killed, settings, (k + 1) * STEPS // (kills + 1), time.monotonic() + deadline)
             if step is not None:
                 steps.append(step)
                 report(f"killed after step {step} was saved")
@@ -79,27 +79,21 @@ def selfcheck(assignments: Sequence[str], *, kills: int, report: Callable[[str],
     }
 
 
-def _command(run: RunDirectory, settings: Sequence[str]) -> list[str]:
-    """Start the run, or resume it from its newest checkpoint."""
-    options = ["--resume", run.name]
-    if not CheckpointStore(run.checkpoints).steps():
+def _train(run: RunDirectory, settings: Sequence[str], wanted: int = 0, deadline: float = 0.0) -> int | None:
+    """Start or resume the run, and kill it soon after step ``wanted`` was saved; the newest step if it was killed."""
+    store, options = CheckpointStore(run.checkpoints), ["--resume", run.name]
+    if not store.steps():
         options = ["--name", run.name, *(option for setting in settings for option in ("-s", setting))]
-    return [sys.executable, "-m", "gancli", "-q", "train", "--runs-dir", str(run.path.parent), *options]
-
-
-def _train(run: RunDirectory, settings: Sequence[str]) -> None:
-    done = subprocess.run(_command(run, settings), capture_output=True, text=True, check=False)  # noqa: S603  (ourselves)
-    if done.returncode:
-        raise CheckpointError(f"The training that is checked fails: {done.stderr.strip()}", "Correct that first.")
-
-
-def _train_and_kill(run: RunDirectory, settings: Sequence[str], wanted: int, deadline: float) -> int | None:
-    """Kill it soon after step ``wanted`` was saved. Returns the newest step, or None if it had ended before."""
-    store, quiet = CheckpointStore(run.checkpoints), subprocess.DEVNULL
-    with subprocess.Popen(_command(run, settings), stdout=quiet, stderr=quiet) as process:  # noqa: S603  (ourselves)
-        while process.poll() is None and (store.latest() or 0) < wanted and time.monotonic() < deadline:
+    command = [sys.executable, "-m", "gancli", "-q", "train", "--runs-dir", str(run.path.parent), *options]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603  (ourselves)
+        while wanted and process.poll() is None and (store.latest() or 0) < wanted and time.monotonic() < deadline:
             time.sleep(0.002)
-        time.sleep(0.05 * wanted / STEPS)  # at other moments of a step
-        alive = process.poll() is None
-        process.kill()
-    return store.latest() or 0 if alive else None
+        if wanted:
+            time.sleep(0.05 * wanted / STEPS)  # at other moments of a step
+            alive = process.poll() is None
+            process.kill()
+            return store.latest() or 0 if alive else None
+        _, errors = process.communicate()
+    if process.returncode:
+        raise CheckpointError(f"The training that is checked fails: {errors.strip()}", "Correct that first.")
+    return None

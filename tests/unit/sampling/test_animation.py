@@ -74,7 +74,8 @@ def test_every_frame_has_the_models_very_pixels(tour, tmp_path, suffix, channels
         visible = right[..., -1:] > 0 if channels in {2, 4} else True
         np.testing.assert_array_equal(np.where(visible, found, 0), np.where(visible, right, 0))
     assert durations == [50] * 10
-    assert (written.path, written.frames, written.height, written.width) == (str(path), 10, *pixels[0].shape[:2])
+    height, width, _ = pixels[0].shape
+    assert written == {"path": str(path), "frames": 10, "width": width, "height": height, "scale": 2}
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -132,7 +133,7 @@ def test_a_strip_has_all_frames_side_by_side(tour, tmp_path):
     written = write(asked, Request(str(tmp_path / "strip.png"), scale=3))
     with Image.open(tmp_path / "strip.png") as picture:
         np.testing.assert_array_equal(np.asarray(picture)[..., None], grid(np.stack(expected(asked, 3)), 10))
-        assert (written.width, written.height) == picture.size
+        assert (written["width"], written["height"]) == picture.size
 
 
 def test_a_folder_has_numbered_frames(tour, tmp_path):
@@ -174,9 +175,9 @@ def test_frames_come_when_they_should(tour, tmp_path, suffix, unit, fps):
 
 @pytest.mark.parametrize(("image", "scale"), [(GREY, 28), (ImageSpec(1, 300, 10), 1)], ids=str)
 def test_films_are_made_large_enough_to_be_watched(tour, tmp_path, image, scale):
-    assert write(tour(image), Request(f"{tmp_path}/a.gif")).scale == scale
-    assert write(tour(image), Request(f"{tmp_path}/a.png")).scale == 1
-    assert write(tour(image), Request(f"{tmp_path}/a/")).scale == 1
+    assert write(tour(image), Request(f"{tmp_path}/a.gif"))["scale"] == scale
+    assert write(tour(image), Request(f"{tmp_path}/a.png"))["scale"] == 1
+    assert write(tour(image), Request(f"{tmp_path}/a/"))["scale"] == 1
 
 
 # -- how it was made --
