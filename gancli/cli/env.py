@@ -13,8 +13,6 @@ from gancli.storage.system import usable_cores
 from gancli.version import __version__
 
 PACKAGES = ("torch", "numpy", "pillow", "safetensors", "pydantic", "typer", "rich", "matplotlib")
-# what decides about the speed of float32 and bfloat16 products
-CPU_FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
 # variables that decide among how many processes a training is divided, and how they find each other
 LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 
@@ -31,7 +29,6 @@ def env(output: Output) -> None:
         "platform": platform.platform(),
         "machine": platform.machine(),
         "cores": usable_cores(),
-        "cpu features": _cpu_features(),
         "locale": f"{sys.stdout.encoding}, {sys.getfilesystemencoding()}",
     }
     plugins = [
@@ -57,19 +54,11 @@ def env(output: Output) -> None:
         output.pairs([(f"  {name}", value) for name, value in (values or {"none": ""}).items()])
 
 
-def _cpu_features() -> list[str]:
-    """Those of :data:`CPU_FEATURES` that Linux reports; empty elsewhere."""
-    try:
-        info = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return []
-    flags = {flag for line in info.splitlines() if line.startswith(("flags", "Features")) for flag in line.split()}
-    return [feature for feature in CPU_FEATURES if feature in flags]
-
-
 def _torch() -> dict[str, Any]:
     try:
         import torch
+
+        from gancli.runtime.device import cpu_has_fast_bf16
     except Exception as error:  # noqa: BLE001  (a broken installation may raise anything)
         return {"error": f"{type(error).__name__}: {error}"}
     several = torch.distributed.is_available()
@@ -78,6 +67,7 @@ def _torch() -> dict[str, Any]:
         "cuda devices": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
         "mps": torch.backends.mps.is_available(),
         "cpu capability": torch.backends.cpu.get_cpu_capability(),
+        "cpu has fast bf16": cpu_has_fast_bf16(),
         "threads": torch.get_num_threads(),
         "several processes": [name for name in ("gloo", "nccl") if several and torch.distributed.is_backend_available(name)],
     }

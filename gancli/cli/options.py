@@ -1,7 +1,6 @@
 """The options that several commands share, each declared once, and two bundles of them: settings and models."""
 
 import inspect
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -235,10 +234,9 @@ class StoredModel(Source):
 
 def _number(text: str) -> object:
     """The number that was typed, else the text, which the configuration refuses with key, bounds and meaning."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    from gancli.config.layers import parse_value
+
+    return parse_value(text)
 
 
 def _setting(

@@ -57,7 +57,7 @@ def from_environment(environment: Mapping[str, str]) -> Layer:
     for name, text in sorted(environment.items()):
         section, separator, key = name.removeprefix("GANCLI_").lower().partition("__")
         if name.startswith("GANCLI_") and separator:
-            layer[f"{section}.{key}"] = Setting(_parse_value(text), name)
+            layer[f"{section}.{key}"] = Setting(parse_value(text), name)
     return layer
 
 
@@ -138,7 +138,7 @@ def from_assignments(assignments: Iterable[str]) -> Layer:
         key, separator, value = text.partition("=")
         if not separator or not key.strip():
             raise ConfigError(f"'-s {text}' sets nothing.", "Write -s section.key=value, for instance -s train.batch_size=64.")
-        values[key.strip()] = _parse_value(value.strip())
+        values[key.strip()] = parse_value(value.strip())
     return layer_of(values, "-s")
 
 
@@ -148,7 +148,7 @@ def from_flags(flags: Mapping[str, object]) -> Layer:
     return {key: Setting(value, f"--{names[key]}") for key, value in flags.items()}
 
 
-def _parse_value(text: str) -> object:
+def parse_value(text: str) -> object:
     """JSON, else the text itself; never evaluated."""
     try:
         return json.loads(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,6 @@ from gancli.plugin import ArchConfig, Draw, Exporter, TrainedGenerator
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
-    from numpy.typing import NDArray
 
 _WHAT = Path("generator.safetensors")  # the name of the file in messages, which is not the scratch file's
 
@@ -34,16 +33,7 @@ class Safetensors(Exporter[ArchConfig]):
         """The network, built anew."""
         from gancli.models.loading import from_bytes
 
-        model = from_bytes(path.read_bytes(), _WHAT, generator.arch_file)
-
-        def draw(z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> NDArray[np.float32]:
-            import torch
-
-            given = [torch.from_numpy(x) for x in (z, labels) if x is not None]
-            images: NDArray[np.float32] = (model.translate(z) if generator.image.source else model.draw(*given)).numpy()
-            return images
-
-        return draw
+        return replace(generator, network=from_bytes(path.read_bytes(), _WHAT, generator.arch_file).generator).draw
 
     def stamp(self, path: Path, difference: float) -> None:
         """Add the difference to the header."""

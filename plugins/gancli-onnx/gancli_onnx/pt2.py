@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gancli.plugin import ArchConfig, Draw, Exporter, TrainedGenerator
@@ -17,8 +18,6 @@ from gancli_onnx.tracing import KEY, PARITY, quietly, trace
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
     from torch.export import ExportedProgram
 
 __all__ = ["Pt2"]
@@ -39,19 +38,9 @@ class Pt2(Exporter[ArchConfig]):
         program.example_inputs = None
         _save(program, path, json.dumps(dict(generator.metadata), sort_keys=True))
 
-    def load(self, path: Path, generator: TrainedGenerator) -> Draw:  # noqa: ARG002  (the file says all)
-        """The graph, run by PyTorch."""
-        network = _load(path)[0].module()
-
-        def draw(z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> NDArray[np.float32]:
-            import torch
-
-            with torch.no_grad():
-                inputs = (torch.from_numpy(x) for x in (z, labels) if x is not None)
-                images: NDArray[np.float32] = network(*inputs).float().numpy()
-            return images
-
-        return draw
+    def load(self, path: Path, generator: TrainedGenerator) -> Draw:
+        """The graph, run by PyTorch; that of a translator takes source images alone."""
+        return replace(generator, network=_load(path)[0].module(), image=replace(generator.image, source=None)).draw
 
     def stamp(self, path: Path, difference: float) -> None:
         """Add the difference to the metadata."""

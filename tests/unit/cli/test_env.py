@@ -10,6 +10,7 @@ def test_json(cli, monkeypatch):
     assert list(found) == ["versions", "system", "torch", "plugins", "paths", "variables"]
     assert found["versions"]["gancli"] == gancli.__version__
     assert found["torch"]["threads"] >= 1
+    assert found["torch"]["cpu has fast bf16"] in {True, False}
     assert found["variables"]["GANCLI_OFFLINE"] == "1"
     assert {"architecture", "objective", "optimiser", "data set", "exporter", "extractor", "logger"} <= {
         plugin["kind"] for plugin in found["plugins"]
@@ -46,11 +47,3 @@ def test_a_broken_torch_is_reported(cli, monkeypatch):
 def test_a_missing_package_is_reported(cli, monkeypatch):
     monkeypatch.setattr(env, "PACKAGES", ("no-such-package",))
     assert cli("env", "--json").json["versions"]["no-such-package"] == "missing"
-
-
-def test_a_system_without_proc(cli, monkeypatch):
-    def fail(*_, **__):
-        raise FileNotFoundError
-
-    monkeypatch.setattr(env.Path, "read_text", fail)
-    assert cli("env", "--json").json["system"]["cpu features"] == []
