@@ -6,7 +6,7 @@ while FD-mnist is measured here, which is what `gancli evaluate` calls so: 10,00
 grow by a factor of 1.2, at the next save in the case of gancli. A level counts as reached at the first measurement that is not
 above it, so that every time is at most a fifth too long.
 
-gancli's default ends by itself after 15 epochs; the others go on for as long as they are given.
+gancli's default ends by itself after 18 epochs; the others go on for as long as they are given.
 """
 
 from __future__ import annotations
