@@ -1,7 +1,7 @@
-"""Make the README's pictures: `python examples/readme/make.py` trains with the defaults and writes beside this file.
+"""Make the images of the README: `python examples/readme/make.py` trains with the defaults and writes beside this file.
 
-grid.png     what `gancli sample -n 64` draws afterwards
-walk.gif     what `gancli interpolate --grid 2x8 --keyframes 3 --scale 2` makes of it
+grid.png     what `gancli sample -n 64 --scale 3` makes afterwards
+walk.gif     what `gancli interpolate --grid 2x8 --keyframes 3 --scale 3` makes of it
 losses.png   the plot of the run
 table.svg    the live table as it stood at the end, exported by Rich
 """
@@ -31,7 +31,7 @@ ROWS, COLUMNS = 2, 8
 
 
 def main() -> None:
-    """Train, and keep the pictures."""
+    """Train, and keep the images."""
     settings = resolve(flags={"data.dataset": "mnist"}, assignments=sys.argv[1:])
     with TemporaryDirectory() as folder, chdir(folder):
         live = LiveConsole(Console(file=StringIO(), width=88))
@@ -42,9 +42,9 @@ def main() -> None:
         recorder.print(live)
         recorder.save_svg(str(HERE / "table.svg"), title="gancli")
         model = load(ended.run)
-        write(model, Request(range(64), str(HERE / "grid.png")))
+        write(model, Request(range(64), str(HERE / "grid.png"), scale=3))
         walk = Interpolation(range(3 * ROWS * COLUMNS), cells=ROWS * COLUMNS)
-        write_film(Frames(model, walk), Film(str(HERE / "walk.gif"), COLUMNS, scale=2))
+        write_film(Frames(model, walk), Film(str(HERE / "walk.gif"), COLUMNS, scale=3))
         shutil.copy(ended.run / "losses.png", HERE / "losses.png")
 
 
