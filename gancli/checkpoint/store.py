@@ -4,7 +4,6 @@
         step-000000500/         committed: complete and unchangeable
             manifest.json       lists every other file with its size and SHA-256
             ...
-        latest.json             a hint for people and scripts; the listing is the truth
         .tmp-501-5f3a09c1/      unfinished; never read
         .trash-400-77b2c08e/    being removed; never read
 
@@ -21,10 +20,8 @@ Only the holder of the run's lock saves and removes. Anybody may read at any tim
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +36,6 @@ from gancli.storage.disk import (
     make_directories,
     remove,
     remove_leftovers,
-    write_atomically,
     write_file,
 )
 from gancli.storage.system import is_in_use
@@ -50,19 +46,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-HINT = "latest.json"
-
 _STEP = re.compile(r"step-([0-9]{9,19})")
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """A committed checkpoint; ``hint_problem`` says why ``latest.json`` is old, if it is: the disk is in trouble."""
-
-    step: int
-    path: Path
-    state_digest: str
-    hint_problem: StorageError | None = None
 
 
 class CheckpointStore:
@@ -113,7 +97,7 @@ class CheckpointStore:
                 "Make room, or choose another place.",
             )
 
-    def save(self, step: int, files: Mapping[str, bytes], *, images_seen: int, facts: Mapping[str, Any]) -> Saved:
+    def save(self, step: int, files: Mapping[str, bytes], *, images_seen: int, facts: Mapping[str, Any]) -> Checkpoint:
         """Commit a checkpoint; when this returns, it is durable.
 
         A step that was saved before is saved already if its state is equal (a resumed run comes past the same steps
@@ -125,17 +109,12 @@ class CheckpointStore:
         """
         manifest = Manifest.describe(step, files, images_seen=images_seen, facts=facts)
         contents = {**files, MANIFEST: manifest.encode()}
-        path, problem = self.path(step), None
+        path = self.path(step)
         with explained(path):
             if not self._holds(manifest):
                 self._place(step, contents)
             self.storage.fsync_dir(self.directory)
-        hint = json.dumps({"step": step, "directory": path.name}) + "\n"
-        try:
-            write_atomically(self.directory / HINT, hint.encode("ascii"), self.storage)
-        except StorageError as error:
-            problem = error
-        return Saved(step, path, manifest.state_digest, problem)
+        return Checkpoint(path, manifest, {})
 
     def _holds(self, manifest: Manifest) -> bool:
         """Whether this very state is saved already. A corrupt one is moved out of the way."""

@@ -296,9 +296,6 @@ class Session:
         self.saved_step = state.step
         self._record()
         self._emit(CheckpointSaved(state.step, saved.path))
-        if saved.hint_problem:
-            trouble = f"The checkpoint is safe, but the disk is in trouble: {saved.hint_problem}"
-            self._emit(Alarm("storage", state.step, trouble))
         self.store.prune(self.training.config.checkpoint.keep, protect=[state.best.step] if state.best else [])
         self._plot()
 

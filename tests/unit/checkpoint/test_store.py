@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 from contextlib import nullcontext
 
@@ -43,19 +42,12 @@ def test_what_is_saved_is_loaded(store):
     assert checkpoint.manifest.images_seen == 6400
     assert checkpoint.manifest.facts == {"architecture": "dense"}
     assert checkpoint.state_digest == saved.state_digest
-    assert saved.hint_problem is None
-    assert names(store) == ["latest.json", "step-000000050"]
+    assert names(store) == ["step-000000050"]
     assert names(CheckpointStore(saved.path)) == ["manifest.json", "state.json", "weights.safetensors"]
 
 
-def test_the_hint_names_the_newest(store):
+def test_the_newest_is_the_one_of_the_highest_number(store):
     save(store, 1, 2)
-    assert json.loads((store.directory / "latest.json").read_text()) == {"step": 2, "directory": "step-000000002"}
-
-
-def test_the_listing_is_the_truth_and_not_the_hint(store):
-    save(store, 1, 2)
-    (store.directory / "latest.json").write_text('{"step": 1, "directory": "step-000000001"}')
     os.utime(store.path(1))
     assert store.load().step == 2
 
@@ -108,7 +100,6 @@ def test_the_order_of_a_save(store):
         "fsync_dir .tmp",
         "rename to step-000000002",
         "fsync_dir checkpoints",
-        "rename to latest.json",
     ]
 
 
@@ -184,7 +175,7 @@ def test_saving_another_state_as_the_same_step_is_refused(store):
     with pytest.raises(CheckpointError, match=r"is already there and holds another state.*remove the later steps first"):
         store.save(1, files(2), images_seen=0, facts={})
     assert store.load().files == files(1)
-    assert names(store) == ["latest.json", "step-000000001"]
+    assert names(store) == ["step-000000001"]
 
 
 @pytest.mark.parametrize("what", ["rotten", "no manifest", "empty", "another step", "file", "link to nothing"])
@@ -222,7 +213,7 @@ def test_pruning_keeps_the_newest_and_the_protected(store):
     assert store.prune(2, protect=[1]) == []
     assert store.prune(1) == [1, 4]
     assert store.prune(99) == []
-    assert names(store) == [".tmp-7-0123abcd", "latest.json", "step-000000005", "step-000000006"]
+    assert names(store) == [".tmp-7-0123abcd", "step-000000005", "step-000000006"]
 
 
 def test_the_newest_is_never_pruned(store):
@@ -270,7 +261,7 @@ def test_cleaning_removes_only_what_is_unfinished(store, tmp_path):
     (store.directory / "notes.txt").touch()
     (store.directory / ".tmp-link").symlink_to(tmp_path)
     store.clean()
-    assert names(store) == ["latest.json", "notes.txt", "step-000000001"]
+    assert names(store) == ["notes.txt", "step-000000001"]
     assert tmp_path.exists()
 
 

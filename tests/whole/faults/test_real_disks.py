@@ -116,7 +116,7 @@ def test_F07_no_inodes_are_left(small_disk, save, files_of):
         with pytest.raises(StorageError, match="or no inodes, are left"):
             save(store, 2)
         assert store.load().files == files_of(1)
-        assert sorted(path.name for path in directory.iterdir()) == ["latest.json", "step-000000001"]
+        assert sorted(path.name for path in directory.iterdir()) == ["step-000000001"]
 
 
 def test_F08_a_limit_on_the_size_of_files(tmp_path, save, files_of):
@@ -130,7 +130,7 @@ def test_F08_a_limit_on_the_size_of_files(tmp_path, save, files_of):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert store.load().files == files_of(1)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["latest.json", "step-000000001"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-000000001"]
 
 
 def test_F09_a_read_only_disk_is_known_before_the_first_step_and_can_be_read(small_disk, save, files_of):
