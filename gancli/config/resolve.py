@@ -306,9 +306,11 @@ def flatten(config: RunConfig) -> Flat:
     return dotted(config.model_dump(mode="json"))
 
 
-def known_keys(arch: str = "dense", objective: str = "non-saturating") -> list[str]:
-    """Every dotted key that may be set, sorted, with the options of these two plugins."""
-    return sorted(_known({"arch": ARCHITECTURES.load(arch).Config, "objective": OBJECTIVES.load(objective)}))
+def known_keys() -> list[str]:
+    """Every dotted key that may be set, sorted, with the options of the default architecture and objective."""
+    default = RunConfig()
+    arch, objective = ARCHITECTURES.load(default.arch.name).Config, OBJECTIVES.load(default.objective.name)
+    return sorted(_known({"arch": arch, "objective": objective}))
 
 
 def schema(arch: str = "dense", objective: str = "non-saturating") -> dict[str, Any]:
