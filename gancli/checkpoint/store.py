@@ -111,27 +111,28 @@ class CheckpointStore:
         contents = {**files, MANIFEST: manifest.encode()}
         path = self.path(step)
         with explained(path):
-            if not self._holds(manifest):
+            there = self._held(manifest)
+            if there is None:
                 self._place(step, contents)
             self.storage.fsync_dir(self.directory)
-        return Checkpoint(path, manifest, {})
+        return there or Checkpoint(path, manifest, {})
 
-    def _holds(self, manifest: Manifest) -> bool:
-        """Whether this very state is saved already. A corrupt one is moved out of the way."""
+    def _held(self, manifest: Manifest) -> Checkpoint | None:
+        """This very state, if it is saved already. A corrupt one is moved out of the way."""
         path = self.path(manifest.step)
         if self.storage.lstat(path) is None:
-            return False
+            return None
         try:
             there = self._verified(manifest.step, ())
         except RunError:
             self._remove_durably([path])
-            return False
+            return None
         if there.state_digest != manifest.state_digest:
             raise CheckpointError(
                 f"'{path}' is already there and holds another state.",
                 "Two trainings have met in one directory. Train in a new one, or remove the later steps first.",
             )
-        return True
+        return there
 
     def _place(self, step: int, contents: Mapping[str, bytes]) -> None:
         """Everything but the commit. On failure nothing is left behind, if the disk lets it be removed."""
