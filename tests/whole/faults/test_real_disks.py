@@ -110,7 +110,7 @@ def test_F06_too_little_room_is_known_before_the_first_step(small_disk):
 
 
 def test_F07_no_inodes_are_left(small_disk, save, files_of):
-    with small_disk("nr_inodes=10") as directory:
+    with small_disk("nr_inodes=9") as directory:
         store = CheckpointStore(directory)
         save(store, 1)
         with pytest.raises(StorageError, match="or no inodes, are left"):

@@ -60,7 +60,7 @@ def test_F02_killed_at_every_call_nothing_acknowledged_is_lost(tmp_path, calls):
         assert not newest or store.load().step == newest
         store.prepare()
         assert not [name for name in (path.name for path in directory.iterdir()) if name.startswith((".tmp-", ".trash-"))]
-    assert fired >= 6
+    assert fired >= (4 if calls == "rename" else 6)  # three steps get their names, and one is removed
 
 
 @pytest.mark.parametrize(("calls", "error"), [("fsync", "EIO"), ("rename", "ENOSPC")])
