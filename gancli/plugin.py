@@ -630,9 +630,6 @@ class Exporter(ABC, Generic[ConfigT]):
         """
         raise NotImplementedError
 
-    def stamp(self, path: Path, difference: float) -> None:
-        """Store the largest difference to the generator, in [-1, 1], in the file's own metadata; by default nowhere."""
-
     def tolerance(self, options: ConfigT) -> float:  # noqa: ARG002  (for subclasses)
         """Largest difference to the generator that is allowed, in [-1, 1]; sums in another order differ by some 1e-6."""
         return 1e-4

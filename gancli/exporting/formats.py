@@ -1,7 +1,7 @@
 """The one way to write an export, whatever its format, which is a plugin (:class:`gancli.plugin.Exporter`).
 
-Written to a scratch file -> loaded again -> compared with the generator -> stamped with the difference -> compared again ->
-moved into place. So a file that is there draws what the generator draws.
+Written to a scratch file -> loaded again -> compared with the generator -> moved into place. So a file that is there draws what
+the generator draws.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from gancli.models.model import Model
     from gancli.plugin import ArchConfig, Exporter
 
-PARITY = "parity"  # what a file's metadata call the largest difference to the generator
 _FIRST_SEED = 2**62  # far from the seeds that people use, and from whatever an exporter has seen
 _BATCH_SIZES, _BATCH = (1, 2, 7), 64
 
@@ -58,11 +57,6 @@ class Format:
                 "Choose .safetensors; with gancli-page and gancli-onnx also .html, .onnx and .pt2.",
             )
         self.exporter.export(generator, path, self.options)
-        self.exporter.stamp(path, self._difference(generator, path))
-        return self._difference(generator, path)
-
-    def _difference(self, generator: TrainedGenerator, path: Path) -> float:
-        """The largest |x - y| over all pixels x of the generator and y of the file."""
         batches = list(_batches(generator))
         try:
             draw = self.exporter.load(path, generator)

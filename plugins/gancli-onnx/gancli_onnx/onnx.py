@@ -20,7 +20,7 @@ from pydantic import Field
 
 from gancli.errors import ExportError, UsageError
 from gancli.plugin import ArchConfig, Draw, Exporter, OpenedGenerator, TrainedGenerator
-from gancli_onnx.tracing import KEY, PARITY, inference, quietly, trace
+from gancli_onnx.tracing import KEY, inference, quietly, trace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,15 +96,6 @@ class Onnx(Exporter[OnnxOptions]):
         from gancli_onnx.session import opened
 
         return opened(content, path)
-
-    def stamp(self, path: Path, difference: float) -> None:
-        """Add the difference to the metadata."""
-        import onnx
-
-        model = onnx.load_model_from_string(path.read_bytes())
-        entry = next(entry for entry in model.metadata_props if entry.key == KEY)
-        entry.value = json.dumps(json.loads(entry.value) | {PARITY: difference}, sort_keys=True)
-        path.write_bytes(model.SerializeToString())
 
     def tolerance(self, options: OnnxOptions) -> float:
         """Bytes are off by half a level at most, besides."""

@@ -13,16 +13,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gancli.plugin import ArchConfig, Draw, Exporter, TrainedGenerator
-from gancli_onnx.tracing import KEY, PARITY, quietly, trace
+from gancli_onnx.tracing import KEY, quietly, trace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torch.export import ExportedProgram
 
 __all__ = ["Pt2"]
-
-_METADATA = f"{KEY}.json"
 
 
 class Pt2(Exporter[ArchConfig]):
@@ -34,33 +31,19 @@ class Pt2(Exporter[ArchConfig]):
 
     def export(self, generator: TrainedGenerator, path: Path, options: ArchConfig) -> None:  # noqa: ARG002  (it has none)
         """Trace the network, and leave out its example inputs."""
-        program = trace(generator)
+        import torch
+
+        program, buffer = trace(generator), io.BytesIO()
         program.example_inputs = None
-        _save(program, path, json.dumps(dict(generator.metadata), sort_keys=True))
+        metadata = json.dumps(dict(generator.metadata), sort_keys=True)
+        with quietly():
+            torch.export.save(program, buffer, extra_files={f"{KEY}.json": metadata})
+        path.write_bytes(buffer.getvalue())
 
     def load(self, path: Path, generator: TrainedGenerator) -> Draw:
         """The graph, run by PyTorch; that of a translator takes source images alone."""
-        return replace(generator, network=_load(path)[0].module(), image=replace(generator.image, source=None)).draw
+        import torch
 
-    def stamp(self, path: Path, difference: float) -> None:
-        """Add the difference to the metadata."""
-        program, metadata = _load(path)
-        _save(program, path, json.dumps(json.loads(metadata) | {PARITY: difference}, sort_keys=True))
-
-
-def _save(program: ExportedProgram, path: Path, metadata: str) -> None:
-    import torch
-
-    buffer = io.BytesIO()
-    with quietly():
-        torch.export.save(program, buffer, extra_files={_METADATA: metadata})
-    path.write_bytes(buffer.getvalue())
-
-
-def _load(path: Path) -> tuple[ExportedProgram, str]:
-    import torch
-
-    extra = {_METADATA: ""}
-    with quietly():
-        program = torch.export.load(io.BytesIO(path.read_bytes()), extra_files=extra)
-    return program, extra[_METADATA]
+        with quietly():
+            network = torch.export.load(io.BytesIO(path.read_bytes())).module()
+        return replace(generator, network=network, image=replace(generator.image, source=None)).draw

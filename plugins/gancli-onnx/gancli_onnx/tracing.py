@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from gancli.plugin import TrainedGenerator
 
-__all__ = ["KEY", "PARITY", "inference", "quietly", "trace"]
+__all__ = ["KEY", "inference", "quietly", "trace"]
 
-KEY, PARITY = "gancli", "parity"
-"""Where the metadata of a file hold those of gancli, and what these call the largest difference to the generator."""
+KEY = "gancli"
+"""Where the metadata of a file hold those of gancli."""
 
 
 def inference(generator: TrainedGenerator) -> nn.Module:

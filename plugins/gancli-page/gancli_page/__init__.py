@@ -32,12 +32,6 @@ class Page(Exporter[ArchConfig]):
 
         return reload(path.read_bytes())
 
-    def stamp(self, path: Path, difference: float) -> None:
-        """Store the difference among the page's metadata."""
-        from gancli_page.page import stamp
-
-        path.write_bytes(stamp(path.read_bytes(), difference))
-
     def tolerance(self, options: ArchConfig) -> float:  # noqa: ARG002  (it has none)
         """Two levels of 8 bits, since weights are rounded."""
         from gancli_page.page import TOLERANCE

@@ -30,12 +30,11 @@ from gancli_page.tracing import trace
 if TYPE_CHECKING:
     from gancli.plugin import Draw, TrainedGenerator
 
-__all__ = ["TOLERANCE", "encode", "reload", "stamp"]
+__all__ = ["TOLERANCE", "encode", "reload"]
 
 TOLERANCE = 2 / 255
 """Largest difference to the generator in [-1, 1]: one level of 8 bits."""
 
-_UNKNOWN_DIFFERENCE = b'"difference": null'
 _PROBES, _PROBE_PIXELS = 64, 2**16
 """Latents that decide how many bits per weight are enough; source images together have about so many pixels."""
 
@@ -90,11 +89,6 @@ def reload(data: bytes) -> Draw:
     return partial(replay, program)
 
 
-def stamp(data: bytes, difference: float) -> bytes:
-    """The page with the largest difference to the generator among its metadata, in [-1, 1]."""
-    return data.replace(_UNKNOWN_DIFFERENCE, f'"difference": {json.dumps(difference)}'.encode(), 1)
-
-
 def _enough_bits(generator: TrainedGenerator, program: Program) -> int:
     """The fewest bits per weight that stay within half the tolerance, so that other latents stay within it.
 
@@ -147,7 +141,6 @@ def _facts(generator: TrainedGenerator, bits: int) -> dict[str, Any]:
         "directions": [] if generator.image.source else directions(generator).round(5).tolist(),
         "bits": bits,
         "version": metadata["gancli"],
-        "difference": None,
     }
 
 

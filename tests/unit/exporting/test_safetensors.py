@@ -57,7 +57,7 @@ def test_an_export_can_be_exported(write, exported, tmp_path):
 
 def test_the_facts_are_in_the_header(exported, models):
     facts = json.loads(read_metadata(exported("mnist", ".safetensors"), "it")["gancli"])
-    assert (facts["run"], facts["digest"], facts["parity"]) == ("mnist", models["mnist"].origin.digest, 0)
+    assert (facts["run"], facts["digest"]) == ("mnist", models["mnist"].origin.digest)
     assert "environment" not in facts
     assert "config" not in facts
 
