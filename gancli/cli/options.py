@@ -154,9 +154,6 @@ class Source:
 
     def check(self) -> None:
         """Refuse what can be refused before torch is loaded."""
-        from pydantic import ValidationError
-
-        from gancli.config.schema import RuntimeConfig
         from gancli.models.stored import is_elsewhere, is_export
 
         path = os.path.expanduser(self.checkpoint or "latest")  # noqa: PTH111  (Path.expanduser raises RuntimeError)
@@ -169,10 +166,6 @@ class Source:
                     f"There is no file or folder '{path}'.",
                     "Give --checkpoint best, latest, or the path of a checkpoint, .safetensors or .onnx file.",
                 )
-        try:
-            RuntimeConfig(device=self.device)
-        except ValidationError:
-            raise UsageError(f"--device {self.device} is unknown.", "Choose auto, cpu, cuda, cuda:N or mps.") from None
         if is_export(self.checkpoint) and (self.arch or self.device not in {"auto", "cpu"}):
             needless = f"--arch {self.arch}" if self.arch else f"--device {self.device}"
             raise UsageError(f"{needless} has no effect on '{path}', which runs without PyTorch, on the CPU.", "Leave it out.")

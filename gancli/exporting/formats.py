@@ -94,8 +94,8 @@ def choose(target: Path, name: str | None = None, options: Mapping[str, Any] | N
     """The format of a file, by the exporter's name or by the suffix of the file, which is the same.
 
     Raises:
-        UsageError: there is no such format, or it does not have the options.
-        ConfigError: a value of an option is not allowed.
+        UsageError: there is no such format.
+        ConfigError: it does not have an option, or a value is not allowed.
         PluginError: the plugin or a package that it needs is not installed.
     """
     suffix = target.suffix.lower().removeprefix(".")
@@ -108,11 +108,6 @@ def choose(target: Path, name: str | None = None, options: Mapping[str, Any] | N
     if suffix in known and suffix != entry.name.partition("-")[0]:
         raise UsageError(f"--format {name} and the name '{target}' contradict each other.", "Leave --format out, or rename.")
     exporter = EXPORTERS.load_entry(entry)()
-    accepted = exporter.Options.model_fields
-    for key in options or {}:
-        if key not in accepted:
-            listed = f"Its options: {', '.join(accepted)}." if accepted else "It has no options; leave it out."
-            raise UsageError(f"The option '{key}' means nothing for .{entry.name}.", listed)
     validated = checked("export", exporter.Options, options or {})
     require_packages(entry.distribution, *exporter.packages)
     return Format(entry.name, exporter, validated)
