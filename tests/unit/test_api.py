@@ -153,7 +153,7 @@ def test_a_model_is_exported_and_evaluated_wherever_it_comes_from(trained, tmp_p
     (tmp_path / "mine.safetensors").write_bytes(b"mine")
     with pytest.raises(gancli.GancliError, match="not made by gancli"):
         gancli.export("mine.safetensors", run, quiet=True)
-    with pytest.raises(gancli.GancliError, match="Unknown key .export.opset."):
+    with pytest.raises(gancli.GancliError, match=r"Unknown key 'export\.opset'"):
         gancli.export("h.safetensors", run, quiet=True, options={"opset": 18})
     report = gancli.evaluate(run, count=12, quiet=True)
     assert "FD-random" in report.figures

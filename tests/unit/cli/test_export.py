@@ -110,7 +110,7 @@ def test_F31_ctrl_c_leaves_nothing_behind(cli, target, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Safetensors, "stamp", interrupted)
+    monkeypatch.setattr(Safetensors, "load", interrupted)
     assert cli("export", "-o", target).code == 130
     assert not list(target.parent.iterdir())
 
