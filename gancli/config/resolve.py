@@ -129,7 +129,11 @@ def resolve(  # noqa: PLR0913  (the layers, and who fills in)
     if made_by is not None:
         today = migrated({key: setting.value for key, setting in merged.items()}, architecture, made_by)
         merged = layer_of(today, f"version {made_by}") | {key: merged[key] for key in today if key[:5] != "arch."}
-    _refuse_unknown_keys(merged, _known({"arch": architecture.Config, "objective": losses}))
+    known = _known({"arch": architecture.Config, "objective": losses})
+    if unknown := [key for key in merged if key not in known]:
+        meant = nearest(unknown[0], known)
+        hint = f"Did you mean '{meant}'?" if meant else f"See `gancli config show --arch {names['arch.name']}` for the keys."
+        raise ConfigError(f"Unknown key '{shortened(unknown[0])}' (from {merged[unknown[0]].origin}).", hint)
     origins = {key: setting.origin for key, setting in merged.items()}
     nested: dict[str, dict[str, Any]] = {}
     for key, setting in merged.items():
@@ -362,12 +366,3 @@ def _merged(layers: Iterable[Layer]) -> Layer:
 def _known(plugins: Mapping[str, type[BaseModel]]) -> set[str]:
     """Every dotted key that may be set, with the options of the plugins by section."""
     return {*core_defaults(), *(f"{section}.{key}" for section, model in plugins.items() for key in model.model_fields)}
-
-
-def _refuse_unknown_keys(merged: Layer, known: set[str]) -> None:
-    for key, setting in merged.items():
-        if key not in known:
-            meant = nearest(key, known)
-            arch = merged["arch.name"].value
-            hint = f"Did you mean '{meant}'?" if meant else f"See `gancli config show --arch {arch}` for the keys."
-            raise ConfigError(f"Unknown key '{shortened(key)}' (from {setting.origin}).", hint)

@@ -4,7 +4,7 @@
 input       ``z``: float32 ``(batch, latent_dim)``, drawn from N(0, I); ``labels``: int64 ``(batch,)``, if conditional
             of a translator only ``sources``: float32 ``(batch, c, height, width)`` in [-1, 1]
 output      ``images``: float32 ``(batch, c, h, w)`` in [-1, 1], or uint8 ``(batch, 3, h, w)`` in [0, 255]
-metadata    ``gancli``: the facts, as JSON; and what a person looks for, under names of its own
+metadata    ``gancli``: the facts, as JSON
 ==========  =======================================================================================================
 
 The second form of the output is what torch-fidelity takes as ``--input1 generator.onnx`` (Obukhov et al., 2020).
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -23,7 +23,6 @@ from gancli.plugin import ArchConfig, Draw, Exporter, OpenedGenerator, TrainedGe
 from gancli_onnx.tracing import KEY, inference, quietly, trace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from onnx import ModelProto
@@ -75,7 +74,8 @@ class Onnx(Exporter[OnnxOptions]):
             raise UsageError(f"-s uint8=true gives 3 channels, and these images have {channels}.", "Leave it out.")
         converted = _converted(generator, _as_bytes(generator) if options.uint8 else None, options.opset)
         _tidy(converted)
-        _describe(converted, generator.metadata, uint8=options.uint8)
+        onnx.helper.set_model_props(converted, {KEY: json.dumps(dict(generator.metadata), sort_keys=True)})
+        converted.producer_name, converted.producer_version = "gancli", generator.metadata["gancli"]
         data = converted.SerializeToString()
         try:
             onnx.checker.check_model(data, full_check=True)
@@ -172,23 +172,3 @@ def _tidy(model: ModelProto) -> None:
         for name, side in zip((_BATCH, "", "height", "width"), value.type.tensor_type.shape.dim, strict=False):
             if name == _BATCH or side.HasField("dim_param"):
                 side.dim_param = name
-
-
-def _describe(model: ModelProto, metadata: Mapping[str, Any], *, uint8: bool) -> None:
-    import onnx
-
-    dataset = metadata["dataset"]
-    onnx.helper.set_model_props(
-        model,
-        {
-            KEY: json.dumps(dict(metadata), sort_keys=True),
-            "latent_dim": str(metadata["latent_dim"]),
-            "range": "0 to 255" if uint8 else "-1 to 1",
-            "classes": ", ".join(metadata["classes"]),
-            "dataset": str(dataset.get("name", "")),
-            "licence": str(dataset.get("licence", "")),
-            "step": str(metadata["step"]),
-            "weights_sha256": metadata["digest"],
-        },
-    )
-    model.producer_name, model.producer_version = "gancli", metadata["gancli"]

@@ -38,9 +38,6 @@ def test_it_says_what_it_is(session, models):
     assert (facts["run"], facts["step"], facts["weights"], facts["digest"]) == ("mnist", 2, "ema", origin.digest)
     assert (facts["gancli"], facts["latent_dim"], facts["classes"]) == (gancli.__version__, 64, [str(i) for i in range(10)])
     assert "CC BY-SA" in facts["dataset"]["licence"]
-    people = {"latent_dim": "64", "range": "-1 to 1", "dataset": "mnist", "step": "2", "weights_sha256": origin.digest}
-    assert people.items() <= said.items()
-    assert said["licence"] == facts["dataset"]["licence"]
 
 
 def test_nothing_of_this_machine_is_in_it(exported):
