@@ -2,17 +2,17 @@
 
     source       what an address is, decided once: one small class per kind of source
     catalogue    names to images, splits, domains: the same rules for every kind; labels
-    collection   encoded images of any kind: decoded once; containers: folders, zip and tar archives; tables
+    collection   encoded images of any kind: decoded once; containers: folders, zip and tar archives
     translation  two sources as one: images to translate, and those that they are to become
     arrays       images in NumPy's files, IDX and CIFAR
     decoding     encoded images to pixels; fit: to one size and number of channels
     cache        decoded images and downloads on the disk
-    mnist        the data sets that have a name; fetching: those that are downloaded
+    mnist        the data sets in the package
     batches      images to batches
 
 Importing this package costs nothing: torch comes with the images. What is missing or broken is a ``DatasetError``, of one
 image a ``Flaw``; a data set without a plugin is a ``PluginError``, settings that do not suit the images are a
-``ConfigError``, what cannot be downloaded is a ``DownloadError``, and what cannot be kept in the cache a ``StorageError``.
+``ConfigError``, and what cannot be kept in the cache a ``StorageError``. Tables and downloads are in gancli-hub.
 """
 
 from __future__ import annotations

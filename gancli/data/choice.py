@@ -27,6 +27,7 @@ from gancli.data.source import HUB, open_source
 from gancli.errors import GancliError
 from gancli.plugin import Purpose
 from gancli.plugins.distributions import OWN
+from gancli.plugins.installation import OFFICIAL
 from gancli.plugins.registry import ARCHITECTURES, DATASETS, for_colour, is_path
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _look(data: DataConfig, *, fetch: bool) -> tuple[ImageSpec, int, list[tuple[
     """Shape and number of the images, and the sizes of those that are decoded to one; no pixel of these is."""
     address = data.dataset
     try:
-        own = not is_path(address) and DATASETS.find(address).distribution == OWN
+        own = not is_path(address) and DATASETS.find(address).distribution in {OWN, *OFFICIAL.values()}
         if own or (address.startswith(HUB) and not fetch):
             return None
         source = open_source(address)

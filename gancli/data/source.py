@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from gancli.data.catalogue import is_image
 from gancli.data.paths import names_in, open_regular, quoted
 from gancli.errors import ConfigError, DatasetError, PluginError
-from gancli.plugins.registry import DATASETS, is_path
+from gancli.plugins.registry import DATASETS, is_path, part
+from gancli.text import visible
 
 if TYPE_CHECKING:
     from gancli.config.schema import DataConfig, RunConfig
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 HUB = "hf:"
 ZIPS = (b"PK\x03\x04", b"PK\x05\x06")  # the second is an empty one
-NUMPY, ARROW = b"\x93NUMPY", b"\xff\xff\xff\xff"
+NUMPY = b"\x93NUMPY"
+PARQUET, ARROW_FILE, ARROW_STREAM = b"PAR1", b"ARROW1", b"\xff\xff\xff\xff"
 IDX = (b"\0\0", b"\x1f\x8b", b"\xfd7zXZ")  # plain, gzip or xz
 SPLITS = ("train", "test")
 
@@ -131,10 +133,8 @@ def open_source(address: str, split: str = "train", domain: str = "") -> Source:
     if not is_path(address):
         return _Arrays(lambda config: _from_plugin(config, address, split))
     if address.startswith(HUB):
-        from gancli.data.tables import TableSource, fetched
-
-        files = fetched(address.removeprefix(HUB), split)
-        return TableSource(files, domain=domain, name=slug(address))  # of this split alone
+        source: Source = part("hub-dataset", f"'{visible(address)}'")(address, split, domain)
+        return source
     path = Path(os.path.expanduser(address))  # noqa: PTH111  (Path.expanduser raises for an unknown user)
     return _folder(path, split, domain) if path.is_dir() else _file(path, split, domain)
 
@@ -142,7 +142,6 @@ def open_source(address: str, split: str = "train", domain: str = "") -> Source:
 def _folder(path: Path, split: str, domain: str) -> Source:
     from gancli.data.arrays import IDX_NAME, cifar_version
     from gancli.data.containers import FolderSource
-    from gancli.data.tables import TableSource, is_table
 
     names = names_in(path)
     if not any(map(is_image, names)):  # beside which anything else is none of the data
@@ -153,19 +152,18 @@ def _folder(path: Path, split: str, domain: str) -> Source:
         below = [name for folder in names for name in names_in(path / folder, strict=False)]
         tables = any(map(is_table, below)) and not any(map(is_image, below))
         if tables or "dataset_dict.json" in names or any(map(is_table, names)):  # of Hugging Face's save_to_disk
-            return TableSource(path, split, domain)
+            return _tables(path, split, domain)
     return FolderSource(path, split, domain)
 
 
 def _file(path: Path, split: str, domain: str) -> Source:
     from gancli.data.arrays import cifar_version, load_numpy
     from gancli.data.containers import TarSource, ZipSource, is_tar
-    from gancli.data.tables import ARROW_FILE, PARQUET, TableSource, is_table
 
     with open_regular(path) as file:
         start = file.peek(8)[:8]
-    if start.startswith((PARQUET, ARROW_FILE)) or (is_table(path.name) and start.startswith(ARROW)):
-        return TableSource(path, split, domain)
+    if start.startswith((PARQUET, ARROW_FILE)) or (is_table(path.name) and start.startswith(ARROW_STREAM)):
+        return _tables(path, split, domain)
     if start.startswith(NUMPY) or (start.startswith(ZIPS) and path.suffix.lower() == ".npz"):
         return _Arrays(lambda _: _named(load_numpy(path, split), path))
     if start.startswith(ZIPS):
@@ -182,6 +180,20 @@ def _file(path: Path, split: str, domain: str) -> Source:
             "Give a folder, zip or tar of images, or a file of them in IDX, .npy, .npz or Parquet.",
         )
     return _idx(path, split)
+
+
+def is_table(name: str) -> bool:
+    """Whether the name is a table's, and not that of what Hugging Face's library keeps of its own computations.
+
+    >>> [is_table(name) for name in ("train-00000-of-00001.PARQUET", "cache-1f.arrow", ".x.parquet")]
+    [True, False, False]
+    """
+    return name.lower().endswith((".parquet", ".arrow")) and not name.startswith(("cache-", "."))
+
+
+def _tables(path: Path, split: str, domain: str) -> Source:
+    source: Source = part("tables", f"{quoted(path)}, with Parquet or Arrow tables,")(path, split, domain)
+    return source
 
 
 def _idx(path: Path, split: str) -> Source:

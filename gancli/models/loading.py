@@ -20,10 +20,11 @@ from gancli.checkpoint.manifest import read_checkpoint
 from gancli.checkpoint.provenance import Origin, Provenance, Weights, read_file
 from gancli.checkpoint.store import CheckpointStore
 from gancli.config.schema import checked
+from gancli.data.source import HUB
 from gancli.errors import CheckpointError, ConfigError, PluginError, UsageError
 from gancli.gan.state import load_strictly
 from gancli.models.model import Model
-from gancli.models.stored import HUB, is_file, origin_of_file, weights_path
+from gancli.models.stored import is_file, origin_of_file, weights_path
 from gancli.plugin import ImageSpec
 from gancli.plugins.registry import ARCHITECTURES
 from gancli.runs import find_run

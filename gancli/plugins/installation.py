@@ -20,13 +20,15 @@ OFFICIAL = {
     **{("gancli.architectures", name): "gancli-translate" for name in ("cut", "cyclegan", "pix2pix")},
     ("gancli.exporters", "html"): "gancli-page",
     **{("gancli.exporters", name): "gancli-onnx" for name in ("onnx", "pt2")},
+    **{("gancli.datasets", name): "gancli-hub" for name in ("fashion-mnist", "kmnist")},
+    **{("gancli.parts", name): "gancli-hub" for name in ("hub-dataset", "hub-model", "tables")},
     **{("gancli.commands", name): "gancli-kit" for name in ("plugin.check", "plugin.new", "selfcheck")},
 }
 """The project's own distribution for an entry-point group and a plugin's name, installed or not."""
 
 
 def install_command(*requirement: str) -> str:
-    """The command that installs a requirement, such as ``gancli[hf]`` or ``-e FOLDER``, beside this gancli."""
+    """The command that installs a requirement, such as ``gancli[video]`` or ``-e FOLDER``, beside this gancli."""
     prefix = Path(sys.prefix)
     configuration = prefix / "pyvenv.cfg"
     if os.path.isfile(prefix / "pipx_metadata.json"):  # noqa: PTH113  (Path.is_file fails where nothing may be looked up)

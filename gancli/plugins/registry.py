@@ -102,7 +102,7 @@ class Registry(Generic[PluginT]):
         return matches[0]
 
     def _remedy(self, name: str) -> str:
-        restricted = "Plugins are restricted by GANCLI_PLUGINS. " if "GANCLI_PLUGINS" in os.environ else ""
+        restricted = _restricted()
         if provider := OFFICIAL.get((self.group, name)):
             return f"{restricted}{provider} provides it. In a clone of gancli: {install_plugin(provider)}"
         if self.group == DATASETS.group:
@@ -280,6 +280,27 @@ DATASETS: Registry[Dataset] = Registry("data set", "gancli.datasets", Dataset, m
 EXTRACTORS: Registry[FeatureExtractor] = Registry("extractor", "gancli.extractors", FeatureExtractor)  # type: ignore[type-abstract]
 EXPORTERS: Registry[Exporter[Any]] = Registry("exporter", "gancli.exporters", Exporter, missing=UsageError)  # type: ignore[type-abstract]
 COMMANDS = _Commands()
+
+PARTS = "gancli.parts"
+
+
+def part(name: str, wanted_by: str) -> Any:  # noqa: ANN401  (a class or a function)
+    """What another distribution of the project lends the core, by its entry point in the group ``gancli.parts``.
+
+    Raises:
+        PluginError: what is ``wanted_by`` the user needs a distribution that is not installed, or does not work.
+    """
+    provider = OFFICIAL[PARTS, name]
+    entry = next((entry for entry in entries(PARTS) if entry.qualified == f"{provider}/{name}"), None)
+    if entry is None:
+        how = f"{_restricted()}In a clone of gancli: {install_plugin(provider)}"
+        raise PluginError(f"{wanted_by} needs {provider}, which is not installed.", how)
+    return _imported(entry, provider)
+
+
+def _restricted() -> str:
+    return "Plugins are restricted by GANCLI_PLUGINS. " if "GANCLI_PLUGINS" in os.environ else ""
+
 
 FILES = (".npz", ".npy", ".zip", ".tar", ".gz", ".tgz", ".xz", ".parquet", ".arrow")
 """Suffixes that no named data set has: a missing file is a missing file, not an unknown plugin."""

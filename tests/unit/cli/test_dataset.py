@@ -5,8 +5,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gancli.data.mnist import Kmnist
-
 
 def test_list(cli):
     assert any(line.split()[:2] == ["mnist", "gancli"] for line in cli("dataset", "list").out.splitlines())
@@ -124,15 +122,3 @@ def test_clear_says_what_it_removed(cli, photos):
     assert cli("dataset", "clear", "--json").json["removed"] == 1
     assert cli("dataset", "clear").out.startswith("0 removed from")
     assert cli("dataset", "show", photos).code == 0
-
-
-@pytest.mark.parametrize(("words", "announced"), [([], 1), (["-q"], 0)])
-def test_a_download_is_announced_unless_quiet(cli, monkeypatch, caplog, tmp_path, words, announced):
-    caplog.set_level("WARNING", "gancli")  # puts back afterwards what -q sets
-    monkeypatch.delenv("GANCLI_OFFLINE", raising=False)
-    monkeypatch.setattr(Kmnist, "places", lambda _: iter(()))
-    monkeypatch.setattr(Kmnist, "mirrors", ("http://127.0.0.1:9/",))
-    monkeypatch.setenv("GANCLI_CACHE", str(tmp_path / "cache"))
-    refused = cli(*words, "dataset", "show", "kmnist")
-    assert refused.code == 10
-    assert len(caplog.messages) == announced

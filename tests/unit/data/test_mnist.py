@@ -1,17 +1,14 @@
-import gzip
 import lzma
 import socket
 from hashlib import sha256
 from importlib.resources import files
 
-import numpy as np
 import pytest
 import torch
 
 from gancli.data import mnist
-from gancli.data.mnist import FashionMnist, Kmnist, MnistLike, StackedMnist
-from gancli.errors import DatasetError, DownloadError
-from gancli.plugins.registry import DATASETS
+from gancli.data.mnist import StackedMnist
+from gancli.errors import DatasetError
 
 CANONICAL = {
     "train-images-idx3-ubyte": (47_040_016, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
@@ -114,81 +111,3 @@ def test_channels_are_independent(stacked):
 def test_an_unknown_split_of_stacked_mnist():
     with pytest.raises(DatasetError, match="no split 'valid'"):
         StackedMnist().load("valid")
-
-
-PIXELS = np.random.default_rng(0).integers(0, 256, (12, 28, 28), np.uint8)
-LABELS = (np.arange(12) % 10).astype(np.uint8)
-
-
-@pytest.fixture
-def small(tmp_path, idx_bytes, monkeypatch):
-    """A relative of twelve pictures, whose published files lie in the folder of the second value."""
-    monkeypatch.setenv("GANCLI_OFFLINE", "1")
-    published, contents = {}, {}
-    place = tmp_path / "place"
-    place.mkdir()
-    for name, array in {"train-images-idx3-ubyte": PIXELS, "train-labels-idx1-ubyte": LABELS}.items():
-        content = idx_bytes(array)
-        packed = gzip.compress(content, mtime=0)
-        (place / f"{name}.gz").write_bytes(packed)
-        published[name] = (len(packed), sha256(packed).hexdigest())
-        contents[name] = sha256(content).hexdigest()
-
-    class Small(MnistLike):
-        api, summary, folder = 1, "", "small"
-        mirrors, classes = ("http://127.0.0.1:9/",), tuple("0123456789")
-
-        def places(self):
-            yield place
-
-    Small.published, Small.contents = published, contents
-    return Small, place
-
-
-def test_files_on_the_disk_are_known_by_their_hash(small):
-    data = small[0]().load()
-    assert data.images.shape == (12, 1, 28, 28)
-    assert data.labels.tolist() == LABELS.tolist()
-
-
-def test_files_that_were_compressed_again_are_known_by_their_content(small, idx_bytes):
-    (small[1] / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx_bytes(PIXELS), 1, mtime=1))
-    assert small[0]().load().images.shape == (12, 1, 28, 28)
-
-
-def test_files_of_other_content_are_refused(small, idx_bytes):
-    (small[1] / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx_bytes(PIXELS[::-1].copy())))
-    with pytest.raises(DatasetError, match="is not small's train-images-idx3-ubyte"):
-        small[0]().load()
-
-
-def test_files_that_are_nowhere_have_to_be_downloaded(small):
-    (small[1] / "train-images-idx3-ubyte.gz").unlink()
-    with pytest.raises(DownloadError, match="GANCLI_OFFLINE forbids it"):
-        small[0]().load()
-
-
-@pytest.mark.parametrize(("name", "plugin"), [("fashion-mnist", FashionMnist), ("kmnist", Kmnist)])
-def test_they_are_found_by_name(name, plugin):
-    assert DATASETS.load(name) is plugin
-    assert len(plugin.classes) == 10
-    assert plugin.licence
-    for file, (size, digest) in plugin.published.items():
-        assert size > 5000
-        assert len(digest) == 64
-        assert len(plugin.contents.get(file, digest)) == 64
-
-
-def test_an_unknown_split_of_the_others_names_the_known_ones():
-    with pytest.raises(DatasetError, match="Choose one of train, test"):
-        FashionMnist().load("valid")
-
-
-def test_fashion_mnist_as_debian_packs_it():
-    from pathlib import Path
-
-    if not Path("/usr/share/datasets/fashion-mnist").is_dir():
-        pytest.skip("Debian's package dataset-fashion-mnist is not installed")
-    data = FashionMnist().load("test")
-    assert data.images.shape == (10_000, 1, 28, 28)
-    assert data.class_names[int(data.labels[0])] == "Ankle boot"

@@ -10,11 +10,10 @@ from __future__ import annotations
 import logging
 import os
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from gancli.errors import DownloadError
-from gancli.plugins.installation import require
 from gancli.storage.disk import explained, make_directories, write_atomically
 from gancli.text import visible
 
@@ -46,14 +45,6 @@ def refuse_offline(what: str, remedy: str) -> None:
     """Stop if the user has forbidden the network."""
     if os.environ.get(VARIABLE, "0") not in {"", "0"}:
         raise DownloadError(f"{what} has to be downloaded, and {VARIABLE} forbids it.", remedy)
-
-
-def hub() -> Any:  # noqa: ANN401  (the module)
-    """Hugging Face's library, of the extra ``hf``."""
-    require("hf", "huggingface_hub")
-    import huggingface_hub.errors
-
-    return huggingface_hub
 
 
 def fetch(remote: Remote, folder: Path) -> Path:

@@ -1,29 +1,13 @@
-import json
 import random
 from contextlib import suppress
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from gancli.config.schema import DataConfig
 from gancli.data import load_images
-from gancli.errors import DatasetError, DownloadError
-
-pa = pytest.importorskip("pyarrow")
-pq = pytest.importorskip("pyarrow.parquet")
-
-
-@pytest.fixture
-def table(picture_bytes):
-    """``(**columns)`` -> a table of five pictures, as Hugging Face's library stores them, with more columns."""
-
-    def build(*, features=None, plain=False, **columns):
-        data = [picture_bytes(colour=(i * 20, 0, 0)) for i in range(5)]
-        image = pa.array(data) if plain else pa.array([{"bytes": one, "path": None} for one in data])
-        made = pa.table({"image": image, **columns})
-        about = {"huggingface": json.dumps({"info": {"features": features}})} if features else {}
-        return made.replace_schema_metadata(about)
-
-    return build
+from gancli.errors import DatasetError
 
 
 def loaded(path, split="train"):
@@ -150,70 +134,3 @@ def test_what_is_no_table_of_pictures_is_one_error(tmp_path):
     (tmp_path / "y.parquet").write_bytes(b"PAR1 and nothing more")
     with pytest.raises(DatasetError, match="damaged table"):
         loaded(tmp_path / "y.parquet")
-
-
-class FakeHub:
-    """As much of huggingface_hub as is used."""
-
-    class errors:  # noqa: N801
-        class RepositoryNotFoundError(Exception):
-            pass
-
-        class HFValidationError(Exception):
-            pass
-
-        class HfHubHTTPError(Exception):
-            pass
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def HfApi(self):
-        return self
-
-    def list_repo_files(self, name, **_):
-        if name == "no/body":
-            raise self.errors.RepositoryNotFoundError
-        if name == "no/net":
-            raise self.errors.HfHubHTTPError("503 busy\nmore")
-        if name == "no/name":
-            raise LookupError("an error of whatever library the hub uses to ask")
-        return sorted(str(file.relative_to(self.folder)) for file in self.folder.rglob("*.parquet"))
-
-    def hf_hub_download(self, _, file, **__):
-        return str(self.folder / file)
-
-
-@pytest.fixture
-def hub(monkeypatch, tmp_path, table):
-    from gancli.data import tables as hub
-
-    monkeypatch.delenv("GANCLI_OFFLINE", raising=False)
-    for name in ("other/train", "default/train", "default/test"):
-        (tmp_path / name).mkdir(parents=True)
-        pq.write_table(table(label=[0, 1, 0, 1, 1]), tmp_path / name / "0000.parquet")
-    monkeypatch.setattr(hub, "hub", lambda: FakeHub(tmp_path))
-
-
-@pytest.mark.usefixtures("hub")
-def test_a_data_set_of_the_hub_by_name(caplog):
-    data = load_images(DataConfig(dataset="hf:owner/My_Set"))
-    assert data.name == "hf-owner-my-set"
-    assert data.images.images.shape == (5, 3, 10, 12)
-    assert "huggingface.co/datasets/owner/My_Set" in caplog.text
-    assert "default" in data.source
-
-
-@pytest.mark.usefixtures("hub")
-@pytest.mark.parametrize(("name", "error"), [("no/body", DatasetError), ("no/net", DownloadError), ("no/name", DownloadError)])
-def test_F50_a_hub_that_does_not_answer_is_one_error(name, error):
-    with pytest.raises(error) as caught:
-        load_images(DataConfig(dataset=f"hf:{name}"))
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.usefixtures("hub")
-def test_offline_the_hub_is_not_asked(monkeypatch):
-    monkeypatch.setenv("GANCLI_OFFLINE", "1")
-    with pytest.raises(DownloadError, match="GANCLI_OFFLINE forbids it"):
-        load_images(DataConfig(dataset="hf:owner/set"))

@@ -1,16 +1,14 @@
-"""Images in tables: Parquet files, Hugging Face's saved data sets (Arrow files), and its hub (``hf:NAME``).
+"""Images in tables: Parquet files, and Hugging Face's saved data sets (Arrow files).
 
 A column of images is ``struct<bytes, path>`` (what the library's ``Image`` feature is stored as) or
-plain ``binary``; the labels are a column of whole numbers or of text. Nothing of that library is
-needed, only pyarrow: the extra ``hf``. Which split a file belongs to is known by the words of its name
-first, then by its folders.
+plain ``binary``; the labels are a column of whole numbers or of text. Which split a file belongs to is
+known by the words of its name first, then by its folders.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import logging
 import os
 import re
 from collections import defaultdict
@@ -18,33 +16,30 @@ from contextlib import contextmanager
 from functools import cached_property, partial
 from hashlib import sha256
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple
+
+import pyarrow as pa
+import pyarrow.ipc
+import pyarrow.parquet
+import pyarrow.types
 
 from gancli.data.catalogue import Item, Part, part_of
 from gancli.data.collection import SAMPLES, Collection, sampled
 from gancli.data.decoding import Flaw, flaw_of_size
-from gancli.data.fetching import hub, refuse_offline
 from gancli.data.labels import LABEL_COLUMNS, Labels, numbered
 from gancli.data.paths import open_regular, quoted
-from gancli.errors import DatasetError, DownloadError
-from gancli.plugins.installation import require
-from gancli.text import first_line, visible
+from gancli.data.source import ARROW_FILE, PARQUET, is_table
+from gancli.errors import DatasetError
+from gancli.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from gancli.data.decoding import Opener
 
-_LOG = logging.getLogger(__name__)
-
-SUFFIXES = (".parquet", ".arrow")
 IMAGE_NAMES = ("image", "img", "picture", "jpg", "png", "images")
-PARQUET, ARROW_FILE = b"PAR1", b"ARROW1"  # how files begin
 ROWS = 64  # read at a time: images may be large
-CONVERTED = "refs/convert/parquet"
-"""The branch on which the hub keeps every data set as Parquet, whatever its authors uploaded."""
-HUB_SPLITS = {"train": ("train",), "test": ("test", "validation")}
 
 
 class TableSource(Collection):
@@ -120,18 +115,10 @@ def _encoded(value: Any) -> BinaryIO:  # noqa: ANN401  (bytes, or a mapping that
     return io.BytesIO(data)
 
 
-def is_table(name: str) -> bool:
-    """Whether the name is a table's, and not that of what Hugging Face's library keeps of its own computations.
-
-    >>> [is_table(name) for name in ("train-00000-of-00001.PARQUET", "cache-1f.arrow", ".x.parquet")]
-    [True, False, False]
-    """
-    return name.lower().endswith(SUFFIXES) and not name.startswith(("cache-", "."))
-
-
 def _part(file: Path) -> Part:
     """The part of a table, by the first word of its name that names one, else by its nearest such folder.
 
+    >>> from pathlib import Path
     >>> _part(Path("contest/train-0.parquet")), _part(Path("a/latest.parquet")).split
     (Part(split='train', domain=''), 'train')
     """
@@ -148,7 +135,6 @@ class _Table(NamedTuple):
 
 
 def _opened(path: Path) -> _Table:
-    pa = _pyarrow()
     with open_regular(path) as file:
         start = file.peek(8)[:8]
     with _intact(path):
@@ -169,19 +155,9 @@ def _intact(path: Path) -> Iterator[None]:
     """Whatever pyarrow raises is a :class:`DatasetError` about the file."""
     try:
         yield
-    except (OSError, ValueError, _pyarrow().ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         reason = visible(str(error)).rstrip(". ")[:200]
         raise DatasetError(f"{quoted(path)} is a damaged table: {reason}.", "Copy or download it again.") from error
-
-
-def _pyarrow() -> Any:  # noqa: ANN401  (the module)
-    require("hf", "pyarrow")
-    import pyarrow as pa
-    import pyarrow.ipc
-    import pyarrow.parquet
-    import pyarrow.types
-
-    return pa
 
 
 def _columns(table: _Table, path: Path) -> tuple[str, str | None, tuple[str, ...]]:
@@ -207,41 +183,10 @@ def _columns(table: _Table, path: Path) -> tuple[str, str | None, tuple[str, ...
 
 def _holds(kind: Any, *wanted: str) -> bool:  # noqa: ANN401  (pyarrow is not typed)
     """Whether a column of this type holds one of these types; of images, in its field ``bytes`` as well."""
-    types = _pyarrow().types
+    types = pa.types
     if types.is_dictionary(kind):
         return _holds(kind.value_type, *wanted)
     if types.is_struct(kind):
         return "binary" in wanted and any(field.name == "bytes" and _holds(field.type, *wanted) for field in kind)
     tests = [getattr(types, f"is_{form}", None) for name in wanted for form in (name, f"large_{name}", f"{name}_view")]
     return any(test(kind) for test in tests if test)
-
-
-def fetched(name: str, split: str) -> Path:
-    """The folder of the Parquet files of a split of a data set on the hub, downloaded unless they are there."""
-    library, shown = hub(), visible(name)
-    where = f"https://huggingface.co/datasets/{shown}"
-    refuse_offline(f"hf:{shown}", f"Download the Parquet files of {where} elsewhere and give their folder.")
-    try:
-        names = library.HfApi().list_repo_files(name, repo_type="dataset", revision=CONVERTED)
-        chosen = _of_split(names, split)
-        _LOG.warning("downloading %d files of %s", len(chosen), where)
-        paths = [library.hf_hub_download(name, file, repo_type="dataset", revision=CONVERTED) for file in chosen]
-    except DatasetError:
-        raise
-    except (library.errors.RepositoryNotFoundError, library.errors.HFValidationError) as error:
-        raise DatasetError(f"There is no data set '{shown}' on the hub.", "Write it as hf:OWNER/NAME.") from error
-    except Exception as error:  # the hub's HTTP library has changed before, and its errors have no common base
-        raise DownloadError(f"hf:{shown} could not be downloaded: {first_line(error)}.", "Check the network.") from error
-    return Path(paths[0]).parent
-
-
-def _of_split(names: list[str], split: str) -> list[str]:
-    """The files ``CONFIG/SPLIT/0000.parquet`` of one split, of the configuration ``default``, else of the first."""
-    parts = [file.split("/") for file in names if file.endswith(".parquet") and file.count("/") > 1]
-    for wanted in HUB_SPLITS[split]:
-        configs = {config for config, name, *_ in parts if name == wanted}
-        if configs:
-            config = min(configs, key=lambda config: (config != "default", config))
-            return sorted(name for name in names if name.startswith(f"{config}/{wanted}/") and name.endswith(".parquet"))
-    listed = ", ".join(sorted(map(visible, names))[:10])
-    raise DatasetError(f"The data set on the hub has no {split} split.", f"It has {listed}.")

@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import requests
 
-from gancli.data import fetching
-from gancli.data.fetching import Remote, fetch
 from gancli.errors import DownloadError
+from gancli_hub import fetching
+from gancli_hub.fetching import Remote, fetch
 
 CONTENT = bytes(range(256)) * 2000
 
