@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 
 from packaging.utils import canonicalize_name
 
@@ -52,10 +53,13 @@ class Entry:
 
 @cache
 def read() -> tuple[tuple[Entry, ...], dict[str, str]]:
-    """Every plugin of every kind; and where metadata cannot be read, and why. Read once, since every read scans the disk."""
+    """Every plugin of every kind; and where metadata cannot be read, and why. Read once, since every read scans the disk.
+
+    Of a distribution that is installed in several places, the first one on the path counts, as it does for imports.
+    """
     from importlib.metadata import distributions
 
-    found: dict[tuple[str, str], Entry] = {}
+    found: dict[str, list[Entry]] = {}
     damaged: dict[str, str] = {}
     for dist in distributions():
         try:
@@ -65,13 +69,11 @@ def read() -> tuple[tuple[Entry, ...], dict[str, str]]:
                     if key not in about or not about[key]:
                         raise ValueError(f"METADATA has no {key}")  # noqa: TRY301  (damaged like the others)
                 origin = canonicalize_name(about["Name"]), about["Version"], about["Summary"] or ""
-                for point in points:
-                    entry = Entry(point.name, point.group, point.value, *origin)
-                    found.setdefault((entry.group, entry.qualified), entry)
+                found.setdefault(origin[0], [Entry(point.name, point.group, point.value, *origin) for point in points])
         except Exception as error:  # noqa: BLE001  (whatever importlib.metadata makes of somebody else's broken files)
             place = str(getattr(dist, "_path", dist))  # importlib.metadata has no public name for it
             damaged.setdefault(place, f"{type(error).__name__}: {error}")
-    return tuple(found.values()), damaged
+    return tuple(chain.from_iterable(found.values())), damaged
 
 
 def installed(group: str) -> list[Entry]:

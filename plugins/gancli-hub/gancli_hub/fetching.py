@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from requests import Response
 
-_LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger("gancli.hub")  # below the one that --quiet silences
 
 VARIABLE = "GANCLI_OFFLINE"
 TIMEOUT_SECONDS = 30

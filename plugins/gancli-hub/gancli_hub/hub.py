@@ -24,7 +24,7 @@ from gancli_hub.tables import TableSource
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger("gancli.hub")  # below the one that --quiet silences
 
 CONVERTED = "refs/convert/parquet"
 """The branch on which the hub keeps every data set as Parquet, whatever its authors uploaded."""

@@ -145,15 +145,16 @@ def test_F36_a_name_that_two_claim_is_asked_for_by_distribution(install):
     assert ARCHITECTURES.names().count("good") == 1
 
 
-def test_one_distribution_found_twice_on_the_path_is_one(install, tmp_path):
+def test_of_a_distribution_in_two_places_the_first_on_the_path_counts(install, tmp_path):
     info = install("one", "one_module", ARCHITECTURE)
     again = tmp_path / "again" / info.name
     again.mkdir(parents=True)
-    for file in info.iterdir():
-        (again / file.name).write_bytes(file.read_bytes())
+    (again / "METADATA").write_bytes((info / "METADATA").read_bytes())
+    (again / "entry_points.txt").write_text("[gancli.architectures]\ngood = one_module:Good\nremoved = one_module:Removed\n")
     sys.path.append(str(again.parent))
     try:
         assert ARCHITECTURES.find("good").distribution == "one"
+        assert "removed" not in ARCHITECTURES.names()
     finally:
         sys.path.remove(str(again.parent))
 
