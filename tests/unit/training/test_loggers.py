@@ -1,12 +1,8 @@
-"""The thread of a logger; and the built-in loggers, without any network: sockets to elsewhere are refused."""
+"""The thread of a logger."""
 
 from threading import Event
 
-import pytest
-
-from gancli.errors import PluginError
 from gancli.plugin import Logger
-from gancli.plugins.registry import LOGGERS
 from gancli.training import loggers
 from gancli.training.loggers import Background
 
@@ -58,10 +54,3 @@ def test_nobody_waits_for_a_logger_that_hangs(monkeypatch):
     logger.close()
     assert "3 events behind" in logger.problem()
     go_on.set()
-
-
-@pytest.mark.parametrize("name", ["tensorboard", "trackio", "wandb", "mlflow"])
-def test_a_missing_package_is_named_before_anything_starts(name, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, name, None)
-    with pytest.raises(PluginError, match=rf"gancli\[{name}\]"):
-        LOGGERS.load(name)()

@@ -1,4 +1,4 @@
-"""Every logger of the core writes without a network."""
+"""Every logger writes without a network."""
 
 import socket
 from importlib.util import find_spec
@@ -33,7 +33,7 @@ def events(tmp_path):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # other people's packages
 @pytest.mark.parametrize("name", NEEDED)
-def test_a_built_in_logger_works_without_a_network(name, events, monkeypatch, capsys):
+def test_a_logger_works_without_a_network(name, events, monkeypatch, capsys):
     if find_spec(NEEDED[name]) is None:  # importing it here would fix where it writes to
         pytest.skip(f"{name} is not installed")
     connect = socket.socket.connect
