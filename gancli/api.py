@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 import numpy as np
 
 from gancli.cli.console import Console, console_for
-from gancli.cli.evaluate import EvaluateOptions, run_evaluation
 from gancli.cli.export import ExportOptions, run_export
 from gancli.cli.interpolate import InterpolateOptions
 from gancli.cli.options import Settings as Flags
@@ -36,13 +35,13 @@ from gancli.config.schema import plain
 from gancli.errors import UsageError, did_you_mean
 from gancli.history.run import Run
 from gancli.models.model import Model
+from gancli.plugins.registry import part
 from gancli.runs import find_run
 from gancli.sampling.sheets import write_projection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from gancli.evaluation.report import Report
     from gancli.events import Event, RunEnded
     from gancli.exporting.formats import Exported
     from gancli.models.model import ImageInputs
@@ -154,7 +153,7 @@ def resume(
         GancliError: as the command does.
         KeyboardInterrupt: as for :func:`train`.
     """
-    found = find_run(_text(run), Path(runs_dir))
+    found = find_run(as_text(run), Path(runs_dir))
     changes = _flags(settings).changes(found, allowed=allow_changes)
     from gancli.training.run import resume as start
 
@@ -162,46 +161,13 @@ def resume(
     return _trained(go_on, quiet=quiet, observe=observe)
 
 
-def evaluate(  # noqa: PLR0913  (the options of the command)
-    run: Run | Model | str | Path | None = None,
-    *,
-    images: str | Path | None = None,
-    count: int | None = None,
-    seed: int | None = None,
-    dataset: str | Path | None = None,
-    against: Literal["test", "train"] | None = None,
-    extractor: str = "auto",
-    modes: bool = False,
-    nearest: str | Path | None = None,
-    quiet: bool = False,
-    **source: Unpack[From],
-) -> Report:
-    """Measure how close generated images are to real ones, with 95 % intervals.
+def evaluate(run: Run | Model | str | Path | None = None, **options: Any) -> Any:  # noqa: ANN401
+    """Measure how close generated images are to real ones: :func:`gancli_evaluate.api.evaluate`, with its options.
 
-    >>> import gancli
-    >>> report = gancli.evaluate(checkpoint="mnist", count=20, modes=True, quiet=True)
-    >>> report.images, report.dataset, report.histogram.modes <= 10
-    (20, 'mnist', True)
-
-    Args:
-        run: the run, its name or path, or a model; by default the last run.
-        images: a folder of images, or an archive by `gancli sample -o x.npz`, instead of a model.
-        count: number of images; 10,000 by default, or all of ``images``.
-        seed: of the first image.
-        dataset: the real images; by default the training data.
-        against: the split to compare with.
-        extractor: what reads the images.
-        modes: only count the classes that are generated.
-        nearest: PNG file for the nearest training images; by default ``nearest.png`` in the run.
-        quiet: show nothing.
-        source: see :class:`From`.
-
-    Returns:
-        the metrics, which are also in the run's ``evaluation.json``.
+    Raises:
+        PluginError: gancli-evaluate is not installed.
     """
-    where, sheet = (None if path is None else Path(path) for path in (images, nearest))
-    options = EvaluateOptions(count, seed, _text(dataset), against, extractor, modes, sheet, force=True)
-    return run_evaluation(where, options, _source(evaluate, run, source), Output(quiet=quiet))[0]
+    return part("evaluate", "gancli.evaluate()")(run, **options)
 
 
 def project(
@@ -231,7 +197,7 @@ def project(
         force: replace files that gancli did not make.
         source: see :class:`From`.
     """
-    chosen = _source(project, run, source)
+    chosen = source_of(project, run, source)
     target = None if output is None else refuse_target(output, force=force)
     model = run if isinstance(run, Model) else chosen.load()
     originals = model.fitted(images)
@@ -292,7 +258,7 @@ def interpolate(  # noqa: PLR0913  (the options of the command)
     wanted = InterpolateOptions(
         frames, keyframes, seeds, method, loop, grid, class_, truncation, file, direction, target, str(fps), scale, force=force
     )
-    chosen = _source(interpolate, run, source)
+    chosen = source_of(interpolate, run, source)
     wanted.write(lambda: run if isinstance(run, Model) else chosen.load())
     return Path(output)
 
@@ -325,7 +291,7 @@ def export(
     """
     assignments = [f"{name}={json.dumps(value)}" for name, value in (options or {}).items()]
     wanted = ExportOptions(str(output), format, assignments, force=force)
-    chosen, model = replace(_source(export, run, source), device="cpu"), run if isinstance(run, Model) else None
+    chosen, model = replace(source_of(export, run, source), device="cpu"), run if isinstance(run, Model) else None
     return run_export(wanted, chosen, Output(quiet=quiet), model)[0]
 
 
@@ -368,7 +334,7 @@ def _flags(settings: Mapping[str, Any]) -> Flags:
     return Flags(**given, assignments=assignments)
 
 
-def _source(function: Callable[..., object], run: Run | Model | str | Path | None, given: From) -> Source:
+def source_of(function: Callable[..., object], run: Run | Model | str | Path | None, given: From) -> Source:
     """The options of a function that choose the model."""
     for name in set(given) - set(From.__annotations__):
         known = [*signature(function).parameters, *From.__annotations__]
@@ -377,8 +343,9 @@ def _source(function: Callable[..., object], run: Run | Model | str | Path | Non
     if isinstance(run, Model):
         checkpoint, weights, run = run.origin.checkpoint, run.origin.weights, None
     where, device = Path(given.get("runs_dir", "runs")), given.get("device", "auto")
-    return Source(_text(run), _text(checkpoint), weights, where, given.get("arch"), device)
+    return Source(as_text(run), as_text(checkpoint), weights, where, given.get("arch"), device)
 
 
-def _text(path: str | PathLike[str] | None) -> str | None:
+def as_text(path: str | PathLike[str] | None) -> str | None:
+    """A path as it was given; None stays."""
     return None if path is None else fspath(path)

@@ -16,7 +16,6 @@ from gancli.cli import (
     dataset,
     directions,
     env,
-    evaluate,
     export,
     interpolate,
     plugin,
@@ -44,7 +43,7 @@ Examples:
 
 SUBJECTS = {
     "Make": ("train", "sample", "interpolate", "translate", "export"),
-    "Look": ("evaluate", "project", "directions", "runs", "arch", "dataset"),
+    "Look": ("project", "directions", "runs", "arch", "dataset"),
     "Set up": ("plugin", "config", "env", "help"),
 }
 EXIT_CODES = (
@@ -129,7 +128,7 @@ def command() -> Any:
     app.callback()(_root)
     app.command(epilog=train.EXPLAINED)(train.train)
     app.command(cls=export.ExportCommand)(export.export)
-    for module in (sample, interpolate, translate, evaluate, project, directions, env):
+    for module in (sample, interpolate, translate, project, directions, env):
         name = module.__name__.rpartition(".")[2]
         app.command()(getattr(module, name))
     app.command("help")(_help)

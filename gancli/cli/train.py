@@ -250,7 +250,7 @@ def _next(ended: "RunEnded", *, again: bool) -> list[list[str]]:
         folders = (Path(ended.translates) / name for name in ("testA", "test", "trainA", ""))
         photos = next((str(folder) for folder in folders if folder.is_dir()), None)
         translate = [program(), "translate", photos or "", "-o", f"{free_name('translated')}/", *which]
-        sample = translate if photos else [program(), "evaluate", *which]
+        sample = translate if photos else [program(), "runs", "film", run, "-o", free_name("training.gif")]
     resume = [*launched(os.environ), "--resume", run]
     if ended.status == "stopped":
         return [resume, sample]

@@ -7,7 +7,7 @@ It lies in ``GANCLI_CACHE``, else ``XDG_CACHE_HOME/gancli``, else ``~/.cache/gan
     pictures/.part-KEY/         unfinished: the same, with progress.json; whoever needs it next continues it
     pictures/.lock-KEY          a lock, held by whoever decodes
     downloads/NAME/             files of named data sets
-    readings/                   features of real images, see gancli.evaluation.reference
+    readings/                   features of real images, which gancli-evaluate keeps
 
 ``progress.json`` says how many images of the source were dealt with, and how many rows came of them; the rows
 are synced before it is written. A folder gets its name when it is complete.

@@ -1,13 +1,10 @@
-"""Precision, recall, density and coverage: where the images lie among each other's nearest neighbours."""
+"""Coverage: where images lie among each other's nearest neighbours."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-
-from gancli.metrics.estimate import Estimate, mean, proportion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,55 +15,14 @@ if TYPE_CHECKING:
 BLOCK_NUMBERS = 2**23
 """Distances in memory at a time: 32 MiB."""
 
-PRECISION_NEIGHBOURS = 3
-"""k of precision and recall, as published."""
-
 DENSITY_NEIGHBOURS = 5
 """k of density and coverage, as published."""
-
-
-@dataclass(frozen=True, slots=True)
-class Manifolds:
-    """Metrics of n generated images x among m real ones y. B_k(z) is the ball around z up to the k-th nearest of its kind.
-
-    Attributes:
-        precision: share of x in the B_3 of any y: how many look real (Kynkaanniemi et al., 2019).
-        recall: share of y in the B_3 of any x: how much of the data could have been generated (the same).
-        density: mean number of B_5(y) that an x is in, over 5: precision that outliers cannot inflate; may exceed 1
-            (Naeem et al., 2020).
-        coverage: share of y whose B_5 holds an x: how much of the data was generated (the same).
-    """
-
-    precision: Estimate
-    recall: Estimate
-    density: Estimate
-    coverage: Estimate
-
-
-def compare(fake: Tensor, real: Tensor) -> Manifolds:
-    """Precision, recall, density and coverage of features ``(n, d)`` among ``(m, d)``; n, m > 5.
-
-    All four depend on n and m. Take as many of both, and compare at equal n only. Precision and density have intervals over the
-    generated images, recall and coverage over the real ones.
-    """
-    fake, real = _centred(fake, real)
-    real_radii, fake_radii = radii(real), radii(fake)[:, PRECISION_NEIGHBOURS - 1]
-    precise, hits = [], []
-    recalled, covered = (torch.zeros(len(real), dtype=torch.bool) for _ in range(2))
-    for rows, distances in _blocks(fake, real):
-        precise.append((distances <= real_radii[:, PRECISION_NEIGHBOURS - 1]).any(1))
-        inside = distances <= real_radii[:, DENSITY_NEIGHBOURS - 1]
-        hits.append(inside.sum(1))
-        covered |= inside.any(0)
-        recalled |= (distances <= fake_radii[rows, None]).any(0)
-    precision, recall, coverage = (proportion(int(x.sum()), len(x)) for x in (torch.cat(precise), recalled, covered))
-    return Manifolds(precision, recall, mean(torch.cat(hits) / DENSITY_NEIGHBOURS, lowest=0.0), coverage)
 
 
 def coverage(fake: Tensor, real: Tensor, real_radii: Tensor) -> float:
     """Coverage alone, where the radii ``(m,)`` of the real images' balls are known."""
     covered = torch.zeros(len(real), dtype=torch.bool)
-    for _, distances in _blocks(fake, real):
+    for _, distances in blocks(fake, real):
         covered |= (distances <= real_radii).any(0)
     return float(covered.float().mean())
 
@@ -76,26 +32,13 @@ def radii(points: Tensor, k: int = DENSITY_NEIGHBOURS) -> Tensor:
     if len(points) <= k:
         raise ValueError(f"{len(points)} points have no {k} neighbours each.")
     found = []
-    for rows, distances in _blocks(points, points):
+    for rows, distances in blocks(points, points):
         distances[torch.arange(len(rows)), rows] = torch.inf
         found.append(distances.topk(k, dim=1, largest=False).values)
     return torch.cat(found)
 
 
-def nearest(queries: Tensor, points: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
-    """Distances of queries ``(n, d)`` to their k nearest points ``(m, d)``, ascending, and their indices: ``(n, k)`` each."""
-    near, those = _centred(queries, points)
-    squares, size = those.square().sum(1), max(1, BLOCK_NUMBERS // len(points))
-    parts = (near[start : start + size] for start in range(0, len(near), size))
-    order = (torch.addmm(squares, part, those.T, alpha=-2) for part in parts)  # |p|^2 - 2 q.p orders as |q - p| does
-    found = [one.argmin(1, keepdim=True) if k == 1 else one.topk(k, dim=1, largest=False).indices for one in order]
-    indices = torch.cat(found)
-    exact = torch.stack([(queries - points[column]).double().square().sum(1).sqrt() for column in indices.T], dim=1)
-    ascending = exact.argsort(dim=1, stable=True)
-    return exact.gather(1, ascending).float(), indices.gather(1, ascending)
-
-
-def _blocks(rows: Tensor, columns: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+def blocks(rows: Tensor, columns: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """The matrix of distances, some rows at a time: (indices of these rows, distances to all columns)."""
     size = max(1, BLOCK_NUMBERS // len(columns))
     for start in range(0, len(rows), size):
@@ -103,7 +46,7 @@ def _blocks(rows: Tensor, columns: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         yield part, torch.cdist(rows[part], columns, compute_mode="use_mm_for_euclid_dist")
 
 
-def _centred(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+def centred(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Both, moved by the mean of b: distances stay, and their computation by products loses fewer digits."""
     origin = b.mean(0)
     return a - origin, b - origin

@@ -14,6 +14,9 @@ from gancli.text import shell
 OFFICIAL = {
     ("gancli.architectures", "dcgan"): "gancli-dcgan",
     ("gancli.architectures", "projected"): "gancli-projected",
+    ("gancli.commands", "evaluate"): "gancli-evaluate",
+    ("gancli.parts", "evaluate"): "gancli-evaluate",
+    **{("gancli.extractors", name): "gancli-evaluate" for name in ("dinov2", "inception")},
     ("gancli.extractors", "lite"): "gancli-projected",
     ("gancli.architectures", "resnet"): "gancli-resnet",
     ("gancli.architectures", "style"): "gancli-style",
@@ -48,12 +51,13 @@ def install_plugin(distribution: str) -> str:
     return install_command(f"./plugins/{distribution}" if own else distribution)
 
 
-def require(extra: str, *modules: str) -> None:
-    """Raise a PluginError that says how to install the extra of gancli, if one of its top-level modules is missing.
+def require(extra: str, *modules: str, of: str = "gancli") -> None:
+    """Raise a PluginError that says how to install the extra of a distribution, if one of its top-level modules is missing.
 
     Nothing is imported here.
     """
-    _refuse_missing(modules, f"The extra '{extra}' brings it: {install_command(f'gancli[{extra}]')}")
+    place = "./plugins/" if of in OFFICIAL.values() else ""
+    _refuse_missing(modules, f"The extra '{extra}' brings it: {install_command(f'{place}{of}[{extra}]')}")
 
 
 def require_packages(distribution: str, *modules: str) -> None:

@@ -134,7 +134,6 @@ def test_images_are_found_however_they_are_given(trained, tmp_path):
 @pytest.mark.parametrize(
     ("call", "meant"),
     [
-        (lambda: gancli.evaluate(counts=10), "evaluate.. has no option 'counts'. Did you mean 'count'"),
         (lambda: gancli.export("e.safetensors", chekpoint="mnist"), "Did you mean 'checkpoint'"),
         (lambda: gancli.project("mine.png", outptu="e.npz"), "Did you mean 'output'"),
         (lambda: gancli.interpolate("walk.gif", frame=3), "Did you mean 'frames'"),
@@ -145,7 +144,7 @@ def test_an_option_that_there_is_not_is_refused(call, meant):
         call()
 
 
-def test_a_model_is_exported_and_evaluated_wherever_it_comes_from(trained, tmp_path):
+def test_a_model_is_exported_wherever_it_comes_from(trained, tmp_path):
     run = trained()
     for source in (None, run, run.path, run.path.name, run.model):
         assert gancli.export("g.safetensors", source, quiet=True).path.name == "g.safetensors"
@@ -155,12 +154,12 @@ def test_a_model_is_exported_and_evaluated_wherever_it_comes_from(trained, tmp_p
         gancli.export("mine.safetensors", run, quiet=True)
     with pytest.raises(gancli.GancliError, match=r"Unknown key 'export\.opset'"):
         gancli.export("h.safetensors", run, quiet=True, options={"opset": 18})
-    report = gancli.evaluate(run, count=12, quiet=True)
-    assert "FD-random" in report.figures
-    assert (run.path / "evaluation.json").is_file()
-    table = report._repr_html_()
-    assert "<td>FD-random</td>" in table
-    assert "<td>lower</td>" in table
+
+
+def test_without_gancli_evaluate_its_function_names_it(monkeypatch):
+    monkeypatch.setenv("GANCLI_PLUGINS", "")
+    with pytest.raises(gancli.GancliError, match=r"gancli\.evaluate\(\) needs gancli-evaluate, .*/plugins/gancli-evaluate"):
+        gancli.evaluate(count=10)
 
 
 def test_an_interrupted_training_is_saved_and_the_interruption_goes_on(trained, monkeypatch, capsys):

@@ -23,7 +23,6 @@ from gancli.errors import (
     RunError,
     StorageError,
 )
-from gancli.evaluation.reference import data_of
 from gancli.gan.architectures.dense import Dense
 from gancli.gan.trainer import Trainer
 from gancli.metrics.probe import Probe
@@ -712,7 +711,7 @@ def test_the_size_belongs_to_the_run(configure, tmp_path, stop_after):
     from gancli.checkpoint.store import CheckpointStore
 
     facts = CheckpointStore(run.checkpoints).load().manifest.facts
-    assert data_of(Provenance.parse(facts, run)).image_size == "10"
+    assert Provenance.parse(facts, run).config["data.image_size"] == "10"
 
 
 def test_a_child_resumes_to_the_same_bits_without_its_parent_and_names_it(

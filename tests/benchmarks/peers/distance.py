@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from gancli.config.schema import DataConfig
-from gancli.evaluation.reference import load_reference
 from gancli.metrics.distances import Moments, frechet_distance
 from gancli.metrics.extractors import read
+from gancli_evaluate.reference import load_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -341,6 +341,12 @@ def test_a_model_of_a_file_gets_the_file_again(capsys):
     assert sample[-2:] == ["--arch", "./my arch.py:Mine"]
 
 
+def test_a_translator_without_photos_is_shown_as_a_film(capsys):
+    run = Path("runs/a")
+    ended = RunEnded(run, "done", 8, 2.0, 65.0, run / "checkpoints/step-000000008", translates="mnist")
+    assert said(capsys, ended)[0] == "gancli runs film a -o training.gif"
+
+
 def test_several_processes_are_told_how_to_start_as_many_again():
     two = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "localhost"}
     assert launched(two) == [program(), "train", "--processes", "2"]

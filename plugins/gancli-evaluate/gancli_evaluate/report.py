@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gancli.text import html_table
 
 if TYPE_CHECKING:
-    from gancli.metrics.estimate import Estimate, Histogram
+    from gancli_evaluate.estimate import Estimate, Histogram
 
 TITLES = ("metric", "value", "interval", "N", "better")
 

@@ -12,9 +12,9 @@ from gancli.config.schema import DataConfig
 from gancli.data import open_source
 from gancli.data.collection import Collection, images_at
 from gancli.errors import DatasetError, UsageError
-from gancli.evaluation.reference import data_of
 from gancli.images import normalise, to_bytes
 from gancli.metrics.extractors import batches as in_batches
+from gancli_evaluate.reference import data_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from gancli.evaluation.reference import Reference
     from gancli.images import Images
     from gancli.models.sampler import Sampler
+    from gancli_evaluate.reference import Reference
 
 BATCH_PIXELS = 2**18
 

@@ -3,9 +3,9 @@ import os
 import pytest
 import torch
 
-from gancli.evaluation import reference as module
-from gancli.evaluation.reference import cached
 from gancli.metrics.extractors import DigitExtractor, RandomExtractor, Reading
+from gancli_evaluate import reference as module
+from gancli_evaluate.reference import cached
 
 
 @pytest.fixture

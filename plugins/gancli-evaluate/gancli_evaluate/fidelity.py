@@ -35,7 +35,7 @@ class _Fidelity(FeatureExtractor):
         """See :meth:`.FeatureExtractor.build`."""
         import torch
 
-        require("fid", "torch_fidelity")
+        require("fid", "torch_fidelity", of="gancli-evaluate")
         module, name = self.module
         try:
             network = getattr(import_module(f"torch_fidelity.{module}"), name)

@@ -11,13 +11,13 @@ from torch import nn
 
 from gancli.data import load_images
 from gancli.errors import DatasetError
-from gancli.evaluation import measure as module
-from gancli.evaluation.measure import _asked_digits, _bias_of_few, evaluate, nearest_sheet, pixel_neighbours
-from gancli.evaluation.reference import load_reference
-from gancli.evaluation.subject import data_of_translator, of_translator
 from gancli.images import PADDING
 from gancli.models.loading import load
 from gancli.models.model import Model
+from gancli_evaluate import measure as module
+from gancli_evaluate.measure import _asked_digits, _bias_of_few, evaluate, nearest_sheet, pixel_neighbours
+from gancli_evaluate.reference import load_reference
+from gancli_evaluate.subject import data_of_translator, of_translator
 
 DIGITS = tuple("0123456789")
 
@@ -137,14 +137,6 @@ def test_so_many_images(colouring):
     assert (report.images, report.figures["L1"].count) == (12, 12)
     assert 0 < report.figures["L1"].value < 0.11
     assert math.isfinite(report.figures["PSNR"].value)
-
-
-def test_without_torchmetrics_ssim_is_left_out_with_the_command(colouring, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "torchmetrics", None)
-    reference = reference_of(colouring)
-    report, _ = evaluate(of_translator(colouring, reference), reference)
-    assert "SSIM" not in report.figures
-    assert any('pip install "gancli[ssim]"' in note or "gancli[ssim]" in note for note in report.notes)
 
 
 def test_other_data_are_refused(colouring, translators):

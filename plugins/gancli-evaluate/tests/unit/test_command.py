@@ -16,7 +16,7 @@ def _own_cache(cache, monkeypatch):
 
 
 @pytest.fixture
-def small(trained, tmp_path, monkeypatch):
+def small(trained, clean_place, tmp_path, monkeypatch):  # noqa: ARG001  (it comes first)
     """A copy of the trained runs, to write into."""
     import shutil
 
@@ -93,4 +93,28 @@ def test_inception_without_its_extra_is_one_line(cli, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
     result = cli("evaluate", "-n", "50", "--extractor", "inception")
     assert (result.code, result.err.count("\n")) == (8, 1)
-    assert 'pip install "gancli[fid]"' in result.err
+    assert 'pip install "./plugins/gancli-evaluate[fid]"' in result.err
+
+
+def test_translations_are_measured_beside_their_input(cli, translators):
+    which = ("--run", "cyclegan", "--runs-dir", translators, "--device", "cpu")
+    evaluated = cli("evaluate", "--against", "train", "--json", *which).json
+    distance = f"FD-{evaluated['extractor']['name']}"  # random, or lite where it is installed
+    assert {distance, f"{distance} of the input"} <= set(evaluated["figures"])
+    refused = cli("evaluate", "--seed", "3", *which)
+    assert (refused.code, "--seed 3 means nothing" in refused.err) == (2, True)
+
+
+def test_the_function_returns_the_report(small_run, tmp_path):
+    import shutil
+
+    import gancli
+
+    shutil.copytree(small_run, tmp_path / "run")
+    report = gancli.evaluate(tmp_path / "run", count=12, quiet=True)
+    assert "FD-random" in report.figures
+    assert (tmp_path / "run" / "evaluation.json").is_file()
+    assert "<td>FD-random</td>" in report._repr_html_()
+    assert "<td>lower</td>" in report._repr_html_()
+    with pytest.raises(gancli.GancliError, match=r"evaluate\(\) has no option 'counts'\. Did you mean 'count'"):
+        gancli.evaluate(counts=10)

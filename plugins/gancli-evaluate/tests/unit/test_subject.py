@@ -12,9 +12,9 @@ from PIL import Image
 import gancli
 from gancli.config.schema import DataConfig
 from gancli.errors import DatasetError, UsageError
-from gancli.evaluation.reference import of_size
-from gancli.evaluation.subject import of_images, of_model, refuse_other_shape, size_at
 from gancli.sampling.sample import Request, write
+from gancli_evaluate.reference import of_size
+from gancli_evaluate.subject import of_images, of_model, refuse_other_shape, size_at
 
 
 @pytest.fixture(scope="module")

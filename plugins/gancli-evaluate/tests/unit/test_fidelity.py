@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from gancli.errors import DownloadError, PluginError
-from gancli.evaluation.fidelity import DINOv2, Inception
 from gancli.metrics.extractors import pretrained, read
+from gancli_evaluate.fidelity import DINOv2, Inception
 
 IMAGES = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
 
@@ -102,7 +102,7 @@ def test_the_code_of_dinov2_is_a_download_too(fidelity, weights, told, monkeypat
 
 def test_without_torch_fidelity_one_line_says_how_to_install_it(monkeypatch, told):
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
-    with pytest.raises(PluginError, match=r'torch_fidelity is not installed.*pip install "gancli\[fid\]"'):
+    with pytest.raises(PluginError, match=r'torch_fidelity is not installed.*pip install "\./plugins/gancli-evaluate\[fid\]"'):
         Inception().build(told.append)
 
 

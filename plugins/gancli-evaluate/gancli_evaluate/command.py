@@ -12,9 +12,9 @@ from gancli.cli.output import Output, refuse_existing
 from gancli.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
-    from gancli.evaluation.reference import Reference
-    from gancli.evaluation.report import Report
-    from gancli.evaluation.subject import Subject
+    from gancli_evaluate.reference import Reference
+    from gancli_evaluate.report import Report
+    from gancli_evaluate.subject import Subject
 
 DEFAULT_COUNT = 10_000
 MOST = 1_000_000
@@ -77,7 +77,7 @@ def evaluate(
     if output.as_json:
         output.document({**report.as_json(), **written})
         return
-    from gancli.evaluation.report import TITLES
+    from gancli_evaluate.report import TITLES
 
     names, histogram = report.extractor, report.histogram
     compared = f"compared with {report.real_images:,} of {report.dataset} ({report.against})"
@@ -110,7 +110,7 @@ def run_evaluation(
         EXTRACTORS.find(options.extractor)
     options.check(images, source)
     with output.progress() as counter:
-        from gancli.evaluation.measure import evaluate as measure
+        from gancli_evaluate.measure import evaluate as measure
 
         subject, reference = _both(images, options, source, output)
         report, png = measure(subject, reference, modes_only=options.modes, progress=counter)
@@ -136,9 +136,9 @@ def run_evaluation(
 def _both(images: Path | None, options: EvaluateOptions, source: Source, output: Output) -> "tuple[Subject, Reference]":
     """What is measured and what it is measured against."""
     from gancli.config.schema import DataConfig
-    from gancli.evaluation import subject as subjects
-    from gancli.evaluation.reference import data_of, load_reference, of_size
     from gancli.runtime.device import pick_device
+    from gancli_evaluate import subject as subjects
+    from gancli_evaluate.reference import data_of, load_reference, of_size
 
     given = {"dataset": options.dataset, "labels": None}
     load = partial(load_reference, against=options.against, extractor=options.extractor, tell=output.note)

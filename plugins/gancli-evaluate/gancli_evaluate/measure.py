@@ -9,16 +9,16 @@ import torch
 
 from gancli import images
 from gancli.data.paths import count
-from gancli.errors import PluginError, UsageError
-from gancli.evaluation.reference import MOST_REAL, MOST_TRAINING, Reference
-from gancli.evaluation.report import Report
-from gancli.evaluation.subject import Subject, refuse_other_shape
-from gancli.metrics import manifolds
-from gancli.metrics.distances import Moments, frechet_distance, frechet_estimate, kernel_distance
-from gancli.metrics.estimate import Estimate, copying, histogram, mean, proportion
+from gancli.errors import UsageError
+from gancli.metrics.distances import Moments, frechet_distance
 from gancli.metrics.extractors import SIZE, DigitExtractor, Reading, batches, read, reduced, some_of
-from gancli.plugins.installation import require
 from gancli.version import __version__
+from gancli_evaluate import manifolds
+from gancli_evaluate.distances import frechet_estimate, kernel_distance
+from gancli_evaluate.estimate import Estimate, copying, histogram, mean, proportion
+from gancli_evaluate.reference import MOST_REAL, MOST_TRAINING, Reference
+from gancli_evaluate.report import Report
+from gancli_evaluate.subject import Subject, refuse_other_shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -77,8 +77,8 @@ def evaluate(
         metrics = _between(reference, fake.features, read_real)
         metrics |= {name: getattr(near, name) for name in ("precision", "recall", "density", "coverage")}
         copied, png = _copies(subject, reference, fake)
-        metrics, more = _beside_the_input(subject, reference, metrics | copied)
-        notes += [*_bias_of_few(reference, len(fake)), *more]
+        metrics = _beside_the_input(subject, reference, metrics | copied)
+        notes += _bias_of_few(reference, len(fake))
     digits = len(str(extractor.classes - 1)) if isinstance(extractor, DigitExtractor) else 0
     names = tuple(f"{index:0{digits}}" for index in range(extractor.classes))
     if (asked := _asked_digits(subject, names)) is not None and fake.classes is not None:
@@ -176,47 +176,39 @@ def nearest_sheet(generated: Tensor, training: Tensor, distances: Tensor, by_pix
     return images.to_png(canvas, {"gancli": __version__})
 
 
-def _beside_the_input(
-    subject: Subject, reference: Reference, metrics: dict[str, Estimate]
-) -> tuple[dict[str, Estimate], list[str]]:
-    """The metrics of translations with those of their untouched source images beside them, and notes.
+def _beside_the_input(subject: Subject, reference: Reference, metrics: dict[str, Estimate]) -> dict[str, Estimate]:
+    """The metrics of translations with those of their source images beside them.
 
     Added, in pairs, are means over images x in [-1, 1] and counterparts y: L1 |x - y|; PSNR 10 log10(4 / (x - y)^2),
     in decibels; and SSIM (Wang et al., 2004), by torchmetrics.
     """
-    real, notes = reference.real.images, list[str]()
+    real = reference.real.images
     if "translations" not in subject.facts or real.sources is None or real.sources.shape[1] != real.images.shape[1]:
-        return metrics, notes
+        return metrics
     sources = real.sources[: subject.count]
     untouched = read(reference.extractor, batches(sources, reference.device)).features
     baseline = _between(reference, untouched, reference.reading(reference.real).features)
     if real.paired:
-        counterparts, with_ssim = list(batches(real.images[: subject.count])), True
-        try:
-            require("ssim", "torchmetrics")
-        except PluginError as error:
-            with_ssim = False
-            notes.append(f"SSIM is left out. {error}")
-        metrics = metrics | _differences(subject.draw(), counterparts, with_ssim=with_ssim)
-        baseline |= _differences(batches(sources), counterparts, with_ssim=with_ssim)
+        counterparts = list(batches(real.images[: subject.count]))
+        metrics = metrics | _differences(subject.draw(), counterparts)
+        baseline |= _differences(batches(sources), counterparts)
     beside = {}
     for name, value in metrics.items():
         beside[name] = value
         if name in baseline:
             beside[f"{name} of the input"] = baseline[name]
-    return beside, notes
+    return beside
 
 
-def _differences(images: Iterable[Tensor], counterparts: list[Tensor], *, with_ssim: bool) -> dict[str, Estimate]:
-    found: dict[str, list[Tensor]] = {"L1": [], "PSNR": []}
+def _differences(images: Iterable[Tensor], counterparts: list[Tensor]) -> dict[str, Estimate]:
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    found: dict[str, list[Tensor]] = {"L1": [], "PSNR": [], "SSIM": []}
     for one, other in zip(images, counterparts, strict=True):
         difference = (one - other).flatten(1)
         found["L1"].append(difference.abs().mean(1))
         found["PSNR"].append(10 * torch.log10(4 / difference.square().mean(1).clamp(min=SMALLEST_MSE)))
-        if with_ssim:
-            from torchmetrics.functional.image import structural_similarity_index_measure
-
-            ssim = structural_similarity_index_measure(one, other, data_range=2.0, reduction="none")
-            assert isinstance(ssim, torch.Tensor)  # noqa: S101  (the whole image of it was not asked for)
-            found.setdefault("SSIM", []).append(ssim.reshape(-1))
+        ssim = structural_similarity_index_measure(one, other, data_range=2.0, reduction="none")
+        assert isinstance(ssim, torch.Tensor)  # noqa: S101  (the whole image of it was not asked for)
+        found["SSIM"].append(ssim.reshape(-1))
     return {name: mean(torch.cat(values)) for name, values in found.items()}

@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.stats import binomtest
 
-from gancli.metrics.estimate import copying, histogram, mean, proportion
+from gancli_evaluate.estimate import copying, histogram, mean, proportion
 
 
 @pytest.mark.parametrize(("hits", "count"), [(0, 20), (3, 20), (500, 1000), (1000, 1000)])

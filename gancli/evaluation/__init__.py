@@ -1,1 +1,0 @@
-"""How good a model is: generate images, compare them with real ones, and report each metric with its uncertainty."""

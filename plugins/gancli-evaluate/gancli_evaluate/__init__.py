@@ -1,0 +1,1 @@
+"""How close generated images are to real ones: ``gancli evaluate``, and the extractors of papers."""
