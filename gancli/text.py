@@ -122,3 +122,14 @@ def html_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
     lines = [line("td", row) for row in rows]
     return f"<table>{line('th', titles)}{''.join(lines)}</table>" if lines else ""
+
+
+def html_image(png: bytes, caption: str = "", *, pixels: bool = False) -> str:
+    """A PNG with its caption, in HTML; what are ``pixels`` a page's style enlarges without blur."""
+    from base64 import b64encode
+    from html import escape
+
+    kind = ' class="pixels"' if pixels else ""
+    source = f"data:image/png;base64,{b64encode(png).decode()}"
+    text = escape(printable(caption))
+    return f'<figure><img{kind} alt="{text}" src="{source}"><figcaption>{text}</figcaption></figure>'

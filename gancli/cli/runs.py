@@ -14,10 +14,9 @@ from gancli.cli.options import Force, RunsDir, argument, option, output_option
 from gancli.cli.output import Output, refuse_existing
 from gancli.errors import UsageError
 from gancli.runs import find_run, list_runs, remove_run
-from gancli.storage.disk import write_atomically
 from gancli.text import printable, shell
 
-group = new_group("Trained runs: list, compare, film, report.")
+group = new_group("Trained runs: list, show, film.")
 
 SORTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "started": lambda run: str(run.get("started") or ""),
@@ -28,7 +27,6 @@ SORTS: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 Run = Annotated[str, argument("RUN", "Name or path.", autocompletion=complete.runs)]
 RunOrLast = Annotated[str | None, argument("RUN", "Name or path; by default the last run.", autocompletion=complete.runs)]
-Runs = Annotated[list[str], argument("RUN...", "Names or paths.", autocompletion=complete.runs)]
 
 
 @group.command("list")
@@ -74,37 +72,6 @@ def show(output: Output, run: RunOrLast = None, *, runs_dir: RunsDir = Path("run
 
 
 @group.command()
-def compare(
-    output: Output,
-    runs: Runs,
-    *,
-    target: Annotated[str | None, output_option("FILE", "Curves as .png, or everything as .html.")] = None,
-    force: Force = False,
-    runs_dir: RunsDir = Path("runs"),
-) -> None:
-    """Compare runs: settings that differ, best and last distance, and what it took to get there."""
-    from gancli.history import compare
-    from gancli.history.read import History
-
-    writers = {".png": compare.plot, ".html": compare.page_of}
-    if target:
-        if Path(target).suffix.lower() not in writers:
-            raise UsageError(f"'{target}' is not a comparison.", "End it in .png (curves) or .html (everything).")
-        refuse_existing(target, force=force)
-    histories = [History.of(find_run(run, runs_dir)) for run in dict.fromkeys(runs)]
-    results, settings = compare.compared(histories), compare.differing(histories)
-    if target:
-        write_atomically(Path(target), writers[Path(target).suffix.lower()](histories))
-    if target or output.as_json:
-        output.result(target, {"runs": results, "settings": settings, **({"file": target} if target else {})})
-        return
-    output.table(compare.TITLES, compare.table_of(results))
-    output.line()
-    rows = [(key, *("-" if value is None else value for value in values)) for key, values in settings.items()]
-    output.table(("setting", *(result["name"] for result in results)), rows)
-
-
-@group.command()
 def film(
     output: Output,
     run: RunOrLast = None,
@@ -124,27 +91,6 @@ def film(
     frames = write_film(History.of(found), Path(target), Fraction(fps).limit_denominator(1000), scale)
     output.note(f"{frames} previews of {found.path}")
     output.result(target, {"file": target, "run": str(found.path), "previews": frames})
-
-
-@group.command()
-def report(
-    output: Output,
-    run: RunOrLast = None,
-    *,
-    target: Annotated[str, output_option("FILE.html", "The page to write.")],
-    force: Force = False,
-    runs_dir: RunsDir = Path("runs"),
-) -> None:
-    """Write one page about a run: settings, curves, previews, alarms, evaluation, and how to repeat it."""
-    from gancli.history.read import History
-    from gancli.history.report import report
-
-    if Path(target).suffix.lower() not in {".html", ".htm"}:
-        raise UsageError(f"'{target}' is not a page.", "End it in .html.")
-    refuse_existing(target, force=force)
-    found = find_run(run, runs_dir)
-    write_atomically(Path(target), report(History.of(found)))
-    output.result(target, {"file": target, "run": str(found.path)})
 
 
 @group.command()

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image
 
-from gancli.history.page import image
 from gancli.history.read import History
 from gancli.models.loading import load
 from gancli.runs import RunDirectory, find_run
-from gancli.text import distance, duration
+from gancli.text import distance, duration, html_image
 from gancli.training.metrics import draw_losses
 
 if TYPE_CHECKING:
@@ -107,5 +106,5 @@ class Run:
         if self.warning:
             shown += f"<p><b>{escape(self.warning)}</b></p>"
         for preview in self.previews[-1:]:
-            shown += image(preview.read_bytes(), f"step {int(preview.stem):,}")
-        return shown + image(draw_losses(self._history.rows), "losses")
+            shown += html_image(preview.read_bytes(), f"step {int(preview.stem):,}")
+        return shown + html_image(draw_losses(self._history.rows), "losses")

@@ -76,7 +76,7 @@ def test_a_dot_puts_it_into_a_group(cli, add):
 def test_help_lists_it_without_importing_it(cli, add):
     add("hello", source="raise SystemExit('imported')")
     for shown in (cli("--help").out, cli().out):
-        assert re.search(r"\nPlugins:\n  hello +About greetings \(greetings\)\n", shown)
+        assert re.search(r"\nPlugins:\n(?:  .+\n)*  hello +About greetings \(greetings\)\n", shown)
     assert "Did you mean 'hello'?" in cli("helo").err
     assert "module_of_greetings" not in sys.modules
 

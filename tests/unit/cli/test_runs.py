@@ -39,17 +39,6 @@ def test_the_newest_is_first_whatever_its_name_and_others_may_be_asked_for(cli, 
     assert cli("runs", "list", "--sort", "colour").code == 2
 
 
-def test_compare(cli):
-    found = cli("runs", "compare", "plain", "classes", "--json").json
-    assert [run["name"] for run in found["runs"]] == ["plain", "classes"]
-    assert found["settings"]["model.conditional"] == [False, True]
-    assert found["runs"][0]["best"] > 0
-    assert found["runs"][0]["best_seconds"] > 0
-    assert "model.conditional" in cli("runs", "compare", "plain", "classes").out
-    assert cli("runs", "compare", "plain", "nosuch").code == 4
-    assert cli("runs", "compare", "plain", "-o", "c.txt").code == 2
-
-
 @pytest.mark.parametrize("suffix", ["gif", "webp"])
 def test_a_film_shows_every_preview_with_its_step(cli, copied, suffix):
     count = len(list((copied / "plain/samples").glob("*.png")))

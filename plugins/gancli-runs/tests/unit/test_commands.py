@@ -11,7 +11,7 @@ pytestmark = pytest.mark.usefixtures("copied")
 
 
 @pytest.fixture
-def copied(trained, tmp_path):
+def copied(trained, clean_place, tmp_path):  # noqa: ARG001  (it comes first)
     """The trained runs, to be damaged and deleted."""
     shutil.copytree(trained / "runs", tmp_path / "runs")
     return Path("runs")
@@ -47,3 +47,14 @@ def test_a_report_is_one_page(cli, copied):
         assert part in page
     assert "http" not in page.replace("http-equiv", "")
     assert "<script" not in page
+
+
+def test_compare(cli):
+    found = cli("runs", "compare", "plain", "classes", "--json").json
+    assert [run["name"] for run in found["runs"]] == ["plain", "classes"]
+    assert found["settings"]["model.conditional"] == [False, True]
+    assert found["runs"][0]["best"] > 0
+    assert found["runs"][0]["best_seconds"] > 0
+    assert "model.conditional" in cli("runs", "compare", "plain", "classes").out
+    assert cli("runs", "compare", "plain", "nosuch").code == 4
+    assert cli("runs", "compare", "plain", "-o", "c.txt").code == 2

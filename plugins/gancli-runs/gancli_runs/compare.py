@@ -5,10 +5,10 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from gancli.history.page import image, page
-from gancli.text import distance, duration, html_table
+from gancli.text import distance, duration, html_image, html_table
 from gancli.training.metrics import matplotlib_defaults
 from gancli.version import __version__
+from gancli_runs.page import page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,6 +112,6 @@ def page_of(histories: Sequence[History]) -> bytes:
     sections = {
         "Results": html_table(TITLES, table_of(compared(histories))),
         "Settings that differ": html_table(("setting", *names), settings) or "<p>None.</p>",
-        "Curves": image(plot(histories)),
+        "Curves": html_image(plot(histories)),
     }
     return page(f"Comparison of {', '.join(names)}", sections)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -34,11 +33,3 @@ def page(title: str, sections: Mapping[str, str]) -> bytes:
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title><style>{_STYLE}</style></head>\n<body><h1>{title}</h1>\n{body}</body></html>\n"
     ).encode()
-
-
-def image(png: bytes, caption: str = "", *, pixels: bool = False) -> str:
-    """An image, inside the page; ``pixels`` are enlarged without blur."""
-    kind = ' class="pixels"' if pixels else ""
-    source = f"data:image/png;base64,{b64encode(png).decode()}"
-    text = escape(printable(caption))
-    return f'<figure><img{kind} alt="{text}" src="{source}"><figcaption>{text}</figcaption></figure>'

@@ -7,11 +7,11 @@ from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from gancli.history.compare import TITLES, compared, plot, table_of
 from gancli.history.film import opened
-from gancli.history.page import image, page
 from gancli.history.read import details, facts
-from gancli.text import html_table, printable, shell
+from gancli.text import html_image, html_table, printable, shell
+from gancli_runs.compare import TITLES, compared, plot, table_of
+from gancli_runs.page import page
 
 if TYPE_CHECKING:
     from gancli.history.read import History
@@ -32,7 +32,7 @@ def report(history: History) -> bytes:
         "Run": html_table(("", ""), facts(info).items()),
         "Distance to the data": html_table(TITLES, table_of(compared([history]))),
         "Previews": _previews(history),
-        "Curves": image(plot([history]), "Distance and losses, over real images and over time") if history.rows else "",
+        "Curves": html_image(plot([history]), "Distance and losses, over real images and over time") if history.rows else "",
         "Alarms": html_table(("step", "alarm"), alarms) or "<p>None.</p>",
         "Evaluation": _evaluation(history),
         "To repeat it": f"<pre>{escape(chr(10).join(map(printable, (*typed, again))))}</pre>",
@@ -52,7 +52,7 @@ def _previews(history: History) -> str:
         preview = opened(previews[number])
         preview.thumbnail((LARGEST_PREVIEW, LARGEST_PREVIEW))
         preview.save(buffer, format="PNG")
-        found.append(image(buffer.getvalue(), f"step {int(previews[number].stem):,}", pixels=True))
+        found.append(html_image(buffer.getvalue(), f"step {int(previews[number].stem):,}", pixels=True))
     return "".join(found)
 
 

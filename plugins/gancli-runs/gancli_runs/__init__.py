@@ -1,0 +1,1 @@
+"""Trained runs beside each other, and one on a page."""
