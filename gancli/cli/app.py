@@ -23,7 +23,6 @@ from gancli.cli import (
     runs,
     sample,
     train,
-    translate,
 )
 from gancli.cli.commands import Group
 from gancli.cli.failures import GLOBAL, report
@@ -42,7 +41,7 @@ Examples:
 """
 
 SUBJECTS = {
-    "Make": ("train", "sample", "interpolate", "translate", "export"),
+    "Make": ("train", "sample", "interpolate", "export"),
     "Look": ("project", "directions", "runs", "arch", "dataset"),
     "Set up": ("plugin", "config", "env", "help"),
 }
@@ -128,7 +127,7 @@ def command() -> Any:
     app.callback()(_root)
     app.command(epilog=train.EXPLAINED)(train.train)
     app.command(cls=export.ExportCommand)(export.export)
-    for module in (sample, interpolate, translate, project, directions, env):
+    for module in (sample, interpolate, project, directions, env):
         name = module.__name__.rpartition(".")[2]
         app.command()(getattr(module, name))
     app.command("help")(_help)

@@ -3,7 +3,7 @@
     source       what an address is, decided once: one small class per kind of source
     catalogue    names to images, splits, domains: the same rules for every kind; labels
     collection   encoded images of any kind: decoded once; containers: folders, zip and tar archives
-    translation  two sources as one: images to translate, and those that they are to become
+    translation  whether images are to be translated: gancli-translate makes one source of two
     arrays       images in NumPy's files, IDX and CIFAR
     decoding     encoded images to pixels; fit: to one size and number of channels
     cache        decoded images and downloads on the disk

@@ -14,6 +14,8 @@ from gancli.text import shell
 OFFICIAL = {
     ("gancli.architectures", "dcgan"): "gancli-dcgan",
     ("gancli.architectures", "projected"): "gancli-projected",
+    ("gancli.commands", "translate"): "gancli-translate",
+    ("gancli.parts", "translation"): "gancli-translate",
     ("gancli.commands", "evaluate"): "gancli-evaluate",
     ("gancli.parts", "evaluate"): "gancli-evaluate",
     **{("gancli.extractors", name): "gancli-evaluate" for name in ("dinov2", "inception")},

@@ -1,10 +1,25 @@
 """Pairs of small images, and configurations of small trainings on them."""
 
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
 import pytest
 import torch
 from PIL import Image
 
 from gancli.config.resolve import resolve
+
+TESTS = Path(__file__).parents[3] / "tests"
+OF_GANCLI = {
+    TESTS / "conftest.py": ("_a_cache_of_our_own", "clean_place", "cli", "without_training"),
+    TESTS / "unit" / "conftest.py": ("colouring_file", "grey_and_colour", "untrained", "translators"),
+    TESTS / "unit" / "data" / "conftest.py": ("zipped",),
+}
+for _file, _names in OF_GANCLI.items():
+    _spec = spec_from_file_location(f"{_file.parent.name}_of_gancli", _file)
+    _module = module_from_spec(_spec)
+    _spec.loader.exec_module(_module)
+    globals().update({name: getattr(_module, name) for name in _names})
 
 
 @pytest.fixture(scope="session")

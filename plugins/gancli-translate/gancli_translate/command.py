@@ -26,18 +26,18 @@ def translate(
 ) -> None:
     """Translate images with a model that was trained with --to, such as horses into zebras."""
     source.check()
-    from gancli.sampling import translation
+    from gancli_translate import files
 
     if target is None:
         one_file = len(paths) == 1 and not paths[0].is_dir()
         target = free_name("translated.png") if one_file else f"{free_name('translated')}/"
-    todo = translation.jobs(paths, target)
+    todo = files.jobs(paths, target)
     for job in todo:
         if job.target.parent.is_dir() or not target.endswith(("/", "\\")):
             refuse_existing(job.target, force=force)
     with output.progress() as counter:
         model = source.sampler(back=back)
-        skipped = translation.translate(model, todo, metadata=not no_metadata, progress=counter)
+        skipped = files.translate(model, todo, metadata=not no_metadata, progress=counter)
     count = f"{len(todo) - len(skipped):,} of {len(todo):,} translated by {model.origin}"
     output.note(*(f"skipped {name}: {flaw}" for name, flaw in skipped), count, *model.origin.notes)
     listed = [{"name": name, "reason": flaw} for name, flaw in skipped]

@@ -11,6 +11,9 @@ from gancli.images import read_metadata
 from gancli.models.loading import load
 
 
+pytestmark = pytest.mark.usefixtures("clean_place")
+
+
 @pytest.fixture
 def translate(cli, translators):
     """``(*words)`` -> the result of translating with the run ``cyclegan``, unless another is named."""

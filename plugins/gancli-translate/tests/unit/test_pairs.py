@@ -175,3 +175,10 @@ def test_a_missing_translator_is_named_with_the_command(monkeypatch):
     monkeypatch.setenv("GANCLI_PLUGINS", "")
     with pytest.raises(PluginError, match=r"gancli-translate provides it.*pip install .*gancli-translate"):
         resolved("data.to=mnist-bold")
+
+
+def test_without_gancli_translate_a_translation_names_it(draw, monkeypatch):
+    monkeypatch.setenv("GANCLI_PLUGINS", "")
+    one, other = draw("one", ["a.png"]), draw("other", ["a.png"])
+    with pytest.raises(PluginError, match=r"A translation \(--to\) needs gancli-translate, .*/plugins/gancli-translate"):
+        load_images(at(one, other))
