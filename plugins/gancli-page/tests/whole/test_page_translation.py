@@ -6,9 +6,8 @@ from functools import partial
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from gancli.sampling.translation import Job, translate
+from PIL import Image
 
 
 def photo(mode, width, height, suffix="png", **options):

@@ -10,7 +10,6 @@ from PIL import Image
 from gancli.images import read_metadata
 from gancli.models.loading import load
 
-
 pytestmark = pytest.mark.usefixtures("clean_place")
 
 

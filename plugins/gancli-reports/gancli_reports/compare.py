@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gancli.text import distance, duration, html_image, html_table
 from gancli.training.metrics import matplotlib_defaults
 from gancli.version import __version__
-from gancli_runs.page import page
+from gancli_reports.page import page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -24,7 +24,7 @@ def compare(
 ) -> None:
     """Compare runs: settings that differ, best and last distance, and what it took to get there."""
     from gancli.history.read import History
-    from gancli_runs import compare as of
+    from gancli_reports import compare as of
 
     writers = {".png": of.plot, ".html": of.page_of}
     if target:
@@ -54,7 +54,7 @@ def report(
 ) -> None:
     """Write one page about a run: settings, curves, previews, alarms, evaluation, and how to repeat it."""
     from gancli.history.read import History
-    from gancli_runs.report import report
+    from gancli_reports.report import report
 
     if Path(target).suffix.lower() not in {".html", ".htm"}:
         raise UsageError(f"'{target}' is not a page.", "End it in .html.")

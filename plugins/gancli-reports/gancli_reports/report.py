@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from gancli.history.film import opened
 from gancli.history.read import details, facts
 from gancli.text import html_image, html_table, printable, shell
-from gancli_runs.compare import TITLES, compared, plot, table_of
-from gancli_runs.page import page
+from gancli_reports.compare import TITLES, compared, plot, table_of
+from gancli_reports.page import page
 
 if TYPE_CHECKING:
     from gancli.history.read import History

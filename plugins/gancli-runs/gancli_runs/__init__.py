@@ -1,1 +1,0 @@
-"""Trained runs beside each other, and one on a page."""
