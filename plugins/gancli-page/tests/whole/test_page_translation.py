@@ -6,8 +6,9 @@ from functools import partial
 
 import numpy as np
 import pytest
-from gancli.sampling.translation import Job, translate
 from PIL import Image
+
+from gancli_translate.files import Job, translate
 
 
 def photo(mode, width, height, suffix="png", **options):
