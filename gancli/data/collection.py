@@ -14,11 +14,8 @@ from collections import Counter
 from dataclasses import replace
 from functools import cached_property, partial
 from hashlib import sha256
-from itertools import islice
 from statistics import median_high
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
-
-import numpy as np
 
 from gancli.data import cache
 from gancli.data.arrays import notes_on_classes
@@ -334,40 +331,3 @@ def evenly(number: int, most: int) -> list[int]:
     """
     chosen = min(number, most)
     return [i * (number - 1) // max(1, chosen - 1) for i in range(chosen)]
-
-
-def images_at(source: Collection, config: DataConfig, channels: int, n: int | None = None) -> ImageSet:
-    """The first ``n`` images, or all, in the one size that all of them have: nothing is cut, scaled or left out.
-
-    A note says how many gained or lost their colour.
-    """
-    import torch
-
-    names = [item.name for item in source.items[:n]]
-    if not names:
-        raise DatasetError(f"{source} holds no images.", "Give a folder or an archive of images, or an .npz file.")
-
-    def sound(name: str, found: T | Flaw) -> T:
-        if not isinstance(found, Flaw):
-            return found
-        where = quoted(source.path / name) if source.kind == "folder" else f"'{visible(name)}' in {source}"
-        raise DatasetError(f"{where} cannot be read as an image: {visible(str(found))}.", "Replace or remove it.")
-
-    with picky_pillow(config.max_pixels):
-        seen = survey(islice(source.each(), len(names)), unwatched, len(names))
-        headers = [sound(name, header) for name, header in zip(names, seen, strict=True)]
-        width, height = headers[0].width, headers[0].height
-        for name, header in zip(names, headers, strict=True):
-            if (header.width, header.height) != (width, height):
-                sizes = f"{width}x{height} and {header.width}x{header.height}"
-                raise DatasetError(f"{source} holds images of {sizes} ('{visible(name)}').", "Give images of one size.")
-        fit = Fit(height, width, channels)
-        images = np.empty((len(names), channels, height, width), np.uint8)
-        for i, pixels in enumerate(decode_all(islice(source.each(), len(names)), fit)):
-            images[i] = sound(names[i], pixels)
-    notes = []
-    if others := sum(header.grey == fit.is_colour for header in headers):
-        are = f"{count(others, 'image')} of {source} {'is' if others == 1 else 'are'} stored in"
-        then, now = ("grey", "colour") if fit.is_colour else ("colour", "grey")
-        notes = [f"{are} {then}, and compared in {now}, as the data are."]
-    return ImageSet(torch.from_numpy(images), notes=tuple(notes))

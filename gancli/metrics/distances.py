@@ -32,11 +32,6 @@ class Moments:
     mean: Tensor
     covariance: Tensor
 
-    @property
-    def total_variance(self) -> float:
-        """The trace of the covariance."""
-        return float(self.covariance.trace())
-
     @classmethod
     def of(cls, batches: Iterable[Tensor]) -> Self:
         """The moments of features ``(b, d)``; memory does not grow with their number. Fewer than 2 samples are a ValueError.

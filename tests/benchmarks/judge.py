@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.functional import interpolate
 
-from gancli.metrics import manifolds
-from gancli.metrics.distances import Moments, frechet_distance, kernel_distance
+from gancli.metrics.distances import Moments, frechet_distance
+from gancli_evaluate import manifolds
+from gancli_evaluate.distances import kernel_distance
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,7 +52,7 @@ def measure(generated: Tensor, real: Tensor) -> dict[str, float]:
     many = min(len(generated), len(real))
     order = torch.randperm(len(real), generator=torch.Generator().manual_seed(0))
     near = manifolds.compare(generated[:many], real[order[:many]])
-    scale = 1000 / Moments.of([real]).total_variance
+    scale = 1000 / float(Moments.of([real]).covariance.trace())
     return {
         "fd": frechet_distance(Moments.of([generated]), Moments.of([real])),
         "kid": kernel_distance(generated * scale**0.5, real * scale**0.5).value,

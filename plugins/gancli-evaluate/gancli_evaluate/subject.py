@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import torch
 
 from gancli.config.schema import DataConfig
 from gancli.data import open_source
-from gancli.data.collection import Collection, images_at
+from gancli.data.collection import Collection
+from gancli.data.decoding import Flaw, decode_all, picky_pillow, survey
+from gancli.data.fit import Fit
+from gancli.data.paths import count, quoted
+from gancli.data.source import unwatched
 from gancli.errors import DatasetError, UsageError
 from gancli.images import normalise, to_bytes
 from gancli.metrics.extractors import batches as in_batches
+from gancli.plugin import ImageSet
+from gancli.text import visible
 from gancli_evaluate.reference import data_of
 
 if TYPE_CHECKING:
@@ -27,6 +35,7 @@ if TYPE_CHECKING:
     from gancli_evaluate.reference import Reference
 
 BATCH_PIXELS = 2**18
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +113,7 @@ def size_at(path: Path) -> tuple[int, int]:
     """Height and width of the first image at a path."""
     config = DataConfig(dataset=str(path.absolute()))
     source = open_source(config.dataset)
-    first = images_at(source, config, 1, 1).spec() if isinstance(source, Collection) else source.spec(config)
+    first = _images_at(source, config, 1, 1).spec() if isinstance(source, Collection) else source.spec(config)
     return first.shape[1:]
 
 
@@ -119,7 +128,7 @@ def of_images(path: Path, channels: int, n: int | None = None) -> Subject:
     config = DataConfig(dataset=str(path.absolute()))
     source = open_source(config.dataset)
     if isinstance(source, Collection):
-        found = images_at(source, config, channels, n)
+        found = _images_at(source, config, channels, n)
     else:
         found = replace(source.load(config).images, notes=())
     images = found.images[:n].contiguous()
@@ -131,6 +140,41 @@ def of_images(path: Path, channels: int, n: int | None = None) -> Subject:
         facts={"pictures": str(path)},
         notes=found.notes,
     )
+
+
+def _images_at(source: Collection, config: DataConfig, channels: int, n: int | None = None) -> ImageSet:
+    """The first ``n`` images, or all, in the one size that all of them have: nothing is cut, scaled or left out.
+
+    A note says how many gained or lost their colour.
+    """
+    names = [item.name for item in source.items[:n]]
+    if not names:
+        raise DatasetError(f"{source} holds no images.", "Give a folder or an archive of images, or an .npz file.")
+
+    def sound(name: str, found: T | Flaw) -> T:
+        if not isinstance(found, Flaw):
+            return found
+        where = quoted(source.path / name) if source.kind == "folder" else f"'{visible(name)}' in {source}"
+        raise DatasetError(f"{where} cannot be read as an image: {visible(str(found))}.", "Replace or remove it.")
+
+    with picky_pillow(config.max_pixels):
+        seen = survey(islice(source.each(), len(names)), unwatched, len(names))
+        headers = [sound(name, header) for name, header in zip(names, seen, strict=True)]
+        width, height = headers[0].width, headers[0].height
+        for name, header in zip(names, headers, strict=True):
+            if (header.width, header.height) != (width, height):
+                sizes = f"{width}x{height} and {header.width}x{header.height}"
+                raise DatasetError(f"{source} holds images of {sizes} ('{visible(name)}').", "Give images of one size.")
+        fit = Fit(height, width, channels)
+        images = np.empty((len(names), channels, height, width), np.uint8)
+        for i, pixels in enumerate(decode_all(islice(source.each(), len(names)), fit)):
+            images[i] = sound(names[i], pixels)
+    notes = []
+    if others := sum(header.grey == fit.is_colour for header in headers):
+        are = f"{count(others, 'image')} of {source} {'is' if others == 1 else 'are'} stored in"
+        then, now = ("grey", "colour") if fit.is_colour else ("colour", "grey")
+        notes = [f"{are} {then}, and compared in {now}, as the data are."]
+    return ImageSet(torch.from_numpy(images), notes=tuple(notes))
 
 
 def refuse_other_shape(subject: Subject, shape: tuple[int, ...], dataset: str) -> None:
