@@ -21,6 +21,7 @@ def photos(tmp_path, monkeypatch):
 
 
 def test_what_training_would_refuse_is_shown_with_the_way_out(cli, photos):
+    pytest.importorskip("gancli_reports")
     for i in range(10):
         (photos / "dogs" / f"bad{i}.png").write_text("text")
     result = cli("dataset", "show", photos)

@@ -3,6 +3,7 @@ import json
 import os
 import runpy
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -229,7 +230,7 @@ def complete(capsys, monkeypatch, words):
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ("gancli tra", ["train", "translate"]),
+        ("gancli tra", ["train", *(["translate"] if find_spec("gancli_translate") else [])]),
         ("gancli train --arch den", ["dense"]),
         ("gancli train --dataset mni", ["mnist", "mnist-bold"]),
         ("gancli train -s arch.dro", ["arch.dropout="]),

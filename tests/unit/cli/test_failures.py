@@ -1,5 +1,6 @@
 """What people who come from other tools type, and what they are told: help, or nothing, never a wrong guess."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,7 @@ COMMANDS = {
     "infer": "sample",
     "walk": "interpolate",
     "video": "interpolate",
-    "eval": "evaluate",
-    "fid": "evaluate",
+    **({"eval": "evaluate", "fid": "evaluate"} if find_spec("gancli_evaluate") else {}),
     "convert": "export",
     "fit": "train",
     "trian": "train",

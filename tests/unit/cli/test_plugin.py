@@ -120,6 +120,7 @@ def test_F36_print_at_import_stays_off_stdout(cli, install):
 
 
 def test_a_file_may_hold_a_data_set(cli):
+    pytest.importorskip("gancli_reports")
     mine = f"{ROOT / 'examples' / 'my_data.py'}:Rings"
     shown = cli("dataset", "show", mine, "--json").json
     assert (shown["images"], shown["classes"]["small"], shown["licence"]) == (3000, 1000, "CC0-1.0")

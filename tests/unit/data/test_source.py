@@ -4,6 +4,7 @@ import io
 import json
 import tarfile
 import zipfile
+from importlib.util import find_spec
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -71,7 +72,9 @@ def as_tar(files, path):
 
 
 def as_tables(files, path):
-    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     path.mkdir()
     rows = {}
     for name, data in sorted(files.items()):
@@ -104,7 +107,7 @@ def test_the_same_set_is_the_same_data_set_in_every_container(tmp_path_factory, 
         as_zip(files, place / "windows.zip", windows=True),
         as_tar(files, place / "x.tar"),
         as_tar(files, place / "x.tar.gz"),
-        as_tables(files, place / "tables"),
+        *([as_tables(files, place / "tables")] if find_spec("gancli_hub") else []),
     ]
     for split in ("train", "test"):
         found = {path.name: seen(path, split) for path in sources}
