@@ -93,10 +93,11 @@ def run_export(
     target = options.check()
     with output.progress():
         if options.is_folder:
-            from gancli.exporting.folder import write_folder
+            from gancli.plugins.registry import part
 
+            write_folder = part("folder", f"'{target}', a folder to share,")
             model = model or source.load()
-            written = write_folder(model, target, source.arch, force=True)  # what is there was looked at
+            written: Exported = write_folder(model, target, source.arch, force=True)  # what is there was looked at
         else:
             from gancli.exporting.formats import choose, export
 

@@ -717,9 +717,9 @@ def test_the_size_belongs_to_the_run(configure, tmp_path, stop_after):
 def test_a_child_resumes_to_the_same_bits_without_its_parent_and_names_it(
     small_run, small_pictures, tmp_path, stop_after, same_bits
 ):
-    from gancli.exporting.folder import write_folder
     from gancli.models.loading import load
     from gancli.models.parent import inherit
+    from gancli_hub.folder import write_folder
 
     parent = Path(shutil.copytree(small_run, tmp_path / "parents" / "origin"))
     fixed = ["train.images=128", "train.batch_size=32", "checkpoint.every_steps=1", "runtime.device=cpu", "log.previews=4"]

@@ -1,1 +1,1 @@
-"""Images and models from elsewhere for gancli: Hugging Face's hub, Parquet and Arrow tables, data sets that are downloaded."""
+"""Images and models from elsewhere, and folders to share: Hugging Face's hub, tables, data sets that are downloaded."""

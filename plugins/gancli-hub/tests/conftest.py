@@ -8,10 +8,15 @@ import pyarrow as pa
 import pytest
 
 TESTS = Path(__file__).parents[3] / "tests"
-OF_ALL = ("_a_cache_of_our_own", "clean_place", "cli", "small_pictures", "without_training", "write_small", "small_run")
-OF_IMAGES = ("idx_bytes", "_an_empty_cache", "picture_bytes", "photos")
-
-for _file, _names in ((TESTS / "conftest.py", OF_ALL), (TESTS / "unit" / "data" / "conftest.py", OF_IMAGES)):
+OF_GANCLI = {
+    TESTS / "conftest.py": (
+        *("_a_cache_of_our_own", "clean_place", "cli", "small_pictures", "without_training", "write_small", "small_run"),
+        *("pictures", "trained", "at_trained", "models"),
+    ),
+    TESTS / "unit" / "conftest.py": ("colouring_file", "grey_and_colour", "untrained", "translators", "translator"),
+    TESTS / "unit" / "data" / "conftest.py": ("idx_bytes", "_an_empty_cache", "picture_bytes", "photos"),
+}
+for _file, _names in OF_GANCLI.items():
     _spec = spec_from_file_location(f"{_file.parent.name}_of_gancli", _file)
     _module = module_from_spec(_spec)
     _spec.loader.exec_module(_module)

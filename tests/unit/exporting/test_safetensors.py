@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from gancli.errors import CheckpointError, ExportError, PluginError, UsageError
-from gancli.exporting.folder import write_folder
 from gancli.exporting.formats import choose, export
 from gancli.exporting.safetensors import Safetensors
 from gancli.models.loading import load
@@ -82,6 +81,4 @@ def test_a_translator_that_has_no_form_is_refused_in_a_line(translator, tmp_path
     monkeypatch.setattr(Safetensors, "translates", False)
     with pytest.raises(ExportError, match=r"\.safetensors has no form for a model that translates images"):
         export(translator, path, choose(path))
-    with pytest.raises(UsageError, match="Give a file"):
-        write_folder(translator, tmp_path / "zebra")
     assert not list(tmp_path.iterdir())

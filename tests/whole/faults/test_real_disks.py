@@ -197,7 +197,7 @@ def test_F49_an_export_that_does_not_fit_keeps_the_old_one(small_disk, small_mod
 
 
 def test_F49_a_folder_that_does_not_fit_leaves_nothing(small_disk, small_model):
-    from gancli.exporting.folder import write_folder
+    from gancli_hub.folder import write_folder
 
     with small_disk("size=32k") as directory:
         with pytest.raises(StorageError, match="The disk is full"):
@@ -206,8 +206,8 @@ def test_F49_a_folder_that_does_not_fit_leaves_nothing(small_disk, small_model):
 
 
 def test_F49_an_export_to_a_read_only_disk_says_so(small_disk, small_model):
-    from gancli.exporting.folder import write_folder
     from gancli.exporting.formats import choose, export
+    from gancli_hub.folder import write_folder
 
     with small_disk("ro") as directory:
         target = directory.with_name("a.safetensors")

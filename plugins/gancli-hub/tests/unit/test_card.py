@@ -3,7 +3,8 @@ import re
 
 import pytest
 
-from gancli.exporting.folder import card
+from gancli.errors import UsageError
+from gancli_hub.folder import card, write_folder
 
 HOSTILE = 'a: "b"\n---\n# <script>alert(1)</script> | `x` [y](http://z)'
 
@@ -110,3 +111,9 @@ def test_F28_names_that_are_no_unicode_and_steer_no_terminal_are_written(facts):
     assert text.encode()
     assert not set("\x1b\u202e") & set(text)
     assert r"bad\\udcff" in text
+
+
+def test_a_translator_has_no_folder(translator, tmp_path):
+    with pytest.raises(UsageError, match="Give a file"):
+        write_folder(translator, tmp_path / "zebra")
+    assert not list(tmp_path.iterdir())

@@ -146,7 +146,7 @@ def card(
     if parent:
         words |= {"parent_networks": ", ".join(map(_plain, parent["networks"])), "parent_step": f"{parent['step']:,}"}
     there = {"", *others, *(["parent"] if parent else []), *(["metrics"] if metrics else [])}
-    template = (files("gancli.exporting") / "files" / "card.md").read_text("utf-8")
+    template = (files("gancli_hub") / "files" / "card.md").read_text("utf-8")
     parts = re.split(r"^== *(.*)\n", f"==\n{template}", flags=re.MULTILINE)
     body = "".join(text for name, text in zip(parts[1::2], parts[2::2], strict=True) if name in there)
     return f"{_front_matter(metadata, evaluation, metrics)}\n\n{Template(body).safe_substitute(words)}"
