@@ -1,5 +1,6 @@
 """What the tests of several packages need: one thread, small data, and run directories that took no training."""
 
+import importlib
 import os
 import re
 import signal
@@ -452,3 +453,12 @@ def pytest_terminal_summary(terminalreporter):
         total = sum(tests.values(), Counter())
         counts = ", ".join(f"{count} {outcome}" for outcome, count in total.items())
         terminalreporter.write_line(f"{fault}  {counts:24}  {', '.join(sorted(tests))}")
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Recordings of CPU operations in place of CUDA graphs."""
+    from gancli.runtime.graphs import GRAPHS
+
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.setitem(GRAPHS, "cpu", importlib.import_module("stand_in").Recordings)

@@ -208,6 +208,9 @@ class RuntimeConfig(Section):
     threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; none: one per core")
     deterministic: bool = Field(False, description="on a GPU: deterministic algorithms only")
     compile: bool = Field(False, description="use torch.compile where it works; no gain on a CPU")
+    cuda_graph: Literal["auto", "on", "off"] = Field(
+        "auto", description="on a GPU: replay steps as CUDA graphs where they compute the same; on: say so where they do not"
+    )
     peer_timeout_seconds: float = Field(
         300, ge=1, le=86400, description="under torchrun: time after which a silent process is lost"
     )

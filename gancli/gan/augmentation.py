@@ -21,17 +21,16 @@ import torch
 from torch.autograd import Function
 from torch.nn.functional import affine_grid, grid_sample, pad
 
-from gancli.randomness.seeds import generator_at
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torch import Generator, Tensor
+    from torch import Tensor
 
     from gancli.config.schema import AugmentConfig
     from gancli.runtime.micro_batches import MicroBatch
 
     Network = Callable[..., Tensor]
+    Uniform = Callable[..., Tensor]
 
 INTERVAL_STEPS = 4
 MOST = 0.8
@@ -50,8 +49,8 @@ COLOUR = 3
 class NoAugmentation:
     """No augmentation, and what the trainer needs of one."""
 
-    def before(self, network: Network, update: str, step: int, part: MicroBatch) -> Network:  # noqa: ARG002  (the null object)
-        """``network`` behind the augmentation of this micro-batch of this update."""
+    def before(self, network: Network, uniform: Callable[[], Uniform], part: MicroBatch) -> Network:  # noqa: ARG002  (null object)
+        """``network`` behind the augmentation of this micro-batch; ``uniform`` begins its update's random numbers anew."""
         return network
 
     def observe(self, real_logits: Tensor) -> dict[str, Tensor]:  # noqa: ARG002  (likewise)
@@ -66,25 +65,26 @@ class NoAugmentation:
 class Augmentation(NoAugmentation):
     """Changes images on their way to D; p and the mean of the signs are in ``state``, so that a checkpoint holds them."""
 
-    def __init__(self, config: AugmentConfig, seed: int, state: dict[str, Tensor], device: torch.device) -> None:
-        self._config, self._seed, self._state = config, seed, state
+    def __init__(self, config: AugmentConfig, state: dict[str, Tensor], device: torch.device) -> None:
+        self._config, self._state = config, state
         state["strength"] = torch.tensor(config.strength or 0.0, device=device)
         state["signs"] = torch.tensor(0.0, device=device)
 
-    def before(self, network: Network, update: str, step: int, part: MicroBatch) -> Network:
-        """``network`` behind the augmentation of this micro-batch of this update."""
-        generator = generator_at(self._seed, f"augmentation of the {update}'s turn", step)
-        return lambda images, *labels: network(self.change(images, generator, part), *labels)
+    def before(self, network: Network, uniform: Callable[[], Uniform], part: MicroBatch) -> Network:
+        """``network`` behind the augmentation of this micro-batch; ``uniform`` begins its update's random numbers anew."""
+        numbers = uniform()
+        return lambda images, *labels: network(self.change(images, numbers, part), *labels)
 
-    def change(self, images: Tensor, generator: Generator, part: MicroBatch) -> Tensor:
+    def change(self, images: Tensor, uniform: Uniform, part: MicroBatch) -> Tensor:
         """Change float images ``(n, c, h, w)`` in [-1, 1], each image on its own; in float32, differentiable.
 
-        They are the images of a micro-batch, or several such sets (real and generated ones).
+        They are the images of a micro-batch, or several such sets (real and generated ones); the numbers are
+        drawn for the whole batch.
         """
         sets = len(images) // (part.rows.stop - part.rows.start)
         matrices, moved, others = [], [], []
         for name in self._config.changes:
-            chance = torch.rand(sets, part.batch_size, 4, generator=generator)[:, part.rows].reshape(-1, 4).to(images.device)
+            chance = uniform(sets, part.batch_size, 4)[:, part.rows].reshape(-1, 4).to(images.device)
             chosen, numbers = (chance[:, 0] < self._state["strength"]).view(-1, 1, 1, 1), chance[:, 1:]
             if name in TRANSFORMS:
                 matrices.append(
@@ -116,13 +116,11 @@ class Augmentation(NoAugmentation):
         return {**report, "augmentation": strength.clone()}
 
 
-def augmentation_for(
-    config: AugmentConfig, count: int, *, seed: int, state: dict[str, Tensor], device: torch.device
-) -> NoAugmentation:
+def augmentation_for(config: AugmentConfig, count: int, *, state: dict[str, Tensor], device: torch.device) -> NoAugmentation:
     """What the configuration asks for on a data set of ``count`` images."""
     if config.mode == "off" or (config.mode == "auto" and count >= config.below_images):
         return NoAugmentation()
-    return Augmentation(config, seed, state, device)
+    return Augmentation(config, state, device)
 
 
 def _flip(images: Tensor, chance: Tensor) -> Tensor:
@@ -200,7 +198,7 @@ def _transformed(images: Tensor, matrix: Tensor) -> Tensor:
 
     Bilinear; beyond the border images are reflected.
     """
-    sides = images.new_tensor([images.shape[3], images.shape[2]])
+    sides = torch.stack([images.new_full((), side) for side in (images.shape[3], images.shape[2])])
     normalised = matrix.to(images.dtype) * sides.view(1, 1, 2) / sides.view(1, 2, 1)
     grid = affine_grid(pad(normalised, (0, 1)), list(images.shape), align_corners=False)
     sampled: Tensor = _Sample.apply(images, grid, False)  # type: ignore[no-untyped-call]

@@ -42,8 +42,13 @@ def compile_networks(state: TrainingState, rehearse: Callable[[], None]) -> str:
     except Exception as error:  # noqa: BLE001  (whatever a compiler, or the compiler of its code, fails with)
         for trained in state.trained.values():
             trained.compiled = None
-        return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}".rstrip(": ")
+        return reason_of(error)
     return ""
+
+
+def reason_of(error: Exception) -> str:
+    """What went wrong, on one line."""
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}".rstrip(": ")
 
 
 def rehearse(trainer: Trainer, watch: Watch) -> None:

@@ -21,7 +21,6 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gancli.errors import CheckpointError
 from gancli.storage.strict_json import parse_object
@@ -47,9 +46,21 @@ class Trained:
     def set_rates(self, learning_rate: float, betas: tuple[float, float]) -> None:
         """Learning rate and, for optimisers of Adam's kind, betas of the next update."""
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate * group.get("lr_scale", 1.0)
+            rate = learning_rate * group.get("lr_scale", 1.0)
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
             if "betas" in group and not group.get("fixed_betas"):
                 group["betas"] = betas
+
+    def set_capturable(self, device: torch.device | None) -> None:
+        """Let the optimiser read its learning rate from that device, as in a captured step it has to; None: from the host."""
+        for group in self.optimizer.param_groups:
+            rate = float(group["lr"])
+            group["lr"] = rate if device is None else torch.full((), rate, device=device)
+            if "capturable" in group:
+                group["capturable"] = device is not None
 
     def learnt(self) -> list[Tensor]:
         """The weights that the optimiser moves; what an architecture has frozen for good is not among them."""
@@ -95,16 +106,20 @@ class Trained:
 
 
 class Average:
-    """EMA of a network's weights: w <- decay w + (1 - decay) source. Its buffers are copied."""
+    """EMA of a network's weights: w <- w + weight (source - w), where weight = 1 - decay. Its buffers are copied."""
 
     def __init__(self, source: nn.Module) -> None:
         self.network = copy.deepcopy(source).requires_grad_(False).eval()
 
     @torch.no_grad()
-    def update(self, source: nn.Module, decay: float) -> None:
-        """One step of the average; a decay of 0 copies the source."""
-        move = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-        move(list(self.network.parameters()), list(source.parameters()), 0)
+    def update(self, source: nn.Module, weight: float | Tensor) -> None:
+        """One step of the average; a weight of 1 copies the source."""
+        weights: list[Tensor] = list(self.network.parameters())
+        sources: list[Tensor] = list(source.parameters())
+        if isinstance(weight, torch.Tensor):
+            torch._foreach_lerp_(weights, sources, [weight] * len(weights))
+        else:
+            torch._foreach_lerp_(weights, sources, weight)
         for mine, theirs in zip(self.network.buffers(), source.buffers(), strict=True):
             mine.copy_(theirs)
 
@@ -156,6 +171,7 @@ class TrainingState:
         diversities: (step, value) of the last measurements, which the next one is compared with.
         augmentation: its strength and what that depends on; empty without augmentation.
         elapsed_seconds: training time over all sessions; no part of what is reproduced.
+        restored: how often tensors were replaced by stored ones: what holds on to their places is then out of date.
     """
 
     trained: dict[str, Trained]
@@ -169,6 +185,7 @@ class TrainingState:
     augmentation: dict[str, Tensor] = field(default_factory=dict)
     best: Best | None = None
     elapsed_seconds: float = 0.0
+    restored: int = 0
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -224,6 +241,7 @@ class TrainingState:
 
     def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], counters: Mapping[str, Any]) -> None:
         """The inverse of :meth:`tensors` and :meth:`counters`; after a CheckpointError the state is unusable."""
+        self.restored += 1
         for name, network in self.stored_networks().items():
             load_strictly(network, tensors[name], name)
         for name, trained in self.trained.items():

@@ -7,7 +7,7 @@ update is addressed by (seed, networks, number of the update), so that a step de
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import partial, reduce
 from itertools import chain
 from operator import add
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from gancli.gan.augmentation import NoAugmentation
+from gancli.gan.capture import Noise, as_written
 from gancli.gan.context import Context
 from gancli.gan.schedules import ema_decay, rates_at
 from gancli.randomness.seeds import normal_at
@@ -27,16 +28,18 @@ if TYPE_CHECKING:
 
     from gancli.config.schema import TrainConfig
     from gancli.data.batches import Batches
+    from gancli.gan.capture import Report, Run
     from gancli.gan.schedules import Rates
     from gancli.gan.state import TrainingState
-    from gancli.plugin import Update
+    from gancli.plugin import LossTerm, Update
     from gancli.runtime.device import Runtime
-
-    Report = dict[str, Tensor]
 
 
 class Trainer:
-    """Trains the networks of a state, step by step, on real images of which ``batches`` holds those of this process."""
+    """Trains the networks of a state, step by step, on real images of which ``batches`` holds those of this process.
+
+    ``run`` computes what a step asks of the device: as it is written, or by replaying it (:mod:`gancli.gan.capture`).
+    """
 
     def __init__(
         self,
@@ -58,6 +61,7 @@ class Trainer:
         self.augmentation = augmentation or NoAugmentation()
         self.micro_batches = MicroBatches(rules.batch_size, rules.accumulate, runtime.processes)
         self.batches_per_step = max(update.repeats for update in self.updates)
+        self.run: Run = as_written
 
     def step(self, fraction: float, ramp: float = 1.0, *, settled: bool = False) -> Report:
         """One step: every update in its order and number, then the EMA; see :func:`.rates_at`.
@@ -80,12 +84,11 @@ class Trainer:
         self.state.images_seen += images
         halflife, rampup = self.rules.ema_halflife_images, self.rules.ema_rampup
         decay = ema_decay(images, self.state.images_seen, halflife_images=halflife, rampup=rampup)
-        for name, average in self.state.averages.items():
-            average.update(self.state.networks[name], decay)
+        self.run(("ema",), self._average, (1 - decay,), Noise.NONE)
         return report
 
     def apply(self, update: Update, repeat: int, rates: Rates) -> Report:
-        """One update: the gradient of the mean loss over all micro-batches, then the optimisers' steps."""
+        """One update, of the loss terms that are due, on its own images and noise."""
         number = self.state.step * update.repeats + repeat
         terms = [term for term in update.losses if number % term.every == 0]
         if not terms:
@@ -94,6 +97,28 @@ class Trainer:
         shape = self.rules.batch_size, self.latent_dim
         z = normal_at(shape, self.rules.seed, f"latents of the {update.name}'s turn", number)
         z = self.runtime.send(z[self.micro_batches.part])
+        noise = Noise(
+            seed=partial(self.runtime.seed_networks, self.rules.seed, update.name, number),
+            uniform=partial(self.runtime.uniform_at, self.rules.seed, f"augmentation of the {update.name}'s turn", number),
+        )
+        kind = update.name, *(term.name for term in terms)
+        factors = [rates.factor(term) for term in terms]
+        report = self.run(kind, partial(self._minimise, update, terms), (z, real, *factors, *conditions), noise)
+        if "discriminator" in update.networks:
+            report = self.augmentation.adapt(report, self.rules.batch_size, number)
+        return report
+
+    def _minimise(
+        self,
+        update: Update,
+        terms: Sequence[LossTerm],
+        noise: Noise,
+        z: Tensor,
+        real: Tensor,
+        *others: Tensor,
+    ) -> Report:
+        """The gradient of the mean loss over all micro-batches, then the optimisers' steps."""
+        factors, conditions = others[: len(terms)], others[len(terms) :]
         second_order = any(term.second_order for term in terms)
         trained = [self.state.trained[name] for name in update.networks]
 
@@ -102,13 +127,13 @@ class Trainer:
                 network.optimizer.zero_grad(set_to_none=True)
             total = self.micro_batches.total(self.state.networks.values())
             for part in self.micro_batches:
-                self.runtime.seed_networks(self.rules.seed, update.name, number, part.index)
+                noise.seed(part.index)
                 total.rewind_buffers()
                 discriminate = self._forward("discriminator", update, second_order=second_order)
                 context = Context(
                     networks=self.state.networks,
                     generate=self._forward("generator", update, second_order=second_order),
-                    judge=self.augmentation.before(discriminate, update.name, number, part),
+                    judge=self.augmentation.before(discriminate, noise.uniform, part),
                     trained=update.networks,
                     real=real[part.here].detach().requires_grad_(second_order),
                     z=z[part.here],
@@ -118,7 +143,7 @@ class Trainer:
                 )
                 with self.runtime.autocast(enabled=not second_order):
                     values = {term.name: term.value(context).mean() for term in terms}
-                loss = reduce(add, (rates.factor(term) * values[term.name] for term in terms))
+                loss = reduce(add, (factor * values[term.name] for factor, term in zip(factors, terms, strict=True)))
                 (loss / self.micro_batches.count).backward()  # type: ignore[no-untyped-call]
                 total.add({name: value.detach() for name, value in values.items()} | self._scores(update, context))
             report = total.means(chain.from_iterable(network.network.parameters() for network in trained))
@@ -128,9 +153,13 @@ class Trainer:
         if update.after is not None:
             with torch.no_grad():
                 update.after(self.state.networks)
-        if "discriminator" in update.networks:
-            report = self.augmentation.adapt(report, self.rules.batch_size, number)
         return report
+
+    def _average(self, noise: Noise, weight: float | Tensor) -> Report:  # noqa: ARG002  (there is none in it)
+        """The EMA of every network that has one."""
+        for name, average in self.state.averages.items():
+            average.update(self.state.networks[name], weight)
+        return {}
 
     def _forward(self, name: str, update: Update, *, second_order: bool) -> Callable[..., Tensor]:
         """The forward pass of a network, in its precision; float32 and uncompiled where it is differentiated twice."""

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 
 from gancli.errors import ConfigError, MemoryExhaustedError
-from gancli.randomness.seeds import address
+from gancli.randomness.seeds import address, generator_at
 from gancli.runtime.processes import ALONE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from torch import Tensor
 
@@ -115,6 +115,11 @@ class Runtime:
         if self.device.type == "cuda":
             tensor = tensor.pin_memory()
         return tensor.to(self.device, non_blocking=True)
+
+    def uniform_at(self, seed: int, purpose: str, index: int) -> Callable[..., Tensor]:
+        """Gives the uniform random numbers of that address one after the other, in the shapes asked for, on the device."""
+        generator = generator_at(seed, purpose, index)
+        return lambda *shape: self.send(torch.rand(shape, generator=generator))
 
     def seed_networks(self, seed: int, update: str, number: int, micro_batch: int = 0) -> None:
         """Seed torch's default generators, which dropout and the like use, for this micro-batch of this update."""

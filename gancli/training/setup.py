@@ -18,6 +18,7 @@ from gancli.data.paths import count
 from gancli.errors import DatasetError
 from gancli.gan.augmentation import augmentation_for
 from gancli.gan.build import build_training
+from gancli.gan.capture import capture_updates
 from gancli.gan.compilation import compile_networks, rehearse
 from gancli.gan.state import weights_digest
 from gancli.gan.trainer import Trainer
@@ -51,7 +52,8 @@ REHEARSED_STEPS = 50
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """Everything that a training needs; ``uncompiled`` says why the networks are not compiled, and is empty if they are.
+    """Everything that a training needs; ``uncompiled`` says why the networks are not compiled, and is empty if they are;
+    ``uncaptured`` likewise why steps are not replayed as CUDA graphs.
 
     A resumed run has settings that were ``changes``, and a clause for each time that its batches were ``divided_anew``.
     """
@@ -64,6 +66,7 @@ class Training:
     trainer: Trainer
     plan: Plan
     uncompiled: str = NOT_ASKED_FOR
+    uncaptured: str = NOT_ASKED_FOR
     divided_anew: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     parent: Parent | None = None
@@ -131,6 +134,8 @@ class Training:
         notes = list(self.data.images.notes)
         if self.uncompiled not in ("", NOT_ASKED_FOR):
             notes.append(f"The networks are not compiled: {self.uncompiled}.")
+        if self.uncaptured and self.config.runtime.cuda_graph == "on":
+            notes.append(f"The steps are not replayed as CUDA graphs: {self.uncaptured}.")
         augment, number = self.config.augment, len(self.data.images.images)
         if self.state.augmentation and augment.mode != "on":
             changes = f"{', '.join(augment.changes)}; -s augment.mode=off switches it off"
@@ -155,7 +160,7 @@ class Training:
             classes=self.data.images.class_names if image.classes else (),
             latent_dim=self.config.model.latent_dim,
             dataset=TrainedOn(name=self.data.name, fingerprint=self.data.fingerprint, licence=self.data.licence),
-            environment={**self.runtime.describe(), "compiled": not self.uncompiled},
+            environment={**self.runtime.describe(), "compiled": not self.uncompiled, "captured": not self.uncaptured},
             config=flatten(self.config),
             plan=Length(total_steps=self.plan.total_steps, extended_at=self.plan.extended_at),
             inexact="; ".join(filter(None, (clock, self.runtime.inexactness(), *self.divided_anew))),
@@ -202,7 +207,7 @@ def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwat
         paired=data.images.paired,
     )
     state, updates = build_training(config, image, device, mean_image(images).to(device), arch)
-    augmentation = augmentation_for(config.augment, len(images), seed=train.seed, state=state.augmentation, device=device)
+    augmentation = augmentation_for(config.augment, len(images), state=state.augmentation, device=device)
     trainer = Trainer(
         state, updates, batches, runtime, rules=train, latent_dim=config.model.latent_dim, augmentation=augmentation
     )
@@ -211,8 +216,9 @@ def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwat
         uncompiled = "there are several processes, which would have to agree on it"
     elif config.runtime.compile:
         uncompiled = compile_networks(state, lambda: rehearse(trainer, watch))
+    uncaptured = NOT_ASKED_FOR if config.runtime.cuda_graph == "off" else capture_updates(trainer, watch)
     plan = Plan.of(train, -(-batches.steps_per_epoch // trainer.batches_per_step), trainer.batches_per_step)
-    return Training(config, runtime, data, image, arch.entry, trainer, plan, uncompiled)
+    return Training(config, runtime, data, image, arch.entry, trainer, plan, uncompiled, uncaptured)
 
 
 def load_suited(config: RunConfig, watch: Watch, chosen: Chosen[Architecture[ArchConfig]]) -> tuple[RunConfig, Loaded]:

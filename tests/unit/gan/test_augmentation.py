@@ -1,8 +1,11 @@
+from functools import partial
+
 import pytest
 import torch
 
 from gancli.config.schema import AugmentConfig
 from gancli.gan.augmentation import CHANGES, MOST, TRANSFORMS, Augmentation, NoAugmentation, augmentation_for
+from gancli.runtime.device import Runtime
 from gancli.runtime.micro_batches import MicroBatches
 
 EVERYTHING = (*CHANGES, *TRANSFORMS)
@@ -10,7 +13,7 @@ EVERYTHING = (*CHANGES, *TRANSFORMS)
 
 def augmentation(changes=EVERYTHING, strength=0.5, **settings):
     state = {}
-    return Augmentation(AugmentConfig(changes=changes, strength=strength, **settings), 0, state, torch.device("cpu")), state
+    return Augmentation(AugmentConfig(changes=changes, strength=strength, **settings), state, torch.device("cpu")), state
 
 
 def pictures(n=64, channels=3, height=12, width=16):
@@ -22,8 +25,12 @@ def whole(images):
     return next(iter(MicroBatches(len(images))))
 
 
-def changed(images, *, changes=EVERYTHING, strength=0.5, step=0, turn="generator"):
-    return augmentation(changes, strength)[0].before(lambda x: x, turn, step, whole(images))(images)
+def numbers(step=0):
+    return partial(Runtime(torch.device("cpu")).uniform_at, 0, "a test", step)
+
+
+def changed(images, *, changes=EVERYTHING, strength=0.5, step=0):
+    return augmentation(changes, strength)[0].before(lambda x: x, numbers(step), whole(images))(images)
 
 
 @pytest.mark.parametrize("kind", EVERYTHING)
@@ -55,21 +62,26 @@ def test_each_picture_is_changed_on_its_own(kind):
 @pytest.mark.parametrize("kind", EVERYTHING)
 def test_gradients_reach_the_pictures_twice(kind):
     images = pictures(4).double().requires_grad_()
-    generator = torch.Generator()
 
     def change(x):
-        generator.manual_seed(3)
-        return augmentation((kind,), 0.9)[0].change(x, generator, whole(x))
+        return augmentation((kind,), 0.9)[0].change(x, numbers(3)(), whole(x))
 
     assert torch.autograd.gradcheck(change, (images,), fast_mode=True)
     assert torch.autograd.gradgradcheck(change, (images,), fast_mode=True)
 
 
-def test_the_changes_are_addressed_by_turn_and_step():
+def test_the_changes_are_addressed_by_update_and_step(make_game, monkeypatch):
     images = pictures()
     assert torch.equal(changed(images, step=3), changed(images, step=3))
     assert not torch.equal(changed(images, step=3), changed(images, step=4))
-    assert not torch.equal(changed(images, turn="discriminator"), changed(images, turn="generator"))
+    asked = []
+    monkeypatch.setattr(Runtime, "uniform_at", lambda _, *address: asked.append(address) or torch.rand)
+    game = make_game()
+    game.trainer.augmentation, _ = augmentation()
+    for _ in range(2):
+        game.trainer.step(0.0)
+    each = [(0, f"augmentation of the {name}'s turn") for name in ("discriminator", "generator")]
+    assert asked == [(*update, step) for step in range(2) for update in each]
 
 
 @pytest.mark.parametrize("kind", EVERYTHING)
@@ -80,7 +92,7 @@ def test_a_share_is_changed_as_in_the_whole_batch(kind, sets):
     augment = augmentation((kind,), 0.9)[0]
 
     def change(share, rows):
-        return augment.before(lambda x: x, "generator", 5, share)(images[:, rows].flatten(0, 1)).unflatten(0, (sets, -1))
+        return augment.before(lambda x: x, numbers(5), share)(images[:, rows].flatten(0, 1)).unflatten(0, (sets, -1))
 
     together = change(whole(images[0]), slice(None))
     for share in MicroBatches(12, 3):
@@ -203,7 +215,7 @@ def test_a_fixed_strength_stays():
     ],
 )
 def test_small_data_sets_are_augmented_by_themselves(mode, count, kind):
-    chosen = augmentation_for(AugmentConfig(mode=mode), count, seed=0, state={}, device=torch.device("cpu"))
+    chosen = augmentation_for(AugmentConfig(mode=mode), count, state={}, device=torch.device("cpu"))
     assert type(chosen) is kind
 
 

@@ -112,9 +112,7 @@ def steps_of_before(before, config, image, runtime):
 def steps_of_today(config, image, runtime):
     pixels, batches = batches_of(config, image)
     state, updates = build_training(config, image, runtime.device, mean_image(pixels))
-    augments = augmentation.augmentation_for(
-        config.augment, len(pixels), seed=config.train.seed, state=state.augmentation, device=runtime.device
-    )
+    augments = augmentation.augmentation_for(config.augment, len(pixels), state=state.augmentation, device=runtime.device)
     trainer = Trainer(
         state,
         updates,

@@ -1,0 +1,57 @@
+"""Recordings of what a computation asks of a device, which are launched as a whole: CUDA graphs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ResultT = TypeVar("ResultT")
+
+
+class Graphs(Protocol):
+    """Recordings that share the memory of what they compute, so that only the newest results are whole."""
+
+    def warm_up(self, compute: Callable[[], ResultT]) -> ResultT:
+        """``compute()``, for the first time, after which it can be recorded; an error if it waits for the device."""
+
+    def record(self, compute: Callable[[], ResultT]) -> tuple[ResultT, Callable[[], object]]:
+        """The places of the results of ``compute``, and what fills them: its work on the device, done anew at every call."""
+
+
+class CudaGraphs:
+    """Recordings of a GPU (``torch.cuda.CUDAGraph``)."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream, self._pool = torch.cuda.Stream(device), torch.cuda.graph_pool_handle()  # type: ignore[no-untyped-call]
+
+    def warm_up(self, compute: Callable[[], ResultT]) -> ResultT:
+        """See :class:`Graphs`; on the stream of the recordings, whose workspaces it makes."""
+        here, mode = torch.cuda.current_stream(self._device), torch.cuda.get_sync_debug_mode()
+        self._stream.wait_stream(here)
+        torch.cuda.set_sync_debug_mode("error")  # what waits cannot be recorded, and a recording that fails leaves traces
+        try:
+            with torch.cuda.stream(self._stream):
+                return compute()
+        finally:
+            torch.cuda.set_sync_debug_mode(mode)
+            here.wait_stream(self._stream)
+
+    def record(self, compute: Callable[[], ResultT]) -> tuple[ResultT, Callable[[], object]]:
+        """See :class:`Graphs`."""
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
+                return compute(), graph.replay
+        except BaseException:
+            generator = torch.cuda.default_generators[self._stream.device_index]
+            generator.graphsafe_set_state(generator.clone_state())  # else it waits for the end of the recording for ever
+            raise
+
+
+GRAPHS: dict[str, type[CudaGraphs]] = {"cuda": CudaGraphs}
+"""What makes recordings, by the type of device."""
