@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from gancli.config.resolve import resolve
 from gancli.randomness.seeds import normal_at
+from gancli.runtime.graphs import GRAPHS
 from gancli.training.setup import set_up
 
 ROOT = Path(__file__).parents[2]
@@ -211,12 +212,16 @@ def test_one_command_runs_every_benchmark():
     assert {name for name in programs if f'"{name}"' not in listed} <= of_their_own
 
 
-def test_the_script_for_gpus_runs_at_toy_size_on_a_cpu(program, capsys):
+def test_the_script_for_gpus_runs_at_toy_size_on_a_cpu(program, capsys, monkeypatch):
     pytest.importorskip("gancli_dcgan")
+    monkeypatch.setitem(GRAPHS, "cpu", None)  # which the script sets
+    monkeypatch.setattr(sys, "path", [*sys.path])
     assert program("gpu").main(["--toy", "--device", "cpu"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[-3:]] == ["dense", "dcgan", "dcgan"]
-    assert all("images/s" in line for line in lines[-3:])
+    assert [line.split()[0] for line in lines[-4:]] == ["dense", "dcgan", "dense", "dcgan"]
+    assert [line.split()[2] for line in lines[-4:]] == ["eager", "eager", "captured", "captured"]
+    assert all("images/s" in line for line in lines[-4:])
+    assert [line.split()[0] for line in lines[-7:-4]] == ["eager", "captured", "gancli"]
 
 
 def test_the_program_ends_in_one_line():
