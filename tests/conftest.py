@@ -88,7 +88,7 @@ def without_training():
         state.images_seen += trainer.rules.batch_size * trainer.batches_per_step
         return {name: torch.tensor(0.5) for name in ("d_loss", "g_loss", "real_score", "fake_score")}
 
-    def evaluate(monitor):
+    def evaluate(monitor, _part=1.0):
         monitor.distance = "fd_random"
         return {"fd_random": 40.0, "coverage_random": 0.5}
 

@@ -145,8 +145,8 @@ def capture_updates(trainer: Trainer, watch: Watch) -> str:
 
 def _rehearsed(trainer: Trainer, watch: Watch) -> dict[str, Tensor]:
     """The weights after three steps of each kind at different learning rates, which are undone."""
-    kinds, period = kinds_of_steps(trainer.updates), math.lcm(*(term.every for u in trainer.updates for term in u.losses))
-    steps = [first + k * period for k in range(3) for first in kinds]
+    period = math.lcm(*(term.every for update in trainer.updates for term in update.losses))
+    steps = [first + k * period for k in range(3) for first in kinds_of_steps(trainer.updates)]
     with trainer.state.undone():
         for done, trainer.state.step in enumerate(steps):
             watch("rehearsing steps", done, len(steps))

@@ -60,21 +60,22 @@ def rehearse(trainer: Trainer, watch: Watch) -> None:
         trainer.step(0.0)
 
 
-def kinds_of_steps(updates: Sequence[Update]) -> list[int]:
-    """The first step of each kind, by the loss terms that are due in it: those to rehearse before a run.
+def kinds_of_steps(updates: Sequence[Update]) -> dict[int, float]:
+    """The first step of each kind, by the loss terms that are due in it, and how many of all steps are of that kind.
 
     >>> from gancli.plugin import LossTerm, Update
     >>> kinds_of_steps([Update(("generator",), (LossTerm("a", abs), LossTerm("b", abs, every=4)))])
-    [0, 1]
+    {0: 0.25, 1: 0.75}
     """
     intervals = [term.every for update in updates for term in update.losses]
-    first: dict[tuple[bool, ...], int] = {}
-    for step in range(min(math.lcm(*intervals), 1000)):
+    first: dict[tuple[bool, ...], list[int]] = {}
+    steps = min(math.lcm(*intervals), 1000)
+    for step in range(steps):
         due = (
             (step * update.repeats + repeat) % term.every == 0
             for update in updates
             for repeat in range(update.repeats)
             for term in update.losses
         )
-        first.setdefault(tuple(due), step)
-    return sorted(first.values())
+        first.setdefault(tuple(due), []).append(step)
+    return {alike[0]: len(alike) / steps for alike in first.values()}

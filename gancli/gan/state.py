@@ -171,6 +171,7 @@ class TrainingState:
         diversities: (step, value) of the last measurements, which the next one is compared with.
         augmentation: its strength and what that depends on; empty without augmentation.
         elapsed_seconds: training time over all sessions; no part of what is reproduced.
+        schedule_seconds: the same as the schedule sees it, see :class:`gancli.training.pace.Clock`.
         restored: how often tensors were replaced by stored ones: what holds on to their places is then out of date.
     """
 
@@ -185,6 +186,7 @@ class TrainingState:
     augmentation: dict[str, Tensor] = field(default_factory=dict)
     best: Best | None = None
     elapsed_seconds: float = 0.0
+    schedule_seconds: float = 0.0
     restored: int = 0
 
     @property
@@ -261,9 +263,9 @@ class TrainingState:
 
     @contextmanager
     def undone(self) -> Iterator[None]:
-        """Whatever changes within the block is afterwards as it was."""
-        counters = self.counters()
-        tensors = {group: {name: value.clone() for name, value in named.items()} for group, named in self.tensors().items()}
+        """Whatever changes within the block is afterwards as it was; the copies take no memory of a GPU."""
+        counters, groups = self.counters(), self.tensors()
+        tensors = {group: {name: value.to("cpu", copy=True) for name, value in groups[group].items()} for group in groups}
         try:
             yield
         finally:

@@ -36,6 +36,7 @@ from gancli.training.lines import Log
 from gancli.training.loggers import Background
 from gancli.training.metrics import MetricsLog, plot_losses, read_rows, time_of
 from gancli.training.monitoring import monitor_of
+from gancli.training.pace import PLOT_SECONDS, SAVED_PER_SECOND, Clock
 from gancli.training.plan import SHORT_EPOCH_STEPS
 from gancli.training.record import run_ended, run_info, run_started
 from gancli.version import __version__
@@ -57,6 +58,9 @@ PREVIEW_SECONDS, PREVIEW_FRACTION = 15.0, 0.1
 """A preview is due when the last is 15 seconds old, and a tenth of the training time: a film shows the beginning."""
 
 FIRST_PREVIEW = 10
+
+PART = 1 / 8
+"""Of an evaluation's images, to see how long it takes: as many as diversity is measured on."""
 
 
 class Session:
@@ -83,8 +87,7 @@ class Session:
         self._clock = time.monotonic
         now, state = self._clock(), training.state
         self._from_step = state.step
-        self._resumed_at = training.plan.fraction(state.step, state.elapsed_seconds), state.elapsed_seconds
-        self._started = now - state.elapsed_seconds
+        self.clock = Clock(training.plan.total_seconds, state.elapsed_seconds)
         self._previewed = self._next_plot = now
         self._shown = float("-inf")
         self._rates = {"interval": (now, state.images_seen), "epoch": (now, state.images_seen)}
@@ -97,7 +100,19 @@ class Session:
                 remove_leftovers(directory)
         networks = self.training.state.stored_networks().values()
         weights = sum(int(tensor.nbytes) for network in networks for tensor in network.state_dict().values())
-        self.store.prepare(weights + 2 * 4 * sum(self.training.parameters().values()))  # Adam has two moments
+        checkpoint = weights + 2 * 4 * sum(self.training.parameters().values())  # Adam has two moments
+        self.store.prepare(checkpoint)
+        self._tell_time()
+        if self.training.plan.total_seconds and not self.training.is_over:
+            self.clock.took |= {"save": checkpoint / SAVED_PER_SECOND, "plot": PLOT_SECONDS}
+            if self._evaluated_every:
+                self.monitor.distance_of_a_constant()  # looks at the data first, which is done once
+                with self.clock.timed("diversity"):  # of as many images
+                    self.monitor.evaluate(PART)
+                self.clock.took["evaluation"] = self.clock.took["diversity"] / PART
+        self._tell_time()
+        state = self.training.state
+        self._resumed_at = self.training.plan.fraction(state.step, state.schedule_seconds), state.elapsed_seconds
 
     def train(self, argv: Sequence[str]) -> RunEnded:
         """Train to the end of the plan, or until a signal asks to stop."""
@@ -127,10 +142,12 @@ class Session:
         if not training.state.step:
             self._write_preview()
         signal = 0
+        self.clock.start()
         while not signal and not training.is_over:
             self._step()
             signal = training.stop_signal(self.stop())
         warning = self._finish(done=not signal)
+        training.state.elapsed_seconds = self.clock.elapsed
         self._record(status="stopped" if signal else "done", ended=_now())
         training.stop_signal()
         ended = run_ended(training, run, signal, self.preview, from_step=self._from_step, warning=warning)
@@ -169,10 +186,11 @@ class Session:
     def _step(self) -> None:
         """One step of the training, and what is due after it."""
         training, state, plan, config = self.training, self.training.state, self.training.plan, self.training.config
-        report = training.step()
+        with self.clock.timed("step"):
+            report = training.step()
         for meter in state.meters.values():
             meter.add(report)
-        state.elapsed_seconds = self._clock() - self._started
+        self._tell_time()
         if state.step % config.log.every_steps == 0:
             interval = self._since_last("interval")
             self._emit(interval)
@@ -187,13 +205,21 @@ class Session:
             self._end_epoch()
         every = config.checkpoint.every_steps
         due = state.step % every == 0 if every else plan.ends_epoch_past(state.step, SHORT_EPOCH_STEPS)
-        if due or (state.best and state.best.step == state.step):
-            self._save()
+        if (due and self.clock.affords("save")) or (state.best and state.best.step == state.step):
+            with self.clock.timed("save"):
+                self._save()
+            self._plot()
+        self._tell_time()
+
+    def _tell_time(self) -> None:
+        """Let the schedule know how late it is."""
+        state = self.training.state
+        state.elapsed_seconds, state.schedule_seconds = self.clock.elapsed, self.clock.schedule
 
     def _show_progress(self, metrics: Mapping[str, float], images_per_second: float) -> None:
         """The expected time is at the pace of this session: another machine's pace says nothing about this one's."""
         state, plan = self.training.state, self.training.plan
-        fraction = plan.fraction(state.step, state.elapsed_seconds)
+        fraction = plan.fraction(state.step, state.schedule_seconds)
         done, seconds = fraction - self._resumed_at[0], state.elapsed_seconds - self._resumed_at[1]
         eta = seconds * (1 - fraction) / done if done > 0 else float("inf")
         self._emit(Progress(state.step, plan.epoch(state.step), fraction, metrics, images_per_second, eta))
@@ -225,9 +251,12 @@ class Session:
         """Evaluate, as far as that is due: when the images seen pass a multiple, and at the end of the run."""
         training, state, plan = self.training, self.training.state, self.training.plan
         means, over = self._since_last("epoch"), training.is_over
-        evaluation = {"diversity": self.monitor.diversity()}
-        if self._evaluated_every and (over or plan.ends_epoch_past(state.step, self._evaluated_every)):
-            evaluation |= self.monitor.evaluate()
+        with self.clock.timed("diversity"):
+            evaluation = {"diversity": self.monitor.diversity()}
+        due = plan.ends_epoch_past(state.step, self._evaluated_every or 1) and self.clock.affords("evaluation")
+        if self._evaluated_every and (over or due):
+            with self.clock.timed("evaluation"):
+                evaluation |= self.monitor.evaluate()
         self._refuse_non_finite(evaluation)
         name = self.monitor.distance
         if name in evaluation:
@@ -254,6 +283,8 @@ class Session:
         step, plan, every = self.training.state.step, self.training.plan, self.training.config.log.preview_every_epochs
         if every:
             return plan.ends_epoch(step) and plan.epoch(step) % every == 0
+        if not self.clock.affords("preview"):
+            return False
         round_number = step >= FIRST_PREVIEW and str(step).rstrip("0") in {"1", "2", "5"}
         age = self._clock() - self._previewed
         late = age > max(PREVIEW_SECONDS, PREVIEW_FRACTION * self.training.state.elapsed_seconds)
@@ -262,13 +293,14 @@ class Session:
     def _write_preview(self) -> None:
         step = self.training.state.step
         target = self.run.samples / f"{step:06d}.png"
-        previews = self.monitor.previews()
-        self._previewed = self._clock()
-        with self._by_product("preview"):
-            grid = images.grid(images.to_bytes(previews), self.monitor.columns)
-            write_atomically(target, images.to_png(grid, {"gancli": __version__, "step": step}))
-            self.preview = target
-            self._emit(PreviewWritten(step, target))
+        with self.clock.timed("preview"):
+            previews = self.monitor.previews()
+            self._previewed = self._clock()
+            with self._by_product("preview"):
+                grid = images.grid(images.to_bytes(previews), self.monitor.columns)
+                write_atomically(target, images.to_png(grid, {"gancli": __version__, "step": step}))
+                self.preview = target
+                self._emit(PreviewWritten(step, target))
 
     @contextmanager
     def _by_product(self, what: str) -> Iterator[None]:
@@ -297,15 +329,13 @@ class Session:
         self._record()
         self._emit(CheckpointSaved(state.step, saved.path))
         self.store.prune(self.training.config.checkpoint.keep, protect=[state.best.step] if state.best else [])
-        self._plot()
 
     def _plot(self, *, always: bool = False) -> None:
         """Plot the losses, unless the last time was so short ago that plotting would take more than 2 % of the time."""
-        begin = self._clock()
-        if always or begin >= self._next_plot:
-            with self._by_product("plot"):
+        if always or (self._clock() >= self._next_plot and self.clock.affords("plot")):
+            with self.clock.timed("plot"), self._by_product("plot"):
                 plot_losses(read_rows(self.run.metrics_path), self.run.losses_path)
-            self._next_plot = self._clock() + (self._clock() - begin) / PLOT_FRACTION
+            self._next_plot = self._clock() + self.clock.took["plot"] / PLOT_FRACTION
 
     def _finish(self, *, done: bool) -> str:
         """End an epoch that the plan cuts short; save the last step, with a preview; what to say of a run of no use."""
@@ -314,6 +344,8 @@ class Session:
             self._end_epoch()
         if not (self.run.samples / f"{state.step:06d}.png").exists():
             self._write_preview()
+        if done and self.training.plan.total_seconds:  # nothing is left to do for a resume
+            state.elapsed_seconds = max(self.clock.elapsed, self.training.plan.total_seconds)
         if self.store.latest() != state.step:
             self._save()
         self._plot(always=True)

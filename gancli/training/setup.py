@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from statistics import fmean
+from statistics import median
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from gancli.errors import DatasetError
 from gancli.gan.augmentation import augmentation_for
 from gancli.gan.build import build_training
 from gancli.gan.capture import capture_updates
-from gancli.gan.compilation import compile_networks, rehearse
+from gancli.gan.compilation import compile_networks, kinds_of_steps, rehearse
 from gancli.gan.state import weights_digest
 from gancli.gan.trainer import Trainer
 from gancli.metrics.extractors import RANDOM, pretrained
@@ -84,41 +84,51 @@ class Training:
     @property
     def is_over(self) -> bool:
         """Whether the plan is fulfilled."""
-        return self.plan.is_done(self.state.step, self.state.elapsed_seconds)
+        return self.plan.is_done(self.state.step, self.state.schedule_seconds)
 
     def step(self) -> dict[str, Tensor]:
         """One step at the fraction of the run that is done; see :meth:`.Trainer.step`."""
         state, plan = self.state, self.plan
-        fraction = plan.fraction(state.step, state.elapsed_seconds)
+        fraction = plan.fraction(state.step, state.schedule_seconds)
         with memory_errors_explained():
             return self.trainer.step(fraction, plan.ramp(state.step), settled=plan.settled)
 
     def stop_signal(self, own: int = 0) -> int:
         """The signal that asks any process to stop, or 0. All wait for each other here; the clock is process 0's."""
         processes, state = self.runtime.processes, self.state
-        signal, state.elapsed_seconds = processes.all_reduce_max(own, state.elapsed_seconds if processes.leads else 0.0)
+        signal, state.schedule_seconds = processes.all_reduce_max(own, state.schedule_seconds if processes.leads else 0.0)
         return signal
 
     def expected_seconds(self, at_most: float = 2.0) -> float | None:
-        """How long the training will take on this machine, from a few rehearsed steps, which leave no trace.
+        """How long all steps of the training will take on this machine, from a few rehearsed ones, which leave no trace.
 
         None where the clock ends it (one step is rehearsed even so, which shows whether it fits into memory), where it is a
-        matter of few steps, and with several processes. After ``at_most`` seconds, the first step's not counted, no further
-        step begins.
+        matter of few steps, and with several processes. Each kind of step counts as often as it comes, the most frequent is
+        rehearsed first, and after ``at_most`` seconds, the first step's not counted, no further step begins.
         """
-        steps = self.plan.total_steps
+        steps, kinds = self.plan.total_steps, kinds_of_steps(self.trainer.updates)
         if (steps is not None and steps < REHEARSED_STEPS) or self.runtime.processes.world > 1:
             return None
-        at_most = 0.0 if steps is None else at_most
-        times: list[float] = []
+        times: dict[int, list[float]] = {}
         with self.state.undone(), memory_errors_explained():
-            while not times or (times[0] < at_most and len(times) < REHEARSED_STEPS and sum(times[1:]) < at_most):
-                begin = monotonic()
-                self.trainer.step(0.0)
-                if self.runtime.device.type == "cuda":
-                    torch.cuda.synchronize(self.runtime.device)
-                times.append(monotonic() - begin)
-        return None if steps is None else steps * fmean(times[1:] or times)
+            self._rehearsed(0)  # in which everything is due
+            order = sorted(kinds, key=kinds.__getitem__, reverse=True) * (REHEARSED_STEPS // len(kinds) + 1)
+            end = monotonic() + at_most
+            for step in order if steps else ():
+                times.setdefault(step, []).append(self._rehearsed(step))
+                if monotonic() > end:
+                    break
+        if steps is None:
+            return None
+        return steps * sum(kinds[step] * median(times[step]) for step in times) / sum(kinds[step] for step in times)
+
+    def _rehearsed(self, step: int) -> float:
+        """Seconds that a step of that number takes."""
+        begin, self.state.step = monotonic(), step
+        self.trainer.step(0.0)
+        if self.runtime.device.type == "cuda":
+            torch.cuda.synchronize(self.runtime.device)
+        return monotonic() - begin
 
     def parameters(self) -> dict[str, int]:
         """Number of parameters of each trained network."""

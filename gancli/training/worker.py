@@ -78,7 +78,8 @@ def set_up_together(config: RunConfig | None, processes: Processes, observe: Cal
 def broadcast_state(training: Training, run: RunDirectory) -> None:
     """Step 6 of process 0: everybody begins with these bits."""
     processes, plan, state = training.runtime.processes, training.plan, training.state
-    processes.broadcast({"run": str(run.path), "extended_at": plan.extended_at, "elapsed_seconds": state.elapsed_seconds})
+    times = {"elapsed_seconds": state.elapsed_seconds, "schedule_seconds": state.schedule_seconds}
+    processes.broadcast({"run": str(run.path), "extended_at": plan.extended_at, **times})
     processes.broadcast_files(state.files)
 
 
@@ -89,6 +90,7 @@ def worker_loop(*, processes: Processes, observe: Callable[[Event], None], stop:
     training = replace(training, plan=replace(training.plan, extended_at=received["extended_at"]))
     training.state.load(processes.broadcast_files(dict), "what process 0 sends")
     training.state.elapsed_seconds = received["elapsed_seconds"]
+    training.state.schedule_seconds = received["schedule_seconds"]
     run = RunDirectory(Path(received["run"]))
     observe(run_started(training, run))
     signal = 0

@@ -1,8 +1,8 @@
 """One prepared command for a machine with a GPU: `python tests/benchmarks/gpu.py`, at most eight minutes.
 
 It checks first that a GPU computes what the CPU does (`tests/whole/test_cuda.py`), then measures, writing its table
-as it goes: the original Keras article's recipe, eager and captured in CUDA graphs, against an idiomatic eager PyTorch program of
-the same networks and against the matrix products of a step alone, and how long its 200 epochs take; images per second, TFLOP
+as it goes: the original Keras article's recipe, eager and captured in CUDA graphs, against an idiomatic eager PyTorch program
+of the same networks and against the matrix products of a step alone, and how long its 200 epochs take; images per second, TFLOP
 per second and peak memory of every installed architecture, eager, captured, compiled, and both, in the precision that `auto`
 chooses. After seven minutes no further row begins.
 
