@@ -102,23 +102,24 @@ class Training:
     def expected_seconds(self, at_most: float = 2.0) -> float | None:
         """How long all steps of the training will take on this machine, from a few rehearsed ones, which leave no trace.
 
-        None where the clock ends it (one step is rehearsed even so, which shows whether it fits into memory), where it is a
-        matter of few steps, and with several processes. Each kind of step counts as often as it comes, the most frequent is
-        rehearsed first, and after ``at_most`` seconds, the first step's not counted, no further step begins.
+        None where the clock ends it, where it is a matter of few steps, and with several processes. Each kind of step counts as
+        often as it comes; the most frequent is rehearsed first, and after ``at_most`` seconds no further step begins, but for
+        the very first, which shows whether a step fits into memory.
         """
         steps, kinds = self.plan.total_steps, kinds_of_steps(self.trainer.updates)
-        if (steps is not None and steps < REHEARSED_STEPS) or self.runtime.processes.world > 1:
+        few = steps is not None and steps < REHEARSED_STEPS
+        if (few and self.runtime.device.type == "cpu") or self.runtime.processes.world > 1:
             return None
         times: dict[int, list[float]] = {}
         with self.state.undone(), memory_errors_explained():
             self._rehearsed(0)  # in which everything is due
             order = sorted(kinds, key=kinds.__getitem__, reverse=True) * (REHEARSED_STEPS // len(kinds) + 1)
             end = monotonic() + at_most
-            for step in order if steps else ():
+            for step in () if few or steps is None else order:
                 times.setdefault(step, []).append(self._rehearsed(step))
                 if monotonic() > end:
                     break
-        if steps is None:
+        if few or steps is None:
             return None
         return steps * sum(kinds[step] * median(times[step]) for step in times) / sum(kinds[step] for step in times)
 

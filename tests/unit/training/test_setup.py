@@ -1,12 +1,17 @@
 """Nobody has to know which sizes an architecture can make: without --image-size one is chosen that it can."""
 
+from dataclasses import replace
+
 import pytest
+import torch
 
 from gancli.errors import ConfigError, PluginError
 from gancli.gan.architectures.dense import Dense
 from gancli.plugin import FeatureExtractor
 from gancli.plugins.registry import EXTRACTORS, Entry
-from gancli.training.setup import set_up
+from gancli.runtime.device import Runtime
+from gancli.runtime.processes import Processes
+from gancli.training.setup import advice, set_up
 
 
 @pytest.fixture
@@ -78,3 +83,29 @@ def test_an_extractor_that_cannot_be_built_ends_the_training_before_it_begins(co
     with pytest.raises(PluginError, match="torch_eyes is not installed"):
         set_up(configure("log.extractor=absent"))
     assert set_up(configure("log.extractor=random")).config.log.extractor == "random"
+
+
+def test_idle_gpus_are_mentioned(configure, monkeypatch):
+    one = set_up(configure())
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    assert not [note for note in advice(one) if "GPU" in note]
+    there = replace(one, runtime=Runtime(torch.device("cuda")))
+    assert "One of 4 GPUs is used: --processes 4 divides each batch among all." in advice(there)
+    both = replace(one, runtime=Runtime(torch.device("cuda"), processes=Processes(0, 4)))
+    assert not [note for note in advice(both) if "GPU" in note]
+
+
+@pytest.mark.parametrize(("at_most", "tolerance"), [(0.0, 0.55), (0.15, 1e-6), (60.0, 1e-6)])
+def test_each_kind_of_step_counts_as_often_as_it_comes(configure, monkeypatch, at_most, tolerance):
+    """A step with R1, every eighth, takes ten times as long here, which is known as soon as there was time for two steps."""
+    one = set_up(configure("train.images=32000", "train.epochs=null", "objective.penalty_interval_steps=8"))
+    now = [0.0]
+
+    def step(_, number):
+        seconds = 1.0 if number % 8 == 0 else 0.1
+        now[0] += seconds
+        return seconds
+
+    monkeypatch.setattr(type(one), "_rehearsed", step)
+    monkeypatch.setattr("gancli.training.setup.monotonic", lambda: now[0])
+    assert one.expected_seconds(at_most) == pytest.approx(1000 * (1.0 + 7 * 0.1) / 8, rel=tolerance)
