@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import torch
@@ -30,11 +31,12 @@ class CudaGraphs:
         self._stream, self._pool = torch.cuda.Stream(device), torch.cuda.graph_pool_handle()  # type: ignore[no-untyped-call]
 
     def warm_up(self, compute: Callable[[], ResultT]) -> ResultT:
-        """See :class:`Graphs`; on the stream of the recordings, whose workspaces it makes."""
+        """See :class:`Graphs`; on the stream of recordings. What waits fails here: a recording that fails leaves traces."""
         here, mode = torch.cuda.current_stream(self._device), torch.cuda.get_sync_debug_mode()
         self._stream.wait_stream(here)
-        torch.cuda.set_sync_debug_mode("error")  # what waits cannot be recorded, and a recording that fails leaves traces
         try:
+            with warnings.catch_warnings(action="ignore"):  # it says that it is a prototype
+                torch.cuda.set_sync_debug_mode("error")
             with torch.cuda.stream(self._stream):
                 return compute()
         finally:
@@ -49,7 +51,7 @@ class CudaGraphs:
                 return compute(), graph.replay
         except BaseException:
             generator = torch.cuda.default_generators[self._stream.device_index]
-            generator.graphsafe_set_state(generator.clone_state())  # else it waits for the end of the recording for ever
+            generator.graphsafe_set_state(generator.clone_state())  # else it is in a recording for ever
             raise
 
 
