@@ -6,6 +6,7 @@ from typing import Annotated
 from gancli.cli.options import Force, Source, option, output_option, whole
 from gancli.cli.output import Output, free_name, refuse_existing
 from gancli.errors import UsageError
+from gancli.text import shell
 
 _TARGET = output_option(
     "TARGET",
@@ -42,6 +43,7 @@ def directions(
         found = find_directions(model, count, progress=counter)
         write_directions(model, found, path, seed=seed, labels=labels)
     about = f"{count} directions in {found.space}, of {model.origin}"
-    output.note(about, *model.origin.notes, "next    gancli interpolate --direction 1")
+    follow = shell("gancli", "interpolate", "--direction", "1", *source.repeated())
+    output.note(about, *model.origin.notes, f"next    {follow}")
     strengths = [round(strength, 6) for strength in found.strengths.tolist()]
     output.result(path, {"path": str(path), "space": found.space, "strengths": strengths, "model": str(model.origin)})

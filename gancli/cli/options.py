@@ -170,6 +170,12 @@ class Source:
             needless = f"--arch {self.arch}" if self.arch else f"--device {self.device}"
             raise UsageError(f"{needless} has no effect on '{path}', which runs without PyTorch, on the CPU.", "Leave it out.")
 
+    def repeated(self) -> list[str]:
+        """The options that choose the same model in another command."""
+        given = {"--run": self.run, "--checkpoint": self.checkpoint, "--weights": self.weights, "--arch": self.arch}
+        elsewhere = None if self.runs_dir == Path("runs") else str(self.runs_dir)
+        return [part for flag, value in {**given, "--runs-dir": elsewhere}.items() if value for part in (flag, value)]
+
     def load(self, recipe: "Recipe | None" = None, *, back: bool = False) -> "Model":
         """The model; with a recipe, the one that made that image, unless another is chosen. ``back`` translates back.
 

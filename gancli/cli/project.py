@@ -43,11 +43,11 @@ def project(
     errors = [round(error, 6) for error in found.error.tolist()]
     labels = None if found.labels is None else found.labels.tolist()
     for number, (image, error) in enumerate(zip(images, errors, strict=True)):
-        as_class = "" if labels is None else f", as class {labels[number]} ({model.class_names[labels[number]]})"
+        as_class = "" if labels is None else f", as class {model.class_names[labels[number]]}"
         output.note(f"{image}: mean squared error {error:.4f}{as_class}")
     output.note(f"found with {model.origin}", *model.origin.notes, f"look    {sheet}")
     if len(images) > 1:
-        output.note(f"next    {shell('gancli', 'interpolate', '--latents', path)}")
+        output.note(f"next    {shell('gancli', 'interpolate', '--latents', path, *source.repeated())}")
     facts = {"images": [str(image) for image in images], "errors": errors, "classes": labels, "steps": steps}
     output.result(path, {"path": str(path), "sheet": str(sheet), **facts, "model": str(model.origin)})
 

@@ -19,6 +19,7 @@ import torch
 from gancli.errors import UsageError, did_you_mean
 from gancli.models.blending import Blender
 from gancli.models.directions import find_directions
+from gancli.models.latents import ModelAtLatents
 from gancli.models.sampler import BATCH_SIZE, check_seeds, check_truncation
 
 if TYPE_CHECKING:
@@ -237,7 +238,8 @@ class Frames:
         points = given(asked.seeds, labels, asked.truncation).numpy()
         self._paths: list[Callable[[Vector], NDArray[np.float32]]]
         if asked.direction is not None:
-            vector = find_directions(model, asked.direction).vectors[-1].numpy()
+            of_seeds = model.model if isinstance(model, ModelAtLatents) else model
+            vector = find_directions(of_seeds, asked.direction).vectors[-1].numpy()
             self._paths = [partial(to_and_fro, point, vector, loop=asked.loop) for point in points]
         else:
             method = "lerp" if in_w else asked.method  # in w straight lines are the convention (Karras et al., 2019)

@@ -55,6 +55,7 @@ class ModelAtLatents(Model):
         if latents.digest not in {"", origin.digest}:
             origin = replace(origin, notes=(*origin.notes, FOREIGN))
         super().__init__(model.generator, model.latent_dim, model.image, model.class_names, origin)
+        self.model = model
         self.latents, self.made_from = latents, latents.made_from
 
     def cannot_truncate(self) -> str:
@@ -153,7 +154,7 @@ def style_mixing(
         fine = every_layer(style_seeds, None if own is None else own * len(style_seeds))
         mixed.append(torch.cat([coarse[:, :first], fine[:, first:]], 1).flatten(1))
     own = None if rows is None else [label for label in rows for _ in style_seeds]
-    made_from = {"coarse_seeds": list(seeds), "style_seeds": list(style_seeds), "style_from": first_layer}
+    made_from = {"coarse_seeds": list(seeds), "style_seeds": list(style_seeds), "style_from": first}
     return Latents(torch.cat(mixed), own, made_from=made_from)
 
 

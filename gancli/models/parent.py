@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from gancli.config.layers import Flat
     from gancli.gan.state import TrainingState
+    from gancli.plugin import ImageSpec
 
 
 def inherit(runs_dir: Path) -> Callable[[str], Flat]:
@@ -49,11 +50,11 @@ def inherit(runs_dir: Path) -> Callable[[str], Flat]:
     return settings
 
 
-def start_from(address: str, state: TrainingState, arch: str, classes: int) -> tuple[Parent, tuple[str, ...]]:
+def start_from(address: str, state: TrainingState, arch: str, image: ImageSpec) -> tuple[Parent, tuple[str, ...]]:
     """Copy the weights of a stored model into a new training: of all networks and EMAs that it holds.
 
-    ``classes`` is the number of classes of the new images: if there were others, the class embeddings keep their new random
-    weights. Returns the parent, for the record, and sentences for the user.
+    ``image`` is what the new images are: if there were other classes, the class embeddings keep their new random weights.
+    Returns the parent, for the record, and sentences for the user.
 
     Raises:
         ConfigError: the weights do not fit, because image size, conditions or options are others.
@@ -76,7 +77,7 @@ def start_from(address: str, state: TrainingState, arch: str, classes: int) -> t
         origin = Origin(run, path, checkpoint.step, digest, "ema", Provenance.parse(checkpoint.manifest.facts, path))
         files = {name: checkpoint.files[member] for name, member in members.items()}
     run, provenance = origin.run, origin.provenance
-    image, then = provenance.image, len(provenance.classes)
+    made, classes, then = provenance.image, image.classes, len(provenance.classes)
     if provenance.arch.name.rpartition("/")[2] != arch.rpartition("/")[2]:
         raise ConfigError(
             f"'{run}' has the architecture '{provenance.arch.name}', not '{arch}'.", "Leave --arch out, or --from."
@@ -88,11 +89,13 @@ def start_from(address: str, state: TrainingState, arch: str, classes: int) -> t
         try:
             load_strictly(networks[name], {**tensors, **kept}, f"{name} of '{run}'")
         except CheckpointError as error:
-            raise ConfigError(
-                error.problem,
-                f"It makes {image.channels}x{image.height}x{image.width} and knows {then} classes: "
-                "leave out --image-size, --conditional and -s arch., or --from.",
-            ) from error
+            problem, option = error.problem, "the options of -s arch."
+            if bool(then) != bool(classes):
+                problem, option = f"'{run}' knows {then} classes, and this training {classes}.", "--conditional"
+            if image.shape != (made.channels, made.height, made.width):
+                shape = f"{made.channels}x{made.height}x{made.width}"
+                problem, option = f"The weights of '{run}' make {shape}; '{arch}' has others for {image}.", "--image-size"
+            raise ConfigError(problem, f"Leave out {option}, or --from.") from error
         reset = reset or bool(kept)
     copied = tuple(name for name in networks if name in files)
     notes = [f"Starts from the weights of {run}, step {origin.step:,}, trained on {provenance.dataset.name}."]

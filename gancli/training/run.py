@@ -86,7 +86,7 @@ def train(
     training, seconds, divided = _within_memory(config, processes, observe)
     notes = (*filter(None, [reason]), *divided, *advice(training), *announcement(training, seconds))
     if address is not None:
-        parent, started = start_from(address, training.state, training.arch.name, training.image.classes)
+        parent, started = start_from(address, training.state, training.arch.name, training.image)
         if frozen and "discriminator" not in parent.networks:
             raise ConfigError(
                 f"train.freeze_discriminator is {frozen}, and '{parent.run}' holds no discriminator.",

@@ -108,9 +108,9 @@ def _linear(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying
 
 def _addmm(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
     bias, weight = _constants(a, "self", "mat2")
-    if bias is None or weight is None or bias.ndim != 1 or (a["alpha"], a["beta"]) != (1, 1):
-        raise Untranslatable("only x W + b is known")
-    return builder.step("linear", [a["mat1"], weight.T.contiguous(), bias], made)
+    if bias is None or weight is None or bias.ndim != 1:
+        raise Untranslatable("only a x W + b is known")
+    return builder.step("linear", [a["mat1"], a["alpha"] * weight.T.contiguous(), a["beta"] * bias], made)
 
 
 def _matmul(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:

@@ -10,7 +10,7 @@ This module is light; torch is imported by ``gancli_style.networks``.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -31,7 +31,16 @@ class StyleConfig(ArchConfig):
     """Options of the style-based architecture."""
 
     channels: int = Field(16, ge=4, le=512, description="channels at full resolution; doubled whenever the size is halved")
+    growth: int = Field(2, ge=1, le=8, description="factor by which channels grow whenever the size is halved")
     max_channels: int = Field(128, ge=4, le=2048, description="no resolution has more channels than this")
+    discriminator_channels: int | None = Field(
+        None, ge=4, le=512, description="channels of the discriminator at full resolution; none: as channels"
+    )
+    upsampling: Literal["bilinear", "transposed"] = Field(
+        "bilinear",
+        description="doubling in the generator: interpolation before a convolution, or, as published, a transposed "
+        "convolution and a filter, at a third of the cost",
+    )
     w_dim: int = Field(64, ge=4, le=1024, description="dimensions of w")
     mapping_layers: int = Field(4, ge=1, le=16, description="layers of the mapping network; 8 as published")
     mapping_lr_scale: float = Field(0.01, gt=0, le=1, description="factor of the mapping network's learning rate")
@@ -71,13 +80,17 @@ class Style(Architecture[StyleConfig]):
 
     def build(self, config: StyleConfig, image: ImageSpec, latent_dim: int) -> Networks:
         """Both networks, freshly initialised."""
+        from torch import channels_last
+
         from gancli_style.networks import StyleDiscriminator, StyleGenerator
 
         halvings = _halvings(image)
         if halvings is None:
             raise ValueError(self.supports(config, image))
-        generator = StyleGenerator(config, image, latent_dim, halvings)
-        return Networks(generator, StyleDiscriminator(config, image, halvings))
+        networks = Networks(StyleGenerator(config, image, latent_dim, halvings), StyleDiscriminator(config, image, halvings))
+        for network in (networks.generator, networks.discriminator):
+            network.to(memory_format=channels_last)  # type: ignore[call-overload]  # torch's stubs do not know the argument
+        return networks
 
     def updates(
         self,

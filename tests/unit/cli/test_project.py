@@ -43,6 +43,8 @@ def test_an_interpolation_between_ones_own_images(cli, tmp_path):
     result = cli("interpolate", "--latents", tmp_path / "found.npz", "-o", tmp_path / "w.gif", "--frames", "4", "--json")
     assert result.json["latents"] == f"{tmp_path}/found.npz"
     assert "keyframes: latents 0-1 of" in result.err
+    along = ("interpolate", "--latents", tmp_path / "found.npz", "--direction", "2", "--frames", "4")
+    assert cli(*along, "-o", tmp_path / "d.gif", "--json").json["direction"] == 2  # of the model, not of these two latents
 
 
 def test_of_a_conditional_model_the_class_is_found_too(cli, tmp_path, monkeypatch):
@@ -54,6 +56,9 @@ def test_of_a_conditional_model_the_class_is_found_too(cli, tmp_path, monkeypatc
     assert result.json["classes"] == [0, 1]
     walk = cli("interpolate", *where, "--latents", tmp_path / "l.npz", "-o", tmp_path / "w.gif", "--frames", "4", "--json")
     assert walk.json["classes"] == [0, 1]
+    assert f"next    gancli interpolate --latents {tmp_path}/l.npz --run classes\n" in result.err
+    found = cli("directions", *where, "-n", "1", "-o", tmp_path / "directions.png")
+    assert "next    gancli interpolate --direction 1 --run classes\n" in found.err
 
 
 @pytest.mark.parametrize(

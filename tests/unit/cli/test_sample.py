@@ -41,6 +41,8 @@ def test_quiet(cli, target):
 def test_json(cli, target):
     document = cli("sample", "-n", "3", "--seed", "5", "-o", target, "--json").json
     assert document == {"path": str(target), "images": 3, "seeds": "5-7", "model": "plain, step 8, ema weights"}
+    chosen = cli("sample", "-n", "2", "--truncation", "0.5", "--class", "1", "--run", "classes", "-o", target, "--json").json
+    assert (chosen["truncation"], chosen["classes"]) == (0.5, [1, 1])
 
 
 def test_seeds_address_pictures(cli, tmp_path):

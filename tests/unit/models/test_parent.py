@@ -29,7 +29,7 @@ def child(small_run, small_pictures):
     def start(*assignments, parent=small_run):
         config = resolved(parent, small_run.parent, f"data.dataset={small_pictures}", *assignments).config
         game = set_up(config)
-        return game.state, *start_from(config.model.parent, game.state, game.arch.name, game.image.classes)
+        return game.state, *start_from(config.model.parent, game.state, game.arch.name, game.image)
 
     return start
 
@@ -93,9 +93,16 @@ def test_another_number_of_classes_redraws_the_class_embeddings(child, small_con
     assert torch.equal(generator.output.weight, stored(small_conditional_run, "generator")["output.weight"])
 
 
-@pytest.mark.parametrize("other", ["data.image_size=16", "arch.generator_widths=[16]", "model.conditional=true"])
-def test_what_does_not_fit_is_one_error(child, other):
-    with pytest.raises(ConfigError, match=r"does not fit: .*It makes 1x8x8 and knows 0 classes"):
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ("data.image_size=16", "'small' make 1x8x8; 'dense' has others for 1x16x16. Leave out --image-size, or --from"),
+        ("arch.generator_widths=[16]", r"does not fit: .*Leave out the options of -s arch\., or --from"),
+        ("model.conditional=true", "'small' knows 0 classes, and this training 3. Leave out --conditional, or --from"),
+    ],
+)
+def test_what_does_not_fit_is_one_error_that_says_why(child, other, words):
+    with pytest.raises(ConfigError, match=words):
         child(other)
 
 

@@ -110,6 +110,13 @@ def test_batch_normalisation_becomes_one_scale_and_one_shift():
     assert [constant.shape for constant in program.constants[2:4]] == [(8,), (8,)]
 
 
+def test_the_factors_of_a_product_and_a_sum_belong_to_weight_and_bias():
+    weight, bias = torch.randn(8, 8), torch.randn(8)
+    traced = model(Lambda(lambda x: torch.addmm(bias, x, weight, beta=3, alpha=0.5)))
+    z = latents(range(4), 6)
+    np.testing.assert_allclose(replay(trace(traced), z), traced.draw(z), atol=1e-5)
+
+
 def test_a_weight_that_is_used_twice_is_stored_once():
     twice = nn.Linear(8, 8)
     program = trace(model(nn.Sequential(twice, nn.ReLU(), twice)))
