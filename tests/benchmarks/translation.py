@@ -8,8 +8,9 @@ Unpacked they are in `package/img/google/64` and `package/img/twitter/64`:
 500 names are held back; of the rest, every other one is a source image and the others are target images, so that no training
 image has its counterpart in the training. CUT is trained with its defaults, and what it makes of the images held back is
 compared with their true counterparts, beside the untouched images: mean square and L1 in [-1, 1]. So that a blur cannot pass
-for a style, the mean difference of neighbouring pixels stands beside them, over that of the truth. Sheets (image, translation,
-truth) and runs are left in the third folder; a run that is there already is judged only, or resumed if it was interrupted.
+for a style, the mean difference of neighbouring pixels stands beside them, over that of the truth; and the smudges, the mean
+difference from white of what is white in the image, around it and in the truth. Sheets (image, translation, truth) and runs are
+left in the third folder; a run that is there already is judged only, or resumed if it was interrupted.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from gancli.training.run import train as start
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-HELD_BACK, SHOWN, COLUMNS, SHEET_PIXELS = 500, 24, 12, 96
+HELD_BACK, SHOWN, COLUMNS, SHEET_PIXELS, WHITE = 500, 24, 12, 96, 0.97
 
 
 def read_arguments() -> argparse.Namespace:
@@ -44,7 +45,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("target", type=Path, help="images of the same names to translate into")
     parser.add_argument("work", type=Path, help="where the data set, the runs and the sheets go")
     parser.add_argument("--size", type=int, default=32, help="pixels per side")
-    parser.add_argument("--images", type=int, default=150_000, help="length of each training")
+    parser.add_argument("--images", type=int, default=40_000, help="length of each training")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="further settings")
     return parser.parse_args()
@@ -92,6 +93,9 @@ def judge(work: Path, name: str) -> str:
     def edges(images: torch.Tensor) -> float:
         return float(images.diff(dim=3).abs().mean() + images.diff(dim=2).abs().mean())
 
+    near = torch.nn.functional.max_pool2d(-source.amin(1, keepdim=True), 3, 1, 1)
+    white = (near < -WHITE) & (truth.amin(1, keepdim=True) > WHITE)
+    smudges = float((1 - made).abs().mean(1, keepdim=True)[white].mean())
     chosen = torch.randperm(len(source), generator=torch.Generator().manual_seed(0))[:SHOWN]
     rows = [to_bytes(images[part]) for part in chosen.split(COLUMNS) for images in (source, made, truth)]
     sheet = Image.fromarray(grid(torch.cat([torch.from_numpy(row) for row in rows]).numpy(), COLUMNS))
@@ -100,7 +104,7 @@ def judge(work: Path, name: str) -> str:
     untouched = float((source - truth).square().mean())
     squares = f"{untouched * ratio(2):.3f} of {untouched:.3f} | {ratio(2):.3f}"
     sharp = f"{edges(made) / edges(truth):.2f} ({edges(source) / edges(truth):.2f})"
-    return f"| {name} | {model.origin.step:,} | {squares} | {ratio(1):.3f} | {sharp} |"
+    return f"| {name} | {model.origin.step:,} | {squares} | {ratio(1):.3f} | {sharp} | {smudges:.3f} |"
 
 
 def main() -> None:
@@ -109,7 +113,7 @@ def main() -> None:
     data = arguments.work / "data"
     if not data.exists():
         make_data(arguments.source, arguments.target, data)
-    print("| run | steps | mean square | ratio | ratio of L1 | edges (untouched) |\n|---|---|---|---|---|---|")
+    print("| run | steps | mean square | ratio | ratio of L1 | edges (untouched) | smudges |\n|---|---|---|---|---|---|---|")
     for seed in arguments.seeds:
         name = f"{arguments.size}-seed{seed}"
         settings = [f"data.dataset={data}", f"data.to={data}", f"data.image_size={arguments.size}", f"train.seed={seed}"]

@@ -133,9 +133,10 @@ def _resample(_step: Step, x: Array, rows: Array, columns: Array) -> Array:
 
 
 def _reduce(step: Step, x: Array) -> Array:
-    """``scale`` times the sum over ``axes`` (of one image's shape)."""
-    total: Array = x.sum(tuple(axis + 1 for axis in step.options["axes"]), dtype=np.float64) * step.options["scale"]
-    return total
+    """The sum over ``axes`` (of one image's shape), whose lengths become 1; or the ``mean``."""
+    reduced = np.mean if step.options["mean"] else np.sum
+    made: Array = reduced(x, tuple(axis + 1 for axis in step.options["axes"]), dtype=np.float64, keepdims=True)
+    return made
 
 
 def _cat(step: Step, *parts: Array) -> Array:

@@ -82,7 +82,7 @@ class Builder:
 
 
 _ONE_SIZE = "it suits one size of images only"
-_OF_ONE_SIZE = frozenset(("embedding", "gather", "linear", "matmul", "reduce", "resample", "softmax"))
+_OF_ONE_SIZE = frozenset(("embedding", "gather", "linear", "matmul", "resample", "softmax"))
 
 Arguments = dict[str, Any]
 """An operation's arguments by the names of its schema; varying ones are :class:`Varying`."""
@@ -214,8 +214,9 @@ def _reduce(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varying:
     axes = sorted(dim % x.traced.ndim - 1 for dim in ([dims] if isinstance(dims, int) else dims))
     if axes[0] < 0:
         raise Untranslatable("it mixes the images of a batch")
-    scale = 1 / math.prod(x.shape[axis] for axis in axes) if name == "mean" else 1.0
-    return builder.step("reduce", [x], made, axes=axes, scale=scale)
+    if builder.any_size and not a.get("keepdim"):
+        raise Untranslatable(_ONE_SIZE)
+    return builder.step("reduce", [x], made, axes=axes, mean=name == "mean")
 
 
 def _softmax(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:

@@ -89,7 +89,7 @@ class OneSize(torch.nn.Module):
 def models():
     """The generators of the built-in architecture and of the plugin, with the default sizes where it matters."""
     patches = dense(patch_size=8, generator_widths=(64,))
-    translators = {"translator": translator(), "grey": translator(1, 28), "alpha": translator(4, patch=2, reach=2)}
+    translators = {"translator": translator(), "grey": translator(1, 28), "alpha": translator(4, patch=2, reach=2, curves=4)}
     translators["one size"] = model_of(OneSize(), 1, ImageSpec(3, 32, 32, source=(3, 32, 32)))
     return {"dense": dense(), "patches": patches, "classes": dense(10), "dcgan": dcgan(), **translators}
 

@@ -83,6 +83,11 @@ class CUTConfig(ResidualConfig):
     reach: int = Field(
         0, ge=0, le=8, description="pixels within which G filters the source image; 0, as published: it does not"
     )
+    curves: int = Field(
+        0, ge=0, le=256, description="with reach: hinges of the curves by which G changes the colours of a whole image; 0: none"
+    )
+    curve_weight: float = Field(0.0, ge=0, le=1e3, description="cost of the colours that the curves add, a mean in [-1, 1]")
+    place_weight: float = Field(0.0, ge=0, le=1e3, description="cost of the colours that G adds at single places, likewise")
     discriminator_norm: Literal["instance", "layer"] = Field(
         "instance", description="normalisation in the discriminator: of each channel, as published, or of all of a layer"
     )
@@ -132,7 +137,11 @@ class CUT(_Translator, Architecture[CUTConfig]):
     defaults: ClassVar[Defaults] = {
         **LEAST_SQUARES,
         **FAST_WHEN_SMALL,
-        "arch.reach": 2,
+        "arch.reach": 3,
+        "train.images": 40_000,
+        "arch.curves": 16,
+        "arch.curve_weight": 0.3,
+        "arch.place_weight": 3.0,
         "arch.discriminator_norm": "layer",
         "arch.identity": False,
         "arch.identity_weight": 1.0,
@@ -156,7 +165,7 @@ class CUT(_Translator, Architecture[CUTConfig]):
 
         channels, blocks, patch = sized(image, config.channels, config.blocks, config.patch)
         source = image.source or image.shape
-        generator = ResidualGenerator(source, image.channels, channels, blocks, patch, config.reach)
+        generator = ResidualGenerator(source, image.channels, channels, blocks, patch, config.reach, config.curves)
         norm = config.discriminator_norm
         discriminator = PatchDiscriminator(image.channels, channels, config.discriminator_layers, norm=norm)
         return Networks(generator, discriminator, {"heads": Heads(generator.widths, config.nce_dim)})
@@ -177,6 +186,8 @@ class CUT(_Translator, Architecture[CUTConfig]):
         terms = [LossTerm("g_loss", losses.fools(objective, translated)), LossTerm("nce", nce, config.nce_weight)]
         if config.identity_weight:
             terms.append(LossTerm("identity", losses.kept, config.identity_weight))
+        costs = {"curves": config.curve_weight if config.curves else 0, "places": config.place_weight}
+        terms += [LossTerm(name, losses.added(name, translated), cost) for name, cost in costs.items() if cost and config.reach]
         return discriminator, Update(("generator", "heads"), tuple(terms))
 
 

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from gancli_translate.networks import Heads, PatchDiscriminator, ResidualGenerator
 
     Value = Callable[[StepContext], Tensor]
-    Translated = tuple[Tensor, list[Tensor]]
+    Translated = tuple[Tensor, list[Tensor], dict[str, Tensor]]
 
 __all__ = [
+    "added",
     "cycle",
     "discriminates_back",
     "discriminates_pooled",
@@ -43,15 +44,15 @@ def _generator(s: StepContext) -> ResidualGenerator:
 
 
 def translated_sources(s: StepContext) -> Translated:
-    """G(a), float32, and the features of a on the way."""
-    images, features = _generator(s).translate(s.conditions[-1])
-    return images.float(), features
+    """G(a), float32, the features of a on the way, and the colours that were added."""
+    images, features, colours = _generator(s).translate(s.conditions[-1])
+    return images.float(), features, colours
 
 
 def translated_both(s: StepContext) -> Translated:
-    """G(a) and behind them G(b), in one pass, and the features of a and b."""
-    images, features = _generator(s).translate(torch.cat([s.conditions[-1], s.real]))
-    return images.float(), features
+    """G(a) and behind them G(b), in one pass, the features of a and b, and the colours that were added."""
+    images, features, colours = _generator(s).translate(torch.cat([s.conditions[-1], s.real]))
+    return images.float(), features, colours
 
 
 def fools(objective: Objective, translated: Callable[[StepContext], Translated]) -> Value:
@@ -74,7 +75,7 @@ def patch_nce(translated: Callable[[StepContext], Translated], patches: int, tem
 
     def value(s: StepContext) -> Tensor:
         heads = cast("Heads", s.network("heads"))
-        images, keys = s.once(translated)
+        images, keys, _ = s.once(translated)
         n = len(images) if identity else len(s.real)
         queries = _generator(s).encode(images[:n])
         places = [torch.randperm(each[0, 0].numel(), device=each.device)[:patches] for each in keys]
@@ -93,6 +94,16 @@ def patch_nce(translated: Callable[[StepContext], Translated], patches: int, tem
 def kept(s: StepContext) -> Tensor:
     """|G(b) - b|."""
     return (s.once(translated_both)[0][len(s.real) :] - s.real).abs()
+
+
+def added(name: str, translated: Callable[[StepContext], Translated]) -> Value:
+    """|colour| that the curves or the places added to G(a) and, if they were made together, to G(b)."""
+
+    def value(s: StepContext) -> Tensor:
+        sizes = s.once(translated)[2][name].float().abs().mean((1, 2, 3))
+        return sizes.view(-1, len(s.real)).sum(0)
+
+    return value
 
 
 def _back(s: StepContext) -> tuple[ResidualGenerator, PatchDiscriminator]:

@@ -93,6 +93,13 @@ class ResidualGenerator(nn.Module):
     Weights move, sharpen and smooth, and flat surfaces stay flat (dynamic filters, Jia et al., 2016). There is no
     normalisation then, which makes noise out of flat surfaces, and no square of channels becomes pixels.
 
+    With ``curves = k`` it also makes k vectors v, 0 at first, for the whole image, which change the colour x(p) that the
+    filters left at p; the hinges u and b are learnt (in the place of lookup tables, Zeng et al., 2020):
+
+        image(p) = x(p) + sum_k v_k max(u_k . x(p) + b_k, 0) + colour(p)
+
+    What has one colour in the source has one in the translation: no smudges grow where the source is empty.
+
     Args:
         source: shape of the source images.
         outputs: channels of the images; with ``reach`` as many as those of the source images.
@@ -100,6 +107,7 @@ class ResidualGenerator(nn.Module):
         blocks: residual blocks.
         patch: 1, as published, or 2.
         reach: pixels, 0 as published: the network makes the images.
+        curves: hinges, if there is ``reach``; 0: there are no curves.
 
     Attributes:
         widths: channels of each layer that :meth:`encode` returns.
@@ -107,14 +115,22 @@ class ResidualGenerator(nn.Module):
 
     around: Tensor
     total: Tensor
+    sums: Tensor
 
     def __init__(
-        self, source: tuple[int, int, int], outputs: int, channels: int, blocks: int, patch: int, reach: int = 0
+        self,
+        source: tuple[int, int, int],
+        outputs: int,
+        channels: int,
+        blocks: int,
+        patch: int,
+        reach: int = 0,
+        curves: int = 0,
     ) -> None:
         super().__init__()
         narrow, middle, wide = channels, 2 * channels, 4 * channels
         layer = partial(convolution, border="zeros" if patch > 1 else "reflect", norm=not reach)
-        self.outputs, self.reach, side = outputs, reach, 2 * reach + 1
+        self.outputs, self.reach, self.curves, side = outputs, reach, curves if reach else 0, 2 * reach + 1
         if patch > 1:
             first = [nn.Sequential(nn.PixelUnshuffle(2), layer(4 * source[0], middle, 3))]
         else:
@@ -130,6 +146,12 @@ class ResidualGenerator(nn.Module):
             each = torch.eye(outputs)
             self.register_buffer("around", torch.einsum("ab,kij->akbij", each, others).flatten(0, 1), persistent=False)
             self.register_buffer("total", each.repeat_interleave(len(others), 1)[:, :, None, None], persistent=False)
+            if curves:
+                self.hinges = nn.Conv2d(outputs, curves, 1)
+                nn.init.uniform_(self.hinges.get_parameter("bias"), -1, 1)
+                vectors = zeroed(nn.Conv2d(wide, outputs * curves, 1), "weight", "bias")
+                self.vectors = nn.Sequential(nn.Conv2d(wide, wide, 1), nn.ReLU(), vectors)
+                self.register_buffer("sums", each.repeat_interleave(curves, 1)[:, :, None, None], persistent=False)
             made = zeroed(nn.Conv2d(narrow, outputs, 3, padding=1), "weight", "bias")
             last = [nn.Conv2d(middle, narrow, 3, padding=1), nn.ReLU(), doubled, made]
         elif patch > 1:
@@ -164,8 +186,8 @@ class ResidualGenerator(nn.Module):
                 break
         return found
 
-    def translate(self, source: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Images of any size -> images of that size, and what :meth:`encode` returns."""
+    def translate(self, source: Tensor) -> tuple[Tensor, list[Tensor], dict[str, Tensor]]:
+        """Images of any size -> images of that size, what :meth:`encode` returns, and the colours that were added."""
         x = padded(source, 4)
         found = [x]
         for number, layer in enumerate(self.encoder):
@@ -173,16 +195,27 @@ class ResidualGenerator(nn.Module):
             if number in self.contrasted:
                 found.append(x)
         made: Tensor = self.decoder(x)
-        images = found[0] + self.mixed(found[0], self.weights(x)) + made if self.reach else made.tanh()
-        if self.reach and not self.training:  # in training the gradient is to come back from beyond
+        if not self.reach:
+            return cropped(made.tanh(), source), found, {}
+        images = found[0] + self.mixed(found[0], self.weights(x))
+        colours = {"places": made}
+        if self.curves:
+            colours["curves"] = self.curved(images, self.vectors(x.mean((2, 3), keepdim=True)))
+        images = images + sum(colours.values())
+        if not self.training:  # in training the gradient is to come back from beyond
             images = images.clamp(-1, 1)
-        return cropped(images, source), found
+        return cropped(images, source), found, colours
 
     def mixed(self, source: Tensor, weights: Tensor) -> Tensor:
         """What the weights ``(n, k, h, w)`` take from the pixels around each pixel, less the pixel itself."""
         bordered = functional.pad(source, (self.reach,) * 4, mode="replicate")
         others = functional.conv2d(bordered, self.around)
         return functional.conv2d(others * torch.cat([weights] * source.shape[1], 1), self.total)
+
+    def curved(self, images: Tensor, vectors: Tensor) -> Tensor:
+        """How the vectors ``(n, c k, 1, 1)`` change the colours of images ``(n, c, h, w)``."""
+        heights = self.hinges(images).relu()
+        return functional.conv2d(torch.cat([heights] * images.shape[1], 1) * vectors, self.sums)
 
     def forward(self, z: Tensor, source: Tensor) -> Tensor:  # noqa: ARG002  (there is no noise)
         """The translated source images; z is not used."""

@@ -230,15 +230,15 @@ const Kernels = (() => {
     return Array.from(data, (value, i) => [Math.floor(i / columns), i % columns, value]).filter((entry) => entry[2]);
   }
 
-  function reduce({ axes, scale, shape }, x) {
+  function reduce({ axes, mean, shape }, x) {
     const steps = strides(x.shape.map((length, axis) => (axes.includes(axis) ? 1 : length)));
     const map = sums(x.shape.map((length, axis) => range(length, axes.includes(axis) ? 0 : steps[axis])));
-    const after = size(shape), total = new Float64Array(after);
+    const after = size(shape), total = new Float64Array(after), divisor = mean ? map.length / after : 1;
     return (n, out, input) => {
       for (let image = 0; image < n; image++) {
         total.fill(0);
         for (let i = 0; i < map.length; i++) total[map[i]] += input[image * map.length + i];
-        for (let i = 0; i < after; i++) out[image * after + i] = total[i] * scale;
+        for (let i = 0; i < after; i++) out[image * after + i] = total[i] / divisor;
       }
     };
   }
@@ -364,6 +364,7 @@ const Kernels = (() => {
       return [weight.shape[1] * groups, side(0), side(1)];
     },
     pad: ({ sides: [left, right, top, bottom] }, { shape: [c, h, w] }) => [c, h + top + bottom, w + left + right],
+    reduce: ({ axes }, { shape }) => shape.map((length, axis) => (axes.includes(axis) ? 1 : length)),
     nearest: ({ factors: [down, across] }, { shape: [c, h, w] }) => [c, h * down, w * across],
     shuffle: ({ r, inverse }, { shape: [c, h, w] }) => (inverse ? [c * r * r, h / r, w / r] : [c / (r * r), h * r, w * r]),
   };

@@ -12,7 +12,7 @@ from gancli.training.setup import set_up
 from gancli_translate.networks import ResidualGenerator
 
 LOSSES = {
-    "cut": {"d_loss", "g_loss", "nce", "identity"},
+    "cut": {"d_loss", "g_loss", "nce", "identity", "curves", "places"},
     "cyclegan": {"d_loss", "d_loss_back", "g_loss", "g_loss_back", "cycle", "identity"},
     "pix2pix": {"d_loss", "g_loss", "l1"},
 }
@@ -86,7 +86,7 @@ def test_what_cannot_be_trained(configure, name, assignments, message):
 @pytest.mark.parametrize("patch", [1, 2])
 def test_a_generator_that_filters_begins_with_the_untouched_image_and_adds_no_noise_to_what_is_flat(patch):
     torch.manual_seed(0)
-    generator = ResidualGenerator((3, 32, 32), 3, 4, 1, patch, reach=2).eval()
+    generator = ResidualGenerator((3, 32, 32), 3, 4, 1, patch, reach=2, curves=4).eval()
     source = torch.rand(2, 3, 30, 33) * 2 - 1
     assert torch.equal(generator(None, source), source)
     for values in generator.weights.parameters():
@@ -94,6 +94,20 @@ def test_a_generator_that_filters_begins_with_the_untouched_image_and_adds_no_no
     assert not torch.allclose(generator(None, source), source, atol=0.1)
     flat = source[:, :, :1, :1].expand_as(source).contiguous()
     assert torch.allclose(generator(None, flat), flat, atol=1e-5)
+
+
+def test_curves_make_one_colour_of_one_colour_and_differ_between_images():
+    torch.manual_seed(0)
+    generator = ResidualGenerator((3, 32, 32), 3, 4, 1, 2, reach=1, curves=8).eval()
+    for values in generator.vectors.parameters():
+        values.data.normal_(std=0.2)
+    stripes = torch.tensor([[0.5, -0.5, 0.1], [-0.3, 0.2, 0.4]]).repeat(15, 1).T[:, :, None].expand(3, 30, 33)
+    plain = torch.full((3, 30, 33), 0.5)
+    plain[:, 10:20] = stripes[:, :1, :1]
+    made = generator(None, torch.stack([stripes, plain]))
+    assert torch.allclose(made[0, :, ::2], made[0, :, :1, :1], atol=1e-5)
+    assert not torch.allclose(made[0, :, 0, 0], stripes[:, 0, 0], atol=0.01)
+    assert not torch.allclose(made[0, :, 0, 0], made[1, :, 15, 15], atol=0.01)  # the same colour of another image
 
 
 def test_a_size_that_suits_is_chosen(configure, pairs, tmp_path):
