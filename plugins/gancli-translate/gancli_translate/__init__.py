@@ -86,6 +86,7 @@ class CUTConfig(ResidualConfig):
     curves: int = Field(
         0, ge=0, le=256, description="with reach: hinges of the curves by which G changes the colours of a whole image; 0: none"
     )
+    filter_weight: float = Field(0.0, ge=0, le=1e3, description="cost of the variation of the filters' weights over the image")
     curve_weight: float = Field(0.0, ge=0, le=1e3, description="cost of the colours that the curves add, a mean in [-1, 1]")
     place_weight: float = Field(0.0, ge=0, le=1e3, description="cost of the colours that G adds at single places, likewise")
     discriminator_norm: Literal["instance", "layer"] = Field(
@@ -140,6 +141,7 @@ class CUT(_Translator, Architecture[CUTConfig]):
         "arch.reach": 3,
         "train.images": 40_000,
         "arch.curves": 16,
+        "arch.filter_weight": 0.1,
         "arch.curve_weight": 0.3,
         "arch.place_weight": 3.0,
         "arch.discriminator_norm": "layer",
@@ -186,8 +188,9 @@ class CUT(_Translator, Architecture[CUTConfig]):
         terms = [LossTerm("g_loss", losses.fools(objective, translated)), LossTerm("nce", nce, config.nce_weight)]
         if config.identity_weight:
             terms.append(LossTerm("identity", losses.kept, config.identity_weight))
-        costs = {"curves": config.curve_weight if config.curves else 0, "places": config.place_weight}
-        terms += [LossTerm(name, losses.added(name, translated), cost) for name, cost in costs.items() if cost and config.reach]
+        curve_weight = config.curve_weight if config.curves else 0
+        costs = {"filters": config.filter_weight, "curves": curve_weight, "places": config.place_weight}
+        terms += [LossTerm(name, losses.cost(name, translated), cost) for name, cost in costs.items() if cost and config.reach]
         return discriminator, Update(("generator", "heads"), tuple(terms))
 
 

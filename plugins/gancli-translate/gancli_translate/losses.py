@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Translated = tuple[Tensor, list[Tensor], dict[str, Tensor]]
 
 __all__ = [
-    "added",
+    "cost",
     "cycle",
     "discriminates_back",
     "discriminates_pooled",
@@ -44,15 +44,15 @@ def _generator(s: StepContext) -> ResidualGenerator:
 
 
 def translated_sources(s: StepContext) -> Translated:
-    """G(a), float32, the features of a on the way, and the colours that were added."""
-    images, features, colours = _generator(s).translate(s.conditions[-1])
-    return images.float(), features, colours
+    """G(a), float32, the features of a on the way, and its changes."""
+    images, features, changes = _generator(s).translate(s.conditions[-1])
+    return images.float(), features, changes
 
 
 def translated_both(s: StepContext) -> Translated:
-    """G(a) and behind them G(b), in one pass, the features of a and b, and the colours that were added."""
-    images, features, colours = _generator(s).translate(torch.cat([s.conditions[-1], s.real]))
-    return images.float(), features, colours
+    """G(a) and behind them G(b), in one pass, the features of a and b, and its changes."""
+    images, features, changes = _generator(s).translate(torch.cat([s.conditions[-1], s.real]))
+    return images.float(), features, changes
 
 
 def fools(objective: Objective, translated: Callable[[StepContext], Translated]) -> Value:
@@ -96,12 +96,11 @@ def kept(s: StepContext) -> Tensor:
     return (s.once(translated_both)[0][len(s.real) :] - s.real).abs()
 
 
-def added(name: str, translated: Callable[[StepContext], Translated]) -> Value:
-    """|colour| that the curves or the places added to G(a) and, if they were made together, to G(b)."""
+def cost(name: str, translated: Callable[[StepContext], Translated]) -> Value:
+    """One of the changes that make G(a) and, if both are made together, G(b)."""
 
     def value(s: StepContext) -> Tensor:
-        sizes = s.once(translated)[2][name].float().abs().mean((1, 2, 3))
-        return sizes.view(-1, len(s.real)).sum(0)
+        return s.once(translated)[2][name].float().view(-1, len(s.real)).sum(0)
 
     return value
 

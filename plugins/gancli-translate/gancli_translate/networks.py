@@ -187,7 +187,7 @@ class ResidualGenerator(nn.Module):
         return found
 
     def translate(self, source: Tensor) -> tuple[Tensor, list[Tensor], dict[str, Tensor]]:
-        """Images of any size -> images of that size, what :meth:`encode` returns, and the colours that were added."""
+        """Images of any size -> images of that size, what :meth:`encode` returns, and what :meth:`changes` does."""
         x = padded(source, 4)
         found = [x]
         for number, layer in enumerate(self.encoder):
@@ -197,14 +197,24 @@ class ResidualGenerator(nn.Module):
         made: Tensor = self.decoder(x)
         if not self.reach:
             return cropped(made.tanh(), source), found, {}
-        images = found[0] + self.mixed(found[0], self.weights(x))
-        colours = {"places": made}
-        if self.curves:
-            colours["curves"] = self.curved(images, self.vectors(x.mean((2, 3), keepdim=True)))
-        images = images + sum(colours.values())
-        if not self.training:  # in training the gradient is to come back from beyond
-            images = images.clamp(-1, 1)
-        return cropped(images, source), found, colours
+        weights = self.weights(x)
+        images = found[0] + self.mixed(found[0], weights)
+        colours = self.curved(images, self.vectors(x.mean((2, 3), keepdim=True))) if self.curves else torch.zeros_like(made)
+        images = images + colours + made
+        if not self.training:
+            return cropped(images.clamp(-1, 1), source), found, {}
+        # The gradient is to come back from beyond: no clamp.
+        return cropped(images, source), found, self.changes(weights, colours, made)
+
+    @staticmethod
+    def changes(weights: Tensor, curves: Tensor, places: Tensor) -> dict[str, Tensor]:
+        """What may cost, per image: the variation of the weights, |colour| that the curves and that single places add."""
+        variation = sum(weights.diff(dim=axis).abs().sum(1).mean((1, 2)) for axis in (2, 3))
+        return {
+            "filters": variation,
+            "curves": curves.abs().mean((1, 2, 3)),
+            "places": places.abs().mean((1, 2, 3)),
+        }
 
     def mixed(self, source: Tensor, weights: Tensor) -> Tensor:
         """What the weights ``(n, k, h, w)`` take from the pixels around each pixel, less the pixel itself."""

@@ -12,7 +12,7 @@ from gancli.training.setup import set_up
 from gancli_translate.networks import ResidualGenerator
 
 LOSSES = {
-    "cut": {"d_loss", "g_loss", "nce", "identity", "curves", "places"},
+    "cut": {"d_loss", "g_loss", "nce", "identity", "filters", "curves", "places"},
     "cyclegan": {"d_loss", "d_loss_back", "g_loss", "g_loss_back", "cycle", "identity"},
     "pix2pix": {"d_loss", "g_loss", "l1"},
 }
@@ -108,6 +108,13 @@ def test_curves_make_one_colour_of_one_colour_and_differ_between_images():
     assert torch.allclose(made[0, :, ::2], made[0, :, :1, :1], atol=1e-5)
     assert not torch.allclose(made[0, :, 0, 0], stripes[:, 0, 0], atol=0.01)
     assert not torch.allclose(made[0, :, 0, 0], made[1, :, 15, 15], atol=0.01)  # the same colour of another image
+
+
+def test_filters_that_are_the_same_everywhere_cost_nothing():
+    weights, colours = torch.rand(2, 8, 1, 1).expand(2, 8, 4, 4), torch.tensor([0.5, -1]).view(2, 1, 1, 1).expand(2, 3, 4, 4)
+    costs = ResidualGenerator.changes(weights, colours, 0 * colours)
+    assert {name: cost.tolist() for name, cost in costs.items()} == {"filters": [0, 0], "curves": [0.5, 1], "places": [0, 0]}
+    assert ResidualGenerator.changes(weights * torch.arange(4), colours, colours)["filters"].min() > 0
 
 
 def test_a_size_that_suits_is_chosen(configure, pairs, tmp_path):
