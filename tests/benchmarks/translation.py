@@ -45,8 +45,8 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("target", type=Path, help="images of the same names to translate into")
     parser.add_argument("work", type=Path, help="where the data set, the runs and the sheets go")
     parser.add_argument("--size", type=int, default=32, help="pixels per side")
-    parser.add_argument("--images", type=int, default=40_000, help="length of each training")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--images", type=int, default=24_000, help="length of each training")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="further settings")
     return parser.parse_args()
 

@@ -139,7 +139,7 @@ class CUT(_Translator, Architecture[CUTConfig]):
         **LEAST_SQUARES,
         **FAST_WHEN_SMALL,
         "arch.reach": 3,
-        "train.images": 40_000,
+        "train.images": 24_000,
         "arch.curves": 16,
         "arch.filter_weight": 0.1,
         "arch.curve_weight": 0.3,
