@@ -257,6 +257,7 @@ class LossTerm:
         second_order: the value contains gradients that are differentiated again, as gradient penalties do. The trained
             networks then compute in float32 and uncompiled, and ``real`` and ``fake`` require gradients. The weight follows
             ``train.penalty_start``.
+        networks: those of the update's networks that it trains; empty: all of them.
     """
 
     name: str
@@ -264,6 +265,7 @@ class LossTerm:
     weight: float = 1.0
     every: int = 1
     second_order: bool = False
+    networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,10 @@ def assemble(
         raise PluginError(f"has no network '{unknown[0]}', which its updates or EMAs name.")
     if "generator" not in learning:
         raise PluginError("has no update that trains the generator.")
+    for update in updates:
+        for term in update.losses:
+            if foreign := sorted({*term.networks} - {*update.networks}):
+                raise PluginError(f"has a loss term '{term.name}' of '{foreign[0]}', which its update does not train.")
     terms = [term.name for update in updates for term in update.losses]
     for what, found in (("updates of", [update.name for update in updates]), ("loss terms named", terms)):
         if twice := next((name for name in found if found.count(name) > 1), None):

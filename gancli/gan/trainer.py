@@ -143,8 +143,12 @@ class Trainer:
                 )
                 with self.runtime.autocast(enabled=not second_order):
                     values = {term.name: term.value(context).mean() for term in terms}
-                loss = reduce(add, (factor * values[term.name] for factor, term in zip(factors, terms, strict=True)))
-                (loss / self.micro_batches.count).backward()  # type: ignore[no-untyped-call]
+                summands: dict[tuple[str, ...], list[Tensor]] = {}  # by what they train: () is everything
+                for factor, term in zip(factors, terms, strict=True):
+                    summands.setdefault(term.networks, []).append(factor * values[term.name])
+                for left, (names, losses) in zip(reversed(range(len(summands))), summands.items(), strict=True):
+                    loss, weights = reduce(add, losses), [w for name in names for w in self.state.trained[name].learnt()]
+                    torch.autograd.backward(loss / self.micro_batches.count, retain_graph=left > 0, inputs=weights or None)
                 total.add({name: value.detach() for name, value in values.items()} | self._scores(update, context))
             report = total.means(chain.from_iterable(network.network.parameters() for network in trained))
 

@@ -18,7 +18,7 @@ from gancli_evaluate.distances import kernel_distance
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["features", "measure"]
+__all__ = ["features", "measure", "network"]
 
 SIDE = 64
 """Images of any size are shown to the network at this one: its own would cost sixteen times as much."""

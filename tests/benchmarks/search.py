@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from judge import features, measure
+from judge import features, measure, network
 
 from gancli.config.resolve import resolve
 from gancli.images import grid, to_bytes, to_picture
@@ -100,6 +100,7 @@ def main() -> None:
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
+    network()  # what it needs is missed now, not after the first training
     halving(asked)
 
 

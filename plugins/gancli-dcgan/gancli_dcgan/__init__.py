@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from gancli.plugin import ArchConfig, Architecture, Networks, Purpose
+from gancli.plugin import ArchConfig, Architecture, Networks, Purpose, Update
 
 if TYPE_CHECKING:
-    from gancli.plugin import Defaults, ImageSpec
+    from collections.abc import Sequence
+
+    from gancli.plugin import Defaults, ImageSpec, Objective
 
 __all__ = ["DCGAN", "DCGANConfig", "halvings"]
 
@@ -48,6 +50,9 @@ class DCGANConfig(ArchConfig):
     group_size: int = Field(
         1, ge=1, le=64, description="images per group of the discriminator's minibatch standard deviation; 1: off"
     )
+    simultaneous: bool = Field(
+        default=False, description="one update of both networks, on the same images, instead of one after the other"
+    )
     class_dim: int = Field(32, ge=1, le=4096, description="dimensions of the generator's class embedding (conditional models)")
 
 
@@ -62,10 +67,11 @@ class DCGAN(Architecture[DCGANConfig]):
         "objective.r1_gamma": 0.5,
         "objective.r2_gamma": 0.5,
         "objective.penalty_interval_steps": 4,  # the paper's 1 doubles the cost of a step
-        # The plain defaults of these three are what runs did that had no such options.
+        # The plain defaults of these four are what runs did that had no such options.
         "arch.modulation": True,
         "arch.upsampling": "nearest",
         "arch.group_size": 4,
+        "arch.simultaneous": True,
         # Relativistic logits have no zero that the mean sign could be held to: the adaptive strength rises to its end.
         "augment.strength": 0.3,
         "train.batch_size": 16,
@@ -83,6 +89,15 @@ class DCGAN(Architecture[DCGANConfig]):
             f"DCGAN doubles a base whose shorter side is 4 to 7 pixels, up to sides of {SMALLEST} to {LARGEST}, which never "
             f"gives {image}; nearest: {nearest}."
         )
+
+    def updates(
+        self, config: DCGANConfig, objective: Objective, discriminator: Update, generator: Update
+    ) -> Sequence[Update]:
+        """One update of both, which computes G(z) and D once for both losses; the two one after the other if D has several."""
+        if not config.simultaneous or discriminator.repeats > 1:
+            return super().updates(config, objective, discriminator, generator)
+        terms = (replace(term, networks=each.networks) for each in (discriminator, generator) for term in each.losses)
+        return (Update((*discriminator.networks, *generator.networks), tuple(terms), after=discriminator.after),)
 
     def build(self, config: DCGANConfig, image: ImageSpec, latent_dim: int) -> Networks:
         """Both networks, freshly initialised.

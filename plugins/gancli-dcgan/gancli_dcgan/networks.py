@@ -26,7 +26,8 @@ from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING
 
-from torch import Tensor, cat, nn
+from torch import Tensor, cat, channels_last, nn
+from torch.nn.functional import avg_pool2d, conv_transpose2d
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gancli_dcgan import halvings
@@ -41,6 +42,9 @@ __all__ = ["DCGANDiscriminator", "DCGANGenerator"]
 
 STD = 0.02
 
+FOLDED_FROM = 8
+"""Shorter side of the map from which on it pays to fold an upsampling into the convolution behind it."""
+
 Transposed = partial(nn.ConvTranspose2d, kernel_size=4, stride=2, padding=1)
 Halve = partial(nn.Conv2d, kernel_size=4, stride=2, padding=1)
 
@@ -54,9 +58,22 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
 """The layer that each value of the options ``generator_norm`` and ``discriminator_norm`` puts after a convolution."""
 
 
-def _nearest(inputs: int, outputs: int, *, bias: bool = True) -> nn.Sequential:
+class Nearest(nn.Sequential):
     """Every pixel four times, then a 3x3 convolution."""
-    return nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias))
+
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = True) -> None:
+        super().__init__(nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n, inputs, h, w)`` -> ``(n, outputs, 2h, 2w)``.
+
+        In training as the transposed convolution that it equals, whose 4x4 kernel is the 3x3 one summed over 2x2 pixels: half
+        the products, and no enlarged map.
+        """
+        if not self.training or min(x.shape[2:]) < FOLDED_FROM:
+            return super().forward(x)
+        kernel = avg_pool2d(self[1].weight, 2, stride=1, padding=1, divisor_override=1).flip(2, 3).transpose(0, 1)
+        return conv_transpose2d(x, kernel, self[1].bias, stride=2, padding=1)
 
 
 def _widths(channels: int, config: DCGANConfig, image: ImageSpec) -> list[int]:
@@ -116,7 +133,7 @@ class DCGANGenerator(nn.Module):
     def __init__(self, config: DCGANConfig, image: ImageSpec, latent_dim: int) -> None:
         super().__init__()
         norm = NORMS[config.generator_norm]
-        double = Transposed if config.upsampling == "transposed" else _nearest
+        double = Transposed if config.upsampling == "transposed" else Nearest
         plain = norm is nn.Identity
         widths = _widths(config.channels, config, image)[::-1]
         base = _base(widths[::-1], image)
@@ -141,6 +158,8 @@ class DCGANGenerator(nn.Module):
             if isinstance(layer, nn.ReLU) and self.modulations:
                 x = next(modulations)(x, z)
             x = layer(x)
+            if isinstance(layer, nn.Unflatten):
+                x = x.contiguous(memory_format=channels_last)
         images: Tensor = self.output(x).tanh()
         return images
 

@@ -229,3 +229,23 @@ def test_what_terms_share_is_computed_once_per_micro_batch(make_game):
     report = game.trainer.step(0.0)
     assert len(computed) == 2
     assert torch.equal(report["a"], report["b"])
+
+
+def test_each_term_of_a_joint_update_moves_the_networks_that_it_names_and_no_other(make_game):
+    """The gradients are those of the losses alone, each from one pass through both networks."""
+    terms = {
+        "discriminator": LossTerm("d", lambda s: s.fake_logits - s.real_logits, networks=("discriminator",)),
+        "generator": LossTerm("g", lambda s: -3 * s.fake_logits, networks=("generator",)),
+    }
+
+    def gradients(*losses):
+        game = make_game(accumulate=2)
+        game.trainer.updates = (Update(("discriminator", "generator"), losses),)
+        game.trainer.step(0.0)
+        return {name: [p.grad for p in game.state.networks[name].parameters()] for name in terms}
+
+    joint = gradients(*terms.values())
+    for name, term in terms.items():
+        alone = gradients(term)
+        torch.testing.assert_close(joint[name], alone[name])
+        assert all(other is None for networks in terms for other in alone[networks] if networks != name)

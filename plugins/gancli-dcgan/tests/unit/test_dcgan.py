@@ -16,7 +16,7 @@ from gancli.gan.context import Context
 from gancli.plugin import ImageSpec, Networks, Objective
 from gancli.plugins.registry import ARCHITECTURES
 from gancli_dcgan import DCGAN, DCGANConfig, halvings
-from gancli_dcgan.networks import deviation
+from gancli_dcgan.networks import Nearest, deviation
 
 LATENT_DIM = 12
 SPECS = [
@@ -166,6 +166,7 @@ def test_runs_of_earlier_versions_keep_their_networks_and_a_new_one_gets_todays(
     assert (old.modulation, old.group_size, old.discriminator_channels) == (False, 1, None)
     of_0_2 = {"modulation": True, "discriminator_channels": 16, "group_size": 4}
     assert DCGANConfig.model_validate(DCGAN().migrate(of_0_2, "0.2.0")).upsampling == "transposed"
+    assert not DCGANConfig.model_validate(DCGAN().migrate(of_0_2, "0.3.0")).simultaneous
     stored = resolve(assignments=["arch.name=dcgan"], environment={}, preferences=False).arch.options
     assert stored == DCGANConfig()
     new = resolve(assignments=["arch.name=dcgan"], environment={}).arch.options
@@ -173,6 +174,34 @@ def test_runs_of_earlier_versions_keep_their_networks_and_a_new_one_gets_todays(
     assert new.modulation
     assert new.upsampling == "nearest"
     assert new.group_size > 1
+    assert new.simultaneous
+
+
+def test_in_training_an_upsampling_is_folded_into_its_convolution_and_changes_nothing() -> None:
+    layer = Nearest(5, 3)
+    for side in (4, 8, 12):
+        x = torch.randn(2, 5, side, side + 4, requires_grad=True)
+        found = []
+        for training in (True, False):
+            images = layer.train(training)(x)
+            found.append([images, *torch.autograd.grad(images.square().sum(), [x, *layer.parameters()])])
+        torch.testing.assert_close(*found, atol=1e-4, rtol=1e-4)
+
+
+def test_both_networks_learn_in_one_update_unless_the_discriminator_has_several() -> None:
+    given = goodfellow_2014(losses.Relativistic())
+    assert tuple(DCGAN().updates(DCGANConfig(), losses.Relativistic(), *given)) == given
+    simultaneous = DCGANConfig(simultaneous=True)
+    (update,) = DCGAN().updates(simultaneous, losses.Relativistic(), *given)
+    assert update.networks == ("discriminator", "generator")
+    assert {term.name: term.networks for term in update.losses} == {
+        **dict.fromkeys(("d_loss", "r1", "r2"), ("discriminator",)),
+        "g_loss": ("generator",),
+    }
+    several = goodfellow_2014(losses.Wasserstein(clip=0.01), discriminator_updates=5)
+    assert tuple(DCGAN().updates(simultaneous, losses.Wasserstein(), *several)) == several
+    (clipping,) = DCGAN().updates(simultaneous, losses.Wasserstein(), *goodfellow_2014(losses.Wasserstein(clip=0.01)))
+    assert clipping.after is not None
 
 
 def test_without_transposed_convolutions_a_flat_latent_draws_no_checkerboard() -> None:
