@@ -82,14 +82,7 @@ def assemble(
         raise PluginError(f"has no network '{unknown[0]}', which its updates or EMAs name.")
     if "generator" not in learning:
         raise PluginError("has no update that trains the generator.")
-    for update in updates:
-        for term in update.losses:
-            if foreign := sorted({*term.networks} - {*update.networks}):
-                raise PluginError(f"has a loss term '{term.name}' of '{foreign[0]}', which its update does not train.")
-    terms = [term.name for update in updates for term in update.losses]
-    for what, found in (("updates of", [update.name for update in updates]), ("loss terms named", terms)):
-        if twice := next((name for name in found if found.count(name) > 1), None):
-            raise PluginError(f"has two {what} '{twice}'.")
+    _check_updates(updates)
     _freeze_first_layers(networks.discriminator, train.freeze_discriminator)
     trained: dict[str, Trained] = {}
     frozen: dict[str, torch.nn.Module] = {}
@@ -102,6 +95,18 @@ def assemble(
             frozen[name] = network.eval().requires_grad_(False)
     averages = {name: Average(named[name]) for name in ("generator", *networks.ema)}
     return TrainingState(trained, averages, frozen), updates
+
+
+def _check_updates(updates: tuple[Update, ...]) -> None:
+    """A PluginError if names of updates or loss terms are not unique, or a term names a network that its update leaves."""
+    for update in updates:
+        for term in update.losses:
+            if foreign := sorted({*term.networks} - {*update.networks}):
+                raise PluginError(f"has a loss term '{term.name}' of '{foreign[0]}', which its update does not train.")
+    terms = [term.name for update in updates for term in update.losses]
+    for what, found in (("updates of", [update.name for update in updates]), ("loss terms named", terms)):
+        if twice := next((name for name in found if found.count(name) > 1), None):
+            raise PluginError(f"has two {what} '{twice}'.")
 
 
 def _freeze_first_layers(discriminator: torch.nn.Module, number: int) -> None:

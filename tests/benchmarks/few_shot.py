@@ -9,7 +9,8 @@ the table. The judge is a network that none of them trains with (`judge.py`).
     rm package/img/facebook/64/*1f3f[b-f]*     # the same emoji in five colours of skin
     python tests/benchmarks/few_shot.py package/img/facebook/64 few-shot/ --old ../gancli-before
 
-`--old` is a checkout of another commit with an environment in `.venv`, whose architectures are compared with these.
+`--old` is a checkout of another commit with an environment in `.venv`, whose architectures are compared with these;
+`--lightweight` the Python of an environment with lightweight-gan (`peers/lightweight.py`).
 FOLDER/results.jsonl has a line per training; a benchmark that was killed goes on behind the last one.
 """
 
@@ -26,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from judge import features, measure
+from judge import features, measure, network
 from PIL import Image, ImageDraw
 
 from gancli.config.schema import DataConfig
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 GENERATED, SHOWN, COLUMNS = 1000, 48, 8
+PEER, LIGHTWEIGHT = "peer", "lightweight"
 STEPS = (8, 32)
 """Lengths of the two rehearsals, in updates of 64 images."""
 
@@ -75,6 +77,8 @@ def subset(images: Path, count: int, folder: Path) -> Path:
 
 def train(label: str, python: Path, arch: str, dataset: Path, side: int, asked: argparse.Namespace) -> dict[str, Any]:
     """One training of so many CPU seconds, sampled and judged."""
+    if label == PEER:
+        return lightweight(python, dataset, side, asked)
     name = f"{label}-{arch}-{dataset.name}-{side}-{asked.seed}".replace(" ", "-")
     gancli = [str(python), "-m", "gancli"]
     command = [
@@ -104,6 +108,24 @@ def train(label: str, python: Path, arch: str, dataset: Path, side: int, asked: 
     return row | {"cpu_seconds": spent} | measure(features(generated), features(load(dataset, side)))
 
 
+def lightweight(python: Path, dataset: Path, side: int, asked: argparse.Namespace) -> dict[str, Any]:
+    """lightweight-gan on the same images, for as many CPU seconds, judged."""
+    name = f"{PEER}-{LIGHTWEIGHT}-{dataset.name}-{side}-{asked.seed}"
+    real, output = load(dataset, side), asked.folder / "images" / name
+    given = output / "given"
+    given.mkdir(parents=True, exist_ok=True)
+    for number, image in enumerate(to_bytes(real)):
+        to_picture(image).save(given / f"{number:05}.png")
+    script = str(Path(__file__).parent / "peers" / "lightweight.py")
+    numbers = map(str, (side, asked.seconds, GENERATED, asked.seed))
+    spent = cpu_seconds([str(python), script, str(given.resolve()), str(output.resolve()), *numbers], asked.folder)
+    generated = load(output / "images", side)
+    sheet(generated).save(asked.folder / f"{name}.png")
+    images = int((output / "seen").read_text())
+    row = {"label": PEER, "arch": LIGHTWEIGHT, "dataset": dataset.name, "side": side, "seed": asked.seed, "images": images}
+    return row | {"cpu_seconds": spent} | measure(features(generated), features(real))
+
+
 def sheet(images: Tensor, width: int = 640) -> Image.Image:
     """The first images in a grid, enlarged without blur."""
     picture = to_picture(grid(to_bytes(images[:SHOWN]), COLUMNS))
@@ -126,6 +148,8 @@ def candidates(asked: argparse.Namespace) -> Iterator[tuple[str, Path, str]]:
     if asked.old:
         yield from (("before", asked.old.resolve() / ".venv" / "bin" / "python", arch) for arch in asked.old_archs)
     yield from (("now", Path(sys.executable), arch) for arch in asked.archs)
+    if asked.lightweight:
+        yield PEER, asked.lightweight.absolute(), LIGHTWEIGHT
 
 
 def main() -> None:
@@ -136,6 +160,7 @@ def main() -> None:
     parser.add_argument("--old", type=Path, metavar="CHECKOUT", help="another commit's checkout, with its .venv")
     parser.add_argument("--old-archs", nargs="*", default=["dcgan", "resnet"])
     parser.add_argument("--archs", nargs="*", default=["dcgan", "resnet"])
+    parser.add_argument("--lightweight", type=Path, metavar="PYTHON", help="of an environment with lightweight-gan 1.2.1")
     parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64])
     parser.add_argument("--counts", type=int, nargs="+", default=[0, 300], help="how many of the images; 0: all")
     parser.add_argument("--seconds", type=float, default=1440, help="CPU seconds of each training")
@@ -144,6 +169,7 @@ def main() -> None:
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
+    network()  # what it needs is missed now, not after the first training
     results = asked.folder / "results.jsonl"
     known = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
     keys = ("label", "arch", "dataset", "side", "seed")

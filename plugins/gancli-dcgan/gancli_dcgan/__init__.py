@@ -1,4 +1,5 @@
-"""DCGAN as a plugin of gancli: strided convolutions in both networks (Radford et al., 2015).
+"""DCGAN as a plugin of gancli: strided convolutions in both networks (Radford et al., 2015); and `aided`, the same with a
+second discriminator on frozen pretrained features (Kumari et al., 2022, "Ensembling off-the-shelf models for GAN training").
 
 Sizes: a base of 4 to 7 pixels is doubled until it is as large as the picture (7 -> 14 -> 28), so that every layer works
 at a resolution of its own and no pixel is cropped. This module is light; torch is imported by ``gancli_dcgan.networks``.
@@ -7,18 +8,21 @@ at a resolution of its own and no pixel is cropped. This module is light; torch 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from gancli.plugin import ArchConfig, Architecture, Networks, Purpose, Update
+from gancli.plugin import ArchConfig, Architecture, Asset, Networks, Purpose, Update
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from torch import nn
+
     from gancli.plugin import Defaults, ImageSpec, Objective
 
-__all__ = ["DCGAN", "DCGANConfig", "halvings"]
+__all__ = ["DCGAN", "Aided", "AidedConfig", "DCGANConfig", "halvings"]
 
 SMALLEST, LARGEST = 16, 256
 """Shortest and longest side, in pixels."""
@@ -59,7 +63,7 @@ class DCGANConfig(ArchConfig):
 class DCGAN(Architecture[DCGANConfig]):
     """Transposed convolutions with ReLU against strided convolutions with LeakyReLU; tanh at the end of the generator."""
 
-    api = 1
+    api = 2
     summary = "Strided convolutions (DCGAN, Radford et al., 2015)"
     Config = DCGANConfig
     defaults: ClassVar[Defaults] = {
@@ -90,9 +94,7 @@ class DCGAN(Architecture[DCGANConfig]):
             f"gives {image}; nearest: {nearest}."
         )
 
-    def updates(
-        self, config: DCGANConfig, objective: Objective, discriminator: Update, generator: Update
-    ) -> Sequence[Update]:
+    def updates(self, config: DCGANConfig, objective: Objective, discriminator: Update, generator: Update) -> Sequence[Update]:
         """One update of both, which computes G(z) and D once for both losses; the two one after the other if D has several."""
         if not config.simultaneous or discriminator.repeats > 1:
             return super().updates(config, objective, discriminator, generator)
@@ -115,6 +117,55 @@ class DCGAN(Architecture[DCGANConfig]):
         for network in (networks.generator, networks.discriminator):
             network.to(memory_format=channels_last)  # type: ignore[call-overload]  # torch's stubs do not know the argument
         return networks
+
+
+class AidedConfig(DCGANConfig):
+    """Options of DCGAN with frozen features."""
+
+    maps: int = Field(2, ge=1, le=4, description="how many maps of the frozen network are looked at: strides of 4, 8, 16, 32")
+    head_channels: int = Field(64, ge=4, le=1024, description="channels of the discriminator on each of these maps")
+    head_weight: float = Field(1.0, gt=0, le=100, description="weight of their losses together; that of the own one is 1")
+
+
+class Aided(DCGAN):
+    """DCGAN whose discriminator also looks at images through EfficientNet-Lite0, pretrained and frozen."""
+
+    summary = "DCGAN aided by frozen pretrained features (Kumari et al., 2022)"
+    Config = AidedConfig
+    purpose = Purpose(
+        "pretrained features see what small networks do not", rank=12, channels=(3, 4), resized_to=(128, 256), images=300_000
+    )
+
+    def assets(self, config: DCGANConfig) -> Sequence[Asset]:  # noqa: ARG002  (always the same)
+        """EfficientNet-Lite0, which gancli-projected brings."""
+        try:
+            from gancli_projected.weights import LITE0, asset
+        except ImportError:
+            return (Asset("EfficientNet-Lite0", Path("gancli_projected"), "", "Install it: pip install gancli-projected."),)
+        return (asset(LITE0),)
+
+    def updates(self, config: DCGANConfig, objective: Objective, discriminator: Update, generator: Update) -> Sequence[Update]:
+        """Losses of the own discriminator and of those on the features; penalties of the own one alone."""
+        from gancli_dcgan.aided import aided_term
+
+        aided = (replace(each, losses=tuple(map(aided_term, each.losses))) for each in (discriminator, generator))
+        return super().updates(config, objective, *aided)
+
+    def build(self, config: DCGANConfig, image: ImageSpec, latent_dim: int) -> Networks:
+        """Both networks, freshly initialised, and the frozen one."""
+        from torch import channels_last
+
+        from gancli_dcgan.aided import AidedDiscriminator
+        from gancli_projected.efficientnet import pretrained
+        from gancli_projected.weights import LITE0
+
+        networks, features = super().build(config, image, latent_dim), pretrained(LITE0)
+        discriminator = AidedDiscriminator(networks.discriminator, features, config).to(memory_format=channels_last)
+        return Networks(networks.generator, discriminator, {"features": features})
+
+    def build_generator(self, config: DCGANConfig, image: ImageSpec, latent_dim: int) -> nn.Module:
+        """The generator alone, which needs no features."""
+        return super().build(config, image, latent_dim).generator
 
 
 def halvings(height: int, width: int) -> int:

@@ -91,10 +91,10 @@ class EfficientNetLite(nn.Module):
             self.stages.append(nn.Sequential(Block(inputs, outputs, expansion, kernel, stride), *later))
             inputs = outputs
 
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """The four maps, fine ones first."""
+    def forward(self, images: Tensor, count: int = len(WIDTHS)) -> list[Tensor]:
+        """The first ``count`` of the four maps, fine ones first; no more is computed than they need."""
         x, maps = self.stem(images * (127.5 / 128)), []  # they were trained on (level - 127) / 128
-        for number, stage in enumerate(self.stages):
+        for number, stage in enumerate(self.stages[: _OUTPUTS[count - 1] + 1]):
             x = stage(x)
             if number in _OUTPUTS:
                 maps.append(x)

@@ -1,11 +1,11 @@
-"""lightweight-gan 1.2.1 with its own defaults, for `few_shot.py`: `python lightweight.py IMAGES OUTPUT SIDE SECONDS COUNT SEED`.
+"""lightweight-gan 1.2.1 with its own defaults, for `few_shot.py`: `lightweight.py IMAGES OUTPUT SIDE SECONDS COUNT SEED`.
 
 Trains for so many CPU seconds of one thread, and writes images of the EMA. It runs in an environment of its own:
 
     python -m venv lightweight && lightweight/bin/pip install lightweight-gan==1.2.1
 
-The package refuses to be imported without CUDA, and moves everything there; in this process alone it is told that there is CUDA,
-and everything stays where it is.
+The package refuses to be imported without CUDA, and moves everything there. In this process alone it is told that there is CUDA
+while it is imported, and everything stays on the CPU.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from types import ModuleType
 
 import torch
 from torch import Tensor, nn
+
+BATCH, BATCHES = 10, 4
+"""Images per gradient, and gradients per step: the package's own defaults."""
 
 
 class OnCPU(ModuleType):
@@ -44,12 +47,10 @@ def main(images: str, output: Path, side: int, seconds: float, count: int, seed:
     package.torch = OnCPU("torch")
     Tensor.cuda = lambda self, *_, **__: self  # type: ignore[method-assign]
     nn.Module.cuda = lambda self, *_, **__: self  # type: ignore[method-assign]
-    folders = {name: str(output / name) for name in ("results", "models")}
-    endless = {"save_every": 10**9, "evaluate_every": 10**9}
-    trainer = package.Trainer(
-        "run", results_dir=folders["results"], models_dir=folders["models"], image_size=side, num_workers=0, use_aim=False, **endless,
-        batch_size=10, gradient_accumulate_every=4, attn_res_layers=[32], lr=2e-4,
-    )  # fmt: skip  # as its command has them
+    as_its_command = {"batch_size": BATCH, "gradient_accumulate_every": BATCHES, "attn_res_layers": [32], "lr": 2e-4}
+    folders = {f"{name}_dir": str(output / name) for name in ("results", "models")}
+    settings = as_its_command | folders | {"save_every": 10**9, "evaluate_every": 10**9, "num_workers": 0, "use_aim": False}
+    trainer = package.Trainer("run", image_size=side, **settings)
     trainer.save = lambda *_: None
     trainer.evaluate = lambda *_, **__: None
     trainer.set_data_src(images)
@@ -61,7 +62,7 @@ def main(images: str, output: Path, side: int, seconds: float, count: int, seed:
     for number, latents in enumerate(torch.randn(count, trainer.GAN.latent_dim).split(1)):
         image = trainer.generate_(trainer.GAN.GE, latents)
         package.torchvision.utils.save_image(image[0], output / "images" / f"{number:05}.png")
-    sys.stdout.write(f"{trainer.steps * 40}\n")
+    (output / "seen").write_text(str(trainer.steps * BATCH * BATCHES))
 
 
 if __name__ == "__main__":

@@ -4,9 +4,11 @@ import pytest
 import torch
 
 from gancli.config.schema import RunConfig
-from gancli.errors import ConfigError
-from gancli.gan.build import build_training
-from gancli.plugin import ImageSpec
+from gancli.errors import ConfigError, PluginError
+from gancli.gan.architectures.dense import Dense
+from gancli.gan.build import assemble, build_training
+from gancli.gan.losses import NonSaturating
+from gancli.plugin import ImageSpec, LossTerm, Update
 
 
 @pytest.mark.parametrize(
@@ -23,3 +25,22 @@ def test_another_size_is_offered_only_where_the_size_is_the_reason(supports, hin
         build_training(RunConfig(), image, torch.device("cpu"), mean, chosen)
     assert ("--image-size" in error.value.remedy) == hint
     assert supports(ImageSpec(1, 20, 20)) in error.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("terms", "problem"),
+    [
+        ([("a", ("generator", "discriminator")), ("b", ())], "'discriminator', which its update does not train"),
+        ([("a", ("generator",)), ("a", ())], "has two loss terms named 'a'"),
+    ],
+)
+def test_loss_terms_that_contradict_their_update_are_refused(terms, problem):
+    class Wrong(Dense):
+        def updates(self, *_):
+            losses = tuple(LossTerm(name, lambda s: s.fake_logits, networks=networks) for name, networks in terms)
+            return (Update(("generator",), losses),)
+
+    options = Dense.Config()
+    networks = Dense().build(options, ImageSpec(1, 8, 8), 4)
+    with pytest.raises(PluginError, match=problem):
+        assemble(Wrong(), options, NonSaturating(), networks, RunConfig().train)

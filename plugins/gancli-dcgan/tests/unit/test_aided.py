@@ -1,0 +1,106 @@
+"""What is the aided DCGAN's own: logits of frozen features beside the own one, and penalties that leave them alone."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+from gancli.gan import losses
+from gancli.gan.algorithm import goodfellow_2014
+from gancli.gan.context import Context
+from gancli.plugin import ImageSpec, Networks
+from gancli_dcgan import Aided, AidedConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+efficientnet = pytest.importorskip("gancli_projected.efficientnet")
+
+BLOCKS = (1, 1, 1, 1, 1, 1, 1)
+
+
+@pytest.fixture
+def build(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Networks]:
+    """``(image, **options)`` -> networks, on features of random weights."""
+    monkeypatch.setattr(
+        efficientnet, "pretrained", lambda _: efficientnet.EfficientNetLite(BLOCKS).eval().requires_grad_(False)
+    )
+
+    def built(image: ImageSpec, **options: Any) -> Networks:
+        torch.manual_seed(0)
+        config = AidedConfig.model_validate({"channels": 4, "max_channels": 16, "head_channels": 8, "group_size": 4} | options)
+        return Aided().build(config, image, 8)
+
+    return built
+
+
+def context(networks: Networks, image: ImageSpec, n: int = 4) -> Context:
+    """A step of both networks on n images."""
+    labels = (torch.arange(n) % image.classes,) if image.classes else ()
+    return Context(
+        networks={"generator": networks.generator, "discriminator": networks.discriminator},
+        generate=networks.generator,
+        judge=networks.discriminator,
+        trained=("discriminator", "generator"),
+        real=torch.rand(n, *image.shape).mul(2).sub(1).requires_grad_(),
+        z=torch.randn(n, 8),
+        conditions=labels,
+        second_order=True,
+        joint=True,
+    )
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (2, 32, 32), (3, 32, 32), (4, 64, 96)])
+@pytest.mark.parametrize("maps", [1, 4])
+def test_every_map_has_a_logit_beside_the_own_one(
+    build: Callable[..., Networks], shape: tuple[int, int, int], maps: int
+) -> None:
+    networks = build(ImageSpec(*shape, classes=3), maps=maps)
+    labels = torch.tensor([0, 2])
+    images = networks.generator(torch.randn(2, 8), labels)
+    logits = networks.discriminator(images, labels)
+    assert logits.shape == (2, 1 + maps)
+    torch.testing.assert_close(logits[:, 0], networks.discriminator.own(images, labels))
+    for column in logits.sum(0):
+        networks.generator.zero_grad()
+        column.backward(retain_graph=True)
+        assert all(p.grad is not None and p.grad.any() for p in networks.generator.parameters())
+    assert not any("frozen" in name or "features" in name for name in networks.discriminator.state_dict())
+
+
+def test_a_loss_is_a_sum_over_the_discriminators_and_a_penalty_of_the_own_one_alone(build: Callable[..., Networks]) -> None:
+    image, objective = ImageSpec(3, 32, 32, classes=3), losses.Relativistic()
+    networks = build(image, head_weight=3.0, group_size=1)  # the deviation of a joint batch is another one
+    config = AidedConfig(simultaneous=True)
+    (update,) = Aided().updates(config, objective, *goodfellow_2014(objective))
+    terms = {term.name: term for term in update.losses}
+    assert {name: term.networks for name, term in terms.items()} == {
+        **dict.fromkeys(("d_loss", "r1", "r2"), ("discriminator",)),
+        "g_loss": ("generator",),
+    }
+    step = context(networks, image)
+    each = objective.discriminator_loss(step.real_logits, step.fake_logits)
+    torch.testing.assert_close(terms["d_loss"].value(step), each[:, 0] + 1.5 * each[:, 1] + 1.5 * each[:, 2])
+    own = networks.discriminator.own
+    (gradient,) = torch.autograd.grad(own(step.real, *step.conditions).sum(), step.real)
+    torch.testing.assert_close(terms["r1"].value(step), 0.5 * gradient.square().flatten(1).sum(1))
+    terms["r1"].value(step).sum().backward()
+    assert all(p.grad is None for p in networks.discriminator.heads.parameters())
+
+
+def test_without_the_weights_it_says_how_to_get_them_and_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    (asset,) = Aided().assets(AidedConfig())
+    assert asset.path.is_file() == (asset.sha256 != "")
+    monkeypatch.setitem(sys.modules, "gancli_projected.weights", None)
+    (missing,) = Aided().assets(AidedConfig())
+    assert not missing.path.is_file()
+    assert "gancli-projected" in missing.origin
+
+
+def test_its_generator_is_built_and_sampled_without_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gancli_projected.efficientnet", None)
+    generator = Aided().build_generator(AidedConfig(channels=4, max_channels=16), ImageSpec(3, 32, 32), 8)
+    assert generator(torch.randn(2, 8)).shape == (2, 3, 32, 32)
