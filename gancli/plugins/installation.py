@@ -12,6 +12,7 @@ from gancli.errors import PluginError
 from gancli.text import shell
 
 OFFICIAL = {
+    ("gancli.architectures", "aided"): "gancli-dcgan",
     ("gancli.architectures", "dcgan"): "gancli-dcgan",
     ("gancli.architectures", "projected"): "gancli-projected",
     ("gancli.commands", "translate"): "gancli-translate",

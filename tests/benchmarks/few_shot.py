@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where runs, images and results go")
     parser.add_argument("--old", type=Path, metavar="CHECKOUT", help="another commit's checkout, with its .venv")
     parser.add_argument("--old-archs", nargs="*", default=["dcgan", "resnet"])
-    parser.add_argument("--archs", nargs="*", default=["dcgan", "resnet"])
+    parser.add_argument("--archs", nargs="*", default=["aided", "dcgan", "resnet", "projected"])
     parser.add_argument("--lightweight", type=Path, metavar="PYTHON", help="of an environment with lightweight-gan 1.2.1")
     parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64])
     parser.add_argument("--counts", type=int, nargs="+", default=[0, 300], help="how many of the images; 0: all")

@@ -5,3 +5,7 @@ from gancli_kit import ArchitectureContract
 
 class TestContract(ArchitectureContract):
     architecture = "dcgan"
+
+
+class TestAidedContract(ArchitectureContract):
+    architecture = "aided"
