@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from pydantic import Field
 
@@ -160,7 +160,8 @@ class Aided(DCGAN):
         from gancli_projected.weights import LITE0
 
         networks, features = super().build(config, image, latent_dim), pretrained(LITE0)
-        discriminator = AidedDiscriminator(networks.discriminator, features, config).to(memory_format=channels_last)
+        discriminator = AidedDiscriminator(networks.discriminator, features, cast("AidedConfig", config))
+        discriminator.to(memory_format=channels_last)  # type: ignore[call-overload]  # torch's stubs do not know the argument
         return Networks(networks.generator, discriminator, {"features": features})
 
     def build_generator(self, config: DCGANConfig, image: ImageSpec, latent_dim: int) -> nn.Module:

@@ -24,7 +24,7 @@ from __future__ import annotations
 from functools import partial
 from itertools import pairwise
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, cat, channels_last, nn
 from torch.nn.functional import avg_pool2d, conv_transpose2d
@@ -70,10 +70,12 @@ class Nearest(nn.Sequential):
         In training as the transposed convolution that it equals, whose 4x4 kernel is the 3x3 one summed over 2x2 pixels: half
         the products, and no enlarged map.
         """
+        conv = cast("nn.Conv2d", self[1])
         if not self.training or min(x.shape[2:]) < FOLDED_FROM:
-            return super().forward(x)
-        kernel = avg_pool2d(self[1].weight, 2, stride=1, padding=1, divisor_override=1).flip(2, 3).transpose(0, 1)
-        return conv_transpose2d(x, kernel, self[1].bias, stride=2, padding=1)
+            doubled: Tensor = conv(self[0](x))
+            return doubled
+        kernel = avg_pool2d(conv.weight, 2, stride=1, padding=1, divisor_override=1).flip(2, 3).transpose(0, 1)
+        return conv_transpose2d(x, kernel, conv.bias, stride=2, padding=1)
 
 
 def _widths(channels: int, config: DCGANConfig, image: ImageSpec) -> list[int]:
