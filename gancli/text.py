@@ -91,8 +91,8 @@ def visible(text: str) -> str:
 def shell(*words: object) -> str:
     """A command as it is pasted into a shell: in double quotes, which cmd.exe understands too, wherever they will do.
 
-    >>> print(shell("pip", "install", "gancli[hf]"), shell("a b"), shell("a'b"), shell("$HOME"))
-    pip install "gancli[hf]" "a b" "a'b" '$HOME'
+    >>> print(shell("pip", "install", "gancli[video]"), shell("a b"), shell("a'b"), shell("$HOME"))
+    pip install "gancli[video]" "a b" "a'b" '$HOME'
     """
     return " ".join(
         word if _PLAIN.fullmatch(word) else shlex.quote(word) if _SPECIAL.search(word) else f'"{word}"'
