@@ -131,7 +131,7 @@ def folded(network: nn.Sequential) -> DigitNetwork:
 def scale(network: DigitNetwork, images: Tensor) -> None:
     """Give the features of the training pictures the total variance that every extractor's have."""
     moments = Moments.of(features for features, _ in outputs(network, images))
-    factor = (TOTAL_VARIANCE / moments.covariance.trace()) ** 0.5
+    factor = (TOTAL_VARIANCE / float(moments.covariance.trace())) ** 0.5
     network.layers[-1].weight *= factor
     network.layers[-1].bias *= factor
     network.classifier.weight /= factor
