@@ -737,4 +737,6 @@ def test_a_child_resumes_to_the_same_bits_without_its_parent_and_names_it(
     assert model.origin.provenance.parent.run == "origin"
     write_folder(model, tmp_path / "shared")
     words = "started from the weights (generator, discriminator, ema) of origin, step 4"
-    assert words in (tmp_path / "shared/README.md").read_text()
+    card, facts = ((tmp_path / "shared" / name).read_text() for name in ("README.md", "config.json"))
+    assert words in card
+    assert str(parent) not in card + facts  # whoever gets the model has no use for this machine's folders

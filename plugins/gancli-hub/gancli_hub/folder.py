@@ -81,7 +81,7 @@ def write_folder(model: Model, target: Path, arch_file: str | None = None, *, fo
                 (scratch / name).unlink(missing_ok=True)
                 notes.append(f"There is no {name}: {error.problem}")
         metadata, settings = generator.metadata, model.origin.provenance.config
-        training = {key: value for key, value in settings.items() if key.startswith(_SHARED_SETTINGS)}
+        training = {k: v for k, v in settings.items() if k.startswith(_SHARED_SETTINGS) and k != "model.parent"}
         config = {"model_type": "gan-generator", "library_name": "gancli", **metadata, "range": [-1, 1], "training": training}
         (scratch / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         (scratch / _SAMPLES).write_bytes(to_png(grid(to_bytes(model.sample(_IMAGES)))))
