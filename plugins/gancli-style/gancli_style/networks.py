@@ -68,8 +68,10 @@ class ToImage(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """``(n, inputs, h, w)``, ``w (n, w_dim)`` -> ``(n, outputs, h, w)``."""
-        weight = self.style(w).unsqueeze(2) * (self.weight.flatten(1).t() * self.scale)
-        made = x.permute(0, 2, 3, 1).flatten(1, 2) @ weight  # one matrix per image, so that no scaled copy of x is needed
+        weight: Tensor = self.style(w).unsqueeze(2) * (self.weight.flatten(1).t() * self.scale)
+        made: Tensor = (
+            x.permute(0, 2, 3, 1).flatten(1, 2) @ weight
+        )  # one matrix per image, so that no scaled copy of x is needed
         return made.transpose(1, 2).unflatten(2, x.shape[2:])
 
 

@@ -209,9 +209,9 @@ class ResidualGenerator(nn.Module):
     @staticmethod
     def changes(weights: Tensor, curves: Tensor, places: Tensor) -> dict[str, Tensor]:
         """What may cost, per image: the variation of the weights, |colour| that the curves and that single places add."""
-        variation = sum(weights.diff(dim=axis).abs().sum(1).mean((1, 2)) for axis in (2, 3))
+        down, across = (weights.diff(dim=axis).abs().sum(1).mean((1, 2)) for axis in (2, 3))
         return {
-            "filters": variation,
+            "filters": down + across,
             "curves": curves.abs().mean((1, 2, 3)),
             "places": places.abs().mean((1, 2, 3)),
         }
