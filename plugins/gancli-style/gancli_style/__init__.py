@@ -58,6 +58,7 @@ class Style(Architecture[StyleConfig]):
     summary = "Style-based generator (StyleGAN2, Karras et al., 2020)"
     Config = StyleConfig
     defaults: ClassVar[Defaults] = {
+        "arch.upsampling": "transposed",  # the plain default is what runs of 0.1 did
         "model.latent_dim": 64,
         "objective.r1_gamma": 0.2,
         "objective.penalty_interval_steps": 16,

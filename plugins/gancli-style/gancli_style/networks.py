@@ -72,7 +72,7 @@ class ToImage(nn.Module):
         made: Tensor = (
             x.permute(0, 2, 3, 1).flatten(1, 2) @ weight
         )  # one matrix per image, so that no scaled copy of x is needed
-        return made.transpose(1, 2).unflatten(2, x.shape[2:])
+        return made.transpose(1, 2).reshape(len(x), -1, *x.shape[2:])
 
 
 class Modulated(nn.Module):
