@@ -24,7 +24,7 @@ from gancli.data.source import HUB
 from gancli.errors import CheckpointError, ConfigError, PluginError, UsageError
 from gancli.gan.state import load_strictly
 from gancli.models.model import Model
-from gancli.models.stored import is_file, origin_of_file, weights_path
+from gancli.models.stored import BUNDLED, is_file, origin_of_file, weights_path
 from gancli.plugin import ImageSpec
 from gancli.plugins.registry import ARCHITECTURES
 from gancli.runs import find_run
@@ -63,7 +63,7 @@ def load(
     <gancli.Model mnist, step 8,892, ema weights: dense, z 64 -> 1x28x28, 10 classes, 444,080 parameters, cpu>
 
     Args:
-        source: a run, its name or path, ``hf:USER/NAME[@revision]``, or a ``.safetensors`` file; by default
+        source: a run, its name or path, ``hf:USER/NAME[@revision]``, ``mnist``, or a ``.safetensors`` file; by default
             ``$GANCLI_RUN``, else the run that saved last.
         checkpoint: ``best`` or ``latest`` of the run; or, instead of a run, the path of a checkpoint directory, of a
             ``.safetensors`` file, or of a folder that ``gancli export -o DIR/`` wrote; ``hf:USER/NAME[@revision]``; or
@@ -84,8 +84,10 @@ def load(
     """
     where = pick_device(device)
     source = None if source is None else fspath(source)
-    if source is not None and checkpoint is None and (source.startswith(HUB) or source.endswith(".safetensors")):
-        source, checkpoint = None, source
+    if source is not None and checkpoint is None:
+        bundled = source in BUNDLED and not (Path(runs_dir) / source).exists()
+        if bundled or source.startswith(HUB) or source.endswith(".safetensors"):
+            source, checkpoint = None, source
     path = None if checkpoint in (None, "best", "latest") else weights_path(checkpoint)
     if path and is_file(path):
         if back:

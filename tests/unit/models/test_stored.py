@@ -25,3 +25,9 @@ def test_the_model_in_the_package_generates_digits():
     _, classes = DigitExtractor()(images)
     assert (classes == torch.arange(100) % 10).float().mean() > 0.9
     assert weights_path("mnist") == BUNDLED["mnist"]
+
+
+def test_a_run_goes_before_the_model_in_the_package_of_the_same_name(small_run, tmp_path):
+    assert load("mnist", runs_dir=tmp_path).image.shape == (1, 28, 28)
+    shutil.copytree(small_run, tmp_path / "mnist")
+    assert load("mnist", runs_dir=tmp_path).image.shape == (1, 8, 8)
