@@ -71,18 +71,19 @@ class DCGAN(Architecture[DCGANConfig]):
         "objective.r1_gamma": 0.5,
         "objective.r2_gamma": 0.5,
         "objective.penalty_interval_steps": 4,  # the paper's 1 doubles the cost of a step
-        # The plain defaults of these four are what runs did that had no such options.
+        # The plain defaults of these three are what runs did that had no such options.
         "arch.modulation": True,
         "arch.upsampling": "nearest",
         "arch.group_size": 4,
-        "arch.simultaneous": True,
         # Relativistic logits have no zero that the mean sign could be held to: the adaptive strength rises to its end.
         "augment.strength": 0.3,
         "train.batch_size": 16,
         "train.learning_rate": 1.5e-3,
         "train.images": 300_000,
     }
-    purpose = Purpose("convolutions learn such images best", rank=10, resized_to=(128, 256), images=300_000)
+    purpose: ClassVar[Purpose | None] = Purpose(
+        "convolutions learn such images best", rank=10, resized_to=(128, 256), images=300_000
+    )
 
     def supports(self, config: DCGANConfig, image: ImageSpec) -> str | None:  # noqa: ARG002  (the size alone decides)
         """None if both sides can be halved until the shorter one is 4 to 7 pixels, else the reason and the nearest sizes."""
@@ -132,9 +133,8 @@ class Aided(DCGAN):
 
     summary = "DCGAN aided by frozen pretrained features (Kumari et al., 2022)"
     Config = AidedConfig
-    purpose = Purpose(
-        "pretrained features see what small networks do not", rank=12, channels=(3, 4), resized_to=(128, 256), images=300_000
-    )
+    defaults: ClassVar[Defaults] = {**DCGAN.defaults, "arch.simultaneous": True}
+    purpose = None  # it is not chosen for users until a whole run has been measured
 
     def assets(self, config: DCGANConfig) -> Sequence[Asset]:  # noqa: ARG002  (always the same)
         """EfficientNet-Lite0, which gancli-projected brings."""

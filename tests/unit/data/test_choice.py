@@ -11,7 +11,7 @@ from gancli.config.schema import DataConfig
 from gancli.data import choice
 from gancli.data.choice import choose
 from gancli.data.source import open_source
-from gancli.plugin import ArchConfig, Architecture, Asset, Purpose
+from gancli.plugin import ArchConfig, Architecture, Purpose
 from gancli.plugins.registry import ARCHITECTURES, Entry
 
 
@@ -80,18 +80,6 @@ def test_a_folder_of_colour_gets_the_highest_rank_and_the_reason(photos_of):
     assert (config.arch.name, config.data.image_size, config.train.images) == ("dcgan", None, 300_000)
     assert resolved.reason.startswith("Chosen for 2 colour images of 64x64: architecture dcgan (")
     assert "300,000 images seen" in resolved.reason
-
-
-@pytest.mark.parametrize(("mode", "weights", "arch"), [("RGB", True, "aided"), ("RGB", False, "dcgan"), ("L", True, "dcgan")])
-def test_frozen_features_are_for_colour_where_their_weights_are(
-    photos_of, installed, tmp_path, monkeypatch, mode, weights, arch
-):
-    installed["aided"] = pytest.importorskip("gancli_dcgan").Aided
-    file = tmp_path / "weights"
-    if weights:
-        file.touch()
-    monkeypatch.setattr(installed["aided"], "assets", lambda *_: [Asset("Weights", file, "", "Install them.")])
-    assert chosen(photos_of((64, 64), mode=mode))[1].arch.name == arch
 
 
 def test_one_image_is_one_image(photos_of):

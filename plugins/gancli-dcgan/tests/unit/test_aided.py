@@ -91,10 +91,11 @@ def test_a_loss_is_a_sum_over_the_discriminators_and_a_penalty_of_the_own_one_al
     assert all(p.grad is None for p in networks.discriminator.heads.parameters())
 
 
-def test_without_the_weights_it_says_how_to_get_them_and_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_weights_it_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
     (asset,) = Aided().assets(AidedConfig())
     assert asset.path.is_file() == (asset.sha256 != "")
     monkeypatch.setitem(sys.modules, "gancli_projected.weights", None)
+    assert Aided.purpose is None  # it is chosen by name only
     (missing,) = Aided().assets(AidedConfig())
     assert not missing.path.is_file()
     assert "gancli-projected" in missing.origin

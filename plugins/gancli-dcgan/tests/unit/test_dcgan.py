@@ -174,7 +174,8 @@ def test_runs_of_earlier_versions_keep_their_networks_and_a_new_one_gets_todays(
     assert new.modulation
     assert new.upsampling == "nearest"
     assert new.group_size > 1
-    assert new.simultaneous
+    assert not new.simultaneous
+    assert resolve(assignments=["arch.name=aided"], environment={}).arch.options.simultaneous
 
 
 def test_in_training_an_upsampling_is_folded_into_its_convolution_and_changes_nothing() -> None:
