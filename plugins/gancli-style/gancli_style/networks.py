@@ -69,9 +69,7 @@ class ToImage(nn.Module):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """``(n, inputs, h, w)``, ``w (n, w_dim)`` -> ``(n, outputs, h, w)``."""
         weight: Tensor = self.style(w).unsqueeze(2) * (self.weight.flatten(1).t() * self.scale)
-        made: Tensor = (
-            x.permute(0, 2, 3, 1).flatten(1, 2) @ weight
-        )  # one matrix per image, so that no scaled copy of x is needed
+        made: Tensor = x.permute(0, 2, 3, 1).flatten(1, 2) @ weight  # a matrix per image instead of a scaled copy of x
         return made.transpose(1, 2).reshape(len(x), -1, *x.shape[2:])
 
 
