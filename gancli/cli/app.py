@@ -20,6 +20,7 @@ from gancli.cli import (
     interpolate,
     plugin,
     project,
+    quick,
     runs,
     sample,
     train,
@@ -29,7 +30,6 @@ from gancli.cli.failures import GLOBAL, report
 from gancli.cli.options import EVERYWHERE, Typer, argument, option
 from gancli.cli.output import Output, settle
 from gancli.runtime.launch import follows
-from gancli.version import __version__
 
 SUMMARY = """Train generative adversarial networks on your images, and sample them.
 
@@ -61,7 +61,6 @@ EXIT_CODES = (
     ("12", "another process of the training was lost"),
     ("129, 130, 143", "stopped and saved after SIGHUP, Ctrl-C, SIGTERM"),
 )
-_COMPLETE = "_GANCLI_COMPLETE"  # the variable by which a shell asks for completions
 CLOSED_PIPE = 141  # 128 + SIGPIPE, as the shell's own tools
 
 
@@ -87,7 +86,7 @@ class Root(Group):
 
 def _version(requested: bool) -> None:  # noqa: FBT001  (Typer's signature)
     if requested:
-        print(f"gancli {__version__}", flush=True)
+        print(quick.VERSION, flush=True)
         raise typer.Exit
 
 
@@ -109,8 +108,7 @@ def _root(
         context.call_on_close(lambda level=log.level: log.setLevel(level))
         log.setLevel(logging.ERROR)
     if context.invoked_subcommand is None:
-        beginning, _, _ = context.get_help().partition("\nOptions:\n")
-        print(f"{beginning}\n`gancli COMMAND --help` shows more, `gancli --help` also options and exit codes.", flush=True)
+        print(quick.concise(context.get_help()), flush=True)
 
 
 _WORDS = argument("[COMMAND]", "Such as: train, or runs list.", show_default=False)
@@ -178,8 +176,8 @@ def run(argv: Sequence[str]) -> int:
 def _invoke(argv: Sequence[str]) -> int:
     program = command()
     try:
-        if _COMPLETE in os.environ:
-            program.main([], "gancli", _COMPLETE)
+        if quick.COMPLETION_VARIABLE in os.environ:
+            program.main([], "gancli", quick.COMPLETION_VARIABLE)
         with program.make_context("gancli", normalise(argv), obj=("gancli", *argv)) as context:
             program.invoke(context)
     except typer.Exit as done:

@@ -33,7 +33,7 @@ for line in json.load(sys.stdin):
     found[line] = [code, bool(stdout.getvalue()), [name for name in HEAVY if name in sys.modules]]
 print(json.dumps(found))
 """
-PLAIN = ["", "--help", "-h", "--version"]
+NOTHING = ["", "--help", "-h", "--version"]
 COMMANDS = ["train", "sample", "runs", "runs list", "runs show", "runs rm", "arch", "arch list", "arch show"]
 COMMANDS += ["dataset", "dataset list", "dataset show", "config", "config show", "config schema", "env"]
 COMMANDS += ["plugin", "plugin list", "plugin check", "plugin new"]
@@ -54,7 +54,7 @@ COMPLETIONS = ["complete train --arch d", "complete train -s arch.d", "complete 
 
 @pytest.fixture(scope="module")
 def probed(tmp_path_factory):
-    lines = [*PLAIN, *(f"{command} --help" for command in COMMANDS), *LISTINGS, *COMPLETIONS]
+    lines = [*NOTHING, *(f"{command} --help" for command in COMMANDS), *LISTINGS, *COMPLETIONS]
     result = subprocess.run(
         [sys.executable, "-c", PROBE],
         input=json.dumps(lines),
@@ -67,7 +67,12 @@ def probed(tmp_path_factory):
     return json.loads(result.stdout)
 
 
-@pytest.mark.parametrize("line", [*PLAIN, *(f"{command} --help" for command in COMMANDS), *LISTINGS, *COMPLETIONS])
+@pytest.mark.parametrize("line", NOTHING)
+def test_help_and_version_import_nothing(probed, line):
+    assert probed[line] == [0, True, []]
+
+
+@pytest.mark.parametrize("line", [*(f"{command} --help" for command in COMMANDS), *LISTINGS, *COMPLETIONS])
 def test_help_listings_and_completion_import_no_torch(probed, line):
     code, _, imported = probed[line]
     assert code == 0
