@@ -201,10 +201,10 @@ class ResidualGenerator(nn.Module):
         images = found[0] + self.mixed(found[0], weights)
         colours = self.curved(images, self.vectors(x.mean((2, 3), keepdim=True))) if self.curves else torch.zeros_like(made)
         images = images + colours + made
-        if not self.training:
-            return cropped(images.clamp(-1, 1), source), found, {}
-        # The gradient is to come back from beyond: no clamp.
-        return cropped(images, source), found, self.changes(weights, colours, made)
+        changes = {} if torch.compiler.is_compiling() else self.changes(weights, colours, made)
+        if not self.training:  # in training the gradient is to come back from beyond
+            images = images.clamp(-1, 1)
+        return cropped(images, source), found, changes
 
     @staticmethod
     def changes(weights: Tensor, curves: Tensor, places: Tensor) -> dict[str, Tensor]:
