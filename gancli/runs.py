@@ -151,7 +151,7 @@ def refuse_missing_architecture(run: RunDirectory) -> str | None:
 
 def mark_latest(run: RunDirectory) -> None:
     """Make ``run`` the one that commands take when none is named."""
-    write_atomically(run.path.parent / LATEST, f"{run.name}\n".encode())
+    write_atomically(run.path.parent / LATEST, f"{run.name}\n".encode(), through=run.path)
 
 
 def find_run(which: str | None, runs_dir: Path) -> RunDirectory:

@@ -73,13 +73,16 @@ class Storage:
 DISK = Storage()  # the real one
 
 
-def write_atomically(path: Path, data: bytes, storage: Storage = DISK, *, durable: bool = False) -> None:
+def write_atomically(
+    path: Path, data: bytes, storage: Storage = DISK, *, durable: bool = False, through: Path | None = None
+) -> None:
     """Make ``path`` hold ``data``; whoever reads it meanwhile sees the old content or the new, complete.
 
     If it cannot be written, the old content is still there (or the new, if only the very last sync failed), and nothing
-    else is. Its directory exists; if ``durable``, the new content would survive a power cut.
+    else is. Its directory exists; if ``durable``, the new content would survive a power cut. A killed process leaves a
+    file of :func:`remove_leftovers` beside it, or in the directory ``through``.
     """
-    scratch = path.with_name(f"{TEMPORARY}{token_hex(8)}")
+    scratch = (through or path.parent) / f"{TEMPORARY}{token_hex(8)}"
     with explained(path):
         try:
             write_file(scratch, data, storage, durable=durable)

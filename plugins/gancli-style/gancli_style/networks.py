@@ -70,7 +70,7 @@ class ToImage(nn.Module):
         """``(n, inputs, h, w)``, ``w (n, w_dim)`` -> ``(n, outputs, h, w)``."""
         weight: Tensor = self.style(w).unsqueeze(2) * (self.weight.flatten(1).t() * self.scale)
         made: Tensor = x.permute(0, 2, 3, 1).flatten(1, 2) @ weight  # a matrix per image instead of a scaled copy of x
-        return made.transpose(1, 2).reshape(len(x), -1, *x.shape[2:])
+        return made.transpose(1, 2).reshape(x.shape[0], -1, *x.shape[2:])
 
 
 class Modulated(nn.Module):
