@@ -7,7 +7,7 @@ Unpacked they are in `package/img/google/64` and `package/img/twitter/64`:
 
 500 names are held back; of the rest, every other one is a source image and the others are target images, so that no training
 image has its counterpart in the training. CUT is trained with its defaults, and what it makes of the images held back is
-compared with their true counterparts, beside the untouched images: mean square and L1 in [-1, 1]. So that a blur cannot pass
+compared with their true counterparts, beside the unchanged images: mean square and L1 in [-1, 1]. So that a blur cannot pass
 for a style, the mean difference of neighbouring pixels stands beside them, over that of the truth; and the smudges, the mean
 difference from white of what is white in the image, around it and in the truth. Sheets (image, translation, truth) and runs are
 left in the third folder; a run that is there already is judged only, or resumed if it was interrupted.
@@ -113,7 +113,7 @@ def main() -> None:
     data = arguments.work / "data"
     if not data.exists():
         make_data(arguments.source, arguments.target, data)
-    print("| run | steps | mean square | ratio | ratio of L1 | edges (untouched) | smudges |\n|---|---|---|---|---|---|---|")
+    print("| run | steps | mean square | ratio | ratio of L1 | edges (unchanged) | smudges |\n|---|---|---|---|---|---|---|")
     for seed in arguments.seeds:
         name = f"{arguments.size}-seed{seed}"
         settings = [f"data.dataset={data}", f"data.to={data}", f"data.image_size={arguments.size}", f"train.seed={seed}"]

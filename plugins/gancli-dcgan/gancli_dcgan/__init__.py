@@ -1,7 +1,7 @@
 """DCGAN as a plugin of gancli: strided convolutions in both networks (Radford et al., 2015); and `aided`, the same with a
 second discriminator on frozen pretrained features (Kumari et al., 2022, "Ensembling off-the-shelf models for GAN training").
 
-Sizes: a base of 4 to 7 pixels is doubled until it is as large as the picture (7 -> 14 -> 28), so that every layer works
+Sizes: a base of 4 to 7 pixels is doubled until it is as large as the image (7 -> 14 -> 28), so that every layer works
 at a resolution of its own and no pixel is cropped. This module is light; torch is imported by ``gancli_dcgan.networks``.
 """
 

@@ -1,6 +1,6 @@
 """Residual networks without normalisation as a plugin of gancli, in the manner of R3GAN (Huang et al., 2024).
 
-Sizes: the picture is halved, rounding up, until its shorter side is 4 to 7 pixels (30 -> 15 -> 8 -> 4). Resampling has no
+Sizes: the image is halved, rounding up, until its shorter side is 4 to 7 pixels (30 -> 15 -> 8 -> 4). Resampling has no
 weights of its own, so that no size needs a special case. This module is light; torch is imported by
 ``gancli_resnet.networks``.
 """
@@ -61,7 +61,7 @@ class ResNet(Architecture[ResNetConfig]):
         """None if both sides are 8 to 256 pixels long, else the reason."""
         if all(SMALLEST <= side <= LARGEST for side in (image.height, image.width)):
             return None
-        return f"It makes sides of {SMALLEST} to {LARGEST} pixels: scale the pictures to a size between."
+        return f"It makes sides of {SMALLEST} to {LARGEST} pixels: scale the images to a size between."
 
     def build(self, config: ResNetConfig, image: ImageSpec, latent_dim: int) -> Networks:
         """Both networks, freshly initialised.
@@ -70,14 +70,14 @@ class ResNet(Architecture[ResNetConfig]):
             ValueError: the size is not supported.
         """
         if reason := self.supports(config, image):
-            raise ValueError(f"No picture of {image}. {reason}")
+            raise ValueError(f"No images of {image}. {reason}")
         from gancli_resnet.networks import ResNetDiscriminator, ResNetGenerator
 
         return Networks(ResNetGenerator(config, image, latent_dim), ResNetDiscriminator(config, image))
 
 
 def resolutions(height: int, width: int) -> list[tuple[int, int]]:
-    """Sizes of the feature maps, the picture's own first: halved, rounding up, until the shorter side is 4 to 7.
+    """Sizes of the feature maps, the image's own first: halved, rounding up, until the shorter side is 4 to 7.
 
     >>> resolutions(28, 28)
     [(28, 28), (14, 14), (7, 7)]

@@ -7,7 +7,7 @@ L blocks scales their inner weights by L^(-1/4) (:class:`Block`).
 
 The generator begins with learnt maps that the latent weighs (:class:`Synthesis`); the discriminator ends with the mirror
 image of that, a weighted sum over its last maps (:class:`Analysis`). The paper's generator ends linearly; this one ends in
-tanh, since a picture of gancli is in [-1, 1]. There is no bias at the logit, since the relativistic loss sees differences
+tanh, since an image of gancli is in [-1, 1]. There is no bias at the logit, since the relativistic loss sees differences
 of logits only.
 
 Conditional models append an embedding of the class to the latent (generator) and add its projection onto the features to
@@ -139,7 +139,7 @@ class ResNetGenerator(nn.Module):
         _lay_out(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Draw one picture per latent."""
+        """Generate one image per latent."""
         if self.embedding is not None:
             z = cat([z, self.embedding(labels)], dim=1)
         images: Tensor = self.output(self.trunk(z)).tanh()
@@ -168,7 +168,7 @@ class ResNetDiscriminator(nn.Module):
         _lay_out(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Judge every picture: positive logits mean real."""
+        """Logits of images: positive ones mean real."""
         features = self.trunk(self.input(images))
         logits: Tensor = self.output(features).squeeze(1)
         if self.embedding is not None:
@@ -177,7 +177,7 @@ class ResNetDiscriminator(nn.Module):
 
 
 def _stages(config: ResNetConfig, image: ImageSpec) -> list[tuple[int, tuple[int, int]]]:
-    """Channels and size at every resolution, the picture's own first."""
+    """Channels and size at every resolution, the image's own first."""
     sizes = resolutions(image.height, image.width)
     return [(min(config.channels * config.growth**level, config.max_channels), size) for level, size in enumerate(sizes)]
 

@@ -211,7 +211,7 @@ def test_upsampling_makes_no_pattern_of_its_own() -> None:
 def test_an_impossible_size_is_refused_with_the_possible_ones(height: int, width: int) -> None:
     image = ImageSpec(1, height, width)
     reason = ResNet().supports(ResNetConfig(), image)
-    assert reason == "It makes sides of 8 to 256 pixels: scale the pictures to a size between."
+    assert reason == "It makes sides of 8 to 256 pixels: scale the images to a size between."
     with pytest.raises(ValueError, match=f"1x{height}x{width}"):
         build(image)
 
