@@ -579,8 +579,8 @@ def test_F03_the_best_is_the_same_after_interruptions(configure, tmp_path, stop_
 
 
 def test_a_run_in_minutes_ends_on_time(configure, tmp_path):
-    ended = train(configure("train.minutes=0.02"), runs_dir=tmp_path, name="a")
-    assert 1.2 <= ended.elapsed_seconds < 10
+    ended = train(configure("train.minutes=0.1"), runs_dir=tmp_path, name="a")
+    assert 5.4 <= ended.elapsed_seconds < 10, "the last evaluation, checkpoint and plot included"
     manifest = CheckpointStore(ended.run / "checkpoints").load().manifest
     assert "minutes" in manifest.facts["inexact"]
 
