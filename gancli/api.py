@@ -161,7 +161,7 @@ def resume(
     return _trained(go_on, quiet=quiet, observe=observe)
 
 
-def evaluate(run: Run | Model | str | Path | None = None, **options: Any) -> Any:  # noqa: ANN401
+def evaluate(run: Run | Model | str | Path | None = None, **options: Any) -> Any:  # noqa: ANN401  (what gancli-evaluate takes and returns)
     """Measure how close generated images are to real ones: :func:`gancli_evaluate.api.evaluate`, with its options.
 
     Raises:

@@ -49,7 +49,7 @@ class Noise:
 Noise.NONE = Noise(lambda _: None, lambda: torch.rand)
 
 
-def as_written(kind: Hashable, compute: Compute, inputs: Sequence[Tensor | float], noise: Noise) -> Report:  # noqa: ARG001
+def as_written(kind: Hashable, compute: Compute, inputs: Sequence[Tensor | float], noise: Noise) -> Report:  # noqa: ARG001  (the same kind is computed anew)
     """Computes what it is given, step by step."""
     return compute(noise, *inputs)
 
