@@ -151,7 +151,9 @@ def refuse_missing_architecture(run: RunDirectory) -> str | None:
 
 def mark_latest(run: RunDirectory) -> None:
     """Make ``run`` the one that commands take when none is named."""
-    write_atomically(run.path.parent / LATEST, f"{run.name}\n".encode(), through=run.path)
+    runs_dir = run.path.parent
+    linked = run.path.stat().st_dev != runs_dir.stat().st_dev  # to another filesystem, from which nothing can be renamed
+    write_atomically(runs_dir / LATEST, f"{run.name}\n".encode(), through=None if linked else run.path)
 
 
 def find_run(which: str | None, runs_dir: Path) -> RunDirectory:

@@ -24,6 +24,7 @@ import torch
 from judge import features, measure, network
 
 from gancli.config.resolve import resolve
+from gancli.data import load_images
 from gancli.images import grid, to_bytes, to_picture
 from gancli.randomness.latents import latents
 from gancli.training.setup import set_up
@@ -49,7 +50,8 @@ def train(name: str, settings: list[str], budget: float, seed: int, asked: argpa
     picture = to_picture(grid(to_bytes(images[:60]), 10))
     file = f"{name}-{budget:.0f}-{seed}.png".replace(" ", "-")
     picture.resize((picture.width * 3, picture.height * 3), 0).save(asked.folder / file)
-    real = training.data.images.images.float() / 127.5 - 1
+    judged = training.config.data.model_copy(update={"dataset": asked.against or asked.dataset})
+    real = load_images(judged).images.images.float() / 127.5 - 1
     seen = steps * training.config.train.batch_size
     row = {"name": name, "settings": settings, "budget": budget, "seed": seed, "images": seen}
     return row | measure(features(images), features(real))
@@ -93,6 +95,7 @@ def main() -> None:
     parser.add_argument("dataset", help="a folder of images, or another data set")
     parser.add_argument("folder", type=Path, help="where results and images go")
     parser.add_argument("--image-size", type=int)
+    parser.add_argument("--against", help="the data set that generated images are compared with; default: DATASET")
     parser.add_argument("--candidates", type=Path, default=HERE / "search.txt", help="one a line: NAME: settings")
     parser.add_argument("--budgets", type=float, nargs="+", default=[60, 180, 540], help="CPU seconds")
     parser.add_argument("--keep", type=float, default=0.33)

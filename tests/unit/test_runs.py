@@ -1,5 +1,7 @@
 import os
 import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -119,6 +121,17 @@ def test_the_last_run_is_the_one_that_saved_last(tmp_path, new_run):
     mark_latest(second)
     mark_latest(first)
     assert find_run(None, tmp_path / "runs").name == "b"
+
+
+def test_a_run_that_is_a_link_to_another_filesystem_becomes_the_last(tmp_path):
+    shared = Path("/dev/shm")
+    if not shared.is_dir() or shared.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("no second filesystem")
+    with TemporaryDirectory(dir=shared) as folder:
+        (tmp_path / "elsewhere").symlink_to(folder)
+        mark_latest(RunDirectory(tmp_path / "elsewhere"))
+        assert (tmp_path / ".latest").read_text() == "elsewhere\n"
+        assert not list(Path(folder).iterdir())
 
 
 def test_the_only_run_needs_no_word_that_it_was_the_last(new_run):
