@@ -124,7 +124,7 @@ def test_the_last_run_is_the_one_that_saved_last(tmp_path, new_run):
 
 
 def test_a_run_that_is_a_link_to_another_filesystem_becomes_the_last(tmp_path):
-    shared = Path("/dev/shm")
+    shared = Path("/dev/shm")  # noqa: S108  (the test wants a filesystem in memory)
     if not shared.is_dir() or shared.stat().st_dev == tmp_path.stat().st_dev:
         pytest.skip("no second filesystem")
     with TemporaryDirectory(dir=shared) as folder:
