@@ -74,6 +74,7 @@ __all__ = [
     "ImageSet",
     "ImageSpec",
     "IntervalEnded",
+    "LinearlyReadGenerator",
     "Logger",
     "LossTerm",
     "Networks",
@@ -200,6 +201,15 @@ class StyledGenerator(TwoStageGenerator, Protocol):
     """A two-stage generator whose styles can be mixed: ``synthesis`` takes one w for each of ``layers``, coarse ones first."""
 
     layers: int
+
+
+@runtime_checkable
+class LinearlyReadGenerator(Protocol):
+    """A generator that exposes the first layer that reads its latent: directions are then found in closed form (SeFa)."""
+
+    def latent_weight(self) -> Tensor:
+        """``(m, d)``: what multiplies w ``(d,)`` of a :class:`TwoStageGenerator`, else z; of several such layers all rows."""
+        ...
 
 
 class StepContext(Protocol):

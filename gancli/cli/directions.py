@@ -42,8 +42,9 @@ def directions(
         labels = None if class_ is None else [model.class_number(class_)]
         found = find_directions(model, count, progress=counter)
         write_directions(model, found, path, seed=seed, labels=labels)
-    about = f"{count} directions in {found.space}, of {model.origin}"
+    about = f"{count} direction{'s' if count > 1 else ''} in {found.space} ({found.method}), of {model.origin}"
     follow = shell("gancli", "interpolate", "--direction", "1", *source.repeated())
     output.note(about, *model.origin.notes, f"next    {follow}")
     strengths = [round(strength, 6) for strength in found.strengths.tolist()]
-    output.result(path, {"path": str(path), "space": found.space, "strengths": strengths, "model": str(model.origin)})
+    facts = {"space": found.space, "method": found.method, "strengths": strengths, "model": str(model.origin)}
+    output.result(path, {"path": str(path), **facts})

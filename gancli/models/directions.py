@@ -1,8 +1,9 @@
 """Directions in latent space that change images most, ordered by their effect.
 
-The eigenvectors of the mean of J^T J, J = dG / dp at many seeds, with the square roots of their eigenvalues as strengths
-(Ramesh et al., 2018, "A Spectral Regularizer for Unsupervised Disentanglement"; for the first layer alone it is the closed
-form of Shen & Zhou, 2021, SeFa). p is w where the generator has a mapping network, else z.
+Where the generator exposes the weights A of the first layer that reads p: the eigenvectors of A^T A (Shen & Zhou, 2021,
+"Closed-Form Factorization of Latent Semantics in GANs", SeFa). Else those of M, the mean of J^T J, J = dG / dp at many seeds
+(Ramesh et al., 2018, "A Spectral Regularizer for Unsupervised Disentanglement"). The strength of v is sqrt(v^T M v) in both
+cases. p is w where the generator has a mapping network, else z.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from gancli.errors import UsageError
+from gancli.plugin import LinearlyReadGenerator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,11 +38,13 @@ class Directions:
         vectors: ``(k, d)``, each as long as one standard deviation of p.
         strengths: ``(k,)``: root mean square change of an image per vector, pixels in [-1, 1]; falling.
         space: ``w`` or ``z``.
+        method: ``closed form`` or ``Jacobian``.
     """
 
     vectors: Tensor
     strengths: Tensor
     space: str
+    method: str
 
 
 @torch.no_grad()
@@ -70,8 +74,15 @@ def find_directions(
         jacobian = torch.stack([(each / (2 * STEP)).flatten(1).cpu() for each in differences], 2).double()
         gram += torch.einsum("npi,npj->ij", jacobian, jacobian) / (SEEDS * jacobian.shape[1])
         progress(min(SEEDS, start + part), SEEDS)
-    values, vectors = torch.linalg.eigh(gram)
-    vectors, values = vectors.flip(1)[:, :count].T, values.flip(0)[:count]
+    generator, method, matrix = model.generator, "Jacobian", gram
+    if isinstance(generator, LinearlyReadGenerator):
+        weight = generator.latent_weight().double().cpu()
+        method, matrix = "closed form", weight.T @ weight
+    _, vectors = torch.linalg.eigh(matrix)
+    effects = torch.einsum("ik,ij,jk->k", vectors, gram, vectors)
+    order = effects.argsort(descending=True)[:count]
+    vectors, effects = vectors[:, order].T, effects[order]
     largest = vectors.abs().argmax(1, keepdim=True)
     vectors = vectors * vectors.gather(1, largest).sign()  # of the two opposite vectors always the same one
-    return Directions((vectors * spread).float(), values.clamp(min=0).sqrt().float(), "w" if model.two_stage else "z")
+    strengths = effects.clamp(min=0).sqrt().float()
+    return Directions((vectors * spread).float(), strengths, "w" if model.two_stage else "z", method)

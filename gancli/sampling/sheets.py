@@ -94,7 +94,7 @@ def write_directions(
     """
     if target.suffix.lower() == ".npz":
         arrays = {"vectors": found.vectors.numpy(), "strengths": found.strengths.numpy()}
-        write_arrays(target, {**arrays, "space": found.space, "model": model.origin.digest})
+        write_arrays(target, {**arrays, "space": found.space, "method": found.method, "model": model.origin.digest})
         return
     classes = model.classes(1, labels)
     middle = model.points([seed], classes)

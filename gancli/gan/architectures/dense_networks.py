@@ -119,7 +119,7 @@ class DenseGenerator(nn.Module):
 
     def __init__(self, config: DenseConfig, image: ImageSpec, latent_dim: int) -> None:
         super().__init__()
-        self.shape = image.shape
+        self.shape, self.latent_dim = image.shape, latent_dim
         self.embedding = nn.Embedding(image.classes, config.class_dim) if image.classes else None
         inputs = latent_dim + (config.class_dim if image.classes else 0)
         widths = [inputs, *config.generator_widths]
@@ -138,6 +138,11 @@ class DenseGenerator(nn.Module):
             z = cat([z, self.embedding(labels)], dim=1)
         pixels: Tensor = self.output(self.hidden(z)).tanh()
         return pixels.reshape(-1, *self.shape)
+
+    def latent_weight(self) -> Tensor:
+        """``(m, latent_dim)``: the weights of the first layer that z meets."""
+        first: nn.Linear = self.hidden[0]  # type: ignore[assignment]
+        return first.weight[:, : self.latent_dim]
 
     @no_grad()
     def centre(self, mean: Tensor) -> None:

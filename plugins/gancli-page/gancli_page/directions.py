@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gancli.plugin import LinearlyReadGenerator, TwoStageGenerator
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -23,8 +25,8 @@ LATENTS, STEP, BATCH, PIXELS = 8, 0.05, 64, 16_384
 def directions(generator: TrainedGenerator) -> NDArray[np.float64]:
     """At most :data:`MOST` orthonormal directions of z, ``(k, latent_dim)``, in the order of their effect.
 
-    They are the principal components of the Jacobian J = dG / dz: the eigenvectors of the mean of J^T J (Ramesh et al., 2018,
-    "A Spectral Regularizer for Unsupervised Disentanglement").
+    They are those of `gancli directions` in z: of the first layer that reads z where the generator exposes it, else the
+    principal components of the Jacobian J = dG / dz. A page has no w: of a mapping network they are those of the Jacobian.
     """
     dimensions, classes = generator.latent_dim, generator.image.classes
     middles = np.random.default_rng(0).standard_normal((LATENTS, dimensions), np.float32)
@@ -41,7 +43,12 @@ def directions(generator: TrainedGenerator) -> NDArray[np.float64]:
         parts = [shifts[start : start + BATCH] for start in range(0, dimensions, BATCH)]
         jacobian = np.concatenate([images(middle + part, label) - images(middle - part, label) for part in parts])
         gram += (jacobian.astype(np.float64) / (2 * STEP)) @ jacobian.T
-    _, vectors = np.linalg.eigh(gram)
-    best = vectors[:, ::-1][:, :MOST].T
+    network, matrix = generator.network, gram
+    if isinstance(network, LinearlyReadGenerator) and not isinstance(network, TwoStageGenerator):
+        weight = network.latent_weight().detach().double().numpy()
+        matrix = weight.T @ weight
+    _, vectors = np.linalg.eigh(matrix)
+    effects = np.einsum("ik,ij,jk->k", vectors, gram, vectors)
+    best = vectors[:, np.argsort(-effects)[:MOST]].T
     signs = np.sign(np.take_along_axis(best, np.abs(best).argmax(1)[:, None], 1))
     return np.asarray(best * signs)  # of the two opposite vectors always the same one

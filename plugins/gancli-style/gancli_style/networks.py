@@ -182,6 +182,11 @@ class StyleGenerator(nn.Module):
             image = upsample(image) + self.to_image[k + 1](x, ws[:, 2 * k + 2])
         return image
 
+    def latent_weight(self) -> Tensor:
+        """``(m, w_dim)``: the layers that turn w into styles."""
+        styles = [module.style for module in self.modules() if isinstance(module, Modulated | ToImage)]
+        return torch.cat([style.weight * style.scale for style in styles])
+
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images of latents; while training with noise, style mixing, and an update of ``mean_w``."""
         if not self.training:

@@ -88,7 +88,19 @@ def test_directions_are_the_principal_components_of_a_linear_generator(monkeypat
     _, values, vectors = torch.linalg.svd(model.generator.weight.detach())
     torch.testing.assert_close(found.strengths, values[:3] / 4, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close((found.vectors * vectors[:3]).sum(1).abs(), torch.ones(3), rtol=1e-4, atol=1e-4)
-    assert found.space == "z"
+    assert (found.space, found.method) == ("z", "Jacobian")
+
+
+def test_directions_are_in_closed_form_where_the_first_layer_is_exposed(model, monkeypatch):
+    """The eigenvectors of A^T A (SeFa), here the axes; their order is that of the effect on images."""
+    monkeypatch.setattr(directions, "SEEDS", 16)
+    model.generator.latent_weight = lambda: torch.arange(1.0, 7).diag()
+    found = find_directions(model, 6)
+    torch.testing.assert_close(found.vectors.sort(0).values[-1], torch.ones(6))
+    torch.testing.assert_close(found.vectors.sum(1), torch.ones(6))
+    assert found.strengths.tolist() == sorted(found.strengths.tolist(), reverse=True)
+    assert (found.space, found.method) == ("z", "closed form")
+    torch.testing.assert_close(find_directions(model, 2).vectors, found.vectors[:2])
 
 
 def test_too_many_directions_are_refused(model):

@@ -43,7 +43,7 @@ def test_projected_images_are_written_with_their_sheet(model, tmp_path):
 
 
 def test_directions_as_a_sheet_and_as_arrays(model, tmp_path):
-    found = Directions(torch.eye(3)[:2], torch.tensor([2.0, 1.0]), "z")
+    found = Directions(torch.eye(3)[:2], torch.tensor([2.0, 1.0]), "z", "Jacobian")
     write_directions(model, found, tmp_path / "d.png", seed=5)
     assert read_metadata(tmp_path / "d.png")["seed"] == 5
     write_directions(model, found, tmp_path / "d.npz")

@@ -29,3 +29,11 @@ def test_directions_are_the_right_singular_vectors_of_a_linear_generator(latent_
     np.testing.assert_allclose(found @ found.T, np.eye(most), atol=1e-6)
     vectors = torch.linalg.svd(network.weight.detach()).Vh[:most].numpy()
     np.testing.assert_allclose(np.abs((found * vectors).sum(1)), 1, atol=1e-3)
+
+
+def test_directions_are_in_closed_form_where_the_first_layer_is_exposed():
+    network = Linear(5)
+    network.latent_weight = lambda: torch.arange(1.0, 6).diag()
+    found = directions(TrainedGenerator(network, 5, ImageSpec(1, 4, 4), (), {}))
+    strongest = network.weight.detach().norm(dim=0).argsort(descending=True)
+    np.testing.assert_allclose(np.abs(found), np.eye(5)[strongest], atol=1e-6)

@@ -82,3 +82,12 @@ def test_the_mean_of_w_is_of_the_images_own_latents() -> None:
     generator(z)
     assert isinstance(generator, StyleGenerator)
     torch.testing.assert_close(generator.mean_w, 0.005 * generator.mapping(z).mean(0))
+
+
+def test_what_the_latent_weight_does_not_see_changes_nothing() -> None:
+    generator = build(ImageSpec(1, 16, 16), w_dim=128).generator.eval()
+    assert isinstance(generator, StyleGenerator)
+    weight, w = generator.latent_weight().detach(), torch.randn(3, 128)
+    unseen = torch.linalg.svd(weight).Vh[len(weight) :]
+    torch.testing.assert_close(generator.synthesis(w + unseen.sum(0)), generator.synthesis(w), rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(generator.synthesis(w + weight[0]), generator.synthesis(w), atol=0.01)

@@ -240,3 +240,13 @@ def test_it_is_found_as_any_plugin_is():
     entry = ARCHITECTURES.find("dense")
     assert entry.qualified == "gancli/dense"
     assert ARCHITECTURES.load_entry(entry) is Dense
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+def test_what_the_latent_weight_does_not_see_changes_nothing(classes):
+    image = ImageSpec(1, 6, 6, classes)
+    generator = build(image, 7, generator_widths=(4,)).generator.eval()
+    weight, z = generator.latent_weight(), torch.randn(3, 7)
+    unseen = torch.linalg.svd(weight.detach()).Vh[4:]
+    torch.testing.assert_close(generator(z + unseen.sum(0), *labels(image, 3)), generator(z, *labels(image, 3)))
+    assert not torch.allclose(generator(z + weight[0], *labels(image, 3)), generator(z, *labels(image, 3)))
