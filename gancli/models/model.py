@@ -21,7 +21,7 @@ from torch.nn.functional import interpolate
 from gancli.data.decoding import load_files
 from gancli.errors import UsageError
 from gancli.images import grid, to_bytes, to_picture
-from gancli.models.sampler import BATCH_SIZE, TRANSLATED, Sampler
+from gancli.models.sampler import BATCH_SIZE, TRANSLATED, Sampler, check_seeds
 from gancli.plugin import StyledGenerator, TwoStageGenerator
 from gancli.randomness.latents import latents
 from gancli.runtime.device import memory_errors_explained, translate_memory_error
@@ -178,6 +178,7 @@ class Model(Sampler["Tensor"]):
     def points(self, seeds: Sequence[int], labels: Sequence[int] | None = None, truncation: float | None = None) -> Tensor:
         """Where the images of these seeds are: w ``(n, d)`` if there is a mapping network, else z. See :meth:`render`."""
         self.refuse_translator()
+        check_seeds(seeds)
         z = self.chosen_latents(seeds, labels, truncation)
         if self.two_stage is None:
             return z

@@ -68,6 +68,12 @@ def test_images_of_another_shape_are_refused(model):
         project(model, torch.zeros(1, 3, 8, 8))
 
 
+def test_seeds_that_there_are_not_are_refused(model):
+    for seed in (-1, 2**64):
+        with pytest.raises(UsageError, match="are out of range"):
+            project(model, torch.zeros(1, 1, 8, 8), steps=1, seed=seed)
+
+
 def test_directions_are_the_principal_components_of_a_linear_generator(monkeypatch):
     """Of G(z) = A z they are the right singular vectors of A, with its singular values / sqrt(pixels) as strengths."""
     monkeypatch.setattr(directions, "SEEDS", 16)
