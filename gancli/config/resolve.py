@@ -27,7 +27,7 @@ from gancli.config.layers import (
     layer_of,
 )
 from gancli.config.schema import LENGTHS, DataConfig, ModelT, RunConfig, checked, shortened, shown
-from gancli.errors import ConfigError, nearest
+from gancli.errors import ConfigError, PluginError, nearest
 from gancli.plugins.registry import (
     ARCHITECTURES,
     DATASETS,
@@ -36,6 +36,7 @@ from gancli.plugins.registry import (
     OPTIMIZERS,
     Chosen,
     dataset_defaults,
+    is_file,
     is_path,
 )
 
@@ -180,6 +181,15 @@ def _preferred(
     parent = _value(user, "model.parent")
     inherited = {} if parent is None or inherit is None else dict(inherit(_text(parent, "model.parent")))
     located = {"model.parent": inherited.pop("model.parent")} if inherited else {}
+    if is_file(maker := inherited.get("arch.name", "")):
+        given = _value(user, "arch.name")
+        if given is None:  # a stored model never says which code is run
+            raise PluginError(
+                f"The model '{parent}' was made by the file '{maker}'.",
+                "Give it again with --arch FILE.py:CLASS; it is not imported by itself.",
+            )
+        if os.path.basename(_text(given, "arch.name")) == os.path.basename(maker):  # noqa: PTH119  (the file may have moved)
+            inherited["arch.name"] = given
     base = layer_of(inherited, f"parent {parent}")
     chosen = _value(data | base | user, "arch.name")
     arch = None if chosen is None else _text(chosen, "arch.name")

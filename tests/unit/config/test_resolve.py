@@ -595,3 +595,15 @@ def test_the_recipes_in_the_examples_are_read():
     root = Path(__file__).parents[3]
     for path in sorted((root / "examples").glob("*.toml")):
         assert resolve(files=[path], environment={}).config.data.dataset == "mnist"
+
+
+def test_the_file_that_made_a_parent_is_given_again_wherever_it_lies_and_is_never_imported_by_itself(tmp_path):
+    def inherit(address):
+        return {"arch.name": f"{tmp_path}/gone/my_arch.py:Tiny", "arch.width": 9, "model.parent": address}
+
+    fixed = {"environment": {}, "inherit": inherit}
+    with pytest.raises(PluginError, match=r"made by the file '.*my_arch\.py:Tiny'\. Give it again with --arch"):
+        resolve(assignments=["model.parent=x"], **fixed)
+    here = Path(__file__).parents[3] / "examples" / "my_arch.py"
+    config = resolve(assignments=["model.parent=x", f"arch.name={here}:Tiny"], **fixed).config
+    assert (config.arch.name, config.arch.options["width"]) == (f"{here}:Tiny", 9)
