@@ -58,8 +58,9 @@ def weights_path(address: str | Path) -> Path:
         raise CheckpointError(
             f"'{path}' is an export, which PyTorch does not run.", "Sample it with `gancli sample`, or give a run."
         )
-    if path.is_file() and not is_file(path):
-        raise CheckpointError(f"'{path}' is not a file that a model is loaded from.", LOADABLE)
+    kind = "file" if path.is_file() else "folder"
+    if (kind == "file" and not is_file(path)) or (path.is_dir() and not os.path.lexists(path / MANIFEST)):
+        raise CheckpointError(f"'{path}' is not a {kind} that a model is loaded from.", LOADABLE)
     return path
 
 

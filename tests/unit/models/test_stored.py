@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gancli.data import open_source
-from gancli.errors import PluginError
+from gancli.errors import CheckpointError, PluginError
 from gancli.models.loading import load
 from gancli.models.stored import BUNDLED, weights_path
 
@@ -33,3 +33,8 @@ def test_a_run_goes_before_the_model_in_the_package_of_the_same_name(small_run, 
     assert load("mnist", runs_dir=tmp_path).image.shape == (1, 28, 28)
     shutil.copytree(small_run, tmp_path / "mnist")
     assert load("mnist", runs_dir=tmp_path).image.shape == (1, 8, 8)
+
+
+def test_a_folder_of_other_things_is_no_model(tmp_path):
+    with pytest.raises(CheckpointError, match="is not a folder that a model is loaded from"):
+        weights_path(tmp_path)
