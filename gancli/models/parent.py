@@ -89,7 +89,7 @@ def start_from(address: str, state: TrainingState, arch: str, image: ImageSpec) 
         try:
             load_strictly(networks[name], {**tensors, **kept}, f"{name} of '{run}'")
         except CheckpointError as error:
-            problem, option = error.problem, "the options of -s arch."
+            problem, option = error.problem, "--latent-dim and the options of -s arch."
             if bool(then) != bool(classes):
                 problem, option = f"'{run}' knows {then} classes, and this training {classes}.", "--conditional"
             if image.shape != (made.channels, made.height, made.width):
@@ -102,7 +102,8 @@ def start_from(address: str, state: TrainingState, arch: str, image: ImageSpec) 
     if missing := sorted(state.trained.keys() - set(copied)):
         notes.append(f"'{run}' holds no weights of these networks, which start anew: {', '.join(missing)}.")
     if reset:
-        notes.append(f"There are {classes} classes instead of {then}: the class embeddings start anew.")
+        now = "There is 1 class" if classes == 1 else f"There are {classes} classes"
+        notes.append(f"{now} instead of {then}: the class embeddings start anew.")
     dataset = provenance.dataset.name
     return Parent(run=run, step=origin.step, digest=origin.digest, dataset=dataset, networks=copied), tuple(notes)
 

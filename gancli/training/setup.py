@@ -198,11 +198,14 @@ def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwat
 
         pretrained(extractor, data.images.images[:1], tell=tell)
     if config.model.conditional and not data.images.class_names:
-        raise DatasetError(
-            " ".join([f"'{data.name}' has no labels, which a conditional model learns.", *data.unlabelled]),
-            "Classes are sub-folders of images, labels beside them (dataset.json, metadata.jsonl, metadata.csv, labels.csv, "
-            ".cls), or labels of IDX files (-s data.labels=PATH); or leave out --conditional.",
-        )
+        if config.model.parent is None:
+            raise DatasetError(
+                " ".join([f"'{data.name}' has no labels, which a conditional model learns.", *data.unlabelled]),
+                "Classes are sub-folders of images, labels beside them (dataset.json, metadata.jsonl, metadata.csv, "
+                "labels.csv, .cls), or labels of IDX files (-s data.labels=PATH); or leave out --conditional.",
+            )
+        one = torch.zeros(len(data.images.images), dtype=torch.int64)  # to a conditional parent they are one class
+        data = replace(data, images=replace(data.images, labels=one, class_names=("all",)))
     image = data.images.spec(conditional=config.model.conditional)
     refuse_other_kind(config, arch.plugin, translating=image.source is not None)
     images = _near(data.images.images, device)

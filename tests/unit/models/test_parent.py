@@ -93,11 +93,20 @@ def test_another_number_of_classes_redraws_the_class_embeddings(child, small_con
     assert torch.equal(generator.output.weight, stored(small_conditional_run, "generator")["output.weight"])
 
 
+def test_images_without_labels_are_one_class_to_a_conditional_parent(child, small_conditional_run, tmp_path):
+    import numpy as np
+
+    np.savez(tmp_path / "plain.npz", images=np.zeros((64, 8, 8), np.uint8))
+    state, _, notes = child(f"data.dataset={tmp_path / 'plain.npz'}", parent=small_conditional_run)
+    assert notes[-1] == "There is 1 class instead of 3: the class embeddings start anew."
+    assert state.networks["generator"].embedding.num_embeddings == 1
+
+
 @pytest.mark.parametrize(
     ("other", "words"),
     [
         ("data.image_size=16", "'small' make 1x8x8; 'dense' has others for 1x16x16. Leave out --image-size, or --from"),
-        ("arch.generator_widths=[16]", r"does not fit: .*Leave out the options of -s arch\., or --from"),
+        ("arch.generator_widths=[16]", r"does not fit: .*Leave out --latent-dim and the options of -s arch\., or --from"),
         ("model.conditional=true", "'small' knows 0 classes, and this training 3. Leave out --conditional, or --from"),
     ],
 )
