@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from gancli.errors import UsageError
+from gancli.errors import PluginError, UsageError
 from gancli.plugin import LinearlyReadGenerator
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def find_directions(
 
     Raises:
         UsageError: there are not so many; or the model translates images.
+        PluginError: the weights that the generator exposes do not fit its latent.
     """
     model.refuse_translator()
     labels = model.classes(SEEDS)
@@ -77,6 +78,11 @@ def find_directions(
     generator, method, matrix = model.generator, "Jacobian", gram
     if isinstance(generator, LinearlyReadGenerator):
         weight = generator.latent_weight().double().cpu()
+        if weight.shape[1:] != (dimensions,):
+            raise PluginError(
+                f"latent_weight() of the generator is {tuple(weight.shape)}, not (m, {dimensions}).",
+                "Correct the architecture.",
+            )
         method, matrix = "closed form", weight.T @ weight
     _, vectors = torch.linalg.eigh(matrix)
     effects = torch.einsum("ik,ij,jk->k", vectors, gram, vectors)

@@ -196,7 +196,8 @@ class Interpolation:
                 )
         elif not several_classes and all(seed == self.seeds[i % self.cells] for i, seed in enumerate(self.seeds)):
             raise UsageError(
-                "An interpolation from one seed to itself stands still.", "Give at least 2 keyframes, or 2 classes."
+                "An interpolation from one seed to itself stands still.",
+                "Give at least 2 keyframes, 2 classes, or a direction.",
             )
         check_seeds(self.seeds)
         check_truncation(self.truncation)

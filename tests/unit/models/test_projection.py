@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gancli.checkpoint.provenance import Origin
-from gancli.errors import UsageError
+from gancli.errors import PluginError, UsageError
 from gancli.images import normalise
 from gancli.models import directions, projection
 from gancli.models.directions import find_directions
@@ -107,6 +107,13 @@ def test_directions_are_in_closed_form_where_the_first_layer_is_exposed(model, m
     assert found.strengths.tolist() == sorted(found.strengths.tolist(), reverse=True)
     assert (found.space, found.method) == ("z", "closed form")
     torch.testing.assert_close(find_directions(model, 2).vectors, found.vectors[:2])
+
+
+def test_exposed_weights_that_do_not_fit_the_latent_are_refused(model, monkeypatch):
+    monkeypatch.setattr(directions, "SEEDS", 1)
+    model.generator.latent_weight = lambda: torch.ones(3, 5)
+    with pytest.raises(PluginError, match=r"is \(3, 5\), not \(m, 6\)"):
+        find_directions(model, 1)
 
 
 def test_too_many_directions_are_refused(model):
