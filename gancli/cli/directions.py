@@ -33,7 +33,7 @@ def directions(
         raise UsageError(f"'{path}' is neither .png nor .npz.", "Give for instance -o directions.png, or -o directions.npz.")
     if count < 1 or seed < 0:
         raise UsageError(f"-n {count} --seed {seed} is out of range.", "Give at least 1 direction, and a seed from 0.")
-    refuse_existing(path, force=force)
+    refuse_existing(path, force=force, folders=True)
     with output.progress() as counter:
         model = source.load()
         from gancli.models.directions import find_directions

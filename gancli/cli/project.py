@@ -58,5 +58,5 @@ def refuse_target(target: str | Path, *, force: bool) -> Path:
     if path.suffix.lower() != ".npz":
         raise UsageError(f"'{target}' is not an .npz file.", "Name it for instance latents.npz.")
     for written in (path, path.with_suffix(".png")):
-        refuse_existing(written, force=force)
+        refuse_existing(written, force=force, folders=True)
     return path

@@ -113,6 +113,8 @@ def replacing(target: Path) -> Iterator[Path]:
                         os.fsync(file.fileno())
             if not target.is_dir() or target.is_symlink():
                 DISK.rename(scratch, target)
+            elif not scratch.is_dir():  # the user's folder is not gancli's to delete
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
             else:
                 old = target.with_name(f"{TRASH}{token_hex(8)}")
                 DISK.rename(target, old)

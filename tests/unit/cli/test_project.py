@@ -90,3 +90,11 @@ def test_styles_need_a_generator_with_layers(cli, tmp_path):
     assert result.code == 2
     assert "takes no w per layer" in result.err
     assert cli("sample", "--style-from", "1").code == 2
+
+
+@pytest.mark.parametrize("command", [("project", "x.png"), ("directions",)])
+def test_a_folder_of_the_targets_name_is_refused_before_any_work(cli, command, tmp_path):
+    (tmp_path / "there.npz").mkdir()
+    result = cli(*command, "-o", tmp_path / "there.npz")
+    assert (result.code, "is already there" in result.err) == (6, True)
+    assert (tmp_path / "there.npz").is_dir()

@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 from gancli.errors import StorageError
-from gancli.storage.disk import DISK, Storage, explain, make_directories, remove, remove_leftovers, write_atomically, write_file
+from gancli.storage.disk import (
+    DISK,
+    Storage,
+    explain,
+    make_directories,
+    remove,
+    remove_leftovers,
+    replacing,
+    write_atomically,
+    write_file,
+)
 
 
 class Recorder(Storage):
@@ -249,3 +259,11 @@ def test_every_failure_is_explained(number, words):
 
 def test_a_failure_without_a_number_is_explained():
     assert explain(OSError("odd"), Path("x{y}")).problem == "'x{y}' cannot be used: odd."
+
+
+def test_a_file_never_takes_the_place_of_a_folder(tmp_path):
+    (tmp_path / "x.npz").mkdir()
+    (tmp_path / "x.npz" / "precious").touch()
+    with pytest.raises(StorageError, match="is a directory where a file is needed"), replacing(tmp_path / "x.npz") as scratch:
+        scratch.touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["x.npz", "precious"]
