@@ -94,6 +94,14 @@ def test_ordinary_data_have_no_domains(draw, tmp_path):
     assert not any(map(has_domains, (str(folder), str(tmp_path / "no.zip"), str(tmp_path / "missing"), "hf:a/b")))
 
 
+@pytest.mark.parametrize(("full", "empty"), ["AB", "BA"])
+def test_one_domain_without_images_is_no_ordinary_set(draw, full, empty):
+    folder = draw("photos", [f"train{full}/a.png", "testA/a.png", "testB/a.png"])
+    (folder / f"train{empty}").mkdir()
+    with pytest.raises(DatasetError, match=rf"photos' has images in train{full}, and none in train{empty}\."):
+        has_domains(str(folder))
+
+
 def test_both_sides_the_same(draw):
     folder = draw("photos", ["1.png"])
     for address in (folder, folder / ".." / "photos"):
