@@ -43,6 +43,15 @@ _BAD_HEADERS = (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError, tarfil
 _DAMAGE = (tarfile.TarError, *DAMAGE)
 
 
+def open_image(path: Path) -> BinaryIO:
+    """The file at ``path``, or a :class:`Flaw` without its name, which stands beside it."""
+    try:
+        return open_regular(path)
+    except DatasetError as error:
+        reason = error.problem.rpartition("' ")[2].rstrip(".")
+        raise Flaw("empty" if "empty" in reason else reason.removeprefix("is ")) from error
+
+
 class FolderSource(FileSource):
     """Every image below a folder, sorted by name.
 
@@ -88,11 +97,7 @@ class FolderSource(FileSource):
 
     def opened(self, item: Item) -> BinaryIO:
         """See :meth:`FileSource.opened`."""
-        try:
-            stream = open_regular(self.path / str(item.key))
-        except DatasetError as error:  # without the name, which stands beside it
-            reason = error.problem.rpartition("' ")[2].rstrip(".")
-            raise Flaw("empty" if "empty" in reason else reason.removeprefix("is ")) from error
+        stream = open_image(self.path / str(item.key))
         status = os.fstat(stream.fileno())
         if str(status.st_mtime_ns) != item.stamp or status.st_size != item.size:
             stream.close()

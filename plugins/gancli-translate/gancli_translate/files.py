@@ -14,10 +14,10 @@ import numpy as np
 
 from gancli import images
 from gancli.config.schema import DataConfig
-from gancli.data.containers import FolderSource
+from gancli.data.containers import FolderSource, open_image
 from gancli.data.decoding import Flaw, decode_all, picky_pillow, survey
 from gancli.data.fit import Fit, choose
-from gancli.data.paths import open_regular, quoted, unreadable
+from gancli.data.paths import quoted, unreadable
 from gancli.data.source import unwatched
 from gancli.errors import DatasetError, UsageError
 from gancli.sampling.sample import about
@@ -57,7 +57,7 @@ def jobs(paths: Sequence[Path], output: str) -> list[Job]:
         if not os.path.lexists(path):
             raise unreadable(path, FileNotFoundError())
         if not path.is_dir():
-            found.append((path.name, partial(open_regular, path)))
+            found.append((path.name, partial(open_image, path)))
             continue
         source = FolderSource(path)
         items = sorted((item for part in source.catalogue.parts.values() for item in part), key=lambda item: item.name)

@@ -104,6 +104,7 @@ def test_an_architecture_in_a_file(cli, translators, photo, tmp_path, colouring_
         (["two/a.png", "-o", "x.jpg"], 2, "'x.jpg' is not a PNG."),
         (["two/a.png", "two/a.png", "-o", "out/"], 2, "Two of the images would become 'a.png"),
         (["broken.png", "-o", "x.png"], 3, "'broken.png' cannot be read as an image: "),
+        (["nothing.png", "-o", "x.png"], 3, "'nothing.png' cannot be read as an image: empty. Replace"),
         (["two/a.png", "-o", "mine.png"], 6, "'mine.png' is already there, and not made by gancli."),
         (["two/a.png", "-o", "no/x.png"], 6, "no"),
         ([], 2, "Missing argument"),
@@ -115,6 +116,7 @@ def test_bad_input(translate, words, code, message):
     for name in ("two/a.png", "two/b.png", "mine.png"):
         Image.new("RGB", (8, 8)).save(name)
     Path("broken.png").write_bytes(b"no image")
+    Path("nothing.png").touch()
     result = translate(*words)
     assert (result.code, result.err.count("\n")) == (code, 1)
     assert message in result.err
