@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 def run_started(training: Training, run: RunDirectory, notes: tuple[str, ...] = ()) -> RunStarted:
     """What is about to be trained."""
-    count, runtime, state = len(training.data.images.images), training.runtime, training.state
-    world = runtime.processes.world
+    images, runtime, state = training.data.images, training.runtime, training.state
+    number, world = f"{len(images.images):,}", runtime.processes.world
+    if images.sources is not None and len(images.sources) != len(images.images):
+        number = f"{len(images.sources):,} to {number}"
     return RunStarted(
         run=run.path,
-        dataset=f"{count:,} images {training.image}, {training.data.source}",
+        dataset=f"{number} images {training.image}, {training.data.source}",
         arch=training.arch.name,
         parameters=training.parameters(),
         device=f"{world} x {runtime.device.type}" if world > 1 else str(runtime.device),
