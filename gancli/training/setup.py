@@ -279,7 +279,7 @@ def advice(training: Training) -> tuple[str, ...]:
         notes.append("Only 1 image: the generator can do no more than repeat it. Add more: a few hundred are a beginning.")
     sources = training.data.images.sources
     if sources is not None and len(sources) == 1:
-        notes.append("Only 1 image to translate: the generator learns nothing about others. Add more: a few hundred are a beginning.")
+        notes.append("Only 1 image to translate: the generator learns no others. Add more: a few hundred are a beginning.")
     in_epochs = training.config.train.images is None  # who counts images knows how few they are
     if in_epochs and number < FEW_IMAGES and steps is not None and steps < FEW_STEPS:
         notes.append(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Heads", "PatchDiscriminator", "ResidualGenerator", "UNet", "sized"]
 
 SLOPE = 0.2
+STRIP_PIXELS = 2**18  # that are mixed at a time without gradients, at 2 kB each
 
 
 def sized(image: ImageSpec, channels: int | None, blocks: int | None = None, patch: int | None = None) -> tuple[int, int, int]:
@@ -201,7 +202,8 @@ class ResidualGenerator(nn.Module):
         images = found[0] + self.mixed(found[0], weights)
         colours = self.curved(images, self.vectors(x.mean((2, 3), keepdim=True))) if self.curves else torch.zeros_like(made)
         images = images + colours + made
-        changes = {} if torch.compiler.is_compiling() else self.changes(weights, colours, made)
+        trains = self.training and not torch.compiler.is_compiling()
+        changes = self.changes(weights, colours, made) if trains else {}
         if not self.training:  # in training the gradient is to come back from beyond
             images = images.clamp(-1, 1)
         return cropped(images, source), found, changes
@@ -219,8 +221,18 @@ class ResidualGenerator(nn.Module):
     def mixed(self, source: Tensor, weights: Tensor) -> Tensor:
         """What the weights ``(n, k, h, w)`` take from the pixels around each pixel, less the pixel itself."""
         bordered = functional.pad(source, (self.reach,) * 4, mode="replicate")
-        others = functional.conv2d(bordered, self.around)
-        return functional.conv2d(others * torch.cat([weights] * source.shape[1], 1), self.total)
+
+        def strip(bordered: Tensor, weights: Tensor) -> Tensor:
+            others = functional.conv2d(bordered, self.around)
+            return functional.conv2d(others * torch.cat([weights] * source.shape[1], 1), self.total)
+
+        if torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return strip(bordered, weights)
+        count, _, height, width = source.shape  # a whole photo of a telephone would take 25 GB
+        rows = max(1, STRIP_PIXELS // (count * width))
+        tops = range(0, height, rows)
+        strips = [strip(bordered[:, :, i : i + rows + 2 * self.reach], weights[:, :, i : i + rows]) for i in tops]
+        return torch.cat(strips, 2)
 
     def curved(self, images: Tensor, vectors: Tensor) -> Tensor:
         """How the vectors ``(n, c k, 1, 1)`` change the colours of images ``(n, c, h, w)``."""

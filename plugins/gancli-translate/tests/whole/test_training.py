@@ -117,6 +117,16 @@ def test_filters_that_are_the_same_everywhere_cost_nothing():
     assert ResidualGenerator.changes(weights * torch.arange(4), colours, colours)["filters"].min() > 0
 
 
+def test_a_photo_is_mixed_in_strips(monkeypatch):
+    generator = ResidualGenerator((3, 32, 32), 3, 4, 1, 2, reach=2).eval()
+    torch.nn.init.normal_(generator.weights[0].weight)
+    source = torch.rand(2, 3, 40, 28)
+    whole = generator(None, source)
+    monkeypatch.setattr("gancli_translate.networks.STRIP_PIXELS", 2 * 28 * 7)
+    with torch.no_grad():
+        assert torch.allclose(generator(None, source), whole, atol=1e-5)
+
+
 def test_a_size_that_suits_is_chosen(configure, pairs, tmp_path):
     for i in range(4):
         target = tmp_path / "odd" / f"{i}.png"
