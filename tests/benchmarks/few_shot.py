@@ -21,6 +21,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -101,7 +102,8 @@ def train(label: str, python: Path, arch: str, dataset: Path, side: int, asked: 
     images = max(64 * STEPS[1], round((asked.seconds - max(0.0, short - 64 * STEPS[0] * each)) / each))
     spent = cpu_seconds([*command, "--images", str(images), "--name", name], asked.folder)
     output = asked.folder / "images" / name
-    cpu_seconds([*gancli, "sample", "--run", name, "-n", str(GENERATED), "-o", f"{output.resolve()}/", "-f"], asked.folder)
+    shutil.rmtree(output, ignore_errors=True)  # of a benchmark that was killed: earlier versions have no --force
+    cpu_seconds([*gancli, "sample", "--run", name, "-n", str(GENERATED), "-o", f"{output.resolve()}/"], asked.folder)
     generated = load(output, side)
     sheet(generated).save(asked.folder / f"{name}.png")
     row = {"label": label, "arch": arch, "dataset": dataset.name, "side": side, "seed": asked.seed, "images": images}
