@@ -3,11 +3,8 @@
 import json
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from gancli.cli import complete
 from gancli.cli.commands import new_group
-from gancli.cli.options import Settings, arch_option, option
+from gancli.cli.options import Settings, option
 from gancli.cli.output import Output
 from gancli.errors import UsageError
 
@@ -17,7 +14,6 @@ if TYPE_CHECKING:
 group = new_group("The settings of a training: values, origins, meanings.")
 
 _TOML = option(None, "Print a TOML file that `train -c` accepts.", "--toml")
-_OBJECTIVE = option("NAME", "With this objective's options.", autocompletion=complete.objectives)
 
 
 @group.command()
@@ -32,19 +28,6 @@ def show(output: Output, *, settings: Settings, toml: Annotated[bool, _TOML] = F
         print(as_toml(resolved.config, resolved.meanings), end="")
     else:
         show_settings(output, resolved)
-
-
-@group.command()
-def schema(
-    context: typer.Context,
-    *,
-    arch: Annotated[str, arch_option("With this architecture's options.")] = "dense",
-    objective: Annotated[str, _OBJECTIVE] = "non-saturating",
-) -> None:
-    """Print the JSON Schema of a configuration file, for editors and validators."""
-    from gancli.config import resolve as settings
-
-    Output.of(context).document(settings.schema(arch, objective))
 
 
 def show_settings(output: Output, resolved: "Resolved") -> None:

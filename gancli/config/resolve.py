@@ -327,20 +327,6 @@ def known_keys() -> list[str]:
     return sorted(_known({"arch": arch, "objective": objective}))
 
 
-def schema(arch: str = "dense", objective: str = "non-saturating") -> dict[str, Any]:
-    """JSON Schema of a configuration file, with the options of these two plugins, for editors and validators."""
-    document = RunConfig.model_json_schema()
-    definitions = document["$defs"]
-    for section, plugin in (("ArchChoice", ARCHITECTURES.load(arch).Config), ("ObjectiveChoice", OBJECTIVES.load(objective))):
-        own = plugin.model_json_schema()
-        definitions.update(own.get("$defs", {}))
-        definitions[section]["properties"].update(own["properties"])
-        definitions[section]["additionalProperties"] = False
-    document["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    document["title"] = f"gancli configuration ({arch}, {objective})"
-    return document
-
-
 def _fitting(layer: Layer, section: str, chosen: str) -> Layer:
     """The layer without its wishes for ``section`` when these were made for another choice than ``chosen``."""
     if _value(layer, f"{section}.name", getattr(RunConfig(), section).name) == chosen:

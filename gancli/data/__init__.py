@@ -4,7 +4,7 @@
     catalogue    names to images, splits, domains: the same rules for every kind; labels
     collection   encoded images of any kind: decoded once; containers: folders, zip and tar archives
     translation  whether images are to be translated: gancli-translate makes one source of two
-    arrays       images in NumPy's files, IDX and CIFAR
+    arrays       images in NumPy's files and IDX
     decoding     encoded images to pixels; fit: to one size and number of channels
     cache        decoded images and downloads on the disk
     mnist        the data sets in the package

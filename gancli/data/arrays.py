@@ -1,9 +1,7 @@
-"""Images that are arrays already: IDX, the format of MNIST; NumPy's files; CIFAR's binary version.
+"""Images that are arrays already: IDX, the format of MNIST, and NumPy's files.
 
     IDX     00 00 08 d | size 1 | ... | size d | bytes        sizes: 32 bits, big endian; 08: uint8
     NumPy   one array in ``.npy``, several in ``.npz``; never objects, which would be code
-    CIFAR   rows of one or two labels and 3 x 32 x 32 bytes, in files of a folder or of the published archive
-            (Krizhevsky, 2009); its "python version" is pickled, which is code, and is never opened
 
 A header is a claim. Nothing is allocated on its word: bytes are read in pieces, and at most one more
 than was claimed, so that a lying header or a decompression bomb ends in one sentence, soon, and in
@@ -21,13 +19,11 @@ import re
 import struct
 import zipfile
 import zlib
-from collections import Counter
 from contextlib import contextmanager
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from tokenize import TokenError
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,7 +33,7 @@ from gancli.plugin import ImageSet
 from gancli.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from io import BufferedIOBase, BufferedReader
 
     from numpy.typing import NDArray
@@ -57,27 +53,6 @@ IMAGE_NAMES = ("{split}_images", "x_{split}", "{split}_x", "images", "x", "data"
 LABEL_NAMES = ("{split}_labels", "y_{split}", "{split}_y", "labels", "y", "label", "arr_1")
 """Names under which images and their labels are looked for in an ``.npz``, the first that is there."""
 COPY_AGAIN = "Copy or download it again."
-
-
-class Cifar(NamedTuple):
-    """A version of CIFAR: patterns of its files, and the one with the names of the classes.
-
-    Before each image come so many ``labels``, of which the last one counts.
-    """
-
-    train: str
-    test: str
-    names: str
-    labels: int
-    classes: int
-    batches: int
-
-
-CIFAR = (
-    Cifar(r"data_batch_[1-5]\.bin", r"test_batch\.bin", "batches.meta.txt", labels=1, classes=10, batches=5),
-    Cifar(r"train\.bin", r"test\.bin", "fine_label_names.txt", labels=2, classes=100, batches=1),
-)
-CIFAR_SIDE = 32
 DAMAGE = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 """What reading a damaged or compressed file raises."""
 
@@ -260,34 +235,6 @@ def _npy(stream: IO[bytes], stored: int, path: Path) -> NDArray[Any]:
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
-def cifar_version(names: Iterable[str]) -> Cifar | None:
-    """The version of CIFAR, in its binary form, that files of these names are, if they are."""
-    names = list(names)
-    return next((one for one in CIFAR if any(re.fullmatch(one.train, name) for name in names)), None)
-
-
-def load_cifar(path: Path, split: str, files: Mapping[str, Callable[[], bytes]]) -> ImageSet:
-    """The images ``(n, 3, 32, 32)`` and labels of a split in ``files``: what reads each of them, by name."""
-    version = cifar_version(files) or CIFAR[0]
-    chosen = sorted(filter(partial(re.fullmatch, version.train if split == "train" else version.test), files))
-    if not chosen:
-        raise DatasetError(f"{quoted(path)} holds no {split} batch of CIFAR.", "Get the binary version again.")
-    width = version.labels + 3 * CIFAR_SIDE**2
-    data = b"".join(files[name]() for name in chosen)
-    listed = f"{', '.join(chosen)} in {quoted(path)}"
-    if not data or len(data) % width:
-        raise DatasetError(f"{listed} hold {len(data):,} bytes, not a whole number of rows of {width:,}.", COPY_AGAIN)
-    rows = np.frombuffer(data, np.uint8).reshape(-1, width)
-    numbers = rows[:, version.labels - 1]
-    if numbers.max() >= version.classes:
-        raise DatasetError(f"{listed} hold the label {numbers.max()}, of {version.classes} classes.", COPY_AGAIN)
-    names = files[version.names]().decode(errors="replace").split() if version.names in files else []
-    images = rows[:, version.labels :].reshape(-1, 3, CIFAR_SIDE, CIFAR_SIDE).copy()
-    few = split == "train" and len(chosen) < version.batches
-    notes = (f"Only {len(chosen)} of {version.batches} batches are there: {', '.join(chosen)}.",) if few else ()
-    return _labelled(images, numbers.astype(np.int64), names, notes)
-
-
 def notes_on_classes(numbers: Sequence[int] | None, names: Sequence[str]) -> tuple[str, ...]:
     """A note about classes without an image, if there are any."""
     there = set(numbers or ())
@@ -332,7 +279,9 @@ def _image_set(
     if numbers.min() < 0 or numbers.max() >= MAX_CLASSES:
         wrong = f"{quoted(path)} has labels from {numbers.min()} to {numbers.max()}."
         raise DatasetError(wrong, f"Classes are 0 to {MAX_CLASSES - 1}.")
-    return _labelled(images, numbers, (), notes)
+    names = tuple(map(str, range(int(numbers.max()) + 1)))
+    empty = notes_on_classes(numbers.tolist(), names)
+    return ImageSet(torch.from_numpy(images), torch.from_numpy(numbers), names, (*notes, *empty))
 
 
 def _channels_first(pixels: NDArray[np.uint8], path: Path, *, channels_last: bool) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
@@ -360,13 +309,3 @@ def _channels_first(pixels: NDArray[np.uint8], path: Path, *, channels_last: boo
                 f"width), with 1 to {MAX_CHANNELS} channels.{remedy}",
             )
     return np.ascontiguousarray(pixels), notes
-
-
-def _labelled(images: NDArray[np.uint8], numbers: NDArray[np.int64], names: Sequence[str], notes: tuple[str, ...]) -> ImageSet:
-    """With the names of the classes, which are their numbers where there are no others."""
-    import torch
-
-    classes = max(int(numbers.max()) + 1, len(names))
-    known = tuple(names) if len(names) == classes else tuple(map(str, range(classes)))
-    empty = notes_on_classes(list(Counter(numbers.tolist())), known)
-    return ImageSet(torch.from_numpy(images), torch.from_numpy(numbers), known, (*notes, *empty))

@@ -4,13 +4,12 @@ It lies in ``GANCLI_CACHE``, else ``XDG_CACHE_HOME/gancli``, else ``~/.cache/gan
 
     pictures/KEY/pixels.bin     uint8 (n, c, h, w), row by row; mapped into memory, never read as a whole
     pictures/KEY/facts.json     written last of all: shape, labels, fingerprint, what was left out
-    pictures/.part-KEY/         unfinished: the same, with progress.json; whoever needs it next continues it
+    pictures/.part-KEY/         unfinished; whoever needs it next begins anew
     pictures/.lock-KEY          a lock, held by whoever decodes
     downloads/NAME/             files of named data sets
     readings/                   features of real images, which gancli-evaluate keeps
 
-``progress.json`` says how many images of the source were dealt with, and how many rows came of them; the rows
-are synced before it is written. A folder gets its name when it is complete.
+A folder gets its name when it is complete.
 """
 
 from __future__ import annotations
@@ -18,10 +17,9 @@ from __future__ import annotations
 import json
 import math
 import os
-import time
 import warnings
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +28,6 @@ from filelock import FileLock, Timeout
 
 from gancli.errors import StorageError
 from gancli.storage.disk import DISK, explained, remove, write_atomically
-from gancli.storage.system import open_to_append
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -44,8 +41,7 @@ if TYPE_CHECKING:
 READINGS = "readings"
 VARIABLE = "GANCLI_CACHE"
 UNFINISHED, LOCK = ".part-", ".lock-"
-PIXELS, FACTS, PROGRESS = "pixels.bin", "facts.json", "progress.json"
-SYNC_SECONDS = 3.0  # at most this much work is lost when the process is killed
+PIXELS, FACTS = "pixels.bin", "facts.json"
 SPARE_BYTES = 2**26
 
 
@@ -129,83 +125,47 @@ class Facts:
     unlabelled: tuple[str, ...]  # see gancli.data.Loaded
 
 
-@dataclass
-class Unfinished:
-    """A set of decoded images in the making, for the holder of its lock."""
+def write(
+    path: Path, row_bytes: int, images: Iterable[NDArray[np.uint8] | Flaw], names: Sequence[str], watch: Watch
+) -> list[tuple[int, str, str]]:
+    """Begin a set of decoded images in the folder ``path``, anew; the number, name and flaw of each that is left out.
 
-    path: Path
-    row_shape: tuple[int, int, int]  # (c, h, w)
-    done: int = 0  # images of the source that were dealt with
-    rows: int = 0  # those of them that were written
-    skipped: list[tuple[int, str, str]] = field(default_factory=list)  # the others
-
-    def write(self, images: Iterable[NDArray[np.uint8] | Flaw], names: Sequence[str], watch: Watch) -> None:
-        """Append the images that are not done yet, or why one is left out. What was written is kept however it ends."""
-        row_bytes = math.prod(self.row_shape)
-        needed = (len(names) - self.rows) * row_bytes + SPARE_BYTES
-        with explained(self.path):
-            if (free := DISK.free_bytes(self.path)) < needed:
-                where = f"in '{self.path.parent}', where {free / 1e6:,.0f} MB are free"
-                raise StorageError(
-                    f"{len(names):,} images need {needed / 1e6:,.0f} MB {where}.",
-                    f"Make room (`gancli dataset clear` empties the cache), choose a smaller --image-size, or set {VARIABLE}.",
-                )
-            descriptor = open_to_append(self.path / PIXELS)
-            os.ftruncate(descriptor, self.rows * row_bytes)
-            os.lseek(descriptor, 0, os.SEEK_END)
-        synced = time.monotonic()
-        try:
-            for image in images:
-                if isinstance(image, Exception):
-                    self.skipped.append((self.done, names[self.done], str(image)))
-                else:
-                    with explained(self.path):
-                        DISK.write(descriptor, memoryview(image.tobytes()))
-                    self.rows += 1
-                self.done += 1
-                watch("decoding images", self.done, len(names))
-                if time.monotonic() - synced > SYNC_SECONDS:
-                    self._sync(descriptor)
-                    synced = time.monotonic()
-        finally:
-            try:
-                self._sync(descriptor)
-            finally:
-                os.close(descriptor)
-
-    def _sync(self, descriptor: int) -> None:
-        with explained(self.path):
-            DISK.fsync(descriptor)
-        state = {"row_shape": self.row_shape, "done": self.done, "rows": self.rows, "skipped": self.skipped}
-        write_atomically(self.path / PROGRESS, json.dumps(state).encode())
-
-    def finish(self, target: Path, facts: Facts) -> None:
-        """Give the set its name, durably."""
-        document = asdict(facts)
-        write_atomically(self.path / FACTS, json.dumps({**document, "sha256": _digest(document)}).encode(), durable=True)
-        with explained(target):
-            DISK.unlink(self.path / PROGRESS)
-            remove(target)
-            DISK.rename(self.path, target)
-            DISK.fsync_dir(target.parent)
-
-
-def unfinished(target: Path, row_shape: tuple[int, int, int]) -> Unfinished:
-    """The set that is to be finished as ``target``: continued, or anew if what is there does not fit or is damaged."""
-    path = target.with_name(f"{UNFINISHED}{target.name}")
-    try:
-        state = json.loads((path / PROGRESS).read_bytes())
-        skipped = [(index, name, flaw) for index, name, flaw in state["skipped"]]
-        started = Unfinished(path, row_shape, state["done"], state["rows"], skipped)
-        stored = (path / PIXELS).stat().st_size
-        if tuple(state["row_shape"]) == row_shape and stored >= started.rows * math.prod(row_shape):
-            return started
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
+    For the holder of its lock. What is unfinished has a name of its own, under which nobody looks for it.
+    """
+    skipped = []
     with explained(path):
         remove(path)
         DISK.mkdir(path)
-    return Unfinished(path, row_shape)
+        needed = len(names) * row_bytes + SPARE_BYTES
+        if (free := DISK.free_bytes(path)) < needed:
+            raise StorageError(
+                f"{len(names):,} images need {needed / 1e6:,.0f} MB in '{path.parent}', where {free / 1e6:,.0f} MB are free.",
+                f"Make room (`gancli dataset clear` empties the cache), choose a smaller --image-size, or set {VARIABLE}.",
+            )
+        descriptor = DISK.create(path / PIXELS)
+    try:
+        for number, image in enumerate(images):
+            if isinstance(image, Exception):
+                skipped.append((number, names[number], str(image)))
+            else:
+                with explained(path):
+                    DISK.write(descriptor, memoryview(image.tobytes()))
+            watch("decoding images", number + 1, len(names))
+        with explained(path):
+            DISK.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return skipped
+
+
+def finish(path: Path, target: Path, facts: Facts) -> None:
+    """Give the set in the folder ``path`` its name, durably."""
+    document = asdict(facts)
+    write_atomically(path / FACTS, json.dumps({**document, "sha256": _digest(document)}).encode(), durable=True)
+    with explained(target):
+        remove(target)
+        DISK.rename(path, target)
+        DISK.fsync_dir(target.parent)
 
 
 def finished(path: Path) -> Facts | None:

@@ -62,8 +62,8 @@ class Collection(Source):
         return quoted(self.path)
 
     @abstractmethod
-    def each(self, start: int = 0) -> Iterator[Opener]:
-        """What opens each image, in their order, from number ``start`` on; to be used before the next is asked for."""
+    def each(self) -> Iterator[Opener]:
+        """What opens each image, in their order; to be used before the next is asked for."""
 
     @abstractmethod
     def notes(self) -> tuple[str, ...]:
@@ -147,26 +147,27 @@ class Collection(Source):
         """Decode everything, however much is broken, and give it the name ``target``. For the holder of the lock."""
         headers = self._sound_headers(config, watch)
         fit = choose(headers, config)
-        rows = cache.unfinished(target, (fit.channels, fit.height, fit.width))
+        row, path = (fit.channels, fit.height, fit.width), target.with_name(f"{cache.UNFINISHED}{target.name}")
         with picky_pillow(config.max_pixels):
-            rows.write(decode_all(self.each(rows.done), fit), [item.name for item in self.items], watch)
-        if not rows.rows:
-            raise self._too_many_broken(config, [(name, flaw) for _, name, flaw in rows.skipped])
+            names = [item.name for item in self.items]
+            skipped = cache.write(path, math.prod(row), decode_all(self.each(), fit), names, watch)
+        if len(skipped) == len(names):
+            raise self._too_many_broken(config, [(name, flaw) for _, name, flaw in skipped])
         labels, looked_like_labels = self.labelled
-        left_out = {index for index, _, _ in rows.skipped}
+        left_out = {index for index, _, _ in skipped}
         kept = None if labels is None else tuple(n for i, n in enumerate(labels.numbers) if i not in left_out)
         classes = labels.names if labels else ()
         facts = cache.Facts(
-            shape=(rows.rows, *rows.row_shape),
+            shape=(len(names) - len(skipped), *row),
             labels=kept,
             class_names=classes,
             notes=(*self.notes(), *_what_was_done(headers, fit, config), *notes_on_classes(kept, classes)),
-            skipped=tuple(rows.skipped),
+            skipped=tuple(skipped),
             fingerprint="",
             unlabelled=() if labels else looked_like_labels,
         )
-        facts = replace(facts, fingerprint=fingerprint(_image_set(rows.path, facts)))
-        rows.finish(target, facts)
+        facts = replace(facts, fingerprint=fingerprint(_image_set(path, facts)))
+        cache.finish(path, target, facts)
         return facts
 
     def _too_many_broken(self, config: DataConfig, broken: Sequence[tuple[str, str]]) -> DatasetError:
@@ -224,9 +225,9 @@ class FileSource(Collection):
         items = [item for part in self.chosen(self.parts()) for item in self.catalogue.parts[part]]
         return sorted(items, key=lambda item: item.name) if self.is_sorted else items
 
-    def each(self, start: int = 0) -> Iterator[Opener]:
+    def each(self) -> Iterator[Opener]:
         """See :meth:`Collection.each`."""
-        return (partial(self.opened, item) for item in self.items[start:])
+        return (partial(self.opened, item) for item in self.items)
 
     @cached_property
     def labelled(self) -> tuple[Labels | None, tuple[str, ...]]:  # type: ignore[override]

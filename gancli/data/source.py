@@ -11,7 +11,6 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,6 @@ from gancli.text import visible
 if TYPE_CHECKING:
     from gancli.config.schema import DataConfig, RunConfig
     from gancli.data.catalogue import Part
-    from gancli.data.collection import FileSource
     from gancli.plugin import ImageSet, ImageSpec
 
 HUB = "hf:"
@@ -140,15 +138,13 @@ def open_source(address: str, split: str = "train", domain: str = "") -> Source:
 
 
 def _folder(path: Path, split: str, domain: str) -> Source:
-    from gancli.data.arrays import IDX_NAME, cifar_version
+    from gancli.data.arrays import IDX_NAME
     from gancli.data.containers import FolderSource
 
     names = names_in(path)
     if not any(map(is_image, names)):  # beside which anything else is none of the data
         if any(map(IDX_NAME.fullmatch, names)):
             return _idx(path, split)
-        if cifar_version(names):
-            return _cifar(FolderSource(path, split), split)
         below = [name for folder in names for name in names_in(path / folder, strict=False)]
         tables = any(map(is_table, below)) and not any(map(is_image, below))
         if tables or "dataset_dict.json" in names or any(map(is_table, names)):  # of Hugging Face's save_to_disk
@@ -157,7 +153,7 @@ def _folder(path: Path, split: str, domain: str) -> Source:
 
 
 def _file(path: Path, split: str, domain: str) -> Source:
-    from gancli.data.arrays import cifar_version, load_numpy
+    from gancli.data.arrays import load_numpy
     from gancli.data.containers import TarSource, ZipSource, is_tar
 
     with open_regular(path) as file:
@@ -169,9 +165,7 @@ def _file(path: Path, split: str, domain: str) -> Source:
     if start.startswith(ZIPS):
         return ZipSource(path, split, domain)
     if is_tar(path):
-        archive = TarSource(path, split, domain)
-        names = [file.name.rpartition("/")[2] for file in archive.files]
-        return _cifar(archive, split) if cifar_version(names) and not any(map(is_image, names)) else archive
+        return TarSource(path, split, domain)
     if is_image(path.name) and not start.startswith(b"\0\0\x08"):
         raise DatasetError(f"{quoted(path)} is one image.", "Give the folder that it lies in, or an archive.")
     if not start.startswith(IDX):
@@ -200,14 +194,6 @@ def _idx(path: Path, split: str) -> Source:
     from gancli.data.arrays import load_idx
 
     return _Arrays(lambda config: _named(*load_idx(path, split, config.labels)))
-
-
-def _cifar(source: FileSource, split: str) -> Source:
-    from gancli.data.arrays import load_cifar
-
-    uppermost_last = sorted(source.files, key=lambda item: -item.name.count("/"))
-    files = {item.name.rpartition("/")[2]: partial(source.read, item) for item in uppermost_last}
-    return _Arrays(lambda _: _named(load_cifar(source.path, split, files), source.path))
 
 
 def _from_plugin(config: DataConfig, address: str, split: str) -> Loaded:

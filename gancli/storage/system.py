@@ -42,11 +42,6 @@ def create(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
 
 
-def open_to_append(path: Path) -> int:
-    """A descriptor to write to a file, made if it is not there, and not emptied if it is."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | _BINARY, 0o666)
-
-
 def open_to_read(path: Path, *, follow: bool = True) -> int:
     """A descriptor to read from whatever ``path`` is, at once, also from a FIFO without a writer.
 

@@ -3,8 +3,8 @@
 It checks first that a GPU computes what the CPU does (`tests/whole/test_cuda.py`), then measures, writing its table
 as it goes: the original Keras article's recipe, eager and captured in CUDA graphs, against an idiomatic eager PyTorch program
 of the same networks and against the matrix products of a step alone, and how long its 200 epochs take; images per second, TFLOP
-per second and peak memory of every installed architecture, eager and captured, in the precision that `auto` chooses. After seven
-minutes no further row begins.
+per second and peak memory of every installed architecture, eager and captured, in the precision that `auto` chooses. After
+seven minutes no further row begins.
 
 `--toy --device cpu` runs all of it at toy size, with recordings of CPU operations in place of graphs
 (`tests/stand_in.py`): that is how it is tested without a GPU.

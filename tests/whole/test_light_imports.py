@@ -35,7 +35,7 @@ print(json.dumps(found))
 """
 NOTHING = ["", "--help", "-h", "--version"]
 COMMANDS = ["train", "sample", "runs", "runs list", "runs show", "runs rm", "arch", "arch list", "arch show"]
-COMMANDS += ["dataset", "dataset list", "dataset show", "config", "config show", "config schema", "env"]
+COMMANDS += ["dataset", "dataset list", "dataset show", "config", "config show", "env"]
 COMMANDS += ["plugin", "plugin list", "plugin check", "plugin new"]
 LISTINGS = [
     "runs list",
@@ -46,7 +46,6 @@ LISTINGS = [
     "dataset list",
     "arch show dense",
     "config show",
-    "config schema",
     "train --dry-run",
 ]
 COMPLETIONS = ["complete train --arch d", "complete train -s arch.d", "complete dataset show m", "complete runs show x"]

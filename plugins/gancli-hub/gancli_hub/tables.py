@@ -15,7 +15,6 @@ from collections import defaultdict
 from contextlib import contextmanager
 from functools import cached_property, partial
 from hashlib import sha256
-from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple
 
 import pyarrow as pa
@@ -67,9 +66,9 @@ class TableSource(Collection):
         """See :meth:`Source.parts`."""
         return tuple(sorted(self._parts))
 
-    def each(self, start: int = 0) -> Iterator[Opener]:
+    def each(self) -> Iterator[Opener]:
         """See :meth:`Collection.each`."""
-        return (partial(_encoded, value) for value in islice(self._values(self._image), start, None))
+        return (partial(_encoded, value) for value in self._values(self._image))
 
     @cached_property
     def labelled(self) -> tuple[Labels | None, tuple[str, ...]]:  # type: ignore[override]

@@ -236,7 +236,7 @@ def complete(capsys, monkeypatch, words):
         ("gancli train --dataset mni", ["mnist", "mnist-bold"]),
         ("gancli train -s arch.dro", ["arch.dropout="]),
         ("gancli train -s train.bat", ["train.batch_size="]),
-        ("gancli config schema --objective hin", ["hinge"]),
+        ("gancli train --objective hin", ["hinge"]),
         ("gancli runs show second", ["second-run"]),
         ("gancli train --resume sec", ["second-run"]),
         ("gancli sample --runs-dir elsewhere --run th", ["third-run"]),

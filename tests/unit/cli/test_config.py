@@ -1,6 +1,4 @@
-import json
 
-import pytest
 
 
 def test_show(cli):
@@ -25,18 +23,3 @@ def test_F40_an_unknown_key(cli):
     result = cli("config", "show", "-s", "train.epoch=3")
     assert result.code == 2
     assert "Did you mean 'train.epochs'?" in result.err
-
-
-def test_schema(cli):
-    schema = cli("config", "schema").json
-    assert schema["$schema"].startswith("https://json-schema.org/")
-    assert "dropout" in json.dumps(schema)
-
-
-def test_schema_of_an_objective(cli):
-    assert cli("config", "schema", "--objective", "hinge").json != cli("config", "schema").json
-
-
-@pytest.mark.parametrize("option", ["--arch", "--objective"])
-def test_schema_of_nothing(cli, option):
-    assert cli("config", "schema", option, "nonsense").code == 8

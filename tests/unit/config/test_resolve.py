@@ -15,7 +15,6 @@ from gancli.config.resolve import (
     known_keys,
     load_objective,
     resolve,
-    schema,
 )
 from gancli.config.schema import LENGTHS, RunConfig, checked
 from gancli.errors import ConfigError, DatasetError, GancliError, PluginError
@@ -460,105 +459,8 @@ def test_F40_options_from_elsewhere_are_checked_too():
         checked("arch", type(choose_arch(quiet().config).options), {"droput": 1})
 
 
-# -- JSON Schema --
-
-SCALARS = {
-    "string": str,
-    "integer": int,
-    "number": (int, float),
-    "boolean": bool,
-    "null": type(None),
-    "object": dict,
-    "array": list,
-}
-ANNOTATIONS = {"title", "description", "default", "$schema", "$defs"}
-
-
-def fits(value, rule, root):
-    """A small validator of the keywords that are used here; any other is an error, so that none is overlooked."""
-    assert set(rule) <= {*ANNOTATIONS, *CHECKS, "prefixItems"}, rule
-    return all(CHECKS[key](value, wanted, rule, root) for key, wanted in rule.items() if key in CHECKS)
-
-
-def number(value):
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def properties(value, known, _, root):
-    return not isinstance(value, dict) or all(fits(value[key], known[key], root) for key in value.keys() & known.keys())
-
-
-def closed(value, wanted, rule, _):
-    return wanted is not False or not isinstance(value, dict) or value.keys() <= rule["properties"].keys()
-
-
-def items(value, wanted, rule, root):
-    prefix = rule.get("prefixItems", [])
-    each = [*prefix, *[wanted] * (len(value) - len(prefix))]
-    return not isinstance(value, list) or all(fits(item, inner, root) for item, inner in zip(value, each, strict=False))
-
-
-CHECKS = {
-    "$ref": lambda value, ref, _, root: fits(value, root["$defs"][ref.removeprefix("#/$defs/")], root),
-    "type": lambda value, kind, *_: isinstance(value, SCALARS[kind]) and (kind == "boolean" or not isinstance(value, bool)),
-    "properties": properties,
-    "additionalProperties": closed,
-    "anyOf": lambda value, rules, _, root: any(fits(value, rule, root) for rule in rules),
-    "enum": lambda value, values, *_: value in values,
-    "pattern": lambda value, pattern, *_: not isinstance(value, str) or re.search(pattern, value) is not None,
-    "items": items,
-    "prefixItems": lambda value, rules, _, root: all(fits(v, r, root) for v, r in zip(value, rules, strict=False)),
-    "minItems": lambda value, n, *_: not isinstance(value, list) or len(value) >= n,
-    "maxItems": lambda value, n, *_: not isinstance(value, list) or len(value) <= n,
-    "minLength": lambda value, n, *_: not isinstance(value, str) or len(value) >= n,
-    "maxLength": lambda value, n, *_: not isinstance(value, str) or len(value) <= n,
-    "minimum": lambda value, n, *_: not number(value) or value >= n,
-    "maximum": lambda value, n, *_: not number(value) or value <= n,
-    "exclusiveMinimum": lambda value, n, *_: not number(value) or value > n,
-    "exclusiveMaximum": lambda value, n, *_: not number(value) or value < n,
-}
-
-
-@pytest.mark.parametrize("objective", OBJECTIVES.names())
-def test_the_schema_accepts_what_was_resolved(objective):
-    document = json.loads(json.dumps(schema("dense", objective)))
-    resolved = quiet(assignments=[f"objective.name={objective}", "train.minutes=3"]).config.model_dump(mode="json")
-    assert fits(resolved, document, document)
-    assert fits({}, document, document), "every key may be left out"
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"trian": {}},
-        {"train": {"bach_size": 3}},
-        {"train": {"batch_size": 0}},
-        {"train": {"batch_size": "3"}},
-        {"train": {"betas": [0.5]}},
-        {"train": {"betas": [0.5, 1]}},
-        {"arch": {"droput": 0.5}},
-        {"arch": {"dropout": 1}},
-        {"arch": {"generator_widths": [0]}},
-        {"objective": {"r1_gama": 1}},
-        {"runtime": {"device": "gpu"}},
-        {"train": 3},
-        [],
-    ],
-)
-def test_F40_the_schema_rejects_what_would_be_refused(wrong):
-    document = schema()
-    assert not fits(wrong, document, document)
-
-
-def test_the_schema_of_an_architecture_without_options(architecture):
-    document = schema(architecture({}))
-    assert fits({"arch": {"width": 3}}, document, document)
-    assert not fits({"arch": {"dropout": 0.5}}, document, document)
-    assert document["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-
-
-def test_every_key_is_described_in_the_schema():
-    document = schema()
+def test_every_key_has_a_description():
+    document = RunConfig.model_json_schema()
     for section, rule in document["properties"].items():
         for key, about in document["$defs"][rule["$ref"].rpartition("/")[2]]["properties"].items():
             assert about["description"], f"{section}.{key}"
