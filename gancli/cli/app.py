@@ -10,26 +10,13 @@ from typing import Annotated, Any
 import typer
 import typer.main
 
-from gancli.cli import (
-    arch,
-    config,
-    dataset,
-    directions,
-    env,
-    export,
-    interpolate,
-    plugin,
-    project,
-    quick,
-    runs,
-    sample,
-    train,
-)
+from gancli.cli import arch, config, dataset, directions, env, export, interpolate, plugin, project, runs, sample, train
 from gancli.cli.commands import Group
 from gancli.cli.failures import GLOBAL, report
 from gancli.cli.options import EVERYWHERE, Typer, argument, option
 from gancli.cli.output import Output, settle
 from gancli.runtime.launch import follows
+from gancli.version import __version__
 
 SUMMARY = """Train generative adversarial networks on your images, and sample them.
 
@@ -61,6 +48,7 @@ EXIT_CODES = (
     ("12", "another process of the training was lost"),
     ("129, 130, 143", "stopped and saved after SIGHUP, Ctrl-C, SIGTERM"),
 )
+COMPLETION_VARIABLE = "_GANCLI_COMPLETE"
 CLOSED_PIPE = 141  # 128 + SIGPIPE, as the shell's own tools
 
 
@@ -86,7 +74,7 @@ class Root(Group):
 
 def _version(requested: bool) -> None:  # noqa: FBT001  (Typer's signature)
     if requested:
-        print(quick.VERSION, flush=True)
+        print(f"gancli {__version__}", flush=True)
         raise typer.Exit
 
 
@@ -108,7 +96,8 @@ def _root(
         context.call_on_close(lambda level=log.level: log.setLevel(level))
         log.setLevel(logging.ERROR)
     if context.invoked_subcommand is None:
-        print(quick.concise(context.get_help()), flush=True)
+        beginning, _, _ = context.get_help().partition("\nOptions:\n")
+        print(f"{beginning}\n`gancli COMMAND --help` shows more, `gancli --help` also options and exit codes.", flush=True)
 
 
 _WORDS = argument("[COMMAND]", "Such as: train, or runs list.", show_default=False)
@@ -163,7 +152,17 @@ def run(argv: Sequence[str]) -> int:
     """Carry out a command line and return the exit code. An error is one line on stderr; see ``failures``."""
     words = _before_dashes(argv)
     try:
-        return _invoke(argv)
+        program = command()
+        if COMPLETION_VARIABLE in os.environ:
+            program.main([], "gancli", COMPLETION_VARIABLE)
+        with program.make_context("gancli", normalise(argv), obj=("gancli", *argv)) as context:
+            program.invoke(context)
+        sys.stdout.flush()
+        return 0
+    except typer.Exit as done:
+        return done.exit_code
+    except SystemExit as done:  # Typer's completion ends so
+        return done.code if isinstance(done.code, int) else 0
     except BrokenPipeError:
         return CLOSED_PIPE
     except BaseException as error:  # noqa: BLE001  (this is the one place where everything ends)
@@ -171,18 +170,3 @@ def run(argv: Sequence[str]) -> int:
         return report(error, debug=debug, as_json="--json" in words and not follows())
     finally:
         settle(sys.stdout, sys.stderr)
-
-
-def _invoke(argv: Sequence[str]) -> int:
-    program = command()
-    try:
-        if quick.COMPLETION_VARIABLE in os.environ:
-            program.main([], "gancli", quick.COMPLETION_VARIABLE)
-        with program.make_context("gancli", normalise(argv), obj=("gancli", *argv)) as context:
-            program.invoke(context)
-    except typer.Exit as done:
-        return done.exit_code
-    except SystemExit as done:  # Typer's completion ends so
-        return done.code if isinstance(done.code, int) else 0
-    sys.stdout.flush()
-    return 0
