@@ -71,11 +71,6 @@ def set_option(text: str) -> Any:
     return option("KEY=VALUE", text, "-s", "--set", autocompletion=complete.assignments)
 
 
-def arch_option(text: str) -> Any:
-    """``--arch NAME``, with what it is for here."""
-    return option("NAME", text, "--arch", autocompletion=complete.architectures)
-
-
 Json = Annotated[bool, option(None, "Print one JSON document on stdout, errors included.", "--json")]
 RunsDir = Annotated[Path, option("DIR", "Directory of the runs.")]
 Force = Annotated[bool, option(None, "Replace a file that gancli did not make.", "-f", "--force")]

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,13 +9,13 @@ import typer
 
 from gancli.cli import complete
 from gancli.cli.commands import new_group
-from gancli.cli.options import Force, RunsDir, argument, option, output_option
-from gancli.cli.output import Output, refuse_existing
+from gancli.cli.options import RunsDir, argument, option
+from gancli.cli.output import Output
 from gancli.errors import UsageError
 from gancli.runs import find_run, list_runs, remove_run
 from gancli.text import printable, shell
 
-group = new_group("Trained runs: list, show, film.")
+group = new_group("Trained runs: list, show, delete; with gancli-reports, also compare, film and report.")
 
 SORTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "started": lambda run: str(run.get("started") or ""),
@@ -69,28 +68,6 @@ def show(output: Output, run: RunOrLast = None, *, runs_dir: RunsDir = Path("run
         "checkpoints": " ".join(found["checkpoints"]),
     }
     output.pairs([(name, value) for name, value in lines.items() if value])
-
-
-@group.command()
-def film(
-    output: Output,
-    run: RunOrLast = None,
-    *,
-    target: Annotated[str, output_option("FILE", "A .gif, .webp, .apng or .mp4.")],
-    fps: Annotated[float, option("N", "Previews per second.")] = 8,
-    scale: Annotated[int | None, option("N", "Upscale each preview N times.", min=1)] = None,
-    force: Force = False,
-    runs_dir: RunsDir = Path("runs"),
-) -> None:
-    """Make a film of the previews of a run, with step and distance."""
-    from gancli.history.film import write_film
-    from gancli.history.read import History
-
-    refuse_existing(target, force=force)
-    found = find_run(run, runs_dir)
-    frames = write_film(History.of(found), Path(target), Fraction(fps).limit_denominator(1000), scale)
-    output.note(f"{frames} previews of {found.path}")
-    output.result(target, {"file": target, "run": str(found.path), "previews": frames})
 
 
 @group.command()

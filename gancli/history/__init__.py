@@ -1,1 +1,1 @@
-"""What runs have done, read back from their directories: for lists, films and comparisons. No torch is needed."""
+"""What runs have done, read back from their directories: for lists and comparisons. No torch is needed."""

@@ -1,4 +1,4 @@
-"""Installed plugins of every kind: what they are, whether they work, what their options are, and which kind a name is."""
+"""Installed plugins of every kind: what they are, whether they work, and what their options are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from gancli.errors import GancliError, PluginError, UsageError, did_you_mean
+from gancli.errors import GancliError, UsageError
 from gancli.plugin import ImageSpec
 from gancli.plugins.distributions import OWN, installed, read
 from gancli.plugins.registry import (
@@ -19,8 +19,6 @@ from gancli.plugins.registry import (
     LOGGERS,
     OBJECTIVES,
     OPTIMIZERS,
-    imported,
-    is_file,
 )
 
 if TYPE_CHECKING:
@@ -81,37 +79,6 @@ def overview(*, verify: bool = False) -> list[dict[str, Any]]:
     damaged = read()[1].items()
     unreadable = [(None, None, p, None, None, "damaged", f"Its metadata cannot be read: {why}.") for p, why in damaged]
     return [dict(zip(keys, row, strict=True)) for row in (*rows, *unreadable)]
-
-
-def kind_of(name: str, kind: str | None = None) -> Registry[Any]:
-    """The kind of plugin that ``name`` is: an entry point, ``dist/name``, or ``FILE.py:CLASS``, whose base class says the kind.
-
-    Raises:
-        PluginError: there is none, or the file cannot be imported.
-        UsageError: there is no such kind, or the name is ambiguous.
-    """
-    kinds = {registry.kind.replace(" ", ""): registry for registry in KINDS}
-    if kind is not None and kind not in kinds:
-        raise UsageError(f"There is no kind of plugin '{kind}'.", did_you_mean(kind, kinds))
-    wanted = {text: registry for text, registry in kinds.items() if kind in {None, text}}
-    if is_file(name):
-        plugin = None if kind else imported(name)
-        if found := next((registry for registry in wanted.values() if kind or registry.is_kind_of(plugin)), None):
-            return found
-        bases = ", ".join(registry.base.__name__ for registry in KINDS if registry is not COMMANDS)
-        raise PluginError(f"'{name}' is not a plugin.", f"Derive the class from one of gancli.plugin's: {bases}.")
-    having = {text: registry for text, registry in wanted.items() if registry.matches(name)}
-    if not having:
-        hint = did_you_mean(name, {each for registry in wanted.values() for each in registry.names()})
-        remedy = f"{hint} See `gancli plugin list`; for a file write FILE.py:CLASS.".lstrip()
-        raise PluginError(f"There is no {wanted[kind].kind if kind else 'plugin'} '{name}'.", remedy)
-    if len(having) > 1:
-        listed = " or ".join(f"--kind {text}" for text in having)
-        raise UsageError(f"'{name}' is the name of plugins of {len(having)} kinds.", f"Add {listed}.")
-    return next(iter(having.values()))
-
-
-# -- images and options --
 
 
 def parse_image(text: str) -> ImageSpec:

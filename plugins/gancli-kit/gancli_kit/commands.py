@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gancli.cli import complete
-from gancli.cli.options import arch_option, argument, option, set_option
+from gancli.cli.options import argument, option, set_option
 from gancli.cli.output import Output
 from gancli.errors import CheckpointError, PluginError
 
@@ -17,6 +17,7 @@ INDENT = " " * 9
 _PLUGIN = argument("NAME|FILE.py:CLASS", "The plugin.", autocompletion=complete.plugins)
 _KIND = option("architecture|objective|dataset|exporter", "Kind of the plugin, if several share the name.")
 _IMAGES = option("CxHxW", "Image shapes to test with, instead of 1x28x28, 3x32x32 and 3x64x64.", "--image")
+_ARCH = option("NAME", "The networks to check.", "--arch", autocompletion=complete.architectures)
 
 
 def check(
@@ -33,8 +34,9 @@ def check(
     A failed check says why it matters and how to fix it. Exit code 8 if one fails.
     """
     from gancli.config.layers import from_assignments
-    from gancli.plugins.listing import kind_of, parse_image
+    from gancli.plugins.listing import parse_image
     from gancli_kit import checklist
+    from gancli_kit.subject import kind_of
 
     registry = kind_of(name, kind)
     options = {key.partition(".")[2]: setting.value for key, setting in from_assignments(assignments or ()).items()}
@@ -93,7 +95,7 @@ def new(
 def selfcheck(
     output: Output,
     *,
-    arch: Annotated[str, arch_option("The networks to check.")] = "dense",
+    arch: Annotated[str, _ARCH] = "dense",
     device: Annotated[str, option("auto|cpu|cuda|mps", "Device to run on.")] = "auto",
     kills: Annotated[int, option(None, "Number of kills.", min=1, max=20)] = 3,
     assignments: Annotated[list[str] | None, set_option("Any setting of the training.")] = None,

@@ -12,14 +12,15 @@ import torch
 from gancli.config.resolve import resolve
 from gancli.config.schema import checked
 from gancli.data.batches import Batches
+from gancli.errors import PluginError, UsageError, did_you_mean
 from gancli.gan.algorithm import goodfellow_2014
 from gancli.gan.build import build_training
 from gancli.gan.context import conditions
 from gancli.gan.losses import NonSaturating
 from gancli.gan.trainer import Trainer
 from gancli.plugin import Architecture, ImageSpec, Networks, TrainedGenerator
-from gancli.plugins.listing import parse_image
-from gancli.plugins.registry import ARCHITECTURES, PluginT, Registry
+from gancli.plugins.listing import KINDS, parse_image
+from gancli.plugins.registry import ARCHITECTURES, COMMANDS, PluginT, Registry, imported, is_file
 from gancli.runtime.device import Runtime
 from gancli.training.setup import mean_image
 from gancli_kit.checks import fail, skip
@@ -294,3 +295,31 @@ def differing(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> str 
     if first.keys() != second.keys():
         return min(first.keys() ^ second.keys())
     return next((name for name in first if not torch.equal(first[name], second[name])), None)
+
+
+def kind_of(name: str, kind: str | None = None) -> Registry[Any]:
+    """The kind of plugin that ``name`` is: an entry point, ``dist/name``, or ``FILE.py:CLASS``, whose base class says the kind.
+
+    Raises:
+        PluginError: there is none, or the file cannot be imported.
+        UsageError: there is no such kind, or the name is ambiguous.
+    """
+    kinds = {registry.kind.replace(" ", ""): registry for registry in KINDS}
+    if kind is not None and kind not in kinds:
+        raise UsageError(f"There is no kind of plugin '{kind}'.", did_you_mean(kind, kinds))
+    wanted = {text: registry for text, registry in kinds.items() if kind in {None, text}}
+    if is_file(name):
+        plugin = None if kind else imported(name)
+        if found := next((registry for registry in wanted.values() if kind or registry.is_kind_of(plugin)), None):
+            return found
+        bases = ", ".join(registry.base.__name__ for registry in KINDS if registry is not COMMANDS)
+        raise PluginError(f"'{name}' is not a plugin.", f"Derive the class from one of gancli.plugin's: {bases}.")
+    having = {text: registry for text, registry in wanted.items() if registry.matches(name)}
+    if not having:
+        hint = did_you_mean(name, {each for registry in wanted.values() for each in registry.names()})
+        remedy = f"{hint} See `gancli plugin list`; for a file write FILE.py:CLASS.".lstrip()
+        raise PluginError(f"There is no {wanted[kind].kind if kind else 'plugin'} '{name}'.", remedy)
+    if len(having) > 1:
+        listed = " or ".join(f"--kind {text}" for text in having)
+        raise UsageError(f"'{name}' is the name of plugins of {len(having)} kinds.", f"Add {listed}.")
+    return next(iter(having.values()))

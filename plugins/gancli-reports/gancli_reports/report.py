@@ -7,10 +7,10 @@ from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from gancli.history.film import opened
 from gancli.history.read import details, facts
 from gancli.text import html_image, html_table, printable, shell
 from gancli_reports.compare import TITLES, compared, plot, table_of
+from gancli_reports.film import opened
 from gancli_reports.page import page
 
 if TYPE_CHECKING:

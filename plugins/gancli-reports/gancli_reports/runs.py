@@ -1,10 +1,11 @@
-"""``gancli runs compare`` and ``gancli runs report``."""
+"""``gancli runs compare``, ``gancli runs film`` and ``gancli runs report``."""
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
 from gancli.cli import complete
-from gancli.cli.options import Force, RunsDir, argument, output_option
+from gancli.cli.options import Force, RunsDir, argument, option, output_option
 from gancli.cli.output import Output, refuse_existing
 from gancli.cli.runs import RunOrLast
 from gancli.errors import UsageError
@@ -42,6 +43,27 @@ def compare(
     output.line()
     rows = [(key, *("-" if value is None else value for value in values)) for key, values in settings.items()]
     output.table(("setting", *(result["name"] for result in results)), rows)
+
+
+def film(
+    output: Output,
+    run: RunOrLast = None,
+    *,
+    target: Annotated[str, output_option("FILE", "A .gif, .webp, .apng or .mp4.")],
+    fps: Annotated[float, option("N", "Previews per second.")] = 8,
+    scale: Annotated[int | None, option("N", "Upscale each preview N times.", min=1)] = None,
+    force: Force = False,
+    runs_dir: RunsDir = Path("runs"),
+) -> None:
+    """Make a film of the previews of a run, with step and distance."""
+    from gancli.history.read import History
+    from gancli_reports.film import write_film
+
+    refuse_existing(target, force=force)
+    found = find_run(run, runs_dir)
+    frames = write_film(History.of(found), Path(target), Fraction(fps).limit_denominator(1000), scale)
+    output.note(f"{frames} previews of {found.path}")
+    output.result(target, {"file": target, "run": str(found.path), "previews": frames})
 
 
 def report(

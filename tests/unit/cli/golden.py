@@ -1,7 +1,7 @@
 """The help texts as files: python tests/unit/cli/golden.py
 
-Writes the help of every command into ``help/`` beside this file, where tests compare it. To be run after every change of an option
-or its help.
+Writes the help of every command into ``help/`` beside this file, where tests compare it. To be run after every change of an
+option or its help.
 """
 
 import os

@@ -1,6 +1,3 @@
-
-
-
 def test_show(cli):
     lines = [line.split() for line in cli("config", "show", "--epochs", "3", "-s", "arch.dropout=0.25").out.splitlines()]
     assert lines[0] == ["key", "value", "origin", "meaning"]

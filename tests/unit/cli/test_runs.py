@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 pytestmark = pytest.mark.usefixtures("copied")
 
@@ -37,27 +36,6 @@ def test_the_newest_is_first_whatever_its_name_and_others_may_be_asked_for(cli, 
     order = [[run["name"] for run in cli("runs", "list", "--json", "--sort", by).json] for by in ("started", "name", "best")]
     assert order == [["classes", "plain"], ["classes", "plain"], ["plain", "classes"]]
     assert cli("runs", "list", "--sort", "colour").code == 2
-
-
-@pytest.mark.parametrize("suffix", ["gif", "webp"])
-def test_a_film_shows_every_preview_with_its_step(cli, copied, suffix):
-    count = len(list((copied / "plain/samples").glob("*.png")))
-    assert cli("runs", "film", "plain", "-o", f"t.{suffix}", "--fps", "4").out == f"t.{suffix}\n"
-    with Image.open(f"t.{suffix}") as film:
-        width, height = film.size
-        assert height > width
-        assert film.n_frames in {count, count + 1, count + 8}, "the last stays"
-        film.seek(0)
-        caption = film.convert("L").crop((0, width, width, height))
-        assert caption.getextrema()[0] < 100, "something is written below"
-
-
-def test_a_film_of_nothing_is_refused(cli, copied):
-    assert cli("runs", "film", "plain", "-o", "t.txt").code == 2
-    assert cli("runs", "film", "plain", "-o", "t.gif", "--fps", "0").code == 2
-    shutil.rmtree(copied / "plain/samples")
-    assert cli("runs", "film", "plain", "-o", "t.gif").code == 4
-    assert not Path("t.gif").exists()
 
 
 def test_list_json(cli):

@@ -341,10 +341,10 @@ def test_a_model_of_a_file_gets_the_file_again(capsys):
     assert sample[-2:] == ["--arch", "./my arch.py:Mine"]
 
 
-def test_a_translator_without_photos_is_shown_as_a_film(capsys):
+def test_a_translator_without_photos_is_shown(capsys):
     run = Path("runs/a")
     ended = RunEnded(run, "done", 8, 2.0, 65.0, run / "checkpoints/step-000000008", translates="mnist")
-    assert said(capsys, ended)[0] == "gancli runs film a -o training.gif"
+    assert said(capsys, ended) == ["gancli runs show a"]
 
 
 def test_several_processes_are_told_how_to_start_as_many_again():

@@ -36,6 +36,27 @@ def test_a_damaged_preview_is_named(cli, copied):
         assert f"The preview '{first}' cannot be read" in result.err
 
 
+@pytest.mark.parametrize("suffix", ["gif", "webp"])
+def test_a_film_shows_every_preview_with_its_step(cli, copied, suffix):
+    count = len(list((copied / "plain/samples").glob("*.png")))
+    assert cli("runs", "film", "plain", "-o", f"t.{suffix}", "--fps", "4").out == f"t.{suffix}\n"
+    with Image.open(f"t.{suffix}") as film:
+        width, height = film.size
+        assert height > width
+        assert film.n_frames in {count, count + 1, count + 8}, "the last stays"
+        film.seek(0)
+        caption = film.convert("L").crop((0, width, width, height))
+        assert caption.getextrema()[0] < 100, "something is written below"
+
+
+def test_a_film_of_nothing_is_refused(cli, copied):
+    assert cli("runs", "film", "plain", "-o", "t.txt").code == 2
+    assert cli("runs", "film", "plain", "-o", "t.gif", "--fps", "0").code == 2
+    shutil.rmtree(copied / "plain/samples")
+    assert cli("runs", "film", "plain", "-o", "t.gif").code == 4
+    assert not Path("t.gif").exists()
+
+
 def test_a_report_is_one_page(cli, copied):
     with (copied / "plain/metrics.jsonl").open("a") as file:
         row = {"kind": "alarm", "step": 8, "epochs": 2.0, "images_seen": 256, "alarm": "collapse", "message": "<b>Alike.</b>"}
