@@ -158,7 +158,6 @@ def run(argv: Sequence[str]) -> int:
         with program.make_context("gancli", normalise(argv), obj=("gancli", *argv)) as context:
             program.invoke(context)
         sys.stdout.flush()
-        return 0
     except typer.Exit as done:
         return done.exit_code
     except SystemExit as done:  # Typer's completion ends so
@@ -168,5 +167,7 @@ def run(argv: Sequence[str]) -> int:
     except BaseException as error:  # noqa: BLE001  (this is the one place where everything ends)
         debug = "--debug" in words or bool(os.environ.get("GANCLI_DEBUG"))
         return report(error, debug=debug, as_json="--json" in words and not follows())
+    else:
+        return 0
     finally:
         settle(sys.stdout, sys.stderr)

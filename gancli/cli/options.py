@@ -297,7 +297,7 @@ class Settings:
         """
         from gancli.config.resolve import resolve
         from gancli.data.choice import choose
-        from gancli.data.translation import has_domains
+        from gancli.data.source import has_domains
         from gancli.models.parent import inherit
 
         return resolve(

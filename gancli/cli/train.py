@@ -179,7 +179,7 @@ def refuse_early(resolved: "Resolved") -> None:
 
 def _refuse_unreadable(config: "DataConfig") -> None:
     """Refuse files of which no image's header can be read; nothing is downloaded."""
-    from gancli.data.translation import open_data
+    from gancli.data.source import open_data
     from gancli.plugins.registry import is_path
 
     if all(is_path(address) and not address.startswith("hf:") for address in filter(None, (config.dataset, config.to))):

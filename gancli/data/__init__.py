@@ -3,7 +3,6 @@
     source       what an address is, decided once: one small class per kind of source
     catalogue    names to images, splits, domains: the same rules for every kind; labels
     collection   encoded images of any kind: decoded once; containers: folders, zip and tar archives
-    translation  whether images are to be translated: gancli-translate makes one source of two
     arrays       images in NumPy's files and IDX
     decoding     encoded images to pixels; fit: to one size and number of channels
     cache        decoded images and downloads on the disk
@@ -19,8 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gancli.data.source import Loaded, Source, Watch, fingerprint, open_source, unwatched
-from gancli.data.translation import open_data
+from gancli.data.source import Loaded, Source, Watch, fingerprint, open_data, open_source, unwatched
 
 if TYPE_CHECKING:
     from gancli.config.schema import DataConfig

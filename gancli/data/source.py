@@ -13,10 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import is_zipfile
 
 from gancli.data.catalogue import is_image
 from gancli.data.paths import names_in, open_regular, quoted
-from gancli.errors import ConfigError, DatasetError, PluginError
+from gancli.errors import ConfigError, DatasetError, GancliError, PluginError
 from gancli.plugins.registry import DATASETS, is_path, part
 from gancli.text import visible
 
@@ -31,6 +32,7 @@ NUMPY = b"\x93NUMPY"
 PARQUET, ARROW_FILE, ARROW_STREAM = b"PAR1", b"ARROW1", b"\xff\xff\xff\xff"
 IDX = (b"\0\0", b"\x1f\x8b", b"\xfd7zXZ")  # plain, gzip or xz
 SPLITS = ("train", "test")
+DOMAINS = ("A", "B")
 
 Watch = Callable[[str, int, int], object]
 """Called often with what is done, how much of it, and of how much (0: unknown): ``"decoding images", 7, 100``."""
@@ -135,6 +137,41 @@ def open_source(address: str, split: str = "train", domain: str = "") -> Source:
         return source
     path = Path(os.path.expanduser(address))  # noqa: PTH111  (Path.expanduser raises for an unknown user)
     return _folder(path, split, domain) if path.is_dir() else _file(path, split, domain)
+
+
+def open_data(config: DataConfig, split: str = "train") -> Source:
+    """The images of a configuration: those at ``data.dataset``, with ``data.to`` a translation by gancli-translate."""
+    if config.to is None:
+        return open_source(config.dataset, split)
+    source: Source = part("translation", "A translation (--to)")(config, split)
+    return source
+
+
+def has_domains(address: str) -> bool:
+    """Whether the folder or archive at a path has images for training of two domains: ``trainA`` and ``trainB``.
+
+    Raises:
+        DatasetError: it has such images of one of them only.
+    """
+    if address.startswith(HUB):
+        return False  # nothing is downloaded for it
+    from gancli.data.containers import is_tar
+
+    path = Path(os.path.expanduser(address))  # noqa: PTH111  (Path.expanduser raises for an unknown user)
+    try:
+        if not (path.is_dir() or is_zipfile(path) or is_tar(path)):
+            return False
+        parts = open_source(address).parts()
+    except GancliError:
+        return False
+    found = {part.domain for part in parts if part.split == "train"} & set(DOMAINS)
+    if len(found) == 1:
+        full, empty = (f"train{domain}" for domain in sorted(DOMAINS, key=found.__contains__, reverse=True))
+        raise DatasetError(
+            f"{quoted(address)} has images in {full}, and none in {empty}.",
+            f"Put the other images of a translation into {empty}, or name its folders otherwise.",
+        )
+    return len(found) == len(DOMAINS)
 
 
 def _folder(path: Path, split: str, domain: str) -> Source:

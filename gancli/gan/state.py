@@ -170,7 +170,7 @@ class TrainingState:
         diversities: (step, value) of the last measurements, which the next one is compared with.
         augmentation: its strength and what that depends on; empty without augmentation.
         elapsed_seconds: training time over all sessions; no part of what is reproduced.
-        schedule_seconds: the same as the schedule sees it, see :class:`gancli.training.pace.Clock`.
+        schedule_seconds: the same as the schedule sees it, see :class:`gancli.training.plan.Clock`.
         restored: how often tensors were replaced by stored ones: what holds on to their places is then out of date.
     """
 

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Self
 
 import torch
 
-from gancli.metrics.distances import Moments, frechet_distance
+from gancli.metrics.distances import DENSITY_NEIGHBOURS, Moments, coverage, frechet_distance, radii
 from gancli.metrics.extractors import BATCH_SIZE, batches, extractor_for, known_moments, read, some_of
-from gancli.metrics.manifolds import DENSITY_NEIGHBOURS, coverage, radii
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

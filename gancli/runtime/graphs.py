@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
@@ -13,25 +13,18 @@ if TYPE_CHECKING:
 ResultT = TypeVar("ResultT")
 
 
-class Graphs(Protocol):
-    """Recordings that share the memory of what they compute, so that only the newest results are whole."""
-
-    def warm_up(self, compute: Callable[[], ResultT]) -> ResultT:
-        """``compute()``, for the first time, after which it can be recorded; an error if it waits for the device."""
-
-    def record(self, compute: Callable[[], ResultT]) -> tuple[ResultT, Callable[[], object]]:
-        """The places of the results of ``compute``, and what fills them: its work on the device, done anew at every call."""
-
-
 class CudaGraphs:
-    """Recordings of a GPU (``torch.cuda.CUDAGraph``)."""
+    """Recordings of a GPU, which share the memory of what they compute: only the newest results are whole."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._stream, self._pool = torch.cuda.Stream(device), torch.cuda.graph_pool_handle()  # type: ignore[no-untyped-call]
 
     def warm_up(self, compute: Callable[[], ResultT]) -> ResultT:
-        """See :class:`Graphs`; on the stream of recordings. What waits fails here: a recording that fails leaves traces."""
+        """``compute()``, for the first time, after which it can be recorded; an error if it waits for the device.
+
+        On the stream of recordings. What waits fails here: a recording that fails leaves traces.
+        """
         here, mode = torch.cuda.current_stream(self._device), torch.cuda.get_sync_debug_mode()
         self._stream.wait_stream(here)
         try:
@@ -44,7 +37,7 @@ class CudaGraphs:
             here.wait_stream(self._stream)
 
     def record(self, compute: Callable[[], ResultT]) -> tuple[ResultT, Callable[[], object]]:
-        """See :class:`Graphs`."""
+        """The places of the results of ``compute``, and what fills them: its work on the device, done anew at every call."""
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):

@@ -36,8 +36,7 @@ from gancli.training.lines import Log
 from gancli.training.loggers import Background
 from gancli.training.metrics import MetricsLog, plot_losses, read_rows, time_of
 from gancli.training.monitoring import monitor_of
-from gancli.training.pace import PLOT_SECONDS, SAVED_PER_SECOND, Clock
-from gancli.training.plan import SHORT_EPOCH_STEPS
+from gancli.training.plan import PLOT_SECONDS, SAVED_PER_SECOND, SHORT_EPOCH_STEPS, Clock
 from gancli.training.record import run_ended, run_info, run_started
 from gancli.version import __version__
 

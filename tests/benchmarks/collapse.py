@@ -28,8 +28,8 @@ from gancli.config.schema import DataConfig
 from gancli.data import load_images
 from gancli.data.batches import normalise
 from gancli.events import Alarm, EpochEnded
+from gancli.metrics.distances import coverage, radii
 from gancli.metrics.extractors import extractor_for, read, some_of
-from gancli.metrics.manifolds import coverage, radii
 from gancli.plugins.registry import DATASETS
 
 SMALL = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gancli.metrics.manifolds import BLOCK_NUMBERS, DENSITY_NEIGHBOURS, blocks, centred, radii
+from gancli.metrics.distances import BLOCK_NUMBERS, DENSITY_NEIGHBOURS, blocks, centred, radii
 from gancli_evaluate.estimate import Estimate, mean, proportion
 
 PRECISION_NEIGHBOURS = 3

@@ -31,7 +31,7 @@ def show(
     """Look at every image: what there is, what is broken, what a training would make of it."""
     from gancli.config.resolve import resolve
     from gancli.data.choice import choose
-    from gancli.data.translation import has_domains
+    from gancli.data.source import has_domains
     from gancli_reports.doctor import describe, write_sheet
 
     if sheet is not None:

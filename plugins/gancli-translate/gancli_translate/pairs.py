@@ -14,8 +14,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from gancli.data.paths import count, quoted
-from gancli.data.source import HUB, Loaded, Source, Watch, open_source, unwatched
-from gancli.data.translation import DOMAINS, has_domains
+from gancli.data.source import DOMAINS, HUB, Loaded, Source, Watch, has_domains, open_source, unwatched
 from gancli.errors import ConfigError, DatasetError
 from gancli.plugin import ImageSet
 from gancli.plugins.registry import is_path

@@ -10,7 +10,7 @@ from PIL import Image
 from gancli.config.resolve import resolve
 from gancli.config.schema import DataConfig
 from gancli.data import load_images, open_data
-from gancli.data.translation import has_domains
+from gancli.data.source import has_domains
 from gancli.errors import ConfigError, DatasetError, PluginError
 
 
