@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.linalg import sqrtm
 
-from gancli.metrics import manifolds
-from gancli.metrics.distances import Moments, frechet_distance
+from gancli.metrics import distances
+from gancli.metrics.distances import Moments, coverage, frechet_distance, radii
 
 
 def normal(n, d, seed, scale=1.0, shift=0.0):
@@ -66,13 +66,13 @@ def test_one_sample_has_no_covariance():
         Moments.of([torch.zeros(1, 3)])
 
 
-def normal(n, d, seed, scale=1.0):
-    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed)) * scale
+def points(n, d, seed):
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch):
-    monkeypatch.setattr(manifolds, "BLOCK_NUMBERS", 1000)  # so that there are several
+    monkeypatch.setattr(distances, "BLOCK_NUMBERS", 1000)  # so that there are several
 
 
 def distances_between(a, b):
@@ -80,13 +80,13 @@ def distances_between(a, b):
 
 
 def test_coverage_and_radii_agree_with_their_definitions():
-    fake, real = normal(150, 5, 1), normal(130, 5, 2)
+    fake, real = points(150, 5, 1), points(130, 5, 2)
     balls = np.sort(distances_between(real, real))[:, 1:6]
-    np.testing.assert_allclose(manifolds.radii(real), balls, rtol=1e-4)
+    np.testing.assert_allclose(radii(real), balls, rtol=1e-4)
     covered = (distances_between(fake, real) <= balls[:, -1]).any(0).mean()
-    assert manifolds.coverage(fake, real, manifolds.radii(real)[:, -1]) == pytest.approx(covered)
+    assert coverage(fake, real, radii(real)[:, -1]) == pytest.approx(covered)
 
 
 def test_too_few_points_have_no_neighbours():
     with pytest.raises(ValueError, match="5 points"):
-        manifolds.radii(normal(5, 2, 1))
+        radii(points(5, 2, 1))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from gancli.metrics import manifolds as of_gancli
+from gancli.metrics import distances as of_gancli
 from gancli_evaluate import manifolds
 
 
