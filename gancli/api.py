@@ -28,7 +28,6 @@ from gancli.cli.interpolate import InterpolateOptions
 from gancli.cli.options import Settings as Flags
 from gancli.cli.options import Source
 from gancli.cli.output import Output
-from gancli.cli.project import refuse_target
 from gancli.cli.signals import Interrupted
 from gancli.cli.train import refuse_early, run_training
 from gancli.config.schema import plain
@@ -37,7 +36,6 @@ from gancli.history.run import Run
 from gancli.models.model import Model
 from gancli.plugins.registry import part
 from gancli.runs import find_run
-from gancli.sampling.sheets import write_projection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +43,6 @@ if TYPE_CHECKING:
     from gancli.events import Event, RunEnded
     from gancli.exporting.formats import Exported
     from gancli.models.model import ImageInputs
-    from gancli.models.projection import Projection
 
 
 class Settings(TypedDict, total=False):
@@ -170,41 +167,13 @@ def evaluate(run: Run | Model | str | Path | None = None, **options: Any) -> Any
     return part("evaluate", "gancli.evaluate()")(run, **options)
 
 
-def project(
-    images: ImageInputs,
-    run: Run | Model | str | Path | None = None,
-    *,
-    steps: int = 200,
-    seed: int = 0,
-    output: str | Path | None = None,
-    force: bool = False,
-    **source: Unpack[From],
-) -> Projection:
-    """Find images in a generator's latent space.
+def project(images: ImageInputs, run: Run | Model | str | Path | None = None, **options: Any) -> Any:  # noqa: ANN401  (likewise)
+    """Find images in a generator's latent space: :func:`gancli_evaluate.api.project`, with its options.
 
-    >>> import gancli
-    >>> model = gancli.load(checkpoint="mnist")
-    >>> found = gancli.project(model.sample(1, seed=5, labels=5), model, steps=5)
-    >>> found.points.shape[0], found.images.shape == (1, *model.image.shape)
-    (1, True)
-
-    Args:
-        images: files, images of Pillow, or floats ``(n, c, h, w)`` in [-1, 1].
-        run: the run, its name or path, or a model; by default the last run.
-        steps: of the search, per image.
-        seed: first of the candidates that it starts from.
-        output: an ``.npz`` for the latents, beside which a sheet (``.png``) shows original, found image and difference.
-        force: replace files that gancli did not make.
-        source: see :class:`From`.
+    Raises:
+        PluginError: gancli-evaluate is not installed.
     """
-    chosen = source_of(project, run, source)
-    target = None if output is None else refuse_target(output, force=force)
-    model = run if isinstance(run, Model) else chosen.load()
-    originals = model.fitted(images)
-    found = model.project(originals, steps=steps, seed=seed)
-    if target is not None:
-        write_projection(model, originals, found, target)
-    return found
+    return part("project", "gancli.project()")(images, run, **options)
 
 
 def interpolate(  # noqa: PLR0913  (the options of the command)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 import typer.main
 
-from gancli.cli import arch, config, dataset, directions, env, export, interpolate, plugin, project, runs, sample, train
+from gancli.cli import arch, config, dataset, env, export, interpolate, plugin, runs, sample, train
 from gancli.cli.commands import Group
 from gancli.cli.failures import GLOBAL, report
 from gancli.cli.options import EVERYWHERE, Typer, argument, option
@@ -29,7 +29,7 @@ Examples:
 
 SUBJECTS = {
     "Make": ("train", "sample", "interpolate", "export"),
-    "Look": ("project", "directions", "runs", "arch", "dataset"),
+    "Look": ("runs", "arch", "dataset"),
     "Set up": ("plugin", "config", "env", "help"),
 }
 EXIT_CODES = (
@@ -114,7 +114,7 @@ def command() -> Any:
     app.callback()(_root)
     app.command(epilog=train.EXPLAINED)(train.train)
     app.command(cls=export.ExportCommand)(export.export)
-    for module in (sample, interpolate, project, directions, env):
+    for module in (sample, interpolate, env):
         name = module.__name__.rpartition(".")[2]
         app.command()(getattr(module, name))
     app.command("help")(_help)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from gancli.errors import UsageError
 from gancli.images import grid, to_bytes, to_picture
 from gancli.models.sampler import BATCH_SIZE, TRANSLATED, Sampler, check_seeds
 from gancli.plugin import StyledGenerator, TwoStageGenerator
+from gancli.plugins.registry import part
 from gancli.randomness.latents import latents
 from gancli.runtime.device import memory_errors_explained, translate_memory_error
 
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from gancli.images import Images
     from gancli.metrics.extractors import RandomExtractor
     from gancli.models.interpolation import Method
-    from gancli.models.projection import Projection
     from gancli.plugin import ImageSpec
 
     Labels = Sequence[int | str] | int | str
@@ -268,11 +268,9 @@ class Model(Sampler["Tensor"]):
         seeds = points if np.ndim(keyframes) else range(points[0] * max(1, cells))
         return iter(Frames(self, Interpolation(seeds, frames, cells, passed, method, loop, truncation)))
 
-    def project(self, images: ImageInputs, *, steps: int = 200, seed: int = 0) -> Projection:
-        """Find images, ``(n, c, h, w)`` in [-1, 1], or files and images of Pillow, which are fitted; see :func:`.project`."""
-        from gancli.models.projection import project
-
-        return project(self, self.fitted(images), steps=steps, seed=seed)
+    def project(self, images: ImageInputs, *, steps: int = 200, seed: int = 0) -> Any:  # noqa: ANN401  (gancli-evaluate's)
+        """Find images, ``(n, c, h, w)`` in [-1, 1], or files and images of Pillow, which are fitted: :func:`gancli.project`."""
+        return part("project", "model.project()")(images, self, steps=steps, seed=seed)
 
     def fitted(self, images: ImageInputs) -> Tensor:
         """Files and images of Pillow as this model saw its training images: float32 ``(n, c, h, w)`` in [-1, 1]."""

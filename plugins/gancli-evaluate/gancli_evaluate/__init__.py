@@ -1,1 +1,1 @@
-"""How close generated images are to real ones: ``gancli evaluate``, and the extractors of papers."""
+"""How close generated images are to real ones, and what a model knows: ``gancli evaluate``, ``project`` and ``directions``."""

@@ -1,4 +1,4 @@
-"""The command as a function, which is ``gancli.evaluate``."""
+"""The commands as functions, which are ``gancli.evaluate`` and ``gancli.project``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Literal, Unpack
 
 from gancli.api import From, as_text, source_of
 from gancli.cli.output import Output
+from gancli.models.model import Model
+from gancli_evaluate import projection
 from gancli_evaluate.command import EvaluateOptions, run_evaluation
+from gancli_evaluate.explore import refuse_target
+from gancli_evaluate.sheets import write_projection
 
 if TYPE_CHECKING:
     from gancli.history.run import Run
-    from gancli.models.model import Model
+    from gancli.models.model import ImageInputs
     from gancli_evaluate.report import Report
 
 
@@ -55,3 +59,40 @@ def evaluate(  # noqa: PLR0913  (the options of the command)
     where, sheet = (None if path is None else Path(path) for path in (images, nearest))
     options = EvaluateOptions(count, seed, as_text(dataset), against, extractor, modes, sheet, force=True)
     return run_evaluation(where, options, source_of(evaluate, run, source), Output(quiet=quiet))[0]
+
+
+def project(
+    images: ImageInputs,
+    run: Run | Model | str | Path | None = None,
+    *,
+    steps: int = 200,
+    seed: int = 0,
+    output: str | Path | None = None,
+    force: bool = False,
+    **source: Unpack[From],
+) -> projection.Projection:
+    """Find images in a generator's latent space.
+
+    >>> import gancli
+    >>> model = gancli.load(checkpoint="mnist")
+    >>> found = gancli.project(model.sample(1, seed=5, labels=5), model, steps=5)
+    >>> found.points.shape[0], found.images.shape == (1, *model.image.shape)
+    (1, True)
+
+    Args:
+        images: files, images of Pillow, or floats ``(n, c, h, w)`` in [-1, 1].
+        run: the run, its name or path, or a model; by default the last run.
+        steps: of the search, per image.
+        seed: first of the candidates that it starts from.
+        output: an ``.npz`` for the latents, beside which a sheet (``.png``) shows original, found image and difference.
+        force: replace files that gancli did not make.
+        source: see :class:`From`.
+    """
+    chosen = source_of(project, run, source)
+    target = None if output is None else refuse_target(output, force=force)
+    model = run if isinstance(run, Model) else chosen.load()
+    originals = model.fitted(images)
+    found = projection.project(model, originals, steps=steps, seed=seed)
+    if target is not None:
+        write_projection(model, originals, found, target)
+    return found

@@ -209,3 +209,20 @@ def test_F30_F32_a_walk_that_is_ended_leaves_nothing_behind(cli, target, monkeyp
     assert (result.code, result.err) == (128 + number, f"stopped: Interrupted by {number.name}.\n")
     assert list(target.parent.iterdir()) == []
     assert signal.getsignal(number) == before
+
+
+def test_an_interpolation_along_a_direction(cli, tmp_path, monkeypatch):
+    monkeypatch.setattr("gancli.models.directions.SEEDS", 8)
+    result = cli("interpolate", "--direction", "2", "-o", tmp_path / "d.gif", "--frames", "4", "--json")
+    assert result.json["direction"] == 2
+    assert "along direction 2; around: seeds 0" in result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"), [(("--direction", "0"), "Direction 0"), (("--direction", "1", "--keyframes", "3"), "3 keyframes")]
+)
+def test_a_direction_that_is_not_possible_is_one_line(cli, words, message):
+    result = cli("interpolate", *words)
+    assert (result.code, result.out) == (2, "")
+    assert message in result.err
+    assert result.err.count("\n") == 1

@@ -196,3 +196,17 @@ def test_no_runs_yet(cli):
     result = cli("sample", "--runs-dir", "nowhere")
     assert result.code == 4
     assert "gancli train" in result.err
+
+
+@pytest.mark.parametrize("words", [("--seeds", "0"), ("-n", "2"), ("--seed", "1"), ("--style-seeds", "1")])
+def test_latents_exclude_seeds(cli, words):
+    result = cli("sample", "--latents", "x.npz", *words)
+    assert (result.code, result.out) == (2, "")
+    assert f"excludes {words[0]}" in result.err
+
+
+def test_styles_need_a_generator_with_layers(cli, tmp_path):
+    result = cli("sample", "--style-seeds", "0-3", "-o", tmp_path / "x.png")
+    assert result.code == 2
+    assert "takes no w per layer" in result.err
+    assert cli("sample", "--style-from", "1").code == 2

@@ -27,12 +27,6 @@ def test_directions_as_arrays(cli, tmp_path):
         assert arrays["vectors"].shape[0] == 2
 
 
-def test_an_interpolation_along_a_direction(cli, tmp_path):
-    result = cli("interpolate", "--direction", "2", "-o", tmp_path / "d.gif", "--frames", "4", "--json")
-    assert result.json["direction"] == 2
-    assert "along direction 2; around: seeds 0" in result.err
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -40,8 +34,6 @@ def test_an_interpolation_along_a_direction(cli, tmp_path):
         (("directions", "-n", "0"), "out of range"),
         (("directions", "-n", "10000"), "dimensions"),
         (("directions", "--class", "1"), "not conditional"),
-        (("interpolate", "--direction", "0"), "Direction 0"),
-        (("interpolate", "--direction", "1", "--keyframes", "3"), "3 keyframes"),
     ],
 )
 def test_what_is_not_possible_is_one_line(cli, words, message):

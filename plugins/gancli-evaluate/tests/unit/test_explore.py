@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gancli.models import projection
+from gancli_evaluate import projection
 
 MADE_OF_SEEDS = "Give an image that `gancli sample` made of seeds."
 pytestmark = pytest.mark.usefixtures("at_trained")
@@ -76,20 +76,6 @@ def test_what_cannot_be_projected_is_one_line(cli, words, code, message, tmp_pat
     assert result.code == code
     assert message in result.err
     assert result.err.count("\n") == 1
-
-
-@pytest.mark.parametrize("words", [("--seeds", "0"), ("-n", "2"), ("--seed", "1"), ("--style-seeds", "1")])
-def test_latents_exclude_seeds(cli, words):
-    result = cli("sample", "--latents", "x.npz", *words)
-    assert (result.code, result.out) == (2, "")
-    assert f"excludes {words[0]}" in result.err
-
-
-def test_styles_need_a_generator_with_layers(cli, tmp_path):
-    result = cli("sample", "--style-seeds", "0-3", "-o", tmp_path / "x.png")
-    assert result.code == 2
-    assert "takes no w per layer" in result.err
-    assert cli("sample", "--style-from", "1").code == 2
 
 
 @pytest.mark.parametrize("command", [("project", "x.png"), ("directions",)])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gancli.images import Pixels
     from gancli.models.directions import Directions
     from gancli.models.model import Model
-    from gancli.models.projection import Projection
+    from gancli_evaluate.projection import Projection
 
 AMOUNTS = (-3, -2, -1, 0, 1, 2, 3)  # columns of a sheet of directions: standard deviations of the latent
 SMALLEST_CELL = 64  # images are enlarged by whole numbers until their shorter side has this many pixels

@@ -7,9 +7,9 @@ from gancli.errors import UsageError
 from gancli.images import read_metadata
 from gancli.models.directions import Directions
 from gancli.models.latents import read_latents
-from gancli.models.projection import Projection
 from gancli.plugin import ImageSpec
-from gancli.sampling.sheets import sheet, write_directions, write_projection
+from gancli_evaluate.projection import Projection
+from gancli_evaluate.sheets import sheet, write_directions, write_projection
 
 
 @pytest.fixture(params=[1, 3, 4])
