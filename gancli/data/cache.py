@@ -63,11 +63,6 @@ def folder(part: str) -> Path:
     return path
 
 
-def downloads(name: str) -> Path:
-    """Where the files of a named data set are kept."""
-    return root() / "downloads" / name
-
-
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
     try:

@@ -145,11 +145,6 @@ def part_of(word: str) -> Part | None:
     return match and Part(SPLITS[match[1].lower()], (match[2] or "").upper())
 
 
-def _listed(suffixes: Counter[str]) -> str:
-    kinds = [f"{number:,} {visible(suffix[:12]) or 'without suffix'}" for suffix, number in suffixes.most_common()]
-    return ", ".join(kinds[:4]) + ", ..." * (len(kinds) > 4)  # noqa: PLR2004  (as many are listed)
-
-
 def _divided(images: Sequence[Item]) -> tuple[dict[Part, tuple[Item, ...]], tuple[str, ...]]:
     """The images of each part, and what is in none of them.
 
@@ -207,5 +202,7 @@ def _unused(others: Counter[str]) -> list[str]:
         unread = f"{count(images.total(), 'image')} in formats that cannot be read{heic}, so not used ({listed})"
         notes.append(f"{unread}: {REMEDY}.")
     if rest := others - images:
-        notes.append(f"{count(rest.total(), 'other file')} not used ({_listed(rest)}).")
+        kinds = [f"{number:,} {visible(suffix[:12]) or 'without suffix'}" for suffix, number in rest.most_common(4)]
+        more = ", ..." * (len(rest) > len(kinds))
+        notes.append(f"{count(rest.total(), 'other file')} not used ({', '.join(kinds)}{more}).")
     return notes

@@ -7,6 +7,7 @@ update is addressed by (seed, networks, number of the update), so that a step de
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial, reduce
 from itertools import chain
 from operator import add
@@ -35,31 +36,24 @@ if TYPE_CHECKING:
     from gancli.runtime.device import Runtime
 
 
+@dataclass(eq=False)
 class Trainer:
     """Trains the networks of a state, step by step, on real images of which ``batches`` holds those of this process.
 
     ``run`` computes what a step asks of the device: as it is written, or by replaying it (:mod:`gancli.gan.capture`).
     """
 
-    def __init__(
-        self,
-        state: TrainingState,
-        updates: Sequence[Update],
-        batches: Batches,
-        runtime: Runtime,
-        *,
-        rules: TrainConfig,
-        latent_dim: int,
-        augmentation: NoAugmentation | None = None,
-    ) -> None:
-        self.state = state
-        self.updates = tuple(updates)
-        self.batches = batches
-        self.runtime = runtime
-        self.rules = rules
-        self.latent_dim = latent_dim
-        self.augmentation = augmentation or NoAugmentation()
-        self.micro_batches = MicroBatches(rules.batch_size, rules.accumulate, runtime.processes)
+    state: TrainingState
+    updates: Sequence[Update]
+    batches: Batches
+    runtime: Runtime
+    _: KW_ONLY
+    rules: TrainConfig
+    latent_dim: int
+    augmentation: NoAugmentation = field(default_factory=NoAugmentation)
+
+    def __post_init__(self) -> None:
+        self.micro_batches = MicroBatches(self.rules.batch_size, self.rules.accumulate, self.runtime.processes)
         self.batches_per_step = max(update.repeats for update in self.updates)
         self.run: Run = as_written
 

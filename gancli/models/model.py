@@ -167,10 +167,6 @@ class Model(Sampler["Tensor"]):
         scaled = interpolate(sources, self.image.source[1:], mode="bilinear", antialias=True)
         return interpolate(self.generator(z, scaled).float(), size, mode="bilinear", antialias=True)
 
-    def cannot_truncate(self) -> str:
-        """Empty: every generator can."""
-        return ""
-
     def _batch(self, seeds: Sequence[int], classes: Sequence[int] | None, truncation: float | None) -> Tensor:
         points = self.points(seeds, classes, truncation)
         return self.render(points, None if classes is None else torch.tensor(classes))

@@ -8,7 +8,7 @@ from gancli.checkpoint.manifest import read_checkpoint, read_manifest
 from gancli.checkpoint.provenance import Origin, Parent, Provenance, read_file
 from gancli.config.schema import checked
 from gancli.errors import CheckpointError, ConfigError
-from gancli.models.stored import absolute, is_file, origin_of_file, read_provenance, weights_path
+from gancli.models.stored import absolute, is_file, origin_of_file, weights_path
 from gancli.plugins.registry import ARCHITECTURES
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ def inherit(runs_dir: Path) -> Callable[[str], Flat]:
 
     def settings(address: str) -> Flat:
         found = absolute(address, runs_dir)
-        provenance = read_provenance(weights_path(found))
+        path = weights_path(found)
+        in_file = origin_of_file(read_file(path), path).provenance if is_file(path) else None
+        provenance = in_file or Provenance.parse(read_manifest(path).facts, path)
         made_by, image = provenance.arch, provenance.image
         options = dict(made_by.options)
         if made_by.distribution:

@@ -81,9 +81,9 @@ class Sampler(ABC, Generic[Images]):
         A network that does not take such a size is given images of its own, and its results are scaled back.
         """
 
-    @abstractmethod
     def cannot_truncate(self) -> str:
         """Why truncation is not possible, as the end of a sentence; empty if it is."""
+        return ""
 
     def refuse_translator(self) -> None:
         """Raise a UsageError for a model that translates images, and so makes none from a seed."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from gancli.checkpoint.manifest import MANIFEST, read_manifest
-from gancli.checkpoint.provenance import KEY, SHARED, Origin, Provenance, read_file, stored_origin
+from gancli.checkpoint.manifest import MANIFEST
+from gancli.checkpoint.provenance import KEY, SHARED, Origin, stored_origin
 from gancli.checkpoint.store import CheckpointStore
 from gancli.data.source import HUB
 from gancli.errors import CheckpointError, RunError
@@ -81,13 +81,6 @@ def absolute(address: str, runs_dir: Path) -> str:
     if not steps:
         raise RunError(f"The run '{address}' has no checkpoint.", "The training did not get as far as its first save.")
     return str(store.path(store.best() or steps[-1]))
-
-
-def read_provenance(path: Path) -> Provenance:
-    """What a checkpoint or a file says about its model."""
-    if is_file(path):
-        return origin_of_file(read_file(path), path).provenance
-    return Provenance.parse(read_manifest(path).facts, path)
 
 
 def origin_of_file(data: bytes, path: Path) -> Origin:

@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
-from gancli.events import (
-    Alarm,
-    CheckpointSaved,
-    EpochEnded,
-    Event,
-    Preparing,
-    PreviewWritten,
-    Progress,
-    RunEnded,
-    RunStarted,
-)
+from gancli.events import Alarm, CheckpointSaved, EpochEnded, Event, Preparing, PreviewWritten, Progress, RunEnded, RunStarted
 from gancli.text import distance, duration, loss, printable, score
 
 if TYPE_CHECKING:

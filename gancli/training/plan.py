@@ -68,11 +68,6 @@ class Plan:
             return 1.0
         return min(1.0, (step - self.extended_at) / max(1.0, EXTENSION_RAMP * (self.total_steps - self.extended_at)))
 
-    @property
-    def settled(self) -> bool:
-        """Whether a burn-in is over whatever the fraction says: it belongs to the length that the run had at first."""
-        return bool(self.extended_at)
-
     def is_done(self, step: int, elapsed_seconds: float) -> bool:
         """Whether the run is at its end."""
         return self.fraction(step, elapsed_seconds) >= 1

@@ -17,14 +17,7 @@ from gancli.config.resolve import choose_arch, flatten, migrated, refuse_changes
 from gancli.config.schema import LENGTHS, RunConfig
 from gancli.data.paths import count
 from gancli.data.source import located
-from gancli.errors import (
-    CheckpointError,
-    ConfigError,
-    DatasetError,
-    MemoryExhaustedError,
-    RunError,
-    StorageError,
-)
+from gancli.errors import CheckpointError, ConfigError, DatasetError, MemoryExhaustedError, RunError, StorageError
 from gancli.models.parent import start_from
 from gancli.models.stored import absolute
 from gancli.runs import RunDirectory, create_run, refuse_missing_architecture, refuse_name

@@ -87,7 +87,8 @@ class Training:
         state, plan = self.state, self.plan
         fraction = plan.fraction(state.step, state.schedule_seconds)
         with memory_errors_explained():
-            return self.trainer.step(fraction, plan.ramp(state.step), settled=plan.settled)
+            # a burn-in belongs to the length that the run had at first
+            return self.trainer.step(fraction, plan.ramp(state.step), settled=bool(plan.extended_at))
 
     def stop_signal(self, own: int = 0) -> int:
         """The signal that asks any process to stop, or 0. All wait for each other here; the clock is process 0's."""

@@ -186,8 +186,8 @@ def _beside_the_input(subject: Subject, reference: Reference, metrics: dict[str,
     if "translations" not in subject.facts or real.sources is None or real.sources.shape[1] != real.images.shape[1]:
         return metrics
     sources = real.sources[: subject.count]
-    untouched = read(reference.extractor, batches(sources, reference.device)).features
-    baseline = _between(reference, untouched, reference.reading(reference.real).features)
+    unchanged = read(reference.extractor, batches(sources, reference.device)).features
+    baseline = _between(reference, unchanged, reference.reading(reference.real).features)
     if real.paired:
         counterparts = list(batches(real.images[: subject.count]))
         metrics = metrics | _differences(subject.draw(), counterparts)

@@ -99,7 +99,7 @@ def model(address: str) -> Path:
             f"'{visible(address)}' is not the address of a model.", "Write hf:USER/NAME or hf:USER/NAME@REVISION."
         )
     name, revision = parts[1], parts[2] or "main"
-    folder = cache.downloads("models") / name.replace("/", "--") / revision.replace("/", "--")
+    folder = cache.root() / "downloads" / "models" / name.replace("/", "--") / revision.replace("/", "--")
     try:
         refuse_offline(visible(address), f"Download its files elsewhere and put them into '{folder}'.")
         _download_model(address, name, revision, folder)

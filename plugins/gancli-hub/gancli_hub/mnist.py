@@ -40,7 +40,7 @@ class Published(MnistLike):
             yield Path("/usr/share/datasets") / name
             yield home / ".keras" / "datasets" / name
             yield Path("data") / name / "raw"
-        yield cache.downloads(self.folder)
+        yield cache.root() / "downloads" / self.folder
 
     def _array(self, name: str) -> NDArray[np.uint8]:
         (size, packed), content = self.published[name], self.contents.get(name)
@@ -54,7 +54,7 @@ class Published(MnistLike):
                 wrong = f"{quoted(path)} is not {self.folder}'s {name}: its hash differs."
                 raise DatasetError(wrong, "Remove or replace it.")
             return array
-        return read_idx(fetch(Remote(f"{name}.gz", self.mirrors, size, packed), cache.downloads(self.folder)))
+        return read_idx(fetch(Remote(f"{name}.gz", self.mirrors, size, packed), cache.root() / "downloads" / self.folder))
 
 
 class FashionMnist(Published):
