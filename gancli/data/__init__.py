@@ -18,13 +18,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gancli.data.source import Loaded, Watch, fingerprint, open_data, open_source, unwatched
+from gancli.data.source import Loaded, Source, Watch, fingerprint, open_data, open_source, unwatched
 
 if TYPE_CHECKING:
     from gancli.config.schema import DataConfig
 
 __all__ = [
     "Loaded",
+    "Source",
     "Watch",
     "fingerprint",
     "load_images",
