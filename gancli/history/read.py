@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -58,12 +57,6 @@ class History:
         found = [row for row in self.rows if name in row and row["kind"] == "interval"]
         found = found or [row for row in self.rows if name in row and row["kind"] == "epoch"]
         return [Point(row["step"], row["images_seen"], self.seconds_at(row["step"]), float(row[name])) for row in found]
-
-    def distance_at(self, step: int) -> float | None:
-        """The distance that was measured last by that step."""
-        curve = self.curve(self.distance) if self.distance else []
-        before = bisect_right([point.step for point in curve], step)
-        return curve[before - 1].value if before else None
 
     def seconds_at(self, step: int) -> float:
         """Seconds of training up to a step, as written down; of an older run, in proportion to the steps."""

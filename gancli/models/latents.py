@@ -17,14 +17,12 @@ import torch
 from gancli.checkpoint.provenance import read_file
 from gancli.errors import UsageError
 from gancli.models.model import Model
-from gancli.storage.disk import refuse_missing_parent, replacing
-from gancli.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
     from torch import Tensor
 
 MAX_BYTES = 2**28
@@ -156,13 +154,3 @@ def style_mixing(
     own = None if rows is None else [label for label in rows for _ in style_seeds]
     made_from = {"coarse_seeds": list(seeds), "style_seeds": list(style_seeds), "style_from": first}
     return Latents(torch.cat(mixed), own, made_from=made_from)
-
-
-def write_arrays(target: Path, arrays: Mapping[str, ArrayLike]) -> None:
-    """Write an ``.npz``, which is there when it is complete, and whose comment says that gancli made it."""
-    refuse_missing_parent(target)
-    with replacing(target) as scratch, zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w") as member:
-                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
-        archive.comment = f"gancli {__version__}".encode()

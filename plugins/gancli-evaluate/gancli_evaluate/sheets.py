@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,14 +11,15 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gancli.errors import UsageError
 from gancli.images import MAX_PIXELS, to_bytes, to_picture, to_png
-from gancli.models.latents import write_arrays
 from gancli.sampling.sample import about
-from gancli.storage.disk import refuse_missing_parent, write_atomically
+from gancli.storage.disk import refuse_missing_parent, replacing, write_atomically
+from gancli.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from numpy.typing import ArrayLike
     from torch import Tensor
 
     from gancli.images import Pixels
@@ -110,3 +112,13 @@ def write_directions(
 def _write(target: Path, pixels: Pixels, metadata: dict[str, Any]) -> None:
     refuse_missing_parent(target)
     write_atomically(target, to_png(pixels, metadata))
+
+
+def write_arrays(target: Path, arrays: Mapping[str, ArrayLike]) -> None:
+    """Write an ``.npz``, which is there when it is complete, and whose comment says that gancli made it."""
+    refuse_missing_parent(target)
+    with replacing(target) as scratch, zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+        archive.comment = f"gancli {__version__}".encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
@@ -56,12 +57,13 @@ def write_film(history: History, target: Path, fps: Fraction, scale: int | None 
     if max(size) > kind.largest_side:
         raise UsageError(f"A frame would be {size[0]}x{size[1]} pixels.", "Give a smaller --scale.")
     font, name = ImageFont.load_default(caption), history.distance.upper().replace("_", "-", 1)
+    curve = history.curve(history.distance) if history.distance else []
 
     def frame(path: Path) -> Pixels:
         canvas, step = Image.new(mode, size, "white"), int(path.stem)
         canvas.paste(opened(path).convert(mode).resize((width, height), Image.Resampling.NEAREST))
-        value = history.distance_at(step)
-        text = f"step {step:,}" + ("" if value is None else f"   {name} {distance(value)}")
+        measured = bisect_right([point.step for point in curve], step)
+        text = f"step {step:,}" + (f"   {name} {distance(curve[measured - 1].value)}" if measured else "")
         ImageDraw.Draw(canvas).text((MARGIN, height + MARGIN), text, fill="black", font=font)
         return np.atleast_3d(np.asarray(canvas))
 

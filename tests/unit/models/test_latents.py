@@ -8,7 +8,7 @@ from torch import nn
 from gancli.checkpoint.provenance import Origin, Provenance
 from gancli.errors import RunError, UsageError
 from gancli.models.interpolation import Frames, Interpolation
-from gancli.models.latents import Latents, ModelAtLatents, read_latents, style_mixing, write_arrays
+from gancli.models.latents import Latents, ModelAtLatents, read_latents, style_mixing
 from gancli.models.model import Model
 from gancli.plugin import ImageSpec
 
@@ -70,7 +70,7 @@ def file(tmp_path):
 def test_latents_of_a_file_give_the_images_that_they_were_taken_from(file):
     model = make(Plain(3), 3)
     points, labels = model.points([7, 8]), [2, 0]
-    write_arrays(file, {"z": points.numpy(), "labels": labels, "model": model.origin.digest})
+    np.savez(file, z=points.numpy(), labels=labels, model=model.origin.digest)
     found = read_latents(file, model)
     assert found.labels == labels
     assert found.digest == model.origin.digest
