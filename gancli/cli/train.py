@@ -22,12 +22,12 @@ from gancli.cli.signals import Signals
 from gancli.errors import ConfigError, DatasetError, RunError, UsageError
 from gancli.events import RunStarted
 from gancli.runs import RunDirectory, find_run, refuse_missing_architecture, refuse_name, remove_run
-from gancli.runtime.launch import joined, launch
+from gancli.runtime.launch import joined, launch, launch_on, several_gpus
 from gancli.runtime.processes import ALONE
 from gancli.text import duration, shell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from gancli.config.resolve import Resolved
     from gancli.config.schema import DataConfig
@@ -65,8 +65,8 @@ def train(
 
     Several machines train together under torchrun: torchrun --nnodes 2 --nproc-per-node 4 ... -m gancli train ...
     """
-    if processes > 1 and not os.environ.get("WORLD_SIZE"):
-        raise typer.Exit(launch(output.argv[1:], processes))
+    if not os.environ.get("WORLD_SIZE"):
+        _launch_several(output.argv[1:], processes, settings.device or "")
     run: RunDirectory | None = None
     start: Callable[..., RunEnded]
     with joined(explain) as members:
@@ -104,6 +104,17 @@ def train(
         farewell(output, ended)
     if ended.signal:
         raise typer.Exit(128 + ended.signal)
+
+
+def _launch_several(argv: "Sequence[str]", processes: int, device: str) -> None:
+    """Train in several processes, if that is asked for, and end with their exit code."""
+    gpus = several_gpus(device)
+    if gpus and processes not in (1, len(gpus)):
+        raise UsageError(f"--device {device} and --processes {processes} do not go together.", "Give one of them.")
+    if gpus:
+        raise typer.Exit(launch_on(gpus, device, argv))
+    if processes > 1:
+        raise typer.Exit(launch(argv, processes))
 
 
 def _run_to_resume(resume: str | None, name: str | None, runs_dir: Path) -> RunDirectory | None:

@@ -178,13 +178,20 @@ class TrainConfig(Section):
     )
 
 
+AugmentChange = Literal[
+    "flip", "translation", "cutout", "colour", "hue", "saturation", "rotation90", "rotation", "scale", "stretch"
+]
+
+
 class AugmentConfig(Section):
     """Random augmentation of everything that the discriminator sees, for small data sets."""
 
     mode: Literal["auto", "on", "off"] = Field("auto", description="auto: on for data sets below below_images")
     below_images: int = Field(10_000, ge=0, le=10**12, description="images from which a data set is no longer small")
-    changes: tuple[Literal["flip", "translation", "cutout", "colour", "rotation90"], ...] = Field(
-        ("translation", "cutout", "colour"), max_length=10, description="flip, translation, cutout, colour, rotation90"
+    changes: tuple[AugmentChange, ...] = Field(
+        ("translation", "cutout", "colour"),
+        max_length=10,
+        description="flip, translation, cutout, colour, hue, saturation, rotation90, rotation, scale, stretch",
     )
     strength: float | None = Field(None, ge=0, lt=1, description="probability of each change per image; none: adaptive")
     target: float = Field(0.6, ge=0, le=1, description="adaptive: target for the mean sign of D's logits on real images")

@@ -13,9 +13,13 @@ of its own images.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from functools import reduce
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.autograd import Function
+from torch.nn.functional import affine_grid, grid_sample, pad
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +38,12 @@ MOST = 0.8
 
 SHIFT = 0.125
 """Largest translation, as a fraction of the side."""
+
+SCALE_DEVIATION = 0.2
+"""Standard deviation of the binary logarithm of a scale (Karras et al., 2020, appendix B)."""
+
+COLOUR = 3
+"""Channels of a colour; alpha comes after them."""
 
 
 class NoAugmentation:
@@ -72,10 +82,21 @@ class Augmentation(NoAugmentation):
         drawn for the whole batch.
         """
         sets = len(images) // (part.rows.stop - part.rows.start)
+        matrices, moved, others = [], [], []
         for name in self._config.changes:
             chance = uniform(sets, part.batch_size, 4)[:, part.rows].reshape(-1, 4).to(images.device)
-            chosen = (chance[:, 0] < self._state["strength"]).view(-1, 1, 1, 1)
-            images = torch.where(chosen, CHANGES[name](images, chance[:, 1:]), images)
+            chosen, numbers = (chance[:, 0] < self._state["strength"]).view(-1, 1, 1, 1), chance[:, 1:]
+            if name in TRANSFORMS:
+                matrices.append(
+                    torch.where(chosen[..., 0], TRANSFORMS[name](numbers[:, 0]), torch.eye(2, device=images.device))
+                )
+                moved.append(chosen)
+            else:
+                others.append((name, chosen, numbers))
+        if matrices:
+            images = torch.where(torch.stack(moved).any(0), _transformed(images, reduce(torch.matmul, matrices)), images)
+        for name, chosen, numbers in others:
+            images = torch.where(chosen, CHANGES[name](images, numbers), images)
         return images
 
     def observe(self, real_logits: Tensor) -> dict[str, Tensor]:
@@ -135,11 +156,75 @@ def _colour(images: Tensor, chance: Tensor) -> Tensor:
     return images + contrast * (images - images.mean((1, 2, 3), keepdim=True))
 
 
-def _quarter_turns(images: Tensor, chance: Tensor) -> Tensor:
-    """Turned by 0 to 3 quarters; an oblong by 0 or 2."""
-    turned = [images.rot90(k, (2, 3)) for k in range(0, 4, 1 if images.shape[2] == images.shape[3] else 2)]
-    which = (chance[:, 0] * len(turned)).long()
-    return torch.stack(turned)[which, torch.arange(len(images), device=images.device)]
+def _hue(images: Tensor, chance: Tensor) -> Tensor:
+    """Colours turn around the grey axis by any angle; what has no colour stays as it is."""
+    angle = ((2 * chance[:, 0] - 1) * math.pi).view(-1, 1, 1, 1)
+    colour, alpha = images[:, :COLOUR], images[:, COLOUR:]
+    if images.shape[1] < COLOUR:
+        return images
+    grey = colour.mean(1, keepdim=True)
+    across = (colour.roll(-1, 1) - colour.roll(-2, 1)) / 3**0.5  # the cross product with (1, 1, 1) / sqrt(3)
+    return torch.cat([grey + angle.cos() * (colour - grey) - angle.sin() * across, alpha], 1)
+
+
+def _saturation(images: Tensor, chance: Tensor) -> Tensor:
+    """The distance of colours from grey is multiplied by 2^N(0, 1)."""
+    colour, alpha = images[:, :COLOUR], images[:, COLOUR:]
+    if images.shape[1] < COLOUR:
+        return images
+    grey = colour.mean(1, keepdim=True)
+    return torch.cat([grey + (2 ** _normal(chance[:, 0])).view(-1, 1, 1, 1) * (colour - grey), alpha], 1)
+
+
+def _normal(uniform: Tensor) -> Tensor:
+    """N(0, 1), cut off at 3, of uniform numbers."""
+    return torch.erfinv(2 * uniform - 1).mul(2**0.5).clamp(-3, 3)
+
+
+def _turn(angle: Tensor) -> Tensor:
+    """Rotations ``(n, 2, 2)``."""
+    cos, sin = angle.cos(), angle.sin()
+    return torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2)
+
+
+def _scale(chance: Tensor, power: int) -> Tensor:
+    """By s = 2^N(0, 0.2^2) in one direction and s^power in the other, ``(n, 2, 2)``."""
+    factor = 2 ** (SCALE_DEVIATION * _normal(chance))
+    return torch.diag_embed(torch.stack([factor, factor**power], 1))
+
+
+def _transformed(images: Tensor, matrix: Tensor) -> Tensor:
+    """Images around whose middle ``matrix`` ``(n, 2, 2)`` maps a place to the one whose pixel comes there, in pixels.
+
+    Bilinear; beyond the border images are reflected.
+    """
+    sides = torch.stack([images.new_full((), side) for side in (images.shape[3], images.shape[2])])
+    normalised = matrix.to(images.dtype) * sides.view(1, 1, 2) / sides.view(1, 2, 1)
+    grid = affine_grid(pad(normalised, (0, 1)), list(images.shape), align_corners=False)
+    sampled: Tensor = _Sample.apply(images, grid, False)  # type: ignore[no-untyped-call]
+    return sampled
+
+
+class _Sample(Function):
+    """torch's ``grid_sample``, or its transpose: linear in the images, so that it can be differentiated twice, as R1 does."""
+
+    @staticmethod
+    def forward(context: Any, images: Tensor, grid: Tensor, transposed: bool) -> Tensor:  # noqa: ANN401, FBT001  (torch's own)
+        """``(n, c, h, w)`` at places ``(n, h, w, 2)``; or added up at the pixels that they came from."""
+        context.save_for_backward(grid)
+        context.transposed = transposed
+        if not transposed:
+            return grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+        like, bilinear, reflected = torch.zeros_like(images), 0, 2
+        back = torch.ops.aten.grid_sampler_2d_backward(images, like, grid, bilinear, reflected, False, [True, False])
+        spread: Tensor = back[0]
+        return spread
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
+        """The transposed map."""
+        back: Tensor = _Sample.apply(gradient, *context.saved_tensors, not context.transposed)  # type: ignore[no-untyped-call]
+        return back, None, None
 
 
 CHANGES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -147,6 +232,15 @@ CHANGES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "translation": _translation,
     "cutout": _cutout,
     "colour": _colour,
-    "rotation90": _quarter_turns,
+    "hue": _hue,
+    "saturation": _saturation,
 }
 """Each takes images ``(n, c, h, w)`` and three uniform numbers for each, ``(n, 3)``."""
+
+TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {
+    "rotation90": lambda chance: _turn((4 * chance).floor() * (math.pi / 2)),
+    "scale": lambda chance: _scale(chance, 1),
+    "rotation": lambda chance: _turn((2 * chance - 1) * math.pi),
+    "stretch": lambda chance: _scale(chance, -1),
+}
+"""Each takes a uniform number for each image, ``(n,)``, and gives matrices ``(n, 2, 2)``, which move the pixels once, first."""

@@ -46,6 +46,25 @@ def launch(argv: Sequence[str], count: int) -> int:
     return subprocess.run(command, check=False).returncode  # noqa: S603  (the user's own words)
 
 
+def several_gpus(device: str | None) -> list[str]:
+    """The GPUs that ``cuda:0,2`` names, as this process counts them; empty for anything else.
+
+    >>> several_gpus("cuda:0,2"), several_gpus("cuda:0"), several_gpus("cuda"), several_gpus(None)
+    (['0', '2'], [], [], [])
+    """
+    numbers = (device or "").removeprefix("cuda:").split(",")
+    return numbers if len(numbers) > 1 and all(number.isdigit() for number in numbers) else []
+
+
+def launch_on(gpus: Sequence[str], device: str, argv: Sequence[str]) -> int:
+    """Start a command line, with cuda in place of ``device``, in a process for each of these GPUs; its exit code."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    known = dict(enumerate(visible.split(","))) if visible else {}
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(known.get(int(gpu), gpu) for gpu in gpus)
+    words = {device: "cuda", f"--device={device}": "--device=cuda"}
+    return launch([words.get(word, word) for word in argv], len(gpus))
+
+
 @contextmanager
 def joined(
     explain: Callable[[BaseException], GancliError | None], environment: Mapping[str, str] = os.environ

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from gancli.config.schema import AugmentConfig
-from gancli.gan.augmentation import CHANGES, MOST, Augmentation, NoAugmentation, augmentation_for
+from gancli.gan.augmentation import CHANGES, MOST, TRANSFORMS, Augmentation, NoAugmentation, augmentation_for
 from gancli.runtime.device import Runtime
 from gancli.runtime.micro_batches import MicroBatches
 
-EVERYTHING = tuple(CHANGES)
+EVERYTHING = (*CHANGES, *TRANSFORMS)
 
 
 def augmentation(changes=EVERYTHING, strength=0.5, **settings):
@@ -40,7 +40,10 @@ def test_every_change_changes_about_as_many_pictures_as_it_should_and_no_shape(k
     after = changed(images, changes=(kind,), strength=0.5)
     touched = (after != images).flatten(1).any(1).float().mean()
     assert after.shape == images.shape
-    assert 0.2 < touched < 0.65  # a flip, or a turn of an oblong, is one only half of the time
+    if kind in {"hue", "saturation"} and channels == 1:
+        assert touched == 0
+        return
+    assert 0.2 < touched < 0.65  # a flip is one only half of the time
 
 
 @pytest.mark.parametrize("kind", EVERYTHING)
@@ -121,18 +124,57 @@ def test_a_cutout_takes_at_most_a_quarter_of_the_picture():
     assert share.median() > 0.1
 
 
-def test_a_quarter_turn_of_a_square_is_exact():
+def test_a_quarter_turn_of_a_square_is_exact_to_rounding():
     images = pictures(200, 2, 9, 9)
     after = changed(images, changes=("rotation90",), strength=0.99)
     near = torch.stack([(after - images.rot90(k, (2, 3))).flatten(1).abs().max(1).values for k in range(4)])
-    assert near.min(0).values.max() == 0
+    assert near.min(0).values.max() < 1e-4
     assert near.argmin(0).bincount(minlength=4).min() > 25
+
+
+def test_a_circle_stays_one_when_it_is_turned_also_in_an_oblong():
+    y, x = torch.meshgrid(torch.arange(24) - 11.5, torch.arange(40) - 19.5, indexing="ij")
+    circle = (torch.hypot(x, y) / 12).expand(50, 1, -1, -1)
+    after = changed(circle, changes=("rotation",), strength=0.99)
+    assert (after - circle)[:, :, 4:20, 12:28].abs().max() < 0.03
+
+
+def test_scales_keep_the_proportions_and_stretches_the_area():
+    y, x = torch.meshgrid(torch.arange(33) - 16.0, torch.arange(33) - 16.0, indexing="ij")
+    places = torch.stack([x, y]).expand(300, -1, -1, -1).contiguous()
+    for kind, same in (("scale", lambda a, b: a - b), ("stretch", lambda a, b: a * b - 1)):
+        after = changed(places, changes=(kind,), strength=0.99)
+        horizontal, vertical = after[:, 0, 16, 17], after[:, 1, 17, 16]
+        assert same(horizontal, vertical).abs().max() < 1e-3
+        assert 0.15 < horizontal.log2().std() < 0.25
+
+
+def test_several_transforms_move_the_pixels_once(monkeypatch):
+    calls = []
+    from gancli.gan import augmentation as module
+
+    sample = module.grid_sample
+    monkeypatch.setattr(module, "grid_sample", lambda *a, **k: calls.append(1) or sample(*a, **k))
+    changed(pictures(), changes=tuple(TRANSFORMS))
+    assert len(calls) == 1
+
+
+def test_hue_and_saturation_leave_brightness_and_alpha():
+    images = pictures(100, 4)
+    for kind in ("hue", "saturation"):
+        after = changed(images, changes=(kind,), strength=0.9)
+        torch.testing.assert_close(after[:, :3].mean(1), images[:, :3].mean(1))
+        assert torch.equal(after[:, 3], images[:, 3])
+    turned = changed(images, changes=("hue",), strength=0.9)[:, :3]
+    spread = lambda x: (x - x.mean(1, keepdim=True)).norm(dim=1)  # noqa: E731
+    torch.testing.assert_close(spread(turned), spread(images[:, :3]), atol=1e-5, rtol=1e-4)
 
 
 def test_a_grey_picture_stays_grey_whatever_its_colours_do():
     grey = pictures(64, 1).expand(-1, 3, -1, -1)
-    after = changed(grey, changes=("colour",))
-    torch.testing.assert_close(after[:, 0], after[:, 2])
+    for kind in ("colour", "hue", "saturation"):
+        after = changed(grey, changes=(kind,))
+        torch.testing.assert_close(after[:, 0], after[:, 2])
 
 
 def feed(augment, logit, steps, batch=100):

@@ -32,7 +32,7 @@ def _recordings(stand_in, monkeypatch):
 def pair(make_game):
     """``(**game)`` -> the same game twice, the second one captured; both with dropout and augmentation."""
 
-    def make(changes=("flip", "translation", "rotation90"), spoil=id, **game):
+    def make(changes=("flip", "translation", "rotation"), spoil=id, **game):
         games = []
         for _ in range(2):
             made = make_game(arch={"dropout": 0.3}, learning_rate_decay=0.5, options={"penalty_interval_steps": 3}, **game)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from gancli.errors import UsageError
-from gancli.runtime.launch import follows, joined, launch
+from gancli.runtime.launch import follows, joined, launch, launch_on, several_gpus
 from gancli.runtime.processes import ALONE
 
 WHOLE = {
@@ -68,3 +68,17 @@ def test_several_processes_are_started_by_the_launcher_of_torch(monkeypatch):
     assert command[1:5] == ["-m", "torch.distributed.run", "--nproc-per-node", "2"]
     assert command[-7:] == ["-m", "gancli", "train", "--processes", "2", "--name", "a b"]
     assert threads == "4"
+
+
+@pytest.mark.parametrize(("visible", "expected"), [("", "0,2"), ("4,5,6", "4,6")])
+def test_gpus_that_are_named_get_a_process_each(monkeypatch, visible, expected):
+    started = []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr("os.execv", lambda _, command: started.append((command, os.environ["CUDA_VISIBLE_DEVICES"])))
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: SimpleNamespace(returncode=0))
+    for words in (["train", "--device", "cuda:0,2"], ["train", "--device=cuda:0,2"]):
+        launch_on(several_gpus("cuda:0,2"), "cuda:0,2", words)
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert [gpus for _, gpus in started] == [expected] * 2
+    assert [command[4] for command, _ in started] == ["2", "2"]
+    assert [command[-2:] for command, _ in started] == [["--device", "cuda"], ["train", "--device=cuda"]]
