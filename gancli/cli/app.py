@@ -10,13 +10,12 @@ from typing import Annotated, Any
 import typer
 import typer.main
 
-from gancli.cli import arch, config, dataset, env, export, interpolate, plugin, runs, sample, train
+from gancli.cli import arch, config, dataset, env, export, interpolate, plugin, quick, runs, sample, train
 from gancli.cli.commands import Group
 from gancli.cli.failures import GLOBAL, report
 from gancli.cli.options import EVERYWHERE, Typer, argument, option
 from gancli.cli.output import Output, settle
 from gancli.runtime.launch import follows
-from gancli.version import __version__
 
 SUMMARY = """Train generative adversarial networks on your images, and sample them.
 
@@ -48,7 +47,6 @@ EXIT_CODES = (
     ("12", "another process of the training was lost"),
     ("129, 130, 143", "stopped and saved after SIGHUP, Ctrl-C, SIGTERM"),
 )
-COMPLETION_VARIABLE = "_GANCLI_COMPLETE"
 CLOSED_PIPE = 141  # 128 + SIGPIPE, as the shell's own tools
 
 
@@ -74,7 +72,7 @@ class Root(Group):
 
 def _version(requested: bool) -> None:  # noqa: FBT001  (Typer's signature)
     if requested:
-        print(f"gancli {__version__}", flush=True)
+        print(quick.VERSION, flush=True)
         raise typer.Exit
 
 
@@ -96,8 +94,7 @@ def _root(
         context.call_on_close(lambda level=log.level: log.setLevel(level))
         log.setLevel(logging.ERROR)
     if context.invoked_subcommand is None:
-        beginning, _, _ = context.get_help().partition("\nOptions:\n")
-        print(f"{beginning}\n`gancli COMMAND --help` shows more, `gancli --help` also options and exit codes.", flush=True)
+        print(quick.concise(context.get_help()), flush=True)
 
 
 _WORDS = argument("[COMMAND]", "Such as: train, or runs list.", show_default=False)
@@ -153,8 +150,8 @@ def run(argv: Sequence[str]) -> int:
     words = _before_dashes(argv)
     try:
         program = command()
-        if COMPLETION_VARIABLE in os.environ:
-            program.main([], "gancli", COMPLETION_VARIABLE)
+        if quick.COMPLETION_VARIABLE in os.environ:
+            program.main([], "gancli", quick.COMPLETION_VARIABLE)
         with program.make_context("gancli", normalise(argv), obj=("gancli", *argv)) as context:
             program.invoke(context)
         sys.stdout.flush()

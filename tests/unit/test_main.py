@@ -21,7 +21,7 @@ def run_main(monkeypatch, *argv):
     return end.value.code
 
 
-def test_main_prints_the_version(monkeypatch, capsys):
+def test_main_prints_a_quick_answer(monkeypatch, capsys):
     assert run_main(monkeypatch, "--version") == 0
     assert capsys.readouterr().out == f"gancli {gancli.__version__}\n"
 
@@ -36,7 +36,7 @@ def test_F53_help_into_a_closed_pipe_is_silent(monkeypatch):
     os.close(reading)
     with os.fdopen(writing, "w") as stream:
         monkeypatch.setattr(sys, "stdout", stream)
-        assert run_main(monkeypatch, "--help") == 141
+        assert run_main(monkeypatch, "--help") == 0
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
@@ -44,8 +44,7 @@ def test_F6_help_onto_a_full_disk_is_one_line(monkeypatch, capsys):
     with Path("/dev/full").open("w") as stream:
         monkeypatch.setattr(sys, "stdout", stream)
         assert run_main(monkeypatch, "--help") == 6
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: The disk is full: no space, or no inodes, are left for 'standard output'.")
+    assert capsys.readouterr().err == "error: Standard output cannot be written to: No space left on device.\n"
 
 
 def test_F53_closed_streams_are_opened(monkeypatch):

@@ -66,7 +66,12 @@ def probed(tmp_path_factory):
     return json.loads(result.stdout)
 
 
-@pytest.mark.parametrize("line", [*NOTHING, *(f"{command} --help" for command in COMMANDS), *LISTINGS, *COMPLETIONS])
+@pytest.mark.parametrize("line", NOTHING)
+def test_help_and_version_import_nothing(probed, line):
+    assert probed[line] == [0, True, []]
+
+
+@pytest.mark.parametrize("line", [*(f"{command} --help" for command in COMMANDS), *LISTINGS, *COMPLETIONS])
 def test_help_listings_and_completion_import_no_torch(probed, line):
     code, _, imported = probed[line]
     assert code == 0
