@@ -265,7 +265,7 @@ class LossTerm:
         weight: factor of the mean.
         every: lazy regularisation: evaluated at every n-th update, n times as strong (Karras et al., 2020, appendix B).
         second_order: the value contains gradients that are differentiated again, as gradient penalties do. The trained
-            networks then compute in float32, and ``real`` and ``fake`` require gradients. The weight follows
+            networks then compute in float32 and uncompiled, and ``real`` and ``fake`` require gradients. The weight follows
             ``train.penalty_start``.
         networks: those of the update's networks that it trains; empty: all of them.
     """

@@ -9,7 +9,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gancli.config.schema import RETIRED, RunConfig, shown
+from gancli.config.schema import RunConfig, shown
 from gancli.errors import ConfigError, did_you_mean
 from gancli.storage.strict_json import unique_keys
 
@@ -128,7 +128,7 @@ def _flatten_file(nested: object, path: Path) -> Flat:
         if section not in RunConfig.model_fields and not values:
             hint = did_you_mean(section, RunConfig.model_fields)
             raise ConfigError(f"Unknown section {shown(section)} in '{path}'.", hint)
-    return {key: value for key, value in dotted(sections).items() if key not in RETIRED}
+    return dotted(sections)
 
 
 def from_assignments(assignments: Iterable[str]) -> Layer:

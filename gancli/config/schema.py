@@ -207,6 +207,7 @@ class RuntimeConfig(Section):
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="fp32 or bf16; auto: bf16 where it is fast")
     threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; none: one per core")
     deterministic: bool = Field(False, description="on a GPU: deterministic algorithms only")
+    compile: bool = Field(False, description="use torch.compile where it works; no gain on a CPU")
     cuda_graph: Literal["auto", "on", "off"] = Field(
         "auto", description="on a GPU: replay steps as CUDA graphs where they compute the same; on: say so where they do not"
     )
@@ -257,9 +258,6 @@ class RunConfig(Section):
     checkpoint: CheckpointConfig = Field(default_factory=CheckpointConfig, description="when checkpoints are saved")
     log: LogConfig = Field(default_factory=LogConfig, description="what is logged")
 
-
-RETIRED = frozenset({"runtime.compile"})
-"""Keys of older versions, which files may still hold. They changed nothing but speed."""
 
 LENGTHS = ("train.epochs", "train.images", "train.minutes")
 """The three ways to say how long; one excludes the others."""

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import torch
 
+from gancli.gan.compilation import kinds_of_steps, reason_of
 from gancli.runtime.graphs import GRAPHS
-from gancli.text import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from gancli.data import Watch
     from gancli.gan.trainer import Trainer
-    from gancli.plugin import Update
 
     Report = dict[str, Tensor]
     Compute = Callable[..., Report]
@@ -136,33 +135,12 @@ def capture_updates(trainer: Trainer, watch: Watch) -> str:
             if not apart <= SAME * moved:
                 reason = reason or f"after replayed steps the weights of {name} are {float(apart / moved):.0%} of their way off"
     except Exception as error:  # noqa: BLE001  (whatever a device, or its driver, fails with)
-        reason = f"{type(error).__name__}: {first_line(error)}"
+        reason = reason_of(error)
     if reason:
         trainer.run = as_written
         for trained in state.trained.values():
             trained.set_capturable(None)
     return reason
-
-
-def kinds_of_steps(updates: Sequence[Update]) -> dict[int, float]:
-    """The first step of each kind, by the loss terms that are due in it, and how many of all steps are of that kind.
-
-    >>> from gancli.plugin import LossTerm, Update
-    >>> kinds_of_steps([Update(("generator",), (LossTerm("a", abs), LossTerm("b", abs, every=4)))])
-    {0: 0.25, 1: 0.75}
-    """
-    intervals = [term.every for update in updates for term in update.losses]
-    first: dict[tuple[bool, ...], list[int]] = {}
-    steps = min(math.lcm(*intervals), 1000)
-    for step in range(steps):
-        due = (
-            (step * update.repeats + repeat) % term.every == 0
-            for update in updates
-            for repeat in range(update.repeats)
-            for term in update.losses
-        )
-        first.setdefault(tuple(due), []).append(step)
-    return {alike[0]: len(alike) / steps for alike in first.values()}
 
 
 def _rehearsed(trainer: Trainer, watch: Watch) -> dict[str, Tensor]:

@@ -27,7 +27,7 @@ from gancli.storage.strict_json import parse_object
 from gancli.storage.tensors import decode, digest_of, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from torch import Tensor, nn
 
@@ -37,10 +37,11 @@ _FOREIGN = "The checkpoint belongs to another model; give the configuration that
 
 @dataclass
 class Trained:
-    """A network that is trained, and its optimiser."""
+    """A network that is trained, and its optimiser; ``compiled`` computes the same faster, without second derivatives."""
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
+    compiled: Callable[..., Tensor] | None = None
 
     def set_rates(self, learning_rate: float, betas: tuple[float, float]) -> None:
         """Learning rate and, for optimisers of Adam's kind, betas of the next update."""
@@ -197,6 +198,11 @@ class TrainingState:
     def ema(self) -> nn.Module:
         """The EMA of the generator."""
         return self.averages["generator"].network
+
+    def forward(self, name: str) -> Callable[..., Tensor]:
+        """What computes a network's forward pass: its compiled form, where it has one."""
+        compiled = self.trained[name].compiled if name in self.trained else None
+        return self.networks[name] if compiled is None else compiled
 
     @contextmanager
     def only_training(self, names: Collection[str]) -> Iterator[None]:

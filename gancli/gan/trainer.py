@@ -160,8 +160,9 @@ class Trainer:
         return {}
 
     def _forward(self, name: str, update: Update, *, second_order: bool) -> Callable[..., Tensor]:
-        """The forward pass of a network, in its precision; float32 where it is differentiated twice."""
-        exact, compute = second_order and name in update.networks, self.state.networks[name]
+        """The forward pass of a network, in its precision; float32 and uncompiled where it is differentiated twice."""
+        exact = second_order and name in update.networks
+        compute = self.state.networks[name] if exact else self.state.forward(name)
 
         def forward(*inputs: Tensor) -> Tensor:
             with self.runtime.autocast(enabled=not exact):

@@ -86,6 +86,8 @@ def run_info(training: Training, run: RunDirectory, argv: Sequence[str], now: st
         "parameters": training.parameters(),
         "device": str(training.runtime.device),
         "precision": training.runtime.precision,
+        "compiled": not training.uncompiled,
+        "uncompiled": training.uncompiled or None,
         "captured": not training.uncaptured,
         "uncaptured": training.uncaptured or None,
         "threads": torch.get_num_threads(),

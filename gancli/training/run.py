@@ -274,7 +274,7 @@ def _refuse_another(training: Training, facts: Provenance) -> None:
 
 def _drift(facts: Provenance, training: Training) -> tuple[str, ...]:
     """Sentences about what is not as it was, and so may change the last bits."""
-    then, today = {"captured": False, **facts.environment}, training.facts()
+    then, today = {"compiled": False, "captured": False, **facts.environment}, training.facts()
     now = {key: value for key, value in today.environment.items() if key != "processes"}
     changed = [f"{key} was {then.get(key)!r}, is {now[key]!r}" for key in now if then.get(key) != now[key]]
     changed += training.divided_anew[len(facts.divided_anew) :]

@@ -18,7 +18,8 @@ from gancli.data.paths import count
 from gancli.errors import DatasetError
 from gancli.gan.augmentation import augmentation_for
 from gancli.gan.build import build_training
-from gancli.gan.capture import capture_updates, kinds_of_steps
+from gancli.gan.capture import capture_updates
+from gancli.gan.compilation import compile_networks, kinds_of_steps, rehearse
 from gancli.gan.state import weights_digest
 from gancli.gan.trainer import Trainer
 from gancli.metrics.extractors import RANDOM, pretrained
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 LARGEST_FOR_DENSE = 3 * 32 * 32
 FEW_IMAGES, FEW_STEPS = 5_000, 1_000
 SUM_BYTES = 2**25
+NOT_ASKED_FOR = "not asked for"
 
 REHEARSED_STEPS = 50
 """At most; a training of fewer steps is not announced."""
@@ -50,7 +52,8 @@ REHEARSED_STEPS = 50
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """Everything that a training needs; ``uncaptured``: why steps are not replayed as CUDA graphs, empty if they are.
+    """Everything that a training needs; ``uncompiled`` says why the networks are not compiled, and is empty if they are;
+    ``uncaptured`` likewise why steps are not replayed as CUDA graphs.
 
     A resumed run has settings that were ``changes``, and a clause for each time that its batches were ``divided_anew``.
     """
@@ -62,7 +65,8 @@ class Training:
     arch: Entry
     trainer: Trainer
     plan: Plan
-    uncaptured: str = "not asked for"
+    uncompiled: str = NOT_ASKED_FOR
+    uncaptured: str = NOT_ASKED_FOR
     divided_anew: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     parent: Parent | None = None
@@ -140,6 +144,8 @@ class Training:
     def notes(self) -> tuple[str, ...]:
         """What the user should know about how the images are used, and about a wish that could not be met."""
         notes = list(self.data.images.notes)
+        if self.uncompiled not in ("", NOT_ASKED_FOR):
+            notes.append(f"The networks are not compiled: {self.uncompiled}.")
         if self.uncaptured and self.config.runtime.cuda_graph == "on":
             notes.append(f"The steps are not replayed as CUDA graphs: {self.uncaptured}.")
         augment, number = self.config.augment, len(self.data.images.images)
@@ -166,7 +172,7 @@ class Training:
             classes=self.data.images.class_names if image.classes else (),
             latent_dim=self.config.model.latent_dim,
             dataset=TrainedOn(name=self.data.name, fingerprint=self.data.fingerprint, licence=self.data.licence),
-            environment={**self.runtime.describe(), "captured": not self.uncaptured},
+            environment={**self.runtime.describe(), "compiled": not self.uncompiled, "captured": not self.uncaptured},
             config=flatten(self.config),
             plan=Length(total_steps=self.plan.total_steps, extended_at=self.plan.extended_at),
             inexact="; ".join(filter(None, (clock, self.runtime.inexactness(), *self.divided_anew))),
@@ -220,9 +226,14 @@ def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwat
     trainer = Trainer(
         state, updates, batches, runtime, rules=train, latent_dim=config.model.latent_dim, augmentation=augmentation
     )
-    uncaptured = "not asked for" if config.runtime.cuda_graph == "off" else capture_updates(trainer, watch)
+    uncompiled = NOT_ASKED_FOR
+    if config.runtime.compile and processes.world > 1:
+        uncompiled = "there are several processes, which would have to agree on it"
+    elif config.runtime.compile:
+        uncompiled = compile_networks(state, lambda: rehearse(trainer, watch))
+    uncaptured = NOT_ASKED_FOR if config.runtime.cuda_graph == "off" else capture_updates(trainer, watch)
     plan = Plan.of(train, -(-batches.steps_per_epoch // trainer.batches_per_step), trainer.batches_per_step)
-    return Training(config, runtime, data, image, arch.entry, trainer, plan, uncaptured)
+    return Training(config, runtime, data, image, arch.entry, trainer, plan, uncompiled, uncaptured)
 
 
 def load_suited(config: RunConfig, watch: Watch, chosen: Chosen[Architecture[ArchConfig]]) -> tuple[RunConfig, Loaded]:

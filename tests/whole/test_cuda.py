@@ -19,6 +19,8 @@ ON_A_GPU = "runtime.device=cuda", "objective.penalty_interval_steps=2"
 MODES = {
     "eager": ["runtime.cuda_graph=off"],
     "captured": ["runtime.cuda_graph=on"],
+    "compiled": ["runtime.compile=true", "runtime.cuda_graph=off"],
+    "both": ["runtime.compile=true", "runtime.cuda_graph=on"],
 }
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MOST_PREVIEWS = 9
 LARGEST_PREVIEW = 1024  # pixels of the longer side of a preview in the page
-ENVIRONMENT = ("gancli", "torch", "python", "platform", "threads", "processes", "captured")
+ENVIRONMENT = ("gancli", "torch", "python", "platform", "threads", "processes", "compiled", "captured")
 
 
 def report(history: History) -> bytes:

@@ -367,11 +367,6 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch, path):
     assert message.startswith((f"There is no file '{path}'.", f"'{path}' cannot be read: "))
 
 
-def test_a_file_of_an_older_version_may_hold_settings_that_are_gone(write):
-    old = write("config.json", json.dumps({"runtime": {"compile": True, "threads": 2}}))
-    assert resolve(files=[old], environment={}).config.runtime.threads == 2
-
-
 def test_an_empty_toml_file_sets_nothing(write):
     assert quiet(files=[write("a.toml", "")]) == quiet()
 
