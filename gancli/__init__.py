@@ -16,21 +16,19 @@ from gancli.version import __version__
 TYPE_CHECKING = False  # what typing calls so, without the 5 ms that importing typing costs every start
 
 if TYPE_CHECKING:
-    from gancli.api import From, Settings, evaluate, export, interpolate, project, resume, train
+    from gancli.api import From, Run, Settings, evaluate, export, interpolate, project, resume, train
     from gancli.config.resolve import resolve
     from gancli.config.schema import RunConfig
     from gancli.errors import GancliError
-    from gancli.history.run import Run
     from gancli.models.loading import load
     from gancli.models.model import Model
     from gancli.plugin import Architecture, ImageSpec, Networks
 
 _HOMES = {
-    "gancli.api": ("From", "Settings", "evaluate", "export", "interpolate", "project", "resume", "train"),
+    "gancli.api": ("From", "Run", "Settings", "evaluate", "export", "interpolate", "project", "resume", "train"),
     "gancli.config.resolve": ("resolve",),
     "gancli.config.schema": ("RunConfig",),
     "gancli.errors": ("GancliError",),
-    "gancli.history.run": ("Run",),
     "gancli.models.loading": ("load",),
     "gancli.models.model": ("Model",),
     "gancli.plugin": ("Architecture", "ImageSpec", "Networks"),

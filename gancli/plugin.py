@@ -2,8 +2,8 @@
 
 A plugin is a *light* class behind an entry point, whose name is the one that users choose it by: it describes itself
 (summary, options, defaults) and imports torch only when it is asked to build. A command (group ``gancli.commands``) derives
-from no class: it is a function whose parameters Typer understands, or a Typer app as a group; named ``runs.tag``, it is
-``gancli runs tag``. It is imported when it is called, prints its result, and raises :class:`gancli.errors.GancliError` for
+from no class: it is a function whose parameters Typer understands, or a Typer app as a group; named ``arch.tag``, it is
+``gancli arch tag``. It is imported when it is called, prints its result, and raises :class:`gancli.errors.GancliError` for
 what users can mend.
 
 A complete architecture::

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import typer
 import typer.main
 
-from gancli.cli import arch, config, dataset, env, export, interpolate, plugin, quick, runs, sample, train
+from gancli.cli import arch, config, dataset, env, export, interpolate, plugin, quick, sample, train
 from gancli.cli.commands import Group
 from gancli.cli.failures import GLOBAL, report
-from gancli.cli.options import EVERYWHERE, Typer, argument, option
+from gancli.cli.options import Typer, argument, option
 from gancli.cli.output import Output, settle
 from gancli.runtime.launch import follows
 
@@ -28,7 +28,7 @@ Examples:
 
 SUBJECTS = {
     "Make": ("train", "sample", "interpolate", "export"),
-    "Look": ("runs", "arch", "dataset"),
+    "Look": ("arch", "dataset"),
     "Set up": ("plugin", "config", "env", "help"),
 }
 EXIT_CODES = (
@@ -97,7 +97,7 @@ def _root(
         print(quick.concise(context.get_help()), flush=True)
 
 
-_WORDS = argument("[COMMAND]", "Such as: train, or runs list.", show_default=False)
+_WORDS = argument("[COMMAND]", "Such as: train, or arch list.", show_default=False)
 
 
 def _help(context: typer.Context, words: Annotated[list[str] | None, _WORDS] = None) -> None:  # noqa: ARG001  (see normalise)
@@ -115,13 +115,9 @@ def command() -> Any:
         name = module.__name__.rpartition(".")[2]
         app.command()(getattr(module, name))
     app.command("help")(_help)
-    for module in (runs, arch, dataset, plugin, config):
+    for module in (arch, dataset, plugin, config):
         app.add_typer(module.group, name=module.__name__.rpartition(".")[2])
-    root: Any = typer.main.get_command(app)
-    for each in root.commands.values():
-        for leaf in getattr(each, "commands", {"": each}).values():
-            leaf.epilog = f"{leaf.epilog}\n\n{EVERYWHERE}" if leaf.epilog else EVERYWHERE
-    return root
+    return typer.main.get_command(app)
 
 
 def normalise(argv: Sequence[str]) -> list[str]:

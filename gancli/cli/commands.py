@@ -9,7 +9,7 @@ import typer
 import typer.core
 import typer.main
 
-from gancli.cli.options import EVERYWHERE, Typer
+from gancli.cli.options import Typer
 from gancli.errors import GancliError, PluginError
 from gancli.plugins.installation import OFFICIAL
 
@@ -46,7 +46,7 @@ class LazyCommand(typer.core.TyperCommand):
             if isinstance(added, typer.Typer):
                 host.add_typer(added, name=self.name)
             else:
-                host.command(self.name, epilog=EVERYWHERE)(added)
+                host.command(self.name)(added)
             return typer.main.get_group(host).commands[self.name or ""]
         except Exception as error:  # whatever Typer says about a signature that it does not understand
             raise PluginError(

@@ -30,7 +30,7 @@ PLAIN: dict[str, Any] = {
     "suggest_commands": False,
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
-EVERYWHERE = "Also, as everywhere: -q/--quiet, --no-color, --debug."
+_EVERYWHERE = "Also, as everywhere: -q/--quiet, --no-color, --debug."
 
 
 def option(metavar: str | None, text: str, *flags: str, **more: Any) -> Any:
@@ -123,6 +123,7 @@ class Typer(typer.Typer):
 
     def command(self, name: str | None = None, **options: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:  # type: ignore[override]
         """Add a command."""
+        options["epilog"] = "\n\n".join(filter(None, (options.get("epilog"), _EVERYWHERE)))
         register = super().command(name, **options)
         return lambda function: register(expand(function))
 

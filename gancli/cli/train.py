@@ -256,19 +256,17 @@ def _next(ended: "RunEnded", *, again: bool) -> list[list[str]]:
     run = ended.run.name if at_home else str(ended.run)
     file = ["--arch", ended.arch] if ".py:" in ended.arch else []  # a file is never imported by itself
     which = [*([] if at_home else ["--run", run]), *file]
-    show = [program(), "runs", "show", run]
-    sample = [program(), "sample", "-n", "64", "-o", free_name("grid.png"), *which]
+    make = [[program(), "sample", "-n", "64", "-o", free_name("grid.png"), *which]]
     if ended.translates:
         folders = (Path(ended.translates) / name for name in ("testA", "test", "trainA", ""))
         photos = next((str(folder) for folder in folders if folder.is_dir()), None)
-        translate = [program(), "translate", photos or "", "-o", f"{free_name('translated')}/", *which]
-        sample = translate if photos else show
+        make = [[program(), "translate", photos, "-o", f"{free_name('translated')}/", *which]] if photos else []
     resume = [*launched(os.environ), "--resume", run]
     if ended.status == "stopped":
-        return [resume, sample]
+        return [resume, *make]
     if again or ended.warning:
-        return [[*resume, "--epochs", str(2 * max(1, round(ended.epochs)))], sample]
-    return [sample, show] if sample != show else [show]
+        return [[*resume, "--epochs", str(2 * max(1, round(ended.epochs)))], *make]
+    return make
 
 
 def launched(environment: Mapping[str, str]) -> list[str]:

@@ -27,7 +27,7 @@ OFFICIAL = {
     ("gancli.exporters", "html"): "gancli-page",
     **{("gancli.exporters", name): "gancli-onnx" for name in ("onnx", "pt2")},
     **{("gancli.datasets", name): "gancli-hub" for name in ("fashion-mnist", "kmnist")},
-    **{("gancli.commands", name): "gancli-reports" for name in ("dataset.show", "runs.compare", "runs.film", "runs.report")},
+    **{("gancli.commands", name): "gancli-reports" for name in ("dataset.show", "runs")},
     **{("gancli.loggers", name): "gancli-loggers" for name in ("mlflow", "tensorboard", "trackio", "wandb")},
     **{("gancli.parts", name): "gancli-hub" for name in ("folder", "hub-dataset", "hub-model", "tables")},
     **{("gancli.commands", name): "gancli-kit" for name in ("plugin.check", "plugin.new", "selfcheck")},

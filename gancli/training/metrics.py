@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gancli.events import Event
+    from gancli.runs import RunDirectory
 
     Row = dict[str, Any]
 
@@ -62,6 +63,14 @@ def read_rows(path: Path) -> list[Row]:
                 break
             rows.append(row)
     return rows
+
+
+def rows_with_seconds(run: RunDirectory) -> list[Row]:
+    """The rows of a run with ``elapsed_seconds`` of training; of a run without ``times.jsonl``, in proportion to the steps."""
+    info, times = run.info(), {row["step"]: row["elapsed_seconds"] for row in read_rows(run.times_path)}
+    whole, steps = info.get("elapsed_seconds") or 0.0, max(1, info.get("step") or 1)
+    rows = read_rows(run.metrics_path)
+    return [{**row, "elapsed_seconds": times.get(row["step"], whole * row["step"] / steps)} for row in rows]
 
 
 class MetricsLog:

@@ -14,7 +14,7 @@ from gancli_evaluate.explore import refuse_target
 from gancli_evaluate.sheets import write_projection
 
 if TYPE_CHECKING:
-    from gancli.history.run import Run
+    from gancli.api import Run
     from gancli.models.model import ImageInputs
     from gancli_evaluate.report import Report
 

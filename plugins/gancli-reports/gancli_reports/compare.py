@@ -13,7 +13,7 @@ from gancli_reports.page import page
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gancli.history.read import History
+    from gancli_reports.history import History
 
 FEW_POINTS = 20  # a curve of fewer points shows each
 TITLES = ("run", "distance", "best", "images to it", "time to it", "last", "images", "time")

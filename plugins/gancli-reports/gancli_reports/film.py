@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from fractions import Fraction
     from pathlib import Path
 
-    from gancli.history.read import History
     from gancli.images import Pixels
+    from gancli_reports.history import History
 
 MOST_FRAMES = 400  # of more previews, that many are shown, from all over the run
 WATCHABLE_PIXELS = 512  # what the longer side of a preview is brought close to

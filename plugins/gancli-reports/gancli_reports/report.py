@@ -7,14 +7,14 @@ from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from gancli.history.read import details, facts
 from gancli.text import html_image, html_table, printable, shell
 from gancli_reports.compare import TITLES, compared, plot, table_of
 from gancli_reports.film import opened
+from gancli_reports.history import details, facts
 from gancli_reports.page import page
 
 if TYPE_CHECKING:
-    from gancli.history.read import History
+    from gancli_reports.history import History
 
 MOST_PREVIEWS = 9
 LARGEST_PREVIEW = 1024  # pixels of the longer side of a preview in the page

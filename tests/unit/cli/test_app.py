@@ -76,7 +76,7 @@ def test_no_arguments_print_the_concise_help(cli):
     assert "gancli --help" in result.out
 
 
-@pytest.mark.parametrize("group", ["runs", "arch", "dataset", "plugin", "config"])
+@pytest.mark.parametrize("group", ["arch", "dataset", "plugin", "config"])
 def test_a_bare_group_prints_its_help(cli, group):
     assert cli(group) == cli(group, "--help")
 
@@ -216,8 +216,8 @@ def test_resume_needs_no_value(typed, read):
 
 
 def test_flags_after_the_dashes_are_no_flags(cli):
-    assert cli("runs", "show", "--json", "no-such").json["error"]["exit_code"] == 4
-    assert cli("runs", "show", "--", "--json").out == ""
+    assert cli("arch", "show", "--json", "no-such").json["error"]["exit_code"] == 8
+    assert cli("arch", "show", "--", "--json").out == ""
 
 
 def complete(capsys, monkeypatch, words):
@@ -237,7 +237,6 @@ def complete(capsys, monkeypatch, words):
         ("gancli train -s arch.dro", ["arch.dropout="]),
         ("gancli train -s train.bat", ["train.batch_size="]),
         ("gancli train --objective hin", ["hinge"]),
-        ("gancli runs show second", ["second-run"]),
         ("gancli train --resume sec", ["second-run"]),
         ("gancli sample --runs-dir elsewhere --run th", ["third-run"]),
     ],
@@ -263,7 +262,7 @@ def test_completion_survives_what_cannot_be_read(capsys, monkeypatch):
         raise PermissionError
 
     monkeypatch.setattr("gancli.runs.list_runs", fail)
-    assert complete(capsys, monkeypatch, "gancli runs show x") == []
+    assert complete(capsys, monkeypatch, "gancli sample --run x") == []
 
 
 def test_show_completion(cli, monkeypatch):

@@ -67,9 +67,9 @@ def test_a_typer_app_is_a_group(cli, add):
 
 
 def test_a_dot_puts_it_into_a_group(cli, add):
-    add("runs.hello")
-    assert cli("runs", "hello", "you").out == "hello you\n"
-    assert re.search(r"  hello +About greetings \(greetings\)", cli("runs", "-h").out)
+    add("arch.hello")
+    assert cli("arch", "hello", "you").out == "hello you\n"
+    assert re.search(r"  hello +About greetings \(greetings\)", cli("arch", "-h").out)
     assert cli("hello", "you").code == 2
 
 
@@ -97,7 +97,7 @@ def test_F36_a_broken_one_is_one_line_and_exit_code_8(cli, add, source, reason):
     assert reason in result.err
     assert "It comes from greetings 1.2" in result.err
     assert result.err.count("\n") == 1
-    assert cli("runs", "list").code == 0
+    assert cli("arch", "list").code == 0
 
 
 def test_names_of_gancli_stay_gancli_s(cli, add):
@@ -122,12 +122,12 @@ def test_the_environment_switches_it_off(cli, add, monkeypatch):
 
 
 def test_one_of_the_projects_own_says_how_to_install_it(cli, monkeypatch):
-    monkeypatch.setitem(OFFICIAL, ("gancli.commands", "runs.paint"), "gancli-paint")
-    result = cli("runs", "paint", "--red")
+    monkeypatch.setitem(OFFICIAL, ("gancli.commands", "arch.paint"), "gancli-paint")
+    result = cli("arch", "paint", "--red")
     command = install_command("./plugins/gancli-paint")
     remedy = f"gancli-paint provides it. In a clone of gancli: {command}"
-    assert (result.code, result.err) == (8, f"error: There is no command 'runs paint'. {remedy}\n")
-    assert "paint" not in cli("runs", "-h").out
+    assert (result.code, result.err) == (8, f"error: There is no command 'arch paint'. {remedy}\n")
+    assert "paint" not in cli("arch", "-h").out
 
 
 def test_it_is_listed_as_a_plugin(cli, add):

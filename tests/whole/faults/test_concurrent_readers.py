@@ -126,9 +126,9 @@ def test_F46_what_is_unfinished_is_never_seen(tmp_path, save):
 def test_F46_F47_sampling_exporting_and_showing_beside_a_training(tmp_path, small_pictures):
     """The commands themselves, in a loop, while another process saves at every step and keeps the newest and the best."""
     from gancli.exporting.formats import choose, export
-    from gancli.history.read import details
     from gancli.models.loading import load
     from gancli.runs import RunDirectory
+    from gancli_reports.history import details
 
     settings = ["arch.generator_widths=[16]", "checkpoint.every_steps=1", "checkpoint.keep=1", "log.quality_every_images=1"]
     small = [f"data.dataset={small_pictures}", "train.batch_size=32", "train.images=1000000", "runtime.threads=1", *settings]

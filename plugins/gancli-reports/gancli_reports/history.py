@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gancli.errors import GancliError
 from gancli.storage.lock import is_abandoned
 from gancli.text import distance, duration
-from gancli.training.metrics import distance_in, read_rows
+from gancli.training.metrics import distance_in, rows_with_seconds
 
 if TYPE_CHECKING:
     from gancli.runs import RunDirectory
@@ -26,16 +26,12 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What a run has written down: ``run.json``, its settings by dotted key, and the rows of ``metrics.jsonl``.
-
-    ``seconds`` says when each step was reached; it is empty if the run is older than ``times.jsonl``.
-    """
+    """What a run has written down: ``run.json``, its settings by dotted key, and the rows of ``metrics.jsonl`` with seconds."""
 
     run: RunDirectory
     info: dict[str, Any]
     settings: dict[str, object]
     rows: list[dict[str, Any]]
-    seconds: dict[int, float]
 
     @classmethod
     def of(cls, run: RunDirectory) -> History:
@@ -44,8 +40,7 @@ class History:
         Raises:
             RunError: its ``run.json`` is missing or damaged.
         """
-        times = {row["step"]: row["elapsed_seconds"] for row in read_rows(run.times_path)}
-        return cls(run, run.info(), _settings(run), read_rows(run.metrics_path), times)
+        return cls(run, run.info(), _settings(run), rows_with_seconds(run))
 
     @property
     def distance(self) -> str:
@@ -56,12 +51,7 @@ class History:
         """What was measured under that name: per epoch if it was measured then only, else per interval."""
         found = [row for row in self.rows if name in row and row["kind"] == "interval"]
         found = found or [row for row in self.rows if name in row and row["kind"] == "epoch"]
-        return [Point(row["step"], row["images_seen"], self.seconds_at(row["step"]), float(row[name])) for row in found]
-
-    def seconds_at(self, step: int) -> float:
-        """Seconds of training up to a step, as written down; of an older run, in proportion to the steps."""
-        whole = self.info.get("elapsed_seconds") or 0.0
-        return self.seconds.get(step, whole * step / max(1, self.info.get("step") or 1))
+        return [Point(row["step"], row["images_seen"], row["elapsed_seconds"], float(row[name])) for row in found]
 
 
 def summary(run: RunDirectory) -> dict[str, Any]:
