@@ -54,5 +54,6 @@ def _added_commands() -> dict[str, str]:
                 names = [line.partition("=")[0].strip() for line in section.partition("\n[")[0].splitlines() if "=" in line]
                 lines = path.with_name("METADATA").read_text(encoding="utf-8").splitlines() if names else []
                 said = dict(line.split(": ", 1) for line in reversed(lines) if line.startswith(("Name: ", "Summary: ")))
-                rows |= {name: f"{said['Summary'].rstrip('.')} ({said['Name']})" for name in names if "." not in name}
+                found = {name: f"{said['Summary'].rstrip('.')} ({said['Name']})" for name in names if "." not in name}
+                rows = found | rows  # of two versions of a distribution the first on the path is imported
     return rows

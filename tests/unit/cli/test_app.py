@@ -25,10 +25,10 @@ REWRITE = "python tests/unit/cli/golden.py"
 def failing(monkeypatch, error):
     """Make every command raise ``error``."""
 
-    def fail(_argv):
+    def fail():
         raise error
 
-    monkeypatch.setattr(program, "_invoke", fail)
+    monkeypatch.setattr(program, "command", fail)
 
 
 def test_the_commands_are_these():
@@ -123,7 +123,7 @@ def test_an_error_is_the_one_json_document(cli, monkeypatch):
 
 
 def test_wrong_use_is_json_too(cli):
-    assert cli("runs", "list", "--json", "--bogus").json["error"]["exit_code"] == 2
+    assert cli("arch", "list", "--json", "--bogus").json["error"]["exit_code"] == 2
 
 
 @pytest.mark.parametrize("how", [{"argv": ["--debug"]}, {"env": "1"}])
