@@ -1,6 +1,7 @@
 """The recipe of examples/article.toml against an independent re-statement of the article's algorithm."""
 
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -33,7 +34,10 @@ def networks_of(config):
     chosen = choose_arch(config)
     arch, options = chosen.plugin, chosen.options
     torch.manual_seed(config.train.seed)
-    return arch.build(options, ImageSpec(1, 28, 28), config.model.latent_dim)
+    networks = arch.build(options, ImageSpec(1, 28, 28), config.model.latent_dim)
+    for network in (networks.generator, networks.discriminator):
+        network.double().register_forward_pre_hook(lambda _, inputs: tuple(each.double() for each in inputs))
+    return networks
 
 
 def by_gancli(config, pictures):
@@ -43,8 +47,9 @@ def by_gancli(config, pictures):
     runtime = Runtime(torch.device("cpu"))
     state, updates = assemble(chosen.plugin, chosen.options, load_objective(config), networks, rules)
     trainer = Trainer(state, updates, batches, runtime, rules=rules, latent_dim=config.model.latent_dim)
-    for step in range(STEPS):
-        trainer.step(step / STEPS)
+    with mock.patch.object(torch.Tensor, "float", torch.Tensor.double):
+        for step in range(STEPS):
+            trainer.step(step / STEPS)
     return networks
 
 
@@ -61,18 +66,19 @@ def by_the_article(config, pictures):
     g_adam = torch.optim.Adam(g.parameters(), lr=2e-4, betas=(0.5, 0.999))
     d_adam = torch.optim.Adam(d.parameters(), lr=2e-4, betas=(0.5, 0.999))
     bce = nn.BCELoss()
-    targets = torch.cat([torch.full((128, 1), 0.9), torch.zeros(128, 1)])
+    targets = torch.tensor([[0.9]] * 128 + [[0.0]] * 128, dtype=torch.float64)
     order = Batches(pictures, None, batch_size=128, seed=1000)
     for step in range(STEPS):
         same_masks("discriminator", step)
-        real = order[step][0].reshape(128, 784)
-        fake = g(normal_at((128, 100), 1000, "latents of the discriminator's turn", step)).detach()
+        real = order[step][0].reshape(128, 784).double()
+        fake = g(normal_at((128, 100), 1000, "latents of the discriminator's turn", step).double()).detach()
         d_loss = 2 * bce(d(torch.cat([real, fake])), targets)  # the sum of two means, where Keras takes one mean
         d_adam.zero_grad()
         d_loss.backward()
         d_adam.step()
         same_masks("generator", step)
-        g_loss = bce(d(g(normal_at((128, 100), 1000, "latents of the generator's turn", step))), torch.ones(128, 1))
+        z = normal_at((128, 100), 1000, "latents of the generator's turn", step).double()
+        g_loss = bce(d(g(z)), torch.ones(128, 1).double())
         g_adam.zero_grad()
         g_loss.backward()
         g_adam.step()
@@ -80,9 +86,9 @@ def by_the_article(config, pictures):
 
 
 def test_the_recipe_is_the_articles_algorithm(config):
-    """Of several data sets one is enough: in others a value comes so close to the kink of LeakyReLU that rounding decides."""
+    """In float64: in float32 rounding decides where Adam moves a weight whose gradient is almost zero."""
     torch.set_num_threads(1)
-    assert any(_largest_difference(config, images_of(seed)) < 2e-3 for seed in range(6))
+    assert max(_largest_difference(config, images_of(seed)) for seed in range(2)) < 1e-3
 
 
 def _largest_difference(config, images):
