@@ -23,12 +23,12 @@ def damage(run, **changes):
     (run / "run.json").write_text(json.dumps({**info, **changes}))
 
 
-def test_list(cli):
+def test_list(cli, pictures):
     lines = cli("runs", "list").out.splitlines()
     assert lines[0].split() == ["name", "status", "data", "set", "arch", "objective", "epochs", "time", "best"]
     assert [line.split()[:6] for line in lines[1:]] == [
-        ["plain", "done", "tiny0", "dense", "non-saturating", "2"],
-        ["classes", "done", "tiny0", "dense", "non-saturating", "2"],
+        ["plain", "done", pictures.name, "dense", "non-saturating", "2"],
+        ["classes", "done", pictures.name, "dense", "non-saturating", "2"],
     ]
     assert lines[1].split()[-2].startswith("fd_")
 
