@@ -57,6 +57,9 @@ class DCGANConfig(ArchConfig):
     simultaneous: bool = Field(
         default=False, description="one update of both networks, on the same images, instead of one after the other"
     )
+    hidden: int = Field(
+        0, ge=0, le=4096, description="neurons of a dense layer behind the latent, and of one before D's logit; 0: none"
+    )
     class_dim: int = Field(32, ge=1, le=4096, description="dimensions of the generator's class embedding (conditional models)")
 
 
@@ -68,10 +71,12 @@ class DCGAN(Architecture[DCGANConfig]):
     Config = DCGANConfig
     defaults: ClassVar[Defaults] = {
         "objective.name": "relativistic",
-        "objective.r1_gamma": 0.5,
-        "objective.r2_gamma": 0.5,
+        "objective.r1_gamma": 0.1,
+        "objective.r2_gamma": 0.1,
         "objective.penalty_interval_steps": 4,  # the paper's 1 doubles the cost of a step
-        # The plain defaults of these three are what runs did that had no such options.
+        # The plain defaults of these five are what runs did that had no such options.
+        "arch.hidden": 256,
+        "arch.simultaneous": True,
         "arch.modulation": True,
         "arch.upsampling": "nearest",
         "arch.group_size": 4,
@@ -133,7 +138,12 @@ class Aided(DCGAN):
 
     summary = "DCGAN aided by frozen pretrained features (Kumari et al., 2022)"
     Config = AidedConfig
-    defaults: ClassVar[Defaults] = {**DCGAN.defaults, "arch.simultaneous": True}
+    defaults: ClassVar[Defaults] = {
+        **DCGAN.defaults,
+        "arch.hidden": 0,  # the frozen features see the whole image
+        "objective.r1_gamma": 0.5,
+        "objective.r2_gamma": 0.5,
+    }
     purpose = None  # it is not chosen for users until a whole run has been measured
 
     def assets(self, config: DCGANConfig) -> Sequence[Asset]:  # noqa: ARG002  (always the same)

@@ -12,6 +12,8 @@ weights reach every pixel. What differs from the paper:
   network starts from He's instead.
 - Self-modulation (option ``modulation``; Chen et al., 2019, "On Self Modulation for Generative Adversarial Networks"): the
   latent reaches every hidden layer of the generator, not only the first.
+- A dense layer (option ``hidden``) behind the latent and one before the logit: at 28 pixels a logit without it is a sum over
+  patches of 10x10 pixels, each of which may be right while the image is none.
 - Minibatch standard deviation (option ``group_size``; Karras et al., 2018, "Progressive Growing of GANs", section 3): the
   discriminator sees how much the images of a group differ, so that a generator of too few kinds of images is found out.
 
@@ -88,6 +90,11 @@ def _base(widths: list[int], image: ImageSpec) -> tuple[int, int, int]:
     return widths[-1], image.height >> len(widths), image.width >> len(widths)
 
 
+def _dense(inputs: int, config: DCGANConfig) -> list[nn.Module]:
+    """The hidden layer that sees the whole latent or the whole image."""
+    return [nn.Linear(inputs, config.hidden), nn.LeakyReLU(config.negative_slope)] if config.hidden else []
+
+
 def _fan_in(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> int:
     """How many inputs reach one output (of a transposed convolution: one in ``stride`` taps per side does)."""
     if isinstance(layer, nn.ConvTranspose2d):
@@ -141,7 +148,8 @@ class DCGANGenerator(nn.Module):
         base = _base(widths[::-1], image)
         self.embedding = nn.Embedding(image.classes, config.class_dim) if image.classes else None
         inputs = latent_dim + (config.class_dim if image.classes else 0)
-        layers = [nn.Linear(inputs, prod(base), bias=plain), nn.Unflatten(1, base), norm(widths[0]), nn.ReLU()]
+        layers = [*_dense(inputs, config), nn.Linear(config.hidden or inputs, prod(base), bias=plain)]
+        layers += [nn.Unflatten(1, base), norm(widths[0]), nn.ReLU()]
         for wide, narrow in pairwise(widths):
             layers += [double(wide, narrow, bias=plain), norm(narrow), nn.ReLU()]
         self.hidden = nn.Sequential(*layers)
@@ -180,7 +188,9 @@ class DCGANDiscriminator(nn.Module):
         self.hidden = nn.Sequential(*layers)
         channels, *size = _base(widths, image)
         self.group_size = config.group_size
-        self.output = nn.Linear((channels + (self.group_size > 1)) * prod(size), 1, bias=False)
+        inputs = (channels + (self.group_size > 1)) * prod(size)
+        logit = nn.Linear(config.hidden or inputs, 1, bias=False)
+        self.output = nn.Sequential(*_dense(inputs, config), logit) if config.hidden else logit
         self.embedding = nn.Embedding(image.classes, widths[-1]) if image.classes else None
         _initialise(self, normalised=not plain)
         if self.embedding is not None:

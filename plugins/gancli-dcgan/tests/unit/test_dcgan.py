@@ -78,6 +78,7 @@ def unreached(network: torch.nn.Module) -> list[str]:
         *({"generator_norm": norm, "modulation": True, "upsampling": "nearest"} for norm in GENERATOR_NORMS),
         *({"discriminator_norm": norm} for norm in DISCRIMINATOR_NORMS),
         {"group_size": 2, "discriminator_channels": 8},
+        {"hidden": 24},
     ],
     ids=str,
 )
@@ -174,7 +175,8 @@ def test_runs_of_earlier_versions_keep_their_networks_and_a_new_one_gets_todays(
     assert new.modulation
     assert new.upsampling == "nearest"
     assert new.group_size > 1
-    assert not new.simultaneous
+    assert new.simultaneous
+    assert new.hidden
     assert resolve(assignments=["arch.name=aided"], environment={}).arch.options.simultaneous
 
 
