@@ -326,7 +326,7 @@ class Purpose:
 
     Attributes:
         why: the reason as a clause, for the note that a training begins with: ``convolutions learn small sets best``.
-        rank: the highest is chosen. gancli's own: dense 30, projected 20, dcgan 10, resnet 5.
+        rank: the highest is chosen. gancli's own: dense 30, projected 20, aided 15, dcgan 10, resnet 5.
         sides: shortest and longest shorter side of the images, in pixels.
         channels: the numbers of channels.
         fewest: images from which on it is good.

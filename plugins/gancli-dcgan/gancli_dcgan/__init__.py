@@ -144,7 +144,9 @@ class Aided(DCGAN):
         "objective.r1_gamma": 0.5,
         "objective.r2_gamma": 0.5,
     }
-    purpose = None  # it is not chosen for users until a whole run has been measured
+    purpose = Purpose(
+        "frozen pretrained features help with images in colour", rank=15, channels=(3, 4), resized_to=(128, 256), images=300_000
+    )
 
     def assets(self, config: DCGANConfig) -> Sequence[Asset]:  # noqa: ARG002  (always the same)
         """EfficientNet-Lite0, which gancli-projected brings."""

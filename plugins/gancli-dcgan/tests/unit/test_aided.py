@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from PIL import Image
 
+from gancli.config.schema import DataConfig
+from gancli.data.choice import choose
 from gancli.gan import losses
 from gancli.gan.algorithm import goodfellow_2014
 from gancli.gan.context import Context
-from gancli.plugin import ImageSpec, Networks
+from gancli.plugin import Asset, ImageSpec, Networks
 from gancli_dcgan import Aided, AidedConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 efficientnet = pytest.importorskip("gancli_projected.efficientnet")
 
@@ -95,7 +99,6 @@ def test_without_the_weights_it_says_how_to_get_them(monkeypatch: pytest.MonkeyP
     (asset,) = Aided().assets(AidedConfig())
     assert asset.path.is_file() == (asset.sha256 != "")
     monkeypatch.setitem(sys.modules, "gancli_projected.weights", None)
-    assert Aided.purpose is None  # it is chosen by name only
     (missing,) = Aided().assets(AidedConfig())
     assert not missing.path.is_file()
     assert "gancli-projected" in missing.origin
@@ -105,3 +108,18 @@ def test_its_generator_is_built_and_sampled_without_the_weights(monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "gancli_projected.efficientnet", None)
     generator = Aided().build_generator(AidedConfig(channels=4, max_channels=16), ImageSpec(3, 32, 32), 8)
     assert generator(torch.randn(2, 8)).shape == (2, 3, 32, 32)
+
+
+def test_it_is_chosen_for_images_in_colour_where_its_weights_are_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (32, 32), "red").save(tmp_path / "1.png")
+
+    def chosen(channels: int) -> object:
+        found = choose(DataConfig(dataset=str(tmp_path), channels=channels), None, {"runtime.device": "cpu"})
+        assert found is not None
+        return found[0]["arch.name"]
+
+    assert (chosen(3), chosen(1)) == ("aided", "dcgan")
+    monkeypatch.setattr(Aided, "assets", lambda *_: (Asset("weights", tmp_path / "missing", "", "Install them."),))
+    assert chosen(3) == "dcgan"
