@@ -24,12 +24,14 @@ from gancli.text import visible
 if TYPE_CHECKING:
     from gancli.config.schema import DataConfig, RunConfig
     from gancli.data.catalogue import Part
+    from gancli.data.collection import FileSource
     from gancli.plugin import ImageSet, ImageSpec
 
 HUB = "hf:"
 ZIPS = (b"PK\x03\x04", b"PK\x05\x06")  # the second is an empty one
 NUMPY = b"\x93NUMPY"
 PARQUET, ARROW_FILE, ARROW_STREAM = b"PAR1", b"ARROW1", b"\xff\xff\xff\xff"
+CIFAR = re.compile(r"data_batch_[1-5]\.bin|train\.bin")  # one of the files of its binary version
 IDX = (b"\0\0", b"\x1f\x8b", b"\xfd7zXZ")  # plain, gzip or xz
 SPLITS = ("train", "test")
 DOMAINS = ("A", "B")
@@ -182,6 +184,8 @@ def _folder(path: Path, split: str, domain: str) -> Source:
     if not any(map(is_image, names)):  # beside which anything else is none of the data
         if any(map(IDX_NAME.fullmatch, names)):
             return _idx(path, split)
+        if any(map(CIFAR.fullmatch, names)):
+            return _cifar(FolderSource(path, split), split)
         below = [name for folder in names for name in names_in(path / folder, strict=False)]
         tables = any(map(is_table, below)) and not any(map(is_image, below))
         if tables or "dataset_dict.json" in names or any(map(is_table, names)):  # of Hugging Face's save_to_disk
@@ -202,7 +206,9 @@ def _file(path: Path, split: str, domain: str) -> Source:
     if start.startswith(ZIPS):
         return ZipSource(path, split, domain)
     if is_tar(path):
-        return TarSource(path, split, domain)
+        archive = TarSource(path, split, domain)
+        names = [file.name.rpartition("/")[2] for file in archive.files]
+        return _cifar(archive, split) if any(map(CIFAR.fullmatch, names)) and not any(map(is_image, names)) else archive
     if is_image(path.name) and not start.startswith(b"\0\0\x08"):
         raise DatasetError(f"{quoted(path)} is one image.", "Give the folder that it lies in, or an archive.")
     if not start.startswith(IDX):
@@ -225,6 +231,11 @@ def is_table(name: str) -> bool:
 def _tables(path: Path, split: str, domain: str) -> Source:
     source: Source = part("tables", f"{quoted(path)}, with Parquet or Arrow tables,")(path, split, domain)
     return source
+
+
+def _cifar(source: FileSource, split: str) -> Source:
+    load = part("cifar", f"{quoted(source.path)}, with CIFAR's binary files,")
+    return _Arrays(lambda _: _named(load(source, split), source.path))
 
 
 def _idx(path: Path, split: str) -> Source:

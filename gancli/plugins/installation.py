@@ -29,7 +29,7 @@ OFFICIAL = {
     **{("gancli.datasets", name): "gancli-hub" for name in ("fashion-mnist", "kmnist")},
     **{("gancli.commands", name): "gancli-reports" for name in ("dataset.show", "runs")},
     **{("gancli.loggers", name): "gancli-loggers" for name in ("mlflow", "tensorboard", "trackio", "wandb")},
-    **{("gancli.parts", name): "gancli-hub" for name in ("folder", "hub-dataset", "hub-model", "tables")},
+    **{("gancli.parts", name): "gancli-hub" for name in ("cifar", "folder", "hub-dataset", "hub-model", "tables")},
     **{("gancli.commands", name): "gancli-kit" for name in ("plugin.check", "plugin.new", "selfcheck")},
 }
 """The project's own distribution for an entry-point group and a plugin's name, installed or not."""
