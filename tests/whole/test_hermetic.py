@@ -47,7 +47,6 @@ COMMANDS = [
     ["dataset", "clear"],
     ["plugin", "list", "--verify"],
     ["config", "show"],
-    ["config", "schema"],
     ["env"],
     ["train", "--dataset", "mnist", "--to", "mnist-bold", "--images", "8", "--name", "b", *TRANSLATOR],
     ["translate", "grid.png", "--run", "b", "-o", "bold.png"],

@@ -202,8 +202,8 @@ class ResidualGenerator(nn.Module):
         images = found[0] + self.mixed(found[0], weights)
         colours = self.curved(images, self.vectors(x.mean((2, 3), keepdim=True))) if self.curves else torch.zeros_like(made)
         images = images + colours + made
-        trains = self.training and not torch.compiler.is_compiling()
-        changes = self.changes(weights, colours, made) if trains else {}
+        learns = torch.is_grad_enabled() and not torch.compiler.is_compiling()
+        changes = self.changes(weights, colours, made) if learns else {}
         if not self.training:  # in training the gradient is to come back from beyond
             images = images.clamp(-1, 1)
         return cropped(images, source), found, changes
@@ -228,7 +228,7 @@ class ResidualGenerator(nn.Module):
 
         if torch.is_grad_enabled() or torch.compiler.is_compiling():
             return strip(bordered, weights)
-        count, _, height, width = source.shape  # a whole photo of a telephone would take 25 GB
+        count, _, height, width = source.shape  # the products of a whole photo would take gigabytes
         rows = max(1, STRIP_PIXELS // (count * width))
         tops = range(0, height, rows)
         strips = [strip(bordered[:, :, i : i + rows + 2 * self.reach], weights[:, :, i : i + rows]) for i in tops]

@@ -19,7 +19,7 @@ from gancli.training.setup import mean_image
 
 BEFORE = Path(__file__).parent / "before"
 OBJECTIVES = ("non-saturating", "hinge", "least-squares", "wasserstein", "relativistic")
-DCGAN = ("arch.name=dcgan", "arch.channels=4")
+DCGAN = ("arch.name=dcgan", "arch.channels=4", "arch.simultaneous=false")  # there were no joint updates
 CASES = {
     **{f"{name}, plain": [f"objective.name={name}"] for name in OBJECTIVES},
     **{f"{name}, accumulate": [f"objective.name={name}", "train.accumulate=2"] for name in OBJECTIVES},
