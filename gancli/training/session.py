@@ -101,6 +101,7 @@ class Session:
         weights = sum(int(tensor.nbytes) for network in networks for tensor in network.state_dict().values())
         checkpoint = weights + 2 * 4 * sum(self.training.parameters().values())  # Adam has two moments
         self.store.prepare(checkpoint)
+        self._prune()  # a process killed between a save and its pruning left one too many
         self._tell_time()
         if self.training.plan.total_seconds and not self.training.is_over:
             self.clock.took |= {"save": checkpoint / SAVED_PER_SECOND, "plot": PLOT_SECONDS}
@@ -327,7 +328,11 @@ class Session:
         self.saved_step = state.step
         self._record()
         self._emit(CheckpointSaved(state.step, saved.path))
-        self.store.prune(self.training.config.checkpoint.keep, protect=[state.best.step] if state.best else [])
+        self._prune()
+
+    def _prune(self) -> None:
+        best = self.training.state.best
+        self.store.prune(self.training.config.checkpoint.keep, protect=[best.step] if best else [])
 
     def _plot(self, *, always: bool = False) -> None:
         """Plot the losses, unless the last time was so short ago that plotting would take more than 2 % of the time."""
