@@ -70,6 +70,34 @@ class Smooth(nn.Module):
         return self.linear(z).tanh().unflatten(1, self.image.shape)
 
 
+class Tanh(nn.Module):
+    """``tanh(W z + V y)``."""
+
+    def __init__(self, image, latent_dim):
+        super().__init__()
+        self.image = image
+        torch.manual_seed(3)
+        self.linear = nn.Linear(latent_dim, image.channels * image.height * image.width)
+        self.embedding = nn.Embedding(image.classes, self.linear.out_features) if image.classes else None
+
+    def forward(self, z, labels=None):
+        x = self.linear(z)
+        return (x if labels is None else x + self.embedding(labels)).tanh().unflatten(1, self.image.shape)
+
+
+@pytest.fixture
+def tanh_model():
+    """``(classes)`` -> a model of 8x8 pixels and 6 dimensions of z whose generator is known: linear, then tanh."""
+
+    def make(classes):
+        image = ImageSpec(1, 8, 8, classes)
+        provenance = {"arch": {"name": "x"}, "dataset": {"name": "none"}}
+        origin = Origin("run", Path("run"), 1, "0" * 64, "ema", provenance)
+        return Model(Tanh(image, 6), 6, image, tuple(map(str, range(classes))), origin)
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def smooth_model():
     """``(image, fails_at)`` -> a model whose pictures change smoothly with the latent."""

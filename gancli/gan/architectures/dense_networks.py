@@ -17,7 +17,7 @@ layer to the logit (discriminator; Miyato & Koyama, 2018).
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, cat, nn, no_grad, zeros
 from torch.nn.functional import pad
@@ -141,8 +141,7 @@ class DenseGenerator(nn.Module):
 
     def latent_weight(self) -> Tensor:
         """``(m, latent_dim)``: the weights of the first layer that z meets."""
-        first: nn.Linear = self.hidden[0]  # type: ignore[assignment]
-        return first.weight[:, : self.latent_dim]
+        return cast("nn.Linear", self.hidden[0]).weight[:, : self.latent_dim]
 
     @no_grad()
     def centre(self, mean: Tensor) -> None:

@@ -10,7 +10,7 @@ OF_ALL = (
     *("_a_cache_of_our_own", "clean_place", "cli", "without_training", "pictures", "trained", "at_trained"),
     *("small_pictures", "write_small", "small_run", "small_conditional_run"),
 )
-OF_UNITS = ("colouring_file", "grey_and_colour", "smooth_model", "untrained", "translators")
+OF_UNITS = ("colouring_file", "grey_and_colour", "smooth_model", "tanh_model", "untrained", "translators")
 
 for _file, _names in ((TESTS / "conftest.py", OF_ALL), (TESTS / "unit" / "conftest.py", OF_UNITS)):
     _spec = spec_from_file_location(f"{_file.parent.name}_of_gancli", _file)

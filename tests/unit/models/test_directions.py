@@ -12,27 +12,9 @@ from gancli.models.model import Model
 from gancli.plugin import ImageSpec
 
 
-class Smooth(nn.Module):
-    """``tanh(W z + V y)``."""
-
-    def __init__(self, image, latent_dim=6):
-        super().__init__()
-        self.image = image
-        torch.manual_seed(3)
-        self.linear = nn.Linear(latent_dim, image.channels * image.height * image.width)
-        self.embedding = nn.Embedding(image.classes, self.linear.out_features) if image.classes else None
-
-    def forward(self, z, labels=None):
-        x = self.linear(z)
-        return (x if labels is None else x + self.embedding(labels)).tanh().unflatten(1, self.image.shape)
-
-
 @pytest.fixture(params=[0, 3])
-def model(request):
-    image = ImageSpec(1, 8, 8, request.param)
-    provenance = {"arch": {"name": "x"}, "dataset": {"name": "none"}}
-    origin = Origin("run", Path("run"), 1, "0" * 64, "ema", provenance)
-    return Model(Smooth(image), 6, image, tuple(map(str, range(request.param))), origin)
+def model(request, tanh_model):
+    return tanh_model(request.param)
 
 
 def test_directions_are_the_principal_components_of_a_linear_generator(monkeypatch):

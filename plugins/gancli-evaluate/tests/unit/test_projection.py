@@ -1,42 +1,18 @@
-from pathlib import Path
-
 import pytest
 import torch
-from torch import nn
 
-from gancli.checkpoint.provenance import Origin
 from gancli.errors import UsageError
 from gancli.images import normalise
 from gancli.models.loading import load
-from gancli.models.model import Model
-from gancli.plugin import ImageSpec
 from gancli.plugins.registry import DATASETS
 from gancli_evaluate import projection
 from gancli_evaluate.projection import project
 
 
-class Smooth(nn.Module):
-    """``tanh(W z + V y)``."""
-
-    def __init__(self, image, latent_dim=6):
-        super().__init__()
-        self.image = image
-        torch.manual_seed(3)
-        self.linear = nn.Linear(latent_dim, image.channels * image.height * image.width)
-        self.embedding = nn.Embedding(image.classes, self.linear.out_features) if image.classes else None
-
-    def forward(self, z, labels=None):
-        x = self.linear(z)
-        return (x if labels is None else x + self.embedding(labels)).tanh().unflatten(1, self.image.shape)
-
-
 @pytest.fixture(params=[0, 3])
-def model(request, monkeypatch):
+def model(request, tanh_model, monkeypatch):
     monkeypatch.setattr(projection, "CANDIDATES", 128)
-    image = ImageSpec(1, 8, 8, request.param)
-    provenance = {"arch": {"name": "x"}, "dataset": {"name": "none"}}
-    origin = Origin("run", Path("run"), 1, "0" * 64, "ema", provenance)
-    return Model(Smooth(image), 6, image, tuple(map(str, range(request.param))), origin)
+    return tanh_model(request.param)
 
 
 def test_generated_images_are_found_again(model):
