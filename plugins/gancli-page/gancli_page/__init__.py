@@ -27,7 +27,7 @@ class Page(Exporter[ArchConfig]):
         path.write_bytes(encode(generator))
 
     def load(self, path: Path, generator: TrainedGenerator) -> Draw:  # noqa: ARG002  (the page says all)
-        """The program of the page, run by NumPy: what the page's own kernels are tested against."""
+        """The program of the page, run by PyTorch: what the page's own kernels are tested against."""
         from gancli_page.page import reload
 
         return reload(path.read_bytes())

@@ -6,20 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gancli.plugin import LinearlyReadGenerator, TwoStageGenerator
+from gancli.plugin import LinearlyReadGenerator, TrainedGenerator, TwoStageGenerator
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gancli.plugin import TrainedGenerator
-
-__all__ = ["MOST", "directions"]
-
-MOST = 12
-"""Directions, hence sliders."""
-
+MOST = 12  # directions, hence sliders
+# latents at which the Jacobian is taken, step of the differences, images at a time, and pixels of each that are looked at
 LATENTS, STEP, BATCH, PIXELS = 8, 0.05, 64, 16_384
-"""Latents at which the Jacobian is taken, step of the differences, images at a time, and pixels of each that are looked at."""
 
 
 def directions(generator: TrainedGenerator) -> NDArray[np.float64]:

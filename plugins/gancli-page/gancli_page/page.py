@@ -10,14 +10,14 @@ runs no script but its own, which are named by their hashes, and lets no request
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import math
 import re
-from functools import cache, partial
+from functools import partial
+from hashlib import sha256
 from html import escape
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,14 +30,9 @@ from gancli_page.tracing import trace
 if TYPE_CHECKING:
     from gancli.plugin import Draw, TrainedGenerator
 
-__all__ = ["TOLERANCE", "encode", "reload"]
-
-TOLERANCE = 2 / 255
-"""Largest difference to the generator in [-1, 1]: one level of 8 bits."""
-
+TOLERANCE = 2 / 255  # largest difference to the generator in [-1, 1]: one level of 8 bits
+# latents that decide how many bits per weight are enough; source images together have about so many pixels
 _PROBES, _PROBE_PIXELS = 64, 2**16
-"""Latents that decide how many bits per weight are enough; source images together have about so many pixels."""
-
 _FEWEST_BITS, _MOST_BITS = 8, 16
 _OTHER_BYTES = 0.04
 
@@ -55,15 +50,37 @@ def encode(generator: TrainedGenerator) -> bytes:
     engine, worker = _source("latents.js") + _source("kernels.js"), _source("worker.js")
     main, script = ("translation.html", "translation.js") if program.source else ("samples.html", "page.js")
     page, style = _source("drawing.js") + _source("common.js") + _source(script), _source("page.css")
-    run, version = str(generator.metadata["run"]), str(generator.metadata["gancli"])
+    hashes = [base64.b64encode(sha256(source.encode()).digest()).decode() for source in (engine, page, style)]
+    engine_hash, page_hash, style_hash = (f"'sha256-{digest}'" for digest in hashes)
+    policy = (  # these scripts and this style sheet, and no request (data: and blob: are in the page itself)
+        f"default-src 'none'; script-src {engine_hash} {page_hash}; style-src {style_hash}; img-src data:; worker-src blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    metadata, image = generator.metadata, generator.image
+    run, version = str(metadata["run"]), str(metadata["gancli"])
+    facts = {
+        "run": metadata["run"],
+        "step": metadata["step"],
+        "weights": "EMA" if metadata["weights"] == "ema" else "raw",
+        "digest": metadata["digest"],
+        "arch": metadata["arch"]["name"],
+        "dataset": metadata["dataset"]["name"],
+        "licence": str(metadata["dataset"].get("licence") or ""),
+        "classes": list(generator.class_names) if image.classes else [],
+        "image": {"channels": image.channels, "height": image.height, "width": image.width},
+        "latent_dim": generator.latent_dim,
+        "directions": [] if image.source else directions(generator).round(5).tolist(),
+        "bits": bits,
+        "version": metadata["gancli"],
+    }
     parts = {
-        "policy": _policy([engine, page], style),
+        "policy": policy,
         "version": escape(version),
         "title": escape(f"{run} · gancli"),
         "icon": _ICON,
         "run": escape(run),
         "main": _source(main),
-        "facts": _inert(json.dumps(_facts(generator, bits))),
+        "facts": _inert(json.dumps(facts)),
         "program": _inert(program.to_json(bits)),
         "numbers": base64.b64encode(program.packed(bits)).decode(),
         "engine": engine,
@@ -71,11 +88,11 @@ def encode(generator: TrainedGenerator) -> bytes:
         "page": page,
         "style": style,
     }
-    return _MARK.sub(lambda mark: parts[mark[1]], _source("template.html")).encode("utf-8", "replace")
+    return re.sub(r"\{\{(\w+)\}\}", lambda mark: parts[mark[1]], _source("template.html")).encode("utf-8", "replace")
 
 
 def reload(data: bytes) -> Draw:
-    """What a page computes, in NumPy, from what the page holds.
+    """What a page computes, in PyTorch, from what the page holds.
 
     Raises:
         ExportError: this is not a page that gancli wrote.
@@ -125,49 +142,14 @@ def _enough_bits(generator: TrainedGenerator, program: Program) -> int:
     return FULL
 
 
-def _facts(generator: TrainedGenerator, bits: int) -> dict[str, Any]:
-    metadata, image = generator.metadata, generator.image
-    return {
-        "run": metadata["run"],
-        "step": metadata["step"],
-        "weights": "EMA" if metadata["weights"] == "ema" else "raw",
-        "digest": metadata["digest"],
-        "arch": metadata["arch"]["name"],
-        "dataset": metadata["dataset"]["name"],
-        "licence": str(metadata["dataset"].get("licence") or ""),
-        "classes": list(generator.class_names) if image.classes else [],
-        "image": {"channels": image.channels, "height": image.height, "width": image.width},
-        "latent_dim": generator.latent_dim,
-        "directions": [] if generator.image.source else directions(generator).round(5).tolist(),
-        "bits": bits,
-        "version": metadata["gancli"],
-    }
-
-
-def _policy(scripts: list[str], style: str) -> str:
-    """Nothing but these scripts and this style sheet, and no request (``data:`` and ``blob:`` are in the page itself)."""
-    allowed = " ".join(map(_hash, scripts))
-    return (
-        f"default-src 'none'; script-src {allowed}; style-src {_hash(style)}; img-src data:; worker-src blob:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(source: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
-
-
 def _inert(text: str) -> str:
     """JSON that says the same and holds no character with a meaning in HTML, so that nothing in it can end its element."""
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-@cache
 def _source(name: str) -> str:
     return resources.files("gancli_page").joinpath("static", name).read_text("utf-8")
 
-
-_MARK = re.compile(r"\{\{(\w+)\}\}")
 
 _ICON = (
     "data:image/svg+xml;base64,"

@@ -21,62 +21,36 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FULL", "INPUT", "LABEL", "Program", "Step"]
-
-FULL = 32
-"""Bits per number of constants that are not rounded."""
-
-INPUT, LABEL, _FIRST = 0, 1, 2
+FULL = 32  # bits per number of constants that are not rounded
+INPUT, LABEL, FIRST = 0, 1, 2  # numbers of values: the inputs, and what the first step makes
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One operation.
+    """One operation."""
 
-    Attributes:
-        op: its name, see :mod:`gancli_page.replay`.
-        args: values, constants (negative) or nothing.
-        shape: what it makes, of one image; None where it follows from the source image's size.
-        options: numbers and lists of numbers that the operation needs besides.
-    """
-
-    op: str
-    args: tuple[int | None, ...]
-    shape: tuple[int, ...] | None
-    options: dict[str, Any]
+    op: str  # its name, see gancli_page.replay
+    args: tuple[int | None, ...]  # values, constants (negative) or nothing
+    shape: tuple[int, ...] | None  # what it makes, of one image; None where it follows from the source image's size
+    options: dict[str, Any]  # numbers and lists of numbers that the operation needs besides
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
     """Steps and constants.
 
-    Attributes:
-        latent_dim: dimensions of z.
-        classes: 0 for an unconditional model.
-        steps: in order; the last one makes the image, ``(c, h, w)``.
-        constants: float32 arrays.
-        source: shape of the source images that a translator was trained with; None for other models.
-        multiple: a translator's source images have sides that are multiples of this; 0: they have exactly that shape.
-        pads: whether other sides do as well, if the last column and row are repeated up to the next multiple and the
-            translation is cropped.
+    A translator's source images have sides that are multiples of ``multiple``, or exactly the shape ``source`` if that is 0.
+    With ``pads`` other sides do as well: the last column and row are repeated up to the next multiple, and the translation is
+    cropped.
     """
 
     latent_dim: int
-    classes: int
-    steps: tuple[Step, ...]
+    classes: int  # 0 for an unconditional model
+    steps: tuple[Step, ...]  # in order; the last one makes the image, (c, h, w)
     constants: tuple[NDArray[np.float32], ...]
-    source: tuple[int, int, int] | None = None
+    source: tuple[int, int, int] | None = None  # of the source images that a translator was trained with
     multiple: int = 0
     pads: bool = False
-
-    def constant(self, argument: int) -> NDArray[np.float32]:
-        """The array that a negative argument means."""
-        return self.constants[-1 - argument]
-
-    @staticmethod
-    def value(step: int) -> int:
-        """The number of the value that the step at this position makes."""
-        return step + _FIRST
 
     def to_json(self, bits: int) -> str:
         """Everything but the numbers of the constants, which are :meth:`packed` with the same bits."""
@@ -113,7 +87,7 @@ class Program:
                 rounded = np.nan_to_num(np.round(rows / steps[:, None]), nan=0.0)
             floats.append(steps)
             multiples.append((rounded + 2 ** (bits - 1)).astype(np.uint16).ravel())
-        stream = np.concatenate(multiples).astype(">u2").view(np.uint8).reshape(-1, 16 // 8)
+        stream = np.concatenate(multiples).astype(">u2").view(np.uint8).reshape(-1, 2)
         packed = np.packbits(np.unpackbits(stream, axis=1)[:, 16 - bits :]) if len(stream) else stream
         return np.concatenate(floats or [np.zeros(0, np.float32)]).astype("<f4").tobytes() + packed.tobytes()
 
@@ -130,10 +104,9 @@ class Program:
         lengths = [shape[0] if small else prod(shape) for shape, small in zip(shapes, rounded, strict=True)]
         floats = np.frombuffer(numbers, "<f4", sum(lengths)).astype(np.float32)
         stream = np.unpackbits(np.frombuffer(numbers, np.uint8, offset=4 * sum(lengths)))
+        parts = np.split(floats, np.cumsum(lengths)[:-1]) if shapes else []
         constants, used = [], 0
-        for shape, small, part in zip(
-            shapes, rounded, np.split(floats, np.cumsum(lengths)[:-1]) if shapes else [], strict=True
-        ):
+        for shape, small, part in zip(shapes, rounded, parts, strict=True):
             if not small:
                 constants.append(part.reshape(shape))
                 continue
@@ -142,11 +115,9 @@ class Program:
             multiples = np.packbits(codes, axis=1).view(">u2").astype(np.float32) - np.float32(2 ** (bits - 1))
             constants.append((multiples.reshape(shape[0], -1) * part[:, None]).reshape(shape))
         source = stored["source"] and tuple(stored["source"])
-        steps = tuple(map(_step, stored["steps"]))
-        return cls(stored["latent_dim"], stored["classes"], steps, tuple(constants), source, stored["multiple"], stored["pads"])
-
-
-def _step(stored: dict[str, Any]) -> Step:
-    options = {name: value for name, value in stored.items() if name not in {"op", "args", "shape"}}
-    shape = None if stored["shape"] is None else tuple(stored["shape"])
-    return Step(stored["op"], tuple(stored["args"]), shape, options)
+        steps = []
+        for options in stored["steps"]:
+            op, args, shape = (options.pop(name) for name in ("op", "args", "shape"))
+            steps.append(Step(op, tuple(args), None if shape is None else tuple(shape), options))
+        sizes = source, stored["multiple"], stored["pads"]
+        return cls(stored["latent_dim"], stored["classes"], tuple(steps), tuple(constants), *sizes)

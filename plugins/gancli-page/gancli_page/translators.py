@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gancli_page.program import LABEL, Program, Step
+from gancli_page.program import FIRST, LABEL, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,10 +20,7 @@ if TYPE_CHECKING:
 
     Translator = Callable[["Builder", str, "Arguments", Tensor], "Varying"]
 
-__all__ = ["IMAGES", "MOVES", "TRANSLATORS", "Arguments", "Builder", "Untranslatable", "Varying"]
-
-IMAGES = 13
-"""Images that the network is traced with: a number that no layer is likely to have by itself."""
+IMAGES = 13  # that the network is traced with: a number that no layer is likely to have by itself
 
 
 class Untranslatable(Exception):  # noqa: N818  (a reason that becomes an ExportError with the operation's name)
@@ -57,30 +54,28 @@ class Builder:
         self._numbers: dict[int, tuple[int, Tensor]] = {}
 
     def step(self, op: str, args: Sequence[Any], traced: Tensor, **options: Any) -> Varying:  # noqa: ANN401  (JSON)
-        """Append a step. Arguments are varying values, tensors (which become constants) or None.
+        """Append a step. Arguments are varying values, tensors (which become constants, each stored once) or None.
 
         Raises:
             Untranslatable: it suits one size of images only, and they may have any.
         """
-        shape = None if self.any_size else tuple(traced.shape[1:])
         if self.any_size and op in _OF_ONE_SIZE:
             raise Untranslatable(_ONE_SIZE)
-        self.steps.append(Step(op, tuple(map(self._argument, args)), shape, options))
-        return Varying(Program.value(len(self.steps) - 1), traced)
-
-    def _argument(self, argument: Varying | Tensor | None) -> int | None:
-        if argument is None:
-            return None
-        return argument.number if isinstance(argument, Varying) else self._constant(argument)
-
-    def _constant(self, tensor: Tensor) -> int:
-        """The number of a constant; a tensor that is used twice is stored once."""
-        if id(tensor) not in self._numbers:
-            self.constants.append(tensor.detach().to(torch.float32).contiguous().numpy())
-            self._numbers[id(tensor)] = -len(self.constants), tensor  # which keeps the tensor, and so its id
-        return self._numbers[id(tensor)][0]
+        numbers: list[int | None] = []
+        for argument in args:
+            if isinstance(argument, Tensor):
+                if id(argument) not in self._numbers:
+                    self.constants.append(argument.detach().to(torch.float32).contiguous().numpy())
+                    self._numbers[id(argument)] = -len(self.constants), argument  # which keeps the tensor, and so its id
+                numbers.append(self._numbers[id(argument)][0])
+            else:
+                numbers.append(None if argument is None else argument.number)
+        shape = None if self.any_size else tuple(traced.shape[1:])
+        self.steps.append(Step(op, tuple(numbers), shape, options))
+        return Varying(FIRST + len(self.steps) - 1, traced)
 
 
+NO_KERNEL = "there is no kernel for it"
 _ONE_SIZE = "it suits one size of images only"
 _OF_ONE_SIZE = frozenset(("embedding", "gather", "linear", "matmul", "resample", "softmax"))
 
@@ -88,18 +83,17 @@ Arguments = dict[str, Any]
 """An operation's arguments by the names of its schema; varying ones are :class:`Varying`."""
 
 
-def _constants(arguments: Arguments, *names: str) -> list[Tensor | None]:
-    """Weights that the operation takes."""
+def _constants(arguments: Arguments, *names: str) -> list[Any]:
+    """Weights that the operation takes, or None for those that it does without."""
     found = [arguments[name] for name in names]
     if any(isinstance(one, Varying) for one in found):
         raise Untranslatable("its weights depend on the latent")
     return found
 
 
-def _input(arguments: Arguments) -> Varying:
+def _input(arguments: Arguments) -> Any:  # noqa: ANN401
     """The first argument, which operations call by one of two names."""
-    x: Varying = arguments["input"] if "input" in arguments else arguments["self"]
-    return x
+    return arguments["input"] if "input" in arguments else arguments["self"]
 
 
 def _linear(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
@@ -108,7 +102,7 @@ def _linear(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying
 
 def _addmm(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
     bias, weight = _constants(a, "self", "mat2")
-    if bias is None or weight is None or bias.ndim != 1:
+    if bias.ndim != 1:
         raise Untranslatable("only a x W + b is known")
     return builder.step("linear", [a["mat1"], a["alpha"] * weight.T.contiguous(), a["beta"] * bias], made)
 
@@ -124,50 +118,37 @@ def _matmul(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying
 
 def _conv(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varying:
     weight, bias = _constants(a, "weight", "bias")
-    if weight is None or weight.ndim != 4:  # noqa: PLR2004  (two spatial dimensions)
+    if weight.ndim != 4:  # noqa: PLR2004  (two spatial dimensions)
         raise Untranslatable("only two spatial dimensions are known")
-    padding = a["padding"]
-    if isinstance(padding, str):
-        padding = _named_padding(padding, weight.shape[2:], _pair(a["dilation"]))
-    options = {"stride": _pair(a["stride"]), "padding": _pair(padding), "dilation": _pair(a["dilation"]), "groups": a["groups"]}
-    if name == "conv_transpose2d":
-        options["output_padding"] = _pair(a["output_padding"])
-    return builder.step(name, [a["input"], weight, bias], made, **options)
+    given = {key: a[key] for key in ("stride", "padding", "dilation", "output_padding") if key in a}
+    if isinstance(a["padding"], str):
+        reach = [d * (k - 1) for k, d in zip(weight.shape[2:], list(a["dilation"]) * 2, strict=False)]
+        if a["padding"] == "same" and any(length % 2 for length in reach):
+            raise Untranslatable("'same' padding of an even kernel is not known")
+        given["padding"] = [length // 2 if a["padding"] == "same" else 0 for length in reach]
+    options = {key: list(sizes) * (2 // len(sizes)) for key, sizes in given.items()}  # one number is for both sides
+    return builder.step(name, [a["input"], weight, bias], made, groups=a["groups"], **options)
 
 
-def _named_padding(name: str, kernel: Sequence[int], dilation: Sequence[int]) -> list[int]:
-    reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
-    if name == "same" and any(length % 2 for length in reach):
-        raise Untranslatable("'same' padding of an even kernel is not known")
-    return [length // 2 if name == "same" else 0 for length in reach]
-
-
-def _pair(sizes: Sequence[int]) -> list[int]:
-    return [*sizes] * 2 if len(sizes) == 1 else [*sizes]
-
-
-def _embedding(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
-    (table,) = _constants(a, "weight")
-    return builder.step("embedding", [_label(a["indices"]), table], made)
-
-
-def _one_hot(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
-    label = _label(a["self"])
-    return builder.step("embedding", [label, torch.eye(made.shape[-1])], made.float())
-
-
-def _label(value: Any) -> Varying:  # noqa: ANN401
-    if not isinstance(value, Varying) or value.number != LABEL:
+def _embedding(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varying:
+    """Rows of a table by the label; one_hot's are those of the identity."""
+    if name == "one_hot":
+        label, table = a["self"], torch.eye(made.shape[-1])
+    else:
+        label, (table,) = a["indices"], _constants(a, "weight")
+    if not isinstance(label, Varying) or label.number != LABEL:
         raise Untranslatable("only the labels themselves can be looked up")
-    return value
+    return builder.step("embedding", [label, table], made.float())
 
 
-_STATISTICS = "running_mean", "running_var", "weight", "bias"
+def _per_channel(values: Tensor, like: Tensor) -> Tensor:
+    return values.reshape(-1, *[1] * (like.ndim - 2))
 
 
 def _batch_norm(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
     """With the stored statistics it is a scale and a shift per channel, computed here once."""
-    mean, variance, weight, bias = (None if one is None else one.double() for one in _constants(a, *_STATISTICS))
+    stored = _constants(a, "running_mean", "running_var", "weight", "bias")
+    mean, variance, weight, bias = (None if one is None else one.double() for one in stored)
     if mean is None or variance is None or a.get("training", a.get("use_input_stats")):
         raise Untranslatable("it normalises over the batch")
     scale = (variance + a["eps"]).rsqrt() * (1 if weight is None else weight)
@@ -176,36 +157,21 @@ def _batch_norm(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Var
     return builder.step("add", [scaled, _per_channel(shift, made)], made)
 
 
-def _per_channel(values: Tensor, like: Tensor) -> Tensor:
-    return values.reshape(-1, *[1] * (like.ndim - 2))
-
-
-def _normalised(
-    builder: Builder, x: Varying, chunks: int, eps: float, affine: tuple[Tensor | None, Tensor | None], made: Tensor
-) -> Varying:
-    value = builder.step("normalise", [x], made, chunks=chunks, eps=eps)
-    for op, constant in zip(("mul", "add"), affine, strict=True):
-        value = value if constant is None else builder.step(op, [value, constant], made)
-    return value
-
-
-def _group_norm(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
-    affine = [None if one is None else _per_channel(one, made) for one in _constants(a, "weight", "bias")]
-    return _normalised(builder, a["input"], a["num_groups"], a["eps"], (affine[0], affine[1]), made)
-
-
-def _instance_norm(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varying:
-    if not a["use_input_stats"]:
+def _norm(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varying:
+    """Group, instance and layer normalisation: of runs of numbers, then a scale and a shift."""
+    if name == "instance_norm" and not a["use_input_stats"]:
         return _batch_norm(builder, name, a, made)
-    return _group_norm(builder, name, a | {"num_groups": made.shape[1]}, made)
-
-
-def _layer_norm(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
-    weight, bias = _constants(a, "weight", "bias")
-    if builder.any_size:
-        raise Untranslatable(_ONE_SIZE)
-    chunks = math.prod(made.shape[1:]) // math.prod(a["normalized_shape"])
-    return _normalised(builder, a["input"], chunks, a["eps"], (weight, bias), made)
+    if name == "layer_norm":
+        if builder.any_size:
+            raise Untranslatable(_ONE_SIZE)
+        chunks = math.prod(made.shape[1:]) // math.prod(a["normalized_shape"])
+    else:
+        chunks = a["num_groups"] if name == "group_norm" else made.shape[1]
+    value = builder.step("normalise", [a["input"]], made, chunks=chunks, eps=a["eps"])
+    for op, constant in zip(("mul", "add"), _constants(a, "weight", "bias"), strict=True):
+        if constant is not None:
+            value = builder.step(op, [value, constant if name == "layer_norm" else _per_channel(constant, made)], made)
+    return value
 
 
 def _reduce(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varying:
@@ -314,7 +280,6 @@ def _gelu(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
 def _prelu(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
     """max(x, 0) + slope min(x, 0), with one slope per channel or one for all."""
     (slope,) = _constants(a, "weight")
-    assert slope is not None  # noqa: S101  (it is not optional; for the type checker)
     below = builder.step("minimum", [a["self"], torch.tensor(0.0)], made)
     scaled = builder.step("mul", [below, _per_channel(slope, made)], made)
     return builder.step("add", [builder.step("relu", [a["self"]], made), scaled], made)
@@ -330,12 +295,8 @@ def _clamp(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:
     low, high = a.get("min", a.get("min_val")), a.get("max", a.get("max_val"))
     if isinstance(low, Tensor | Varying) or isinstance(high, Tensor | Varying):
         raise Untranslatable("only fixed bounds are known")
-    limits = {"low": _LOWEST if low is None else low, "high": -_LOWEST if high is None else high}
-    return builder.step("clamp", [a["self"]], made, **limits)
-
-
-_LOWEST = -3.4e38
-"""A bound that is none: JSON has no infinity."""
+    most = 3.4e38  # JSON has no infinity
+    return builder.step("clamp", [a["self"]], made, low=-most if low is None else low, high=most if high is None else high)
 
 
 def _binary(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varying:
@@ -392,36 +353,24 @@ TRANSLATORS: dict[str, Translator] = {
     **dict.fromkeys(MOVES, _moved),
     **dict.fromkeys(("mean", "sum"), _reduce),
     **dict.fromkeys(("clamp", "clamp_min", "clamp_max", "hardtanh"), _clamp),
-    "abs": _unary("abs"),
+    **{name: _unary(name) for name in ("abs", "cos", "exp", "log", "neg", "relu", "sigmoid", "silu", "sin", "tanh")},
+    **dict.fromkeys(("embedding", "one_hot"), _embedding),
+    **dict.fromkeys(("group_norm", "instance_norm", "layer_norm"), _norm),
     "addmm": _addmm,
     "batch_norm": _batch_norm,
     "cat": _cat,
-    "cos": _unary("cos"),
     "elu": _unary("elu", alpha="alpha", scale="scale", input_scale="input_scale"),
-    "embedding": _embedding,
-    "exp": _unary("exp"),
     "gelu": _gelu,
-    "group_norm": _group_norm,
-    "instance_norm": _instance_norm,
-    "layer_norm": _layer_norm,
     "leaky_relu": _unary("leaky_relu", slope="negative_slope"),
     "linear": _linear,
-    "log": _unary("log"),
-    "neg": _unary("neg"),
-    "one_hot": _one_hot,
     "pow": _power,
     "prelu": _prelu,
     "reciprocal": _unary("power", exponent=-1.0),
-    "relu": _unary("relu"),
     "relu6": _unary("clamp", low=0.0, high=6.0),
     "rsqrt": _unary("power", exponent=-0.5),
     "selu": _unary("elu", alpha=1.6732632423543772, scale=1.0507009873554805, input_scale=1.0),
-    "sigmoid": _unary("sigmoid"),
-    "silu": _unary("silu"),
-    "sin": _unary("sin"),
     "softmax": _softmax,
     "softplus": _unary("softplus", beta="beta"),
     "sqrt": _unary("power", exponent=0.5),
     "square": _unary("power", exponent=2.0),
-    "tanh": _unary("tanh"),
 }

@@ -1,4 +1,4 @@
-"""Every operation, three times: in PyTorch, in NumPy, and in a browser."""
+"""Every operation, three times: by the network, step by step, and in a browser."""
 
 import base64
 from functools import cache
@@ -213,7 +213,7 @@ def expected(drawn, n):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_program_draws_what_the_network_draws_in_numpy(name):
+def test_a_program_draws_what_the_network_draws_step_by_step(name):
     for n in (1, 7):
         z, labels, images = expected(MODELS[name], n)
         np.testing.assert_allclose(replay(program(name), z, labels), images, rtol=1e-4, atol=2e-5)
