@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Unpack
 
-from gancli.api import From, as_text, source_of
+from gancli.api import From, Run, as_text, source_of
 from gancli.cli.output import Output
 from gancli.models.model import Model
 from gancli_evaluate import projection
@@ -14,7 +14,6 @@ from gancli_evaluate.explore import refuse_target
 from gancli_evaluate.sheets import write_projection
 
 if TYPE_CHECKING:
-    from gancli.api import Run
     from gancli.models.model import ImageInputs
     from gancli_evaluate.report import Report
 

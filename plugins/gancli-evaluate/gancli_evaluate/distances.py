@@ -10,8 +10,7 @@ from torch import Tensor
 from gancli.metrics.distances import TOTAL_VARIANCE, Moments, frechet_distance, root, symmetrised
 from gancli_evaluate.estimate import Estimate, symmetric
 
-BLOCK_ROWS = 1024
-"""Rows of a kernel matrix that are in memory at a time."""
+BLOCK_ROWS = 1024  # of a kernel matrix, which are in memory at a time
 
 
 def frechet_estimate(features: Tensor, reference: Moments) -> Estimate:
@@ -26,21 +25,16 @@ def frechet_estimate(features: Tensor, reference: Moments) -> Estimate:
     if not math.isfinite(value):
         return Estimate(math.inf, 0.0, math.inf, len(features))
     centred = features.double().cpu() - moments.mean
-    transport = _transport(moments.covariance, reference.covariance)
-    bend = torch.eye(len(moments.mean), dtype=torch.float64) - transport
-    influence = 2 * centred @ (moments.mean - reference.mean) + (centred @ bend * centred).sum(1)
-    return symmetric(value, float(influence.std()) / math.sqrt(len(features)), len(features), lowest=0.0)
-
-
-def _transport(source: Tensor, target: Tensor) -> Tensor:
-    """T = S^-1/2 (S^1/2 S_t S^1/2)^1/2 S^-1/2; directions without any variance in the source are left alone."""
-    values, vectors = torch.linalg.eigh(source)
+    # of the transport, directions without any variance are left alone
+    values, vectors = torch.linalg.eigh(moments.covariance)
     there = values > values.max() * 1e-10
     roots = torch.where(there, values, 0.0).sqrt()
     inverse = torch.where(there, values.clamp(min=1e-300).rsqrt(), 0.0)
     half, back = (vectors * roots) @ vectors.T, (vectors * inverse) @ vectors.T
-    transport: Tensor = back @ root(symmetrised(half @ target @ half)) @ back
-    return transport
+    transport = back @ root(symmetrised(half @ reference.covariance @ half)) @ back
+    bend = torch.eye(len(moments.mean), dtype=torch.float64) - transport
+    influence = 2 * centred @ (moments.mean - reference.mean) + (centred @ bend * centred).sum(1)
+    return symmetric(value, float(influence.std()) / math.sqrt(len(features)), len(features), lowest=0.0)
 
 
 def kernel_distance(features: Tensor, reference: Tensor, gamma: float = 1 / TOTAL_VARIANCE) -> Estimate:
@@ -50,26 +44,19 @@ def kernel_distance(features: Tensor, reference: Tensor, gamma: float = 1 / TOTA
     averaged over subsets of 1,000; this is the limit of that average, with no randomness. It is unbiased, so that different N
     can be compared, and may be negative. The interval is that of a U-statistic (Hoeffding, 1948), in the samples x.
 
-    Args:
-        features: x, ``(n, d)``, n > 1.
-        reference: y, ``(m, d)``, m > 1.
-        gamma: factor of the product; with the features' total variance of 1000 it corresponds to KID's 1/d.
+    ``features`` are x, ``(n, d)``, n > 1, and ``reference`` is y, ``(m, d)``, m > 1. With the features' total variance of 1000
+    ``gamma`` corresponds to KID's 1/d.
     """
     x, y = features.double(), reference.double()
     n = len(x)
-    within, across, among = _row_sums(x, x, gamma), _row_sums(x, y, gamma), _row_sums(y, y, gamma)
-    within -= _kernel_of_itself(x, gamma)
-    among -= _kernel_of_itself(y, gamma)
-    own, cross, other = within / (n - 1), across / len(y), among / (len(y) - 1)
+
+    def sums(a: Tensor, b: Tensor) -> Tensor:
+        """Sum over j of k(a_i, b_j), ``(n,)``."""
+        return torch.cat([(gamma * rows @ b.T).add_(1).pow_(3).sum(1) for rows in torch.split(a, BLOCK_ROWS)])
+
+    def mean_of_others(a: Tensor) -> Tensor:
+        return (sums(a, a) - (gamma * a.square().sum(1) + 1) ** 3) / (len(a) - 1)
+
+    own, cross, other = mean_of_others(x), sums(x, y) / len(y), mean_of_others(y)
     value = float(own.mean() + other.mean() - 2 * cross.mean())
     return symmetric(value, 2 * float((own - cross).std()) / math.sqrt(n), n)
-
-
-def _row_sums(x: Tensor, y: Tensor, gamma: float) -> Tensor:
-    """Sum over j of k(x_i, y_j), ``(n,)``."""
-    blocks = (x[start : start + BLOCK_ROWS] for start in range(0, len(x), BLOCK_ROWS))
-    return torch.cat([(gamma * rows @ y.T).add_(1).pow_(3).sum(1) for rows in blocks])
-
-
-def _kernel_of_itself(x: Tensor, gamma: float) -> Tensor:
-    return (gamma * x.square().sum(1) + 1) ** 3

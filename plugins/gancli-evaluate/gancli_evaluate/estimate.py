@@ -7,17 +7,12 @@ They do not cover a bias that depends on N (see each metric), nor the choice of 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-
-Z = 1.959963984540054
-"""Standard deviations to either side that hold 95 % of a normal distribution."""
+Z = 1.959963984540054  # standard deviations to either side that hold 95 % of a normal distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +54,14 @@ def proportion(hits: int, count: int) -> Estimate:
 class Histogram:
     """How N images are spread over K classes.
 
-    Attributes:
-        shares: share of each class.
-        modes: how many classes at least one image belongs to.
-        kl: KL(p || q) = sum of p log(p / q) in nats, p the images' shares and q the real ones' (Srivastava et al., 2017;
-            Metz et al., 2017, for Stacked-MNIST); infinite if p has a class that q has not.
-        floor: what ``kl`` is on average if p = q, because N is finite: (K - 1) / (2 N).
+    Their distance to the real ones is KL(p || q) = sum of p log(p / q) in nats, p the images' shares and q the real ones'
+    (Srivastava et al., 2017; Metz et al., 2017, for Stacked-MNIST); infinite if p has a class that q has not.
     """
 
-    shares: tuple[Estimate, ...]
-    modes: int
+    shares: tuple[Estimate, ...]  # of each class
+    modes: int  # how many classes at least one image belongs to
     kl: Estimate
-    floor: float
+    floor: float  # what kl is on average if p = q, because N is finite: (K - 1) / (2 N)
 
 
 def histogram(classes: Tensor, real: Tensor) -> Histogram:
@@ -102,19 +93,14 @@ def copying(fake: Tensor, fresh: Tensor) -> Estimate:
     copies, below 1/2 if they are further away (a poor generator is). This is the statistic of Mann and Whitney (1947), as
     proposed for this by Meehan et al. (2020); the interval is DeLong's (1988).
     """
-    nearer, further = _placements(fake, fresh), 1 - _placements(fresh, fake)
-    variance = _variance_of_mean(nearer) + _variance_of_mean(further)
+
+    def placements(values: Tensor, among: Tensor) -> Tensor:
+        """For every value the share of ``among`` above it, equals counted by half."""
+        ordered, values = among.double().sort().values, values.double()
+        not_above, below = torch.searchsorted(ordered, values, right=True), torch.searchsorted(ordered, values)
+        return 1 - (not_above + below).double() / (2 * len(ordered))
+
+    nearer, further = placements(fake, fresh), 1 - placements(fresh, fake)
+    variance = sum(float(each.var()) / len(each) for each in (nearer, further) if len(each) > 1)
     estimate = symmetric(float(nearer.mean()), math.sqrt(variance), len(fake), lowest=0.0)
-    return Estimate(estimate.value, estimate.low, min(1.0, estimate.high), estimate.count)
-
-
-def _placements(values: Tensor, among: Tensor) -> Tensor:
-    """For every value the share of ``among`` above it, equals counted by half."""
-    ordered, values = among.double().sort().values, values.double()
-    not_above = torch.searchsorted(ordered, values, right=True)
-    below = torch.searchsorted(ordered, values)
-    return 1 - (not_above + below).double() / (2 * len(ordered))
-
-
-def _variance_of_mean(values: Tensor) -> float:
-    return float(values.var()) / len(values) if len(values) > 1 else 0.0
+    return replace(estimate, high=min(1.0, estimate.high))

@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from gancli.metrics.distances import BLOCK_NUMBERS, DENSITY_NEIGHBOURS, blocks, centred, radii
 from gancli_evaluate.estimate import Estimate, mean, proportion
 
-PRECISION_NEIGHBOURS = 3
-"""k of precision and recall, as published."""
+PRECISION_NEIGHBOURS = 3  # k of precision and recall, as published
 
 
-@dataclass(frozen=True, slots=True)
-class Manifolds:
-    """Metrics of n generated images x among m real ones y. B_k(z) is the ball around z up to the k-th nearest of its kind.
+def compare(fake: Tensor, real: Tensor) -> dict[str, Estimate]:
+    """Metrics, by name, of generated features x ``(n, d)`` among real ones y ``(m, d)``; n, m > 5.
 
-    Attributes:
-        precision: share of x in the B_3 of any y: how many look real (Kynkaanniemi et al., 2019).
-        recall: share of y in the B_3 of any x: how much of the data could have been generated (the same).
-        density: mean number of B_5(y) that an x is in, over 5: precision that outliers cannot inflate; may exceed 1
-            (Naeem et al., 2020).
-        coverage: share of y whose B_5 holds an x: how much of the data was generated (the same).
-    """
+    B_k(z) is the ball around z up to the k-th nearest of its kind.
 
-    precision: Estimate
-    recall: Estimate
-    density: Estimate
-    coverage: Estimate
-
-
-def compare(fake: Tensor, real: Tensor) -> Manifolds:
-    """Precision, recall, density and coverage of features ``(n, d)`` among ``(m, d)``; n, m > 5.
+    precision  share of x in the B_3 of any y: how many look real (Kynkaanniemi et al., 2019)
+    recall     share of y in the B_3 of any x: how much of the data could have been generated (the same)
+    density    mean number of B_5(y) that an x is in, over 5: precision that outliers cannot inflate; may exceed 1
+               (Naeem et al., 2020)
+    coverage   share of y whose B_5 holds an x: how much of the data was generated (the same)
 
     All four depend on n and m. Take as many of both, and compare at equal n only. Precision and density have intervals over the
     generated images, recall and coverage over the real ones.
@@ -49,7 +36,8 @@ def compare(fake: Tensor, real: Tensor) -> Manifolds:
         covered |= inside.any(0)
         recalled |= (distances <= fake_radii[rows, None]).any(0)
     precision, recall, coverage = (proportion(int(x.sum()), len(x)) for x in (torch.cat(precise), recalled, covered))
-    return Manifolds(precision, recall, mean(torch.cat(hits) / DENSITY_NEIGHBOURS, lowest=0.0), coverage)
+    density = mean(torch.cat(hits) / DENSITY_NEIGHBOURS, lowest=0.0)
+    return {"precision": precision, "recall": recall, "density": density, "coverage": coverage}
 
 
 def nearest(queries: Tensor, points: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gancli import images
 from gancli.data.paths import count
@@ -23,7 +24,6 @@ from gancli_evaluate.subject import Subject, refuse_other_shape
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from torch import Tensor
 
 # images on either side, below which nothing can be said; and generated ones, below which the distance is biased by few
 FEWEST, FEW = 10, 1000
@@ -73,9 +73,8 @@ def evaluate(
     if not modes_only:
         read_real = reference.reading(reference.real).features
         alike = min(len(fake), len(read_real))
-        near = manifolds.compare(fake.features[:alike], some_of(read_real, alike))
         metrics = _between(reference, fake.features, read_real)
-        metrics |= {name: getattr(near, name) for name in ("precision", "recall", "density", "coverage")}
+        metrics |= manifolds.compare(fake.features[:alike], some_of(read_real, alike))
         copied, png = _copies(subject, reference, fake)
         metrics = _beside_the_input(subject, reference, metrics | copied)
         notes += _bias_of_few(reference, len(fake))

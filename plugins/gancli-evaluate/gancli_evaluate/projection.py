@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from gancli.errors import UsageError
@@ -23,8 +24,6 @@ from gancli.randomness.seeds import normal_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from torch import Tensor
 
     from gancli.models.model import Model
 
@@ -69,12 +68,10 @@ def project(
         )
     parts = torch.split(targets.to(model.device, torch.float32), BATCH_SIZE)
     found: list[Projection] = []
+    total = len(parts) * steps
     for number, part in enumerate(parts):
-
-        def advance(done: int, before: int = number * steps) -> None:
-            progress(before + done, len(parts) * steps)
-
-        found.append(_search(model, part, *_nearest_candidates(model, part, seed), steps, advance))
+        start = _nearest_candidates(model, part, seed)
+        found.append(_search(model, part, *start, steps, lambda n, before=number * steps: progress(before + n, total)))
     points, images, error = (torch.cat([getattr(each, name) for each in found]) for name in ("points", "images", "error"))
     labels = [each.labels for each in found if each.labels is not None]
     return Projection(points, torch.cat(labels) if labels else None, images, error)

@@ -9,13 +9,14 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from gancli.config.schema import LONGEST_SIDE, SHORTEST_SIDE, DataConfig
-from gancli.data import load_images, open_source
+from gancli.data import Loaded, load_images, open_source
 from gancli.data.cache import READINGS, root
 from gancli.data.collection import Collection
 from gancli.errors import DatasetError, GancliError
-from gancli.metrics.extractors import Reading, StackedDigitExtractor, batches, extractor_for, read, some_of
+from gancli.metrics.extractors import Extractor, Reading, StackedDigitExtractor, batches, extractor_for, read, some_of
 from gancli.plugins.registry import for_colour
 from gancli.storage.disk import make_directories, write_atomically
 from gancli.storage.tensors import decode, encode
@@ -23,11 +24,7 @@ from gancli.storage.tensors import decode, encode
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from torch import Tensor
-
     from gancli.checkpoint.provenance import Provenance
-    from gancli.data import Loaded
-    from gancli.metrics.extractors import Extractor
 
 MOST_BYTES = 256 * 2**20  # of all that is kept; beyond that the files that were not read for the longest time go
 MOST_REAL = 10_000  # real images that distances and manifolds are computed with
@@ -101,16 +98,11 @@ def load_reference(
     frozen: Iterable[str] = (),
     trained_on: object = None,
 ) -> Reference:
-    """Load both splits and choose the extractor.
+    """Load both splits and choose the extractor: ``auto``, ``mnist``, ``random``, or the name of a plugin.
 
-    Args:
-        data: the data set.
-        against: ``test``, ``train``, or None for the test split if there is one.
-        extractor: ``auto``, ``mnist``, ``random``, or the name of a plugin.
-        device: where images are read.
-        tell: called with what is downloaded.
-        frozen: digests of the frozen networks that the model was trained against.
-        trained_on: fingerprint of the images that the model was trained on; other ones get a note.
+    Measured is ``against`` the split ``test`` or ``train``, by default the test split if there is one. ``tell`` is called with
+    what is downloaded; ``frozen`` are digests of the networks that the model was trained against, and ``trained_on`` is the
+    fingerprint of the images that it was trained on: other ones get a note.
 
     Raises:
         DatasetError: there is no such data, or no test split although it was asked for.
@@ -151,9 +143,8 @@ def cached(extractor: Extractor, images: str, compute: Callable[[], Reading]) ->
     with suppress(OSError, GancliError, KeyError):
         tensors = decode(path.read_bytes(), f"'{path}'")
         features, classes = tensors["features"], tensors.get("classes")
-        if features.ndim == 2 and len(features) and (classes is None or len(classes) == len(features)):  # noqa: PLR2004  (n, d)
-            os.utime(path)
-            return Reading(features, None if classes is None else classes.long())
+        os.utime(path)
+        return Reading(features, None if classes is None else classes.long())
     found = compute()
     with suppress(OSError, GancliError):
         make_directories(path.parent)

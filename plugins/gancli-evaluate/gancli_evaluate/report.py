@@ -36,10 +36,12 @@ class Report:
     def rows(self) -> list[tuple[str, ...]]:
         """Every metric as text, under :data:`TITLES`."""
         metrics = self.figures if self.histogram is None else {**self.figures, "KL of classes": self.histogram.kl}
-        return [
-            (name, _number(e.value), f"{_number(e.low)} to {_number(e.high)}", f"{e.count:,}", _better(name))
-            for name, e in metrics.items()
-        ]
+        rows: list[tuple[str, ...]] = []
+        for name, e in metrics.items():
+            value, low, high = (f"{x:.4g}" if abs(x) >= 1 else f"{x:.4f}" for x in (e.value, e.low, e.high))
+            better = "lower" if name.startswith(("FD", "KD")) else _BETTER.get(name.partition(" ")[0], "higher")
+            rows.append((name, value, f"{low} to {high}", f"{e.count:,}", better))
+        return rows
 
     def _repr_html_(self) -> str:
         return html_table(TITLES, self.rows())
@@ -58,11 +60,3 @@ def _finite(value: Any) -> Any:  # noqa: ANN401  (JSON)
     if isinstance(value, dict):
         return {key: _finite(inner) for key, inner in value.items()}
     return None if isinstance(value, float) and not isfinite(value) else value
-
-
-def _better(name: str) -> str:
-    return "lower" if name.startswith(("FD", "KD")) else _BETTER.get(name.partition(" ")[0], "higher")
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}"

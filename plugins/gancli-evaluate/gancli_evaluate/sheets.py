@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 from gancli.errors import UsageError
 from gancli.images import MAX_PIXELS, to_bytes, to_picture, to_png
@@ -18,9 +19,6 @@ from gancli.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-    from numpy.typing import ArrayLike
-    from torch import Tensor
 
     from gancli.images import Pixels
     from gancli.models.directions import Directions
@@ -114,11 +112,11 @@ def _write(target: Path, pixels: Pixels, metadata: dict[str, Any]) -> None:
     write_atomically(target, to_png(pixels, metadata))
 
 
-def write_arrays(target: Path, arrays: Mapping[str, ArrayLike]) -> None:
+def write_arrays(target: Path, arrays: Mapping[str, Any]) -> None:
     """Write an ``.npz``, which is there when it is complete, and whose comment says that gancli made it."""
     refuse_missing_parent(target)
-    with replacing(target) as scratch, zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w") as member:
-                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
-        archive.comment = f"gancli {__version__}".encode()
+    with replacing(target) as scratch:
+        with scratch.open("wb") as file:
+            np.savez(file, **arrays)
+        with zipfile.ZipFile(scratch, "a") as archive:
+            archive.comment = f"gancli {__version__}".encode()

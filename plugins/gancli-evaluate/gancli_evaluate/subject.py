@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gancli.config.schema import DataConfig
 from gancli.data import open_source
@@ -22,17 +23,14 @@ from gancli.images import normalise, to_bytes
 from gancli.metrics.extractors import batches as in_batches
 from gancli.plugin import ImageSet
 from gancli.text import visible
-from gancli_evaluate.reference import data_of
+from gancli_evaluate.reference import Reference, data_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from torch import Tensor
-
     from gancli.images import Images
     from gancli.models.sampler import Sampler
-    from gancli_evaluate.reference import Reference
 
 BATCH_PIXELS = 2**18
 T = TypeVar("T")
@@ -58,9 +56,7 @@ def of_model(model: Sampler[Images], n: int, seed: int = 0) -> Subject:
     seeds, labels = range(seed, seed + n), model.classes(n)
     model.batches(seeds, labels)  # complains at once
     subject = _of(model, n, lambda: map(torch.as_tensor, model.batches(seeds, labels)), {"seed": seed})
-    if labels is None:
-        return subject
-    return replace(subject, asked=torch.as_tensor(labels), class_names=tuple(model.class_names))
+    return subject if labels is None else replace(subject, asked=torch.as_tensor(labels), class_names=tuple(model.class_names))
 
 
 def _of(model: Sampler[Images], n: int, draw: Callable[[], Iterator[Tensor]], facts: dict[str, object]) -> Subject:
@@ -111,10 +107,7 @@ def of_translator(model: Sampler[Images], reference: Reference, n: int | None = 
 
 def size_at(path: Path) -> tuple[int, int]:
     """Height and width of the first image at a path."""
-    config = DataConfig(dataset=str(path.absolute()))
-    source = open_source(config.dataset)
-    first = _images_at(source, config, 1, 1).spec() if isinstance(source, Collection) else source.spec(config)
-    return first.shape[1:]
+    return of_images(path, 1, 1).shape[1:]
 
 
 def of_images(path: Path, channels: int, n: int | None = None) -> Subject:
