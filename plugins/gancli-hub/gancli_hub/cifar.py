@@ -21,15 +21,12 @@ SIDE = 32
 
 
 class Cifar(NamedTuple):
-    """A version of CIFAR: patterns of its files, and the one with the names of the classes.
+    """A version of CIFAR."""
 
-    Before each image come so many ``labels``, of which the last one counts.
-    """
-
-    train: str
+    train: str  # pattern of the files
     test: str
-    names: str
-    labels: int
+    names: str  # the file with the names of the classes
+    labels: int  # before each image, of which the last one counts
     classes: int
     batches: int
 

@@ -30,15 +30,12 @@ CHUNK_BYTES = 2**18
 
 
 class Remote(NamedTuple):
-    """A file that can be downloaded from one of the mirrors: folders, each ending in ``/``, the best first.
-
-    Its SHA-256 is that of the file as it is downloaded, in hex.
-    """
+    """A file that can be downloaded."""
 
     name: str
-    mirrors: tuple[str, ...]
+    mirrors: tuple[str, ...]  # folders, each ending in /, the best first
     size: int
-    sha256: str
+    sha256: str  # of the file as it is downloaded, in hex
 
 
 def refuse_offline(what: str, remedy: str) -> None:
@@ -88,9 +85,8 @@ def _downloaded(address: str, remote: Remote) -> bytes:
 
     headers = {"User-Agent": "gancli", "Accept-Encoding": "identity"}  # the hash is that of the file as it is stored
     content = bytearray()
-    with requests.get(
-        address, headers=headers, hooks={"response": _refuse_downgrade}, timeout=TIMEOUT_SECONDS, stream=True
-    ) as answer:
+    hooks = {"response": _refuse_downgrade}
+    with requests.get(address, headers=headers, hooks=hooks, timeout=TIMEOUT_SECONDS, stream=True) as answer:
         if not answer.ok:
             raise _RefusedError(f"HTTP {answer.status_code}, {answer.reason}")
         for piece in answer.iter_content(CHUNK_BYTES):

@@ -119,12 +119,17 @@ def card(
     the names of the other files in the folder.
     """
     arch, image, classes, dataset = (metadata[key] for key in ("arch", "image", "classes", "dataset"))
-    parent, metrics = metadata.get("parent") or {}, _metrics(evaluation)
+    parent = metadata.get("parent") or {}
     options = training or {f"arch.{key}": value for key, value in arch["options"].items()}
-    rows = [(name, f"{value:.4g}{interval}, {count:,}") for name, value, interval, count in metrics]
-    maker = (
-        f"{arch['name']} of {arch['distribution']} {arch['version']}" if arch["distribution"] else f"the file {arch['name']}"
-    )
+    metrics = {name: each for name, each in evaluation.get("figures", {}).items() if each.get("value") is not None}
+    rows = []
+    for name, metric in metrics.items():
+        value, low, high = (metric.get(key) for key in ("value", "low", "high"))
+        interval = "" if low is None or high is None else f" ({low:.4g} to {high:.4g})"
+        rows.append((name, f"{value:.4g}{interval}, {int(metric['count']):,}"))
+    maker = f"the file {arch['name']}"
+    if arch["distribution"]:
+        maker = f"{arch['name']} of {arch['distribution']} {arch['version']}"
     words = {
         **{key: image[key] for key in ("height", "width")},
         **{key: metadata[key] for key in ("latent_dim", "digest")},
@@ -152,33 +157,20 @@ def card(
     return f"{_front_matter(metadata, evaluation, metrics)}\n\n{Template(body).safe_substitute(words)}"
 
 
-def _front_matter(
-    metadata: Mapping[str, Any], evaluation: Mapping[str, Any], metrics: list[tuple[str, float, str, int]]
-) -> str:
+def _front_matter(metadata: Mapping[str, Any], evaluation: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     """YAML, each value as JSON, which YAML contains; ``sdk: static`` makes a hub show the folder as a site."""
     task, dataset = "unconditional-image-generation", metadata["dataset"].get("name", "")
     fields: dict[str, Any] = {"library_name": "gancli", "pipeline_tag": task, "license": "unknown", "datasets": [dataset]}
     fields |= {"tags": ["gan", "image-generation", metadata["arch"]["name"]], "sdk": "static"}
     if metrics:
-        measured = {"name": str(evaluation.get("dataset")), "type": str(evaluation.get("dataset"))}
+        measured, split = str(evaluation.get("dataset")), str(evaluation.get("against"))
         result = {
             "task": {"type": task},
-            "dataset": measured | {"split": str(evaluation.get("against"))},
-            "metrics": [{"type": name, "name": name, "value": value} for name, value, *_ in metrics],
+            "dataset": {"name": measured, "type": measured, "split": split},
+            "metrics": [{"type": name, "name": name, "value": float(each["value"])} for name, each in metrics.items()],
         }
         fields["model-index"] = [{"name": metadata["run"], "results": [result]}]
     return "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in fields.items()), "---"])
-
-
-def _metrics(evaluation: Mapping[str, Any]) -> list[tuple[str, float, str, int]]:
-    """Name, value, interval in words and number of images of each metric of an ``evaluation.json``."""
-    rows = []
-    for name, metric in evaluation.get("figures", {}).items():
-        value, low, high = (metric.get(key) for key in ("value", "low", "high"))
-        if value is not None:
-            interval = "" if low is None or high is None else f" ({low:.4g} to {high:.4g})"
-            rows.append((name, float(value), interval, int(metric["count"])))
-    return rows
 
 
 def _table(titles: tuple[str, str], rows: list[tuple[str, str]]) -> str:

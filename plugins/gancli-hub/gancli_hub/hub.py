@@ -26,10 +26,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("gancli.hub")  # below the one that --quiet silences
 
-CONVERTED = "refs/convert/parquet"
-"""The branch on which the hub keeps every data set as Parquet, whatever its authors uploaded."""
-SPLITS = {"train": ("train",), "test": ("test", "validation")}
-"""The hub's names of gancli's splits."""
+CONVERTED = "refs/convert/parquet"  # the branch on which the hub keeps every data set as Parquet
+SPLITS = {"train": ("train",), "test": ("test", "validation")}  # the hub's names of gancli's splits
 _ADDRESS = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w-][\w./-]*))?")
 
 
@@ -76,12 +74,12 @@ def dataset(address: str, split: str, domain: str) -> TableSource:
 
 def _of_split(names: list[str], split: str) -> list[str]:
     """The files ``CONFIG/SPLIT/0000.parquet`` of one split, of the configuration ``default``, else of the first."""
-    parts = [file.split("/") for file in names if file.endswith(".parquet") and file.count("/") > 1]
+    tables = sorted(name for name in names if name.endswith(".parquet") and name.count("/") > 1)
     for wanted in SPLITS[split]:
-        configs = {config for config, name, *_ in parts if name == wanted}
+        configs = {config for config, part, *_ in (name.split("/") for name in tables) if part == wanted}
         if configs:
             config = min(configs, key=lambda config: (config != "default", config))
-            return sorted(name for name in names if name.startswith(f"{config}/{wanted}/") and name.endswith(".parquet"))
+            return [name for name in tables if name.startswith(f"{config}/{wanted}/")]
     listed = ", ".join(sorted(map(visible, names))[:10])
     raise DatasetError(f"The data set on the hub has no {split} split.", f"It has {listed}.")
 
@@ -95,31 +93,27 @@ def model(address: str) -> Path:
     """
     parts = _ADDRESS.fullmatch(address.removeprefix(HUB))
     if parts is None or ".." in address:
-        raise CheckpointError(
-            f"'{visible(address)}' is not the address of a model.", "Write hf:USER/NAME or hf:USER/NAME@REVISION."
-        )
+        problem = f"'{visible(address)}' is not the address of a model."
+        raise CheckpointError(problem, "Write hf:USER/NAME or hf:USER/NAME@REVISION.")
     name, revision = parts[1], parts[2] or "main"
     folder = cache.root() / "downloads" / "models" / name.replace("/", "--") / revision.replace("/", "--")
+    where = f"https://huggingface.co/{visible(name)}"
+    unknown = f"There is no model '{visible(name)}', revision '{visible(revision)}', on the hub."
     try:
         refuse_offline(visible(address), f"Download its files elsewhere and put them into '{folder}'.")
-        _download_model(address, name, revision, folder)
+        with _asked(address, CheckpointError(unknown, "Write hf:USER/NAME[@REVISION].")) as hub:
+            names = set(hub.HfApi().list_repo_files(name, revision=revision))
+            wanted = [SHARED, "config.json"]
+            if MANIFEST in names:
+                wanted = [file for file in names if "/" not in file and file.endswith((".safetensors", ".json"))]
+            _LOG.warning("downloading %s to '%s'", where, folder)
+            for file in sorted(names.intersection(wanted)):
+                hub.hf_hub_download(name, file, revision=revision, local_dir=folder)
     except DownloadError as error:
         if not any((folder / file).is_file() for file in (MANIFEST, SHARED)):
             raise
         _LOG.warning("%s: taken from '%s'. %s", visible(address), folder, error.problem)
-    return folder
-
-
-def _download_model(address: str, name: str, revision: str, folder: Path) -> None:
-    where = f"https://huggingface.co/{visible(name)}"
-    what = f"There is no model '{visible(name)}', revision '{visible(revision)}', on the hub."
-    with _asked(address, CheckpointError(what, "Write hf:USER/NAME[@REVISION].")) as hub:
-        names = set(hub.HfApi().list_repo_files(name, revision=revision))
-        wanted = [SHARED, "config.json"]
-        if MANIFEST in names:
-            wanted = [file for file in names if "/" not in file and file.endswith((".safetensors", ".json"))]
-        _LOG.warning("downloading %s to '%s'", where, folder)
-        for file in sorted(names.intersection(wanted)):
-            hub.hf_hub_download(name, file, revision=revision, local_dir=folder)
+        return folder
     if not {MANIFEST, SHARED} & names:
         raise CheckpointError(f"{visible(address)} holds no model of gancli.", f"It needs a {SHARED}; see {where}")
+    return folder

@@ -24,7 +24,7 @@ import pyarrow.types
 
 from gancli.data.catalogue import Item, Part, part_of
 from gancli.data.collection import SAMPLES, Collection, sampled
-from gancli.data.decoding import Flaw, flaw_of_size
+from gancli.data.decoding import Flaw, Opener, flaw_of_size
 from gancli.data.labels import LABEL_COLUMNS, Labels, numbered
 from gancli.data.paths import open_regular, quoted
 from gancli.data.source import ARROW_FILE, PARQUET, is_table
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from gancli.data.decoding import Opener
 
 IMAGE_NAMES = ("image", "img", "picture", "jpg", "png", "images")
 ROWS = 64  # read at a time: images may be large
@@ -139,11 +138,8 @@ def _opened(path: Path) -> _Table:
     with _intact(path):
         if start.startswith(PARQUET):
             table = pa.parquet.ParquetFile(path)
-            return _Table(
-                table.schema_arrow,
-                table.metadata.num_rows,
-                lambda column: table.iter_batches(batch_size=ROWS, columns=[column]),
-            )
+            rows = table.metadata.num_rows
+            return _Table(table.schema_arrow, rows, lambda column: table.iter_batches(batch_size=ROWS, columns=[column]))
         read = pa.ipc.open_file if start.startswith(ARROW_FILE) else pa.ipc.open_stream
         table = read(pa.memory_map(os.fspath(path))).read_all()  # which maps it
         return _Table(table.schema, table.num_rows, lambda column: table.select([column]).to_batches(ROWS))

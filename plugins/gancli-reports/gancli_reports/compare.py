@@ -30,17 +30,17 @@ def compared(histories: Sequence[History]) -> list[dict[str, Any]]:
     """Of each run the best and the last distance, and the images and seconds up to it; None where none was measured."""
     found = []
     for history in histories:
-        curve = history.curve(history.distance) if history.distance else []
-        best = min(curve, key=lambda point: point.value, default=None)
+        name, curve = history.distance, history.curve(history.distance)
+        best = min(curve, key=lambda row: row[name], default=None)
         found.append(
             {
                 "name": history.run.name,
-                "distance": history.distance or None,
-                "best": best and best.value,
-                "best_step": best and best.step,
-                "best_images": best and best.images,
-                "best_seconds": best and round(best.seconds, 3),
-                "last": curve[-1].value if curve else None,
+                "distance": name or None,
+                "best": best and best[name],
+                "best_step": best and best["step"],
+                "best_images": best and best["images_seen"],
+                "best_seconds": best and round(best["elapsed_seconds"], 3),
+                "last": curve[-1][name] if curve else None,
                 "images": history.info.get("images_seen"),
                 "seconds": history.info.get("elapsed_seconds"),
             }
@@ -50,21 +50,15 @@ def compared(histories: Sequence[History]) -> list[dict[str, Any]]:
 
 def table_of(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
     """:func:`compared` as text, under :data:`TITLES`."""
-
-    def when(images: int | None, seconds: float | None) -> tuple[str, str]:
-        return ("-" if images is None else f"{images:,}"), ("-" if seconds is None else duration(seconds))
-
-    return [
-        (
-            row["name"],
-            row["distance"] or "-",
-            distance(row["best"]),
-            *when(row["best_images"], row["best_seconds"]),
-            distance(row["last"]),
-            *when(row["images"], row["seconds"]),
+    found = []
+    for row in rows:
+        to_best, in_all = (
+            ("-" if row[images] is None else f"{row[images]:,}", "-" if row[seconds] is None else duration(row[seconds]))
+            for images, seconds in (("best_images", "best_seconds"), ("images", "seconds"))
         )
-        for row in rows
-    ]
+        best, last = distance(row["best"]), distance(row["last"])
+        found.append((row["name"], row["distance"] or "-", best, *to_best, last, *in_all))
+    return found
 
 
 def plot(histories: Sequence[History]) -> bytes:
@@ -88,9 +82,9 @@ def plot(histories: Sequence[History]) -> bytes:
                 points = history.curve(metric)
                 marker = "o" if row == 0 or len(points) < FEW_POINTS else None
                 drawn = {"marker": marker, "markersize": 3, "linewidth": 1, "color": f"C{number}", "label": text}
-                ys = [point.value for point in points]
-                panels[row][0].plot([point.images for point in points], ys, line, **drawn)
-                panels[row][1].plot([point.seconds / 60 for point in points], ys, line, **drawn)
+                ys = [point[metric] for point in points]
+                panels[row][0].plot([point["images_seen"] for point in points], ys, line, **drawn)
+                panels[row][1].plot([point["elapsed_seconds"] / 60 for point in points], ys, line, **drawn)
         if names:
             panels[0][0].set_yscale("log")
         panels[0][0].set_ylabel(names[0] if len(names) == 1 else "distance to the data")
@@ -98,9 +92,9 @@ def plot(histories: Sequence[History]) -> bytes:
         panels[1][1].set_xlabel("minutes of training")
         for axes in panels.flat:
             axes.grid(alpha=0.3)
-        for row in panels:
-            if row[1].lines:
-                row[1].legend(loc="upper right", fontsize="small")
+        for axes in panels[:, 1]:
+            if axes.lines:
+                axes.legend(loc="upper right", fontsize="small")
         figure.savefig(buffer, format="png", metadata={"gancli": f'{{"gancli": "{__version__}"}}'})
     return buffer.getvalue()
 

@@ -9,8 +9,6 @@ from gancli.cli.output import Output, refuse_existing
 from gancli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from gancli.data import Loaded
 
 _DATASET = argument("NAME|PATH", "A name, or a path.", autocompletion=complete.datasets)
@@ -80,14 +78,12 @@ def _show(output: Output, data: "Loaded", facts: dict[str, Any], sheet: Path | N
         }
     advice = [("advice", text) for text in facts["advice"]]
     output.pairs([*shown.items(), *(("note", note) for note in facts["notes"]), *advice])
-    tables: list[tuple[Sequence[str], Sequence[Sequence[str]]]] = []
-    if facts["classes"]:
-        classes = [(name, f"{n:,}", f"{100 * n / facts['images']:.1f}") for name, n in facts["classes"].items()]
-        tables.append((("class", "images", "%"), classes))
-    if facts.get("broken"):
-        tables.append((("broken", "reason"), [(each["name"], each["reason"]) for each in facts["broken"]]))
-    if facts.get("duplicates"):
-        tables.append((("the same", "as"), [(name, first) for first, *others in facts["duplicates"] for name in others]))
-    for titles, rows in tables:
-        output.line()
-        output.table(titles, rows)
+    tables: dict[tuple[str, ...], list[tuple[str, ...]]] = {
+        ("class", "images", "%"): [(n, f"{k:,}", f"{100 * k / facts['images']:.1f}") for n, k in facts["classes"].items()],
+        ("broken", "reason"): [(each["name"], each["reason"]) for each in facts.get("broken", ())],
+        ("the same", "as"): [(name, first) for first, *others in facts.get("duplicates", ()) for name in others],
+    }
+    for titles, rows in tables.items():
+        if rows:
+            output.line()
+            output.table(titles, rows)

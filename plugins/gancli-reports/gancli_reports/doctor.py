@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from hashlib import sha256
 from statistics import median_high
 from typing import TYPE_CHECKING, Any
 
-from gancli.data import open_source
+from gancli.data import Loaded, Watch, open_source
 from gancli.data.collection import Collection
 from gancli.data.decoding import Flaw, read_all, reading
 from gancli.data.paths import count
@@ -18,12 +18,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gancli.config.schema import DataConfig
-    from gancli.data import Loaded, Watch
     from gancli.data.catalogue import Item
 
 SHEET_IMAGES = 64
+# from where on the number of images, and ratios of classes, sizes and sides, are worth an advice
 FEW_IMAGES, IMBALANCE, SPREAD, ELONGATED = 1_000, 10, 8, 2
-"""From where on the number of images, and ratios of classes, sizes and sides, are worth an advice."""
 
 
 def describe(config: DataConfig, split: str, watch: Watch, choice: str = "") -> tuple[Loaded, dict[str, Any]]:
@@ -86,11 +85,10 @@ def _files(source: Collection, config: DataConfig, loaded: Loaded, watch: Watch)
     def likeness(item: Item) -> tuple[int, str]:
         return item.size, item.stamp if source.kind == "zip" else ""
 
-    alike = Counter(map(likeness, items))
-    same: dict[str, list[str]] = {}
+    alike, same = Counter(map(likeness, items)), defaultdict[str, list[str]](list)
     for i, (item, opener) in enumerate(zip(items, source.each(), strict=True)):
         if alike[likeness(item)] > 1 and not isinstance(data := reading(opener, read_all), Flaw):
-            same.setdefault(sha256(data).hexdigest(), []).append(item.name)
+            same[sha256(data).hexdigest()].append(item.name)
         watch("comparing images", i + 1, len(items))
     sizes = Counter((header.height, header.width) for header in headers)
     sides = sorted(map(min, sizes.elements()))

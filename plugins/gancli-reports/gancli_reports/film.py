@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import partial
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ from gancli.text import distance
 from gancli.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from fractions import Fraction
     from pathlib import Path
 
@@ -57,19 +57,17 @@ def write_film(history: History, target: Path, fps: Fraction, scale: int | None 
     if max(size) > kind.largest_side:
         raise UsageError(f"A frame would be {size[0]}x{size[1]} pixels.", "Give a smaller --scale.")
     font, name = ImageFont.load_default(caption), history.distance.upper().replace("_", "-", 1)
-    curve = history.curve(history.distance) if history.distance else []
+    curve = history.curve(history.distance)
 
     def frame(path: Path) -> Pixels:
         canvas, step = Image.new(mode, size, "white"), int(path.stem)
         canvas.paste(opened(path).convert(mode).resize((width, height), Image.Resampling.NEAREST))
-        measured = bisect_right([point.step for point in curve], step)
-        text = f"step {step:,}" + (f"   {name} {distance(curve[measured - 1].value)}" if measured else "")
+        measured = bisect_right([row["step"] for row in curve], step)
+        text = f"step {step:,}" + (f"   {name} {distance(curve[measured - 1][history.distance])}" if measured else "")
         ImageDraw.Draw(canvas).text((MARGIN, height + MARGIN), text, fill="black", font=font)
         return np.atleast_3d(np.asarray(canvas))
 
-    def glimpse() -> Iterator[Pixels]:
-        return map(frame, chosen[:: max(1, len(chosen) // 32)])
-
+    glimpse = partial(map, frame, chosen[:: max(1, len(chosen) // 32)])
     held, channels = max(1, round(LAST_SECONDS * fps)), 1 if mode == "L" else 3
     about = {"gancli": __version__, "run": history.run.name, "film": len(chosen)}
     film = Film(len(chosen) + held, size[1], size[0], channels, fps, loop=True, metadata=about, glimpse=glimpse)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from gancli.errors import GancliError
 from gancli.storage.lock import is_abandoned
@@ -13,15 +13,6 @@ from gancli.training.metrics import distance_in, rows_with_seconds
 
 if TYPE_CHECKING:
     from gancli.runs import RunDirectory
-
-
-class Point(NamedTuple):
-    """A value that was measured at a step, after so many real images and seconds of training."""
-
-    step: int
-    images: int
-    seconds: float
-    value: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +38,10 @@ class History:
         """Name of the distance that was measured last, such as ``fd_mnist``; empty if none was."""
         return next(filter(None, map(distance_in, reversed(self.rows))), "")
 
-    def curve(self, name: str) -> list[Point]:
-        """What was measured under that name: per epoch if it was measured then only, else per interval."""
-        found = [row for row in self.rows if name in row and row["kind"] == "interval"]
-        found = found or [row for row in self.rows if name in row and row["kind"] == "epoch"]
-        return [Point(row["step"], row["images_seen"], row["elapsed_seconds"], float(row[name])) for row in found]
+    def curve(self, name: str) -> list[dict[str, Any]]:
+        """The rows with what was measured under that name: per epoch if it was measured then only, else per interval."""
+        rows = [row for row in self.rows if name in row]
+        return [row for row in rows if row["kind"] == "interval"] or [row for row in rows if row["kind"] == "epoch"]
 
 
 def summary(run: RunDirectory) -> dict[str, Any]:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 from html import escape
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gancli.text import html_image, html_table, printable, shell
 from gancli_reports.compare import TITLES, compared, plot, table_of
 from gancli_reports.film import opened
-from gancli_reports.history import details, facts
+from gancli_reports.history import History, details, facts
 from gancli_reports.page import page
-
-if TYPE_CHECKING:
-    from gancli_reports.history import History
 
 MOST_PREVIEWS = 9
 LARGEST_PREVIEW = 1024  # pixels of the longer side of a preview in the page
