@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -28,17 +28,8 @@ if TYPE_CHECKING:
     from onnx import ModelProto
     from torch import Tensor, nn
 
-__all__ = ["Onnx", "OnnxOptions"]
-
-_OLDEST_OPSET = 18
-"""The oldest that PyTorch's exporter writes, so that as many programs as possible read it."""
-
-_HALF_A_LEVEL = 0.5 / 127.5
-"""By which rounding to bytes moves a number at most, in [-1, 1]."""
-
-_RGB = 3
-_GREY_OR_RGB = frozenset((1, _RGB))
-_BATCH = "batch"
+_OLDEST_OPSET = 18  # that PyTorch's exporter writes, so that as many programs as possible read it
+_HALF_A_LEVEL = 0.5 / 127.5  # by which rounding to bytes moves a number at most, in [-1, 1]
 _OPERATION = re.compile(r"op='([\w.]+)'|torch\.ops\.([\w.]+?)(?:\.default)?\(")
 
 
@@ -70,7 +61,7 @@ class Onnx(Exporter[OnnxOptions]):
         newest, channels = onnx.defs.onnx_opset_version(), generator.image.channels
         if not _OLDEST_OPSET <= options.opset <= newest:
             raise UsageError(f"-s opset={options.opset} cannot be written.", f"Choose {_OLDEST_OPSET} to {newest}.")
-        if options.uint8 and channels not in _GREY_OR_RGB:
+        if options.uint8 and channels not in {1, 3}:
             raise UsageError(f"-s uint8=true gives 3 channels, and these images have {channels}.", "Leave it out.")
         converted = _converted(generator, _as_bytes(generator) if options.uint8 else None, options.opset)
         _tidy(converted)
@@ -111,19 +102,11 @@ def _converted(generator: TrainedGenerator, network: nn.Module | None, opset: in
     names = [LATENTS, LABELS] if generator.image.classes else [SOURCES if generator.image.source else LATENTS]
     try:
         with quietly():
-            written = torch.onnx.export(
-                program,
-                dynamo=True,
-                input_names=names,
-                output_names=[IMAGES],
-                opset_version=opset,
-                external_data=False,
-                verbose=False,
-            )
+            asked: dict[str, Any] = {"input_names": names, "output_names": [IMAGES], "opset_version": opset}
+            written = torch.onnx.export(program, dynamo=True, external_data=False, verbose=False, **asked)
     except Exception as error:  # whatever the converter raises
         raise _unsupported(error, f"ONNX (opset {opset})") from error
-    if written is None:  # pragma: no cover  (not with dynamo=True)
-        raise ExportError("PyTorch's exporter returned nothing.", "Report this.")
+    assert written is not None  # noqa: S101  (for the type checker)
     proto: ModelProto = written.model_proto
     return proto
 
@@ -135,10 +118,8 @@ def _unsupported(error: BaseException, target: str) -> ExportError:
     while seen is not None:
         text, seen = str(seen), seen.__cause__ or seen.__context__
         if match := _OPERATION.search(text):
-            name = match[1] or match[2]
-            return ExportError(
-                f"{target} has no operation {name}, which the generator uses.", "Export .safetensors or .pt2 instead."
-            )
+            problem = f"{target} has no operation {match[1] or match[2]}, which the generator uses."
+            return ExportError(problem, "Export .safetensors or .pt2 instead.")
     return ExportError(f"The generator cannot be converted to {target}: {text.splitlines()[0] if text else error!r}.")
 
 
@@ -150,15 +131,14 @@ def _as_bytes(generator: TrainedGenerator) -> nn.Module:
 
         def __init__(self, generator: nn.Module, repeats: int) -> None:
             super().__init__()
-            self.generator = generator
-            self.repeats = repeats
+            self.generator, self.repeats = generator, repeats
 
         def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
             images = self.generator(z) if labels is None else self.generator(z, labels)
             pixels: Tensor = (images.float() * 127.5 + 127.5).round().clamp(0, 255)
             return pixels.repeat(1, self.repeats, 1, 1).to(uint8)
 
-    return Bytes(inference(generator), _RGB // generator.image.channels).eval()
+    return Bytes(inference(generator), 3 // generator.image.channels).eval()
 
 
 def _tidy(model: ModelProto) -> None:
@@ -169,6 +149,6 @@ def _tidy(model: ModelProto) -> None:
         del part.metadata_props[:]
         part.doc_string = ""
     for value in (*graph.input, *graph.output):
-        for name, side in zip((_BATCH, "", "height", "width"), value.type.tensor_type.shape.dim, strict=False):
-            if name == _BATCH or side.HasField("dim_param"):
+        for name, side in zip(("batch", "", "height", "width"), value.type.tensor_type.shape.dim, strict=False):
+            if name == "batch" or side.HasField("dim_param"):
                 side.dim_param = name

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-__all__ = ["Pt2"]
-
-
 class Pt2(Exporter[ArchConfig]):
     """A traced graph. The metadata are in its extra file ``gancli.json``."""
 

@@ -22,16 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto
 
-__all__ = ["IMAGES", "LABELS", "LATENTS", "SOURCES", "opened"]
-
+# names of the inputs and of the output; a model that translates images has `sources` for its only input
 LATENTS, LABELS, SOURCES, IMAGES = "z", "labels", "sources", "images"
-"""Names of the inputs and of the output. A model that translates images has ``sources`` for its only input."""
-
 _FOREIGN = "Give one that `gancli export` wrote."
-_STANDARD = frozenset(("", "ai.onnx"))
-_SILENT = 4
-"""ONNX Runtime's own log; what matters comes as an exception."""
-_OUTPUTS = frozenset(("tensor(float)", "tensor(uint8)"))
 
 
 def opened(content: bytes, path: Path) -> OpenedGenerator:
@@ -41,9 +34,18 @@ def opened(content: bytes, path: Path) -> OpenedGenerator:
         CheckpointError: it is corrupt, foreign or unsafe.
     """
     metadata = _metadata(content, path)
-    session = _session(content, path)
-    if [one.name for one in session.get_outputs()] != [IMAGES] or session.get_outputs()[0].type not in _OUTPUTS:
-        found = [(one.name, one.type) for one in session.get_outputs()]
+    # else its import writes a lasting device id under HOME, and looks up a host of Microsoft's
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # silent: what matters comes as an exception
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions have no base of their own
+        raise CheckpointError(f"'{path}' is refused by ONNX Runtime: {_first_line(error)}.", _FOREIGN) from error
+    found = [(one.name, one.type) for one in session.get_outputs()]
+    if found not in ([(IMAGES, "tensor(float)")], [(IMAGES, "tensor(uint8)")]):
         raise CheckpointError(f"'{path}' gives {found} instead of '{IMAGES}' as float or uint8.", _FOREIGN)
 
     def draw(z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> NDArray[np.float32]:
@@ -55,7 +57,7 @@ def opened(content: bytes, path: Path) -> OpenedGenerator:
             raise UsageError(f"'{path}' translates images of {size}, not {z.shape[2]}x{z.shape[3]}.", "Resize them.")
         try:
             (images,) = session.run([IMAGES], given)
-        except Exception as error:  # ONNX Runtime's exceptions have no base of their own
+        except Exception as error:  # as above
             raise CheckpointError(f"'{path}' cannot be run: {_first_line(error)}.", _FOREIGN) from error
         if images.dtype == np.uint8:  # for other programs (uint8=true): three channels, of which grey ones are all alike
             channels = json.loads(metadata or "")["image"]["channels"]
@@ -83,7 +85,7 @@ def _unsafe(model: ModelProto) -> str:
     """Why a file is not run; empty if it is."""
     attributes = [attribute for node in model.graph.node for attribute in node.attribute]
     tensors = [*model.graph.initializer, *(a.t for a in attributes), *(tensor for a in attributes for tensor in a.tensors)]
-    if foreign := {opset.domain for opset in model.opset_import} - _STANDARD:
+    if foreign := {opset.domain for opset in model.opset_import} - {"", "ai.onnx"}:
         return f"needs operations of {min(foreign)[:100]!a}"
     if any(tensor.data_location or tensor.external_data for tensor in tensors):
         return "keeps numbers in another file"
@@ -92,19 +94,6 @@ def _unsafe(model: ModelProto) -> str:
     if model.functions or model.training_info or any(a.HasField("g") or a.graphs for a in attributes):
         return "holds functions or control flow"
     return ""
-
-
-def _session(content: bytes, path: Path) -> Any:  # noqa: ANN401  (onnxruntime has no types)
-    # else its import writes a lasting device id under HOME, and looks up a host of Microsoft's
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _SILENT
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # as above
-        raise CheckpointError(f"'{path}' is refused by ONNX Runtime: {_first_line(error)}.", _FOREIGN) from error
 
 
 def _first_line(error: BaseException) -> str:

@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
     from gancli.plugin import TrainedGenerator
 
-__all__ = ["KEY", "inference", "quietly", "trace"]
-
-KEY = "gancli"
-"""Where the metadata of a file hold those of gancli."""
+KEY = "gancli"  # where the metadata of a file hold those of gancli
 
 
 def inference(generator: TrainedGenerator) -> nn.Module:
@@ -33,8 +30,7 @@ def inference(generator: TrainedGenerator) -> nn.Module:
 
         def __init__(self, generator: nn.Module, latent_dim: int) -> None:
             super().__init__()
-            self.generator = generator
-            self.latent_dim = latent_dim
+            self.generator, self.latent_dim = generator, latent_dim
 
         def forward(self, sources: Tensor) -> Tensor:
             images: Tensor = self.generator(sources.new_zeros(sources.shape[0], self.latent_dim), sources)
@@ -48,11 +44,8 @@ def trace(generator: TrainedGenerator, network: nn.Module | None = None, *, unev
 
     That of a translator is for source images ``(n, c, h, w)`` of every size, as far as the network allows.
 
-    Args:
-        generator: what is exported.
-        network: what is traced instead of :func:`inference`, with the same inputs.
-        uneven: trace a translator at sides that are no multiples of anything, where it pads. PyTorch then runs
-            the graph at such sides only, but other programs at all.
+    A ``network`` is traced instead of :func:`inference`, with the same inputs. With ``uneven`` a translator is traced at sides
+    that are no multiples of anything, where it pads: PyTorch then runs the graph at such sides only, but other programs at all.
 
     Raises:
         ExportError: the network decides by its numbers what to do next, or cannot be traced for another reason.
@@ -61,18 +54,18 @@ def trace(generator: TrainedGenerator, network: nn.Module | None = None, *, unev
 
     network = network or inference(generator)
     batch = torch.export.Dim("batch")
-    inputs: tuple[torch.Tensor, ...] = (torch.zeros(2, generator.latent_dim),)
+    inputs = [torch.zeros(2, generator.latent_dim)]
     if generator.image.classes:
-        inputs = (*inputs, torch.zeros(2, dtype=torch.int64))
+        inputs.append(torch.zeros(2, dtype=torch.int64))
     shapes: list[dict[int, Any]] = [{0: batch} for _ in inputs]
     if source := generator.image.source:
         sides = _other_sides(network, source, uneven=uneven)
-        inputs = (torch.zeros(2, source[0], *sides),)
+        inputs = [torch.zeros(2, source[0], *sides)]
         if sides != source[1:]:
             shapes = [{0: batch, 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}]
     try:
         with quietly(), torch.no_grad():
-            program = torch.export.export(network, inputs, dynamic_shapes=tuple(shapes), strict=False)
+            program = torch.export.export(network, tuple(inputs), dynamic_shapes=tuple(shapes), strict=False)
     except Exception as error:  # whatever the network or the tracer raises
         reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
         raise ExportError(
