@@ -37,58 +37,38 @@ class Verdict(Exception):  # noqa: N818  (how a check ends, which may be in orde
         self.outcome: Outcome = outcome
 
 
-fail = partial(Verdict, "failed")
-"""``raise fail("...")``: the contract is broken."""
-flag = partial(Verdict, "flagged")
-"""``raise flag("...")``: something is allowed and suspicious."""
-skip = partial(Verdict, "skipped")
-"""``raise skip("...")``: there is nothing to look at."""
+fail = partial(Verdict, "failed")  # to be raised: the contract is broken
+flag = partial(Verdict, "flagged")  # something is allowed and suspicious
+skip = partial(Verdict, "skipped")  # there is nothing to look at
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a check went.
+    """How a check went."""
 
-    Attributes:
-        id: of the check.
-        outcome: ``failed`` breaks the contract, ``flagged`` does not.
-        detail: what is wrong, or why it was skipped; empty if it passed.
-        seconds: how long it took.
-    """
-
-    id: str
-    outcome: Outcome
-    detail: str = ""
+    id: str  # of the check
+    outcome: Outcome  # "failed" breaks the contract, "flagged" does not
+    detail: str = ""  # what is wrong, or why it was skipped; empty if it passed
     seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One rule of the contract.
+    """One rule of the contract."""
 
-    Attributes:
-        id: a short slug.
-        title: what is true when it passes.
-        why: what goes wrong for users otherwise.
-        fix: what the plugin's author has to do.
-        probe: raises :func:`fail`, :func:`flag`, :func:`skip` or nothing. Any other exception is a failure too.
-        needs: checks without which this one says nothing; if one of them has failed, it is skipped.
-    """
-
-    id: str
-    title: str
-    why: str
-    fix: str
-    probe: Callable[[Any], None]
-    needs: tuple[str, ...] = ()
+    id: str  # a short slug
+    title: str  # what is true when it passes
+    why: str  # what goes wrong for users otherwise
+    fix: str  # what the plugin's author has to do
+    probe: Callable[[Any], None]  # raises fail(), flag(), skip() or nothing; any other exception is a failure too
+    needs: tuple[str, ...] = ()  # checks without which this one says nothing; if one of them has failed, it is skipped
 
     def run(self, subject: object) -> Result:
         """Run it once: with the same random numbers every time, and without a trace in those of the caller."""
         import torch
 
-        start = time.perf_counter()
         outcome: Outcome = "failed"
-        detail = ""
+        detail, start = "", time.perf_counter()
         try:
             with warnings.catch_warnings(), redirect_stdout(sys.stderr), torch.random.fork_rng([]):
                 warnings.simplefilter("ignore")  # those of the code under test are its own business
@@ -149,15 +129,10 @@ class Rules(list[Check]):
 
 @dataclass
 class Checklist:
-    """Checks of one subject. Each is run at most once, after those that it needs.
+    """Checks of one subject. Each is run at most once, after those that it needs."""
 
-    Args:
-        checks: in an order in which every check comes after those that it needs.
-        subject: what is looked at.
-    """
-
-    checks: Sequence[Check]
-    subject: Any
+    checks: Sequence[Check]  # in an order in which every check comes after those that it needs
+    subject: Any  # what is looked at
     _results: dict[str, Result] = field(default_factory=dict)
 
     def results(self) -> Iterator[tuple[Check, Result]]:

@@ -5,75 +5,30 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gancli.plugin import Logger
-from gancli.plugins.registry import COMMANDS, LOGGERS
-from gancli_kit.checks import Checklist, ContractWarning
+from gancli_kit.checks import Check, Checklist, ContractWarning
 from gancli_kit.description import ANSWERS, IDENTITY, LOADING, OPTIONS, PREFERENCES
-from gancli_kit.kinds import (
-    DATASET_CHECKS,
-    EXPORTER_CHECKS,
-    EXTRACTOR_CHECKS,
-    OBJECTIVE_CHECKS,
-    OPTIMIZER_CHECKS,
-    DatasetSubject,
-    ExporterSubject,
-    ExtractorSubject,
-    ObjectiveSubject,
-    OptimizerSubject,
-)
+from gancli_kit.kinds import CHECKS
 from gancli_kit.networks import EXPORTS, NETWORKS
-from gancli_kit.subject import IMAGES, ArchitectureSubject, Subject
+from gancli_kit.subject import IMAGES, ArchitectureSubject
 from gancli_kit.training import TRAINING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gancli_kit.checks import Check
 
-ARCHITECTURE_CHECKS = (
-    *(*LOADING, *IDENTITY, *OPTIONS, *PREFERENCES, *ANSWERS),
-    *(*NETWORKS, *TRAINING, *EXPORTS),
-)
-"""Every check of an architecture; each comes after those that it needs."""
-
-
-class LoggerSubject(Subject[Logger]):
-    """A logger, of which only what it says about itself is checked."""
-
-    registry = LOGGERS
-
-
-class CommandSubject(Subject[Any]):
-    """A command, of which only the import is checked."""
-
-    registry = COMMANDS
-
-
-_KINDS: dict[type[Subject[Any]], Sequence[Check]] = {
-    ArchitectureSubject: ARCHITECTURE_CHECKS,
-    ObjectiveSubject: OBJECTIVE_CHECKS,
-    OptimizerSubject: OPTIMIZER_CHECKS,
-    DatasetSubject: DATASET_CHECKS,
-    ExporterSubject: EXPORTER_CHECKS,
-    ExtractorSubject: EXTRACTOR_CHECKS,
-    LoggerSubject: (*LOADING, *IDENTITY),
-    CommandSubject: LOADING,
-}
+# every check of an architecture; each comes after those that it needs
+ARCHITECTURE_CHECKS = (*LOADING, *IDENTITY, *OPTIONS, *PREFERENCES, *ANSWERS, *NETWORKS, *TRAINING, *EXPORTS)
 
 
 def checklist(group: str, name: str, options: dict[str, Any] | None = None, images: Sequence[str] | None = None) -> Checklist:
-    """The checks of a plugin.
+    """The checks of the plugin that users call ``name``, of the kind that its entry-point ``group`` says.
 
-    Args:
-        group: its entry-point group, which says of which kind it is.
-        name: what users type.
-        options: its options; the others have their defaults.
-        images: the images that an architecture is tried with, ``CHANNELSxHEIGHTxWIDTH`` each.
+    ``options`` are its own; the others have their defaults. An architecture is tried with ``images``, each
+    ``CHANNELSxHEIGHTxWIDTH``.
     """
-    kind, checks = next(pair for pair in _KINDS.items() if pair[0].registry.group == group)
-    subject = kind(name, dict(options or {}))
-    subject.images = images or IMAGES
-    return Checklist(checks, subject)
+    kinds = {ArchitectureSubject: ARCHITECTURE_CHECKS, **CHECKS}
+    kind, checks = next(pair for pair in kinds.items() if pair[0].registry.group == group)
+    return Checklist(checks, kind(name, dict(options or {}), images or IMAGES))
 
 
 class _Contract:
@@ -82,14 +37,14 @@ class _Contract:
     options: ClassVar[dict[str, Any]] = {}
     images: ClassVar[Sequence[str]] = IMAGES
     _checklist: ClassVar[Checklist]
-    _named_by: ClassVar[str] = ""
 
     def __init_subclass__(cls, **arguments: Any) -> None:  # noqa: ANN401  (passed on)
         super().__init_subclass__(**arguments)
-        if name := getattr(cls, cls._named_by, ""):
-            cls._checklist = checklist(f"gancli.{cls._named_by}s", name, cls.options, cls.images)
-            for check in cls._checklist.checks:
-                setattr(cls, f"test_{check.id.replace('-', '_')}", _test_of(check))
+        for kind in ("architecture", "objective", "optimizer", "dataset", "exporter", "extractor"):
+            if name := getattr(cls, kind, ""):
+                cls._checklist = checklist(f"gancli.{kind}s", name, cls.options, cls.images)
+                for check in cls._checklist.checks:
+                    setattr(cls, f"test_{check.id.replace('-', '_')}", _test_of(check))
 
 
 def _test_of(check: Check) -> Callable[[_Contract], None]:
@@ -124,39 +79,33 @@ class ArchitectureContract(_Contract):
     """
 
     architecture: ClassVar[str] = ""
-    _named_by = "architecture"
 
 
 class ObjectiveContract(_Contract):
     """The same for an objective, which is named by ``objective``; ``options`` as above."""
 
     objective: ClassVar[str] = ""
-    _named_by = "objective"
 
 
 class OptimizerContract(_Contract):
     """The same for an optimiser, which is named by ``optimizer``; ``options`` as above."""
 
     optimizer: ClassVar[str] = ""
-    _named_by = "optimizer"
 
 
 class DatasetContract(_Contract):
     """The same for a data set, which is named by ``dataset``."""
 
     dataset: ClassVar[str] = ""
-    _named_by = "dataset"
 
 
 class ExporterContract(_Contract):
     """The same for an exporter, which is named by ``exporter``; ``options`` as above."""
 
     exporter: ClassVar[str] = ""
-    _named_by = "exporter"
 
 
 class ExtractorContract(_Contract):
     """The same for a feature extractor, which is named by ``extractor``."""
 
     extractor: ClassVar[str] = ""
-    _named_by = "extractor"

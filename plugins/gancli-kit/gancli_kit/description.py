@@ -21,21 +21,16 @@ if TYPE_CHECKING:
 
 AnySubject = Subject[Any]
 
-LOADING = Rules()
-"""Of everything that an entry point names."""
-IDENTITY = Rules()
-"""Of every plugin that is a class."""
-OPTIONS = Rules()
-"""Of every plugin that has options."""
-PREFERENCES = Rules()
-"""Of every plugin that has defaults."""
-ANSWERS = Rules()
-"""Of architectures."""
+LOADING = Rules()  # of everything that an entry point names
+IDENTITY = Rules()  # of every plugin that is a class
+OPTIONS = Rules()  # of every plugin that has options
+PREFERENCES = Rules()  # of every plugin that has defaults
+ANSWERS = Rules()  # of architectures
 
 _LONGEST_SUMMARY = 140
 _LIGHT_SECONDS = 120
+# images about which every architecture has to have an answer
 _ODD = (ImageSpec(1, 1, 1), ImageSpec(1, 28, 28), ImageSpec(3, 17, 31), ImageSpec(3, 64, 64, 10), ImageSpec(4, 1024, 8))
-"""Images about which every architecture has to have an answer."""
 
 _PROBE = """
 import sys, traceback

@@ -21,9 +21,19 @@ from gancli.gan.algorithm import gradient_penalties
 from gancli.gan.architectures.dense import Dense, DenseConfig
 from gancli.gan.context import Context
 from gancli.gan.state import Average, Trained, TrainingState
-from gancli.plugin import Dataset, Exporter, FeatureExtractor, ImageSet, ImageSpec, Objective, Optimizer, Penalty
+from gancli.plugin import (
+    Dataset,
+    Exporter,
+    FeatureExtractor,
+    ImageSet,
+    ImageSpec,
+    Logger,
+    Objective,
+    Optimizer,
+    Penalty,
+)
 from gancli.plugins.installation import require_packages
-from gancli.plugins.registry import DATASETS, EXPORTERS, EXTRACTORS, OBJECTIVES, OPTIMIZERS
+from gancli.plugins.registry import COMMANDS, DATASETS, EXPORTERS, EXTRACTORS, LOGGERS, OBJECTIVES, OPTIMIZERS
 from gancli.randomness.latents import latents
 from gancli.storage.tensors import decode, encode
 from gancli_kit.checks import Check, Rules, fail, skip
@@ -32,9 +42,7 @@ from gancli_kit.networks import surroundings
 from gancli_kit.subject import CLASSES, LATENT_DIM, Case, Subject, differing, states
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from gancli.plugin import ArchConfig
+    from collections.abc import Callable, Sequence
 
 
 # -- data sets: the same bytes every time, that fit what is promised --
@@ -95,16 +103,11 @@ def splits(subject: DatasetSubject) -> None:
         raise fail(f"Images of the test part are {tuple(test.images.shape[1:])}, or have other classes.")
 
 
-DATASET_CHECKS: tuple[Check, ...] = (*LOADING, *IDENTITY, *PREFERENCES, *_DATASETS)
-"""Every check of a data set; each comes after those that it needs."""
-
-
 # -- objectives: two formulas per logit, finite, that pull the right way --
 
 
 _N = 6
-_NEAR, _FAR = 0.1, 1e4
-"""Logits of a young and of a hopelessly winning discriminator."""
+_NEAR, _FAR = 0.1, 1e4  # logits of a young and of a hopelessly winning discriminator
 
 
 class ObjectiveSubject(Subject[Objective]):
@@ -237,10 +240,6 @@ def penalties(subject: ObjectiveSubject) -> None:
             raise fail(f"The penalty '{term.name}' has no gradient in the discriminator.")
 
 
-OBJECTIVE_CHECKS: tuple[Check, ...] = (*LOADING, *IDENTITY, *OPTIONS, *PREFERENCES, *_OBJECTIVES)
-"""Every check of an objective; each comes after those that it needs."""
-
-
 # -- optimisers: they move weights at the learning rate of the step, and their state is stored exactly --
 
 
@@ -324,10 +323,6 @@ def exact_state(subject: OptimizerSubject) -> None:
         raise fail(f"{name} ends in other bits when the training is stopped and resumed.")
 
 
-OPTIMIZER_CHECKS: tuple[Check, ...] = (*LOADING, *IDENTITY, *OPTIONS, *_OPTIMIZERS)
-"""Every check of an optimiser; each comes after those that it needs."""
-
-
 # -- exporters: what they write is read again and generates the same, without and with classes --
 
 
@@ -336,11 +331,7 @@ class ExporterSubject(Subject[Exporter[Any]]):
 
     registry = EXPORTERS
     section = "export"
-
-    @property
-    def options_model(self) -> type[ArchConfig]:
-        """Its ``Options``."""
-        return self.plugin.Options
+    model = "Options"
 
 
 _EXPORTERS = Rules()
@@ -370,10 +361,6 @@ def same_images(subject: ExporterSubject) -> None:
             z, labels = latents(range(5), LATENT_DIM), np.arange(5) % CLASSES if classes else None
             if not np.abs(draw(z, labels) - generator.draw(z, labels)).max() <= form.tolerance:
                 raise fail("load() generates with the weights of the generator that it is given.")
-
-
-EXPORTER_CHECKS: tuple[Check, ...] = (*LOADING, *IDENTITY, *OPTIONS, *_EXPORTERS)
-"""Every check of an exporter; each comes after those that it needs."""
 
 
 # -- feature extractors: features of any images, which depend on nothing but the image --
@@ -431,5 +418,25 @@ def by_the_image_alone(subject: ExtractorSubject) -> None:
         raise fail("Two different images have the same features.")
 
 
-EXTRACTOR_CHECKS: tuple[Check, ...] = (*LOADING, *IDENTITY, *_EXTRACTORS)
-"""Every check of a feature extractor; each comes after those that it needs."""
+class LoggerSubject(Subject[Logger]):
+    """A logger, of which only what it says about itself is checked."""
+
+    registry = LOGGERS
+
+
+class CommandSubject(Subject[Any]):
+    """A command, of which only the import is checked."""
+
+    registry = COMMANDS
+
+
+CHECKS: dict[type[Subject[Any]], Sequence[Check]] = {
+    DatasetSubject: (*LOADING, *IDENTITY, *PREFERENCES, *_DATASETS),
+    ObjectiveSubject: (*LOADING, *IDENTITY, *OPTIONS, *PREFERENCES, *_OBJECTIVES),
+    OptimizerSubject: (*LOADING, *IDENTITY, *OPTIONS, *_OPTIMIZERS),
+    ExporterSubject: (*LOADING, *IDENTITY, *OPTIONS, *_EXPORTERS),
+    ExtractorSubject: (*LOADING, *IDENTITY, *_EXTRACTORS),
+    LoggerSubject: (*LOADING, *IDENTITY),
+    CommandSubject: LOADING,
+}
+"""Every check of each kind; each comes after those that it needs."""

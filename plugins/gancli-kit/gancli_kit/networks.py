@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import random
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +16,7 @@ from unittest import mock
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from gancli.errors import ExportError, GancliError
@@ -23,27 +24,20 @@ from gancli.exporting.formats import choose
 from gancli.gan.state import load_strictly
 from gancli.plugin import Networks, TwoStageGenerator
 from gancli_kit.checks import Rules, fail, flag, skip
-from gancli_kit.subject import ArchitectureSubject, all_of, differing, states
+from gancli_kit.subject import ArchitectureSubject, Case, all_of, differing, states
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torch import Tensor
-
-    from gancli_kit.subject import Case
 
 NETWORKS = Rules()
 EXPORTS = Rules()
 
 _CLOCKS = ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns")
-_ROUNDING = 1e-4
-"""Largest difference, on a range of 2, that the size of a batch or another runtime may make to an image."""
-_SAME = 1e-6
-"""Difference that rounding alone may make between two rows of a batch."""
-_FAR = 1e3
-"""Factor of images and weights that drives a bounded logit to its bound, and an unbounded one far beyond."""
-_LARGE = 10.0
-"""Mean size of a pixel that is not on the scale of [-1, 1]."""
+_ROUNDING = 1e-4  # largest difference, on a range of 2, that the size of a batch or another runtime may make to an image
+_SAME = 1e-6  # difference that rounding alone may make between two rows of a batch
+_FAR = 1e3  # factor of images and weights that drives a bounded logit to its bound, and an unbounded one far beyond
+_LARGE = 10.0  # mean size of a pixel that is not on the scale of [-1, 1]
 
 
 @NETWORKS.check(each="cases", needs="reasons assets")
@@ -330,19 +324,19 @@ def no_side_effects(_: ArchitectureSubject, case: Case) -> None:
             raise fail("build() or forward() seeds torch's default generator.")
 
 
-def _traces(case: Case, number: int, *, world: int = 0) -> dict[str, Tensor]:
+def _traces(case: Case, seed: int, *, world: int = 0) -> dict[str, Tensor]:
     """Weights as built, and what generator and discriminator give in training, all after one seed."""
     with surroundings(world):
-        return _run(case, number)
+        return _run(case, seed)
 
 
-def _run(case: Case, number: int) -> dict[str, Tensor]:
-    networks = case.build(number)
+def _run(case: Case, seed: int) -> dict[str, Tensor]:
+    networks = case.build(seed)
     traces = states(all_of(networks))
     inputs = case.inputs(4)
-    images = networks.generator(*inputs).detach()
-    logits = networks.discriminator(images, *inputs[1:]).detach()
-    return {**traces, "an image": images, "a logit": logits}
+    traces["an image"] = images = networks.generator(*inputs).detach()
+    traces["a logit"] = networks.discriminator(images, *inputs[1:]).detach()
+    return traces
 
 
 def _globals() -> dict[str, object]:
@@ -366,10 +360,8 @@ def surroundings(number: int) -> Iterator[None]:
     random.seed(number)
     np.random.seed(number)  # noqa: NPY002  (as above)
     try:
-        with ExitStack() as stack, torch.random.fork_rng(devices=[]):
-            for name in _CLOCKS:
-                ticks = count(1 + number * 10**6)
-                stack.enter_context(mock.patch.object(time, name, lambda ticks=ticks: next(ticks)))
+        clocks = {name: partial(next, count(1 + number * 10**6)) for name in _CLOCKS}
+        with mock.patch.multiple(time, **clocks), torch.random.fork_rng(devices=[]):
             yield
     finally:
         random.setstate(python)

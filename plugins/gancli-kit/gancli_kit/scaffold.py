@@ -13,7 +13,7 @@ import keyword
 import os
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from errno import EEXIST
 from importlib.resources import files
 from string import Template
@@ -27,16 +27,14 @@ from gancli.version import __version__
 if TYPE_CHECKING:
     from pathlib import Path
 
-_PREFIX = "gancli-"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LONGEST_NAME = 40
-_USED = frozenset(
-    {"ArchConfig", "Architecture", "ClassVar", "Config", "Defaults", "Discriminator", "Field", "Generator", "ImageSpec"}
-    | {"Dataset", "ImageSet", "Networks", "Objective", "Tensor"}
+_USED = frozenset(  # names that the generated code uses for something else
+    {"ArchConfig", "Architecture", "ClassVar", "Config", "Dataset", "Defaults", "Discriminator", "Field", "Generator"}
+    | {"ImageSet", "ImageSpec", "Networks", "Objective", "Tensor"}
 )
-"""Names that the generated code uses for something else."""
+# each kind, and the options of `train` that choose a plugin of it; its class is template/KIND.py.txt
 _KINDS = {"architecture": "--dataset mnist --arch", "objective": "--dataset mnist --objective", "dataset": "--dataset"}
-"""Each kind, and the options of `train` that choose a plugin of it. Its class is ``template/KIND.py.txt``."""
 _FILES = {
     "pyproject.toml": "pyproject.toml",
     "README.md": "README.md",
@@ -51,15 +49,15 @@ _FILES = {
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """The names of one plugin.
+    """The names of one plugin."""
 
-    Attributes:
-        name: what users type, such as ``wobbly-net``.
-        kind: ``architecture``, ``objective`` or ``dataset``.
-    """
-
-    name: str
-    kind: str = "architecture"
+    name: str  # what users type, such as wobbly-net
+    kind: str  # architecture, objective or dataset
+    group: str  # of its entry point
+    distribution: str  # what users install by pip
+    package: str  # what Python imports
+    title: str  # of its class
+    train: str  # the command that trains with it
 
     @classmethod
     def named(cls, text: str, kind: str = "architecture") -> Plugin:
@@ -70,47 +68,23 @@ class Plugin:
         """
         if kind not in _KINDS:
             raise UsageError(f"'{kind}' is not a kind of plugin.", did_you_mean(kind, _KINDS))
-        plugin = cls(text.removeprefix(_PREFIX), kind)
-        if len(plugin.name) > _LONGEST_NAME or not _NAME.fullmatch(plugin.name):
+        name, group = text.removeprefix("gancli-"), f"gancli.{kind}s"
+        title = "".join(word.capitalize() for word in name.split("-"))
+        if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
             raise UsageError(
                 f"'{text:.100}' cannot be the name of a plugin.",
                 f"Use lower-case letters, digits and single dashes, a letter first, at most {_LONGEST_NAME}: wobbly-net.",
             )
-        if keyword.iskeyword(plugin.title) or plugin.title in _USED:
-            problem = f"'{plugin.name}' would make a class called {plugin.title}, which means something else."
-            raise UsageError(problem, "Choose another name.")
-        if taken := [entry for entry in installed(plugin.group) if entry.name == plugin.name]:
-            raise UsageError(f"{taken[0].origin} already provides '{plugin.name}'.", "Choose another name.")
-        return plugin
-
-    @property
-    def group(self) -> str:
-        """Of its entry point."""
-        return f"gancli.{self.kind}s"
-
-    @property
-    def distribution(self) -> str:
-        """Of which users say ``pip install``."""
-        return f"{_PREFIX}{self.name}"
-
-    @property
-    def package(self) -> str:
-        """That Python imports."""
-        return self.distribution.replace("-", "_")
-
-    @property
-    def title(self) -> str:
-        """Name of the class."""
-        return "".join(word.capitalize() for word in self.name.split("-"))
-
-    @property
-    def train(self) -> str:
-        """The command that trains with it."""
-        return f"gancli train {_KINDS[self.kind]} {self.name}"
+        if keyword.iskeyword(title) or title in _USED:
+            raise UsageError(f"'{name}' would make a class called {title}, which means something else.", "Choose another name.")
+        if taken := [entry for entry in installed(group) if entry.name == name]:
+            raise UsageError(f"{taken[0].origin} already provides '{name}'.", "Choose another name.")
+        package = f"gancli_{name.replace('-', '_')}"
+        return cls(name, kind, group, f"gancli-{name}", package, title, f"gancli train {_KINDS[kind]} {name}")
 
     def files(self) -> dict[str, str]:
         """Relative path -> content of every file."""
-        names = {key: getattr(self, key) for key in ("name", "kind", "group", "distribution", "package", "title", "train")}
+        names = asdict(self)
         version, contract = ".".join(__version__.split(".")[:2]), self.kind.capitalize()
         words = names | {"gancli": version, "contract": contract, "year": time.strftime("%Y")}
         home, sources = files("gancli_kit") / "template", dict(_FILES)

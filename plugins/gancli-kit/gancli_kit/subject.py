@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 import torch
+from torch import Tensor, nn
 
 from gancli.config.resolve import resolve
-from gancli.config.schema import checked
+from gancli.config.schema import RunConfig, checked
 from gancli.data.batches import Batches
 from gancli.errors import PluginError, UsageError, did_you_mean
 from gancli.gan.algorithm import goodfellow_2014
@@ -18,7 +19,7 @@ from gancli.gan.build import build_training
 from gancli.gan.context import conditions
 from gancli.gan.losses import NonSaturating
 from gancli.gan.trainer import Trainer
-from gancli.plugin import Architecture, ImageSpec, Networks, TrainedGenerator
+from gancli.plugin import ArchConfig, Architecture, ImageSpec, Networks, TrainedGenerator
 from gancli.plugins.listing import KINDS, parse_image
 from gancli.plugins.registry import ARCHITECTURES, COMMANDS, PluginT, Registry, imported, is_file
 from gancli.runtime.device import Runtime
@@ -28,34 +29,21 @@ from gancli_kit.checks import fail, skip
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from torch import Tensor, nn
-
-    from gancli.config.schema import RunConfig
-    from gancli.plugin import ArchConfig
     from gancli.plugins.distributions import Entry
 
-IMAGES = ("1x28x28", "3x32x32", "3x64x64")
-"""The images that an architecture is tried with unless its author says otherwise."""
-
+IMAGES = ("1x28x28", "3x32x32", "3x64x64")  # that an architecture is tried with unless its author says otherwise
 CLASSES = 3
-LATENT_DIM = 13
-"""Not a multiple of anything, so that a number written into the networks is found out."""
+LATENT_DIM = 13  # not a multiple of anything, so that a number written into the networks is found out
 BATCH_SIZE = 8
 
 
 @dataclass(frozen=True)
 class Case:
-    """One kind of images that the architecture supports, and how its networks are called.
-
-    Attributes:
-        plugin: the architecture, an instance.
-        config: its options.
-        image: the images, with classes or source images if the networks take them.
-    """
+    """One kind of images that the architecture supports, and how its networks are called."""
 
     plugin: Architecture[Any]
-    config: ArchConfig
-    image: ImageSpec
+    config: ArchConfig  # its options
+    image: ImageSpec  # with classes or source images if the networks take them
 
     def __str__(self) -> str:
         classes = f" with {self.image.classes} classes" if self.image.classes else ""
@@ -142,23 +130,16 @@ class Case:
 
 @dataclass
 class Subject(Generic[PluginT]):
-    """A plugin under test.
+    """A plugin under test."""
 
-    Args:
-        name: what users type: of the entry point, ``dist/name`` or ``FILE.py:CLASS``.
-        options: its options, for instance a smaller width; the others have their defaults.
-    """
-
-    name: str
-    options: dict[str, Any] = field(default_factory=dict)
+    name: str  # what users type: of the entry point, dist/name or FILE.py:CLASS
+    options: dict[str, Any]  # for instance a smaller width; the others have their defaults
+    images: Sequence[str] = IMAGES  # CHANNELSxHEIGHTxWIDTH each: what an architecture is tried with
 
     registry: ClassVar[Registry[Any]]
-    section: ClassVar[str] = ""
-    """Of the configuration, which holds its options."""
-    key: ClassVar[str] = "name"
-    """Of the section, which holds its name."""
-    images: Sequence[str] = field(default=IMAGES, init=False)
-    """``CHANNELSxHEIGHTxWIDTH`` each: what an architecture is tried with."""
+    section: ClassVar[str] = ""  # of the configuration, which holds its options
+    key: ClassVar[str] = "name"  # of the section, which holds its name
+    model: ClassVar[str] = ""  # the class in it that describes its options, if that is not the plugin itself
 
     @cached_property
     def entry(self) -> Entry:
@@ -168,19 +149,18 @@ class Subject(Generic[PluginT]):
     @cached_property
     def imported(self) -> type[PluginT]:
         """The class, whatever version of the contract it was written for."""
-        found: type[PluginT] = self.registry.import_entry(self.entry)
-        return found
+        return self.registry.import_entry(self.entry)
 
     @cached_property
     def plugin(self) -> type[PluginT]:
         """The class, checked as every command checks it."""
-        found: type[PluginT] = self.registry.load_entry(self.entry)
-        return found
+        return self.registry.load_entry(self.entry)
 
     @property
     def options_model(self) -> type[ArchConfig]:
-        """The Pydantic model of its options: by default the plugin itself."""
-        return self.plugin  # type: ignore[return-value]
+        """The Pydantic model of its options."""
+        found: type[ArchConfig] = getattr(self.plugin, self.model) if self.model else self.plugin
+        return found
 
     @cached_property
     def config(self) -> Any:  # noqa: ANN401  (the plugin's own model)
@@ -192,8 +172,7 @@ class Subject(Generic[PluginT]):
     def resolve(self, **flags: object) -> RunConfig:
         """The configuration of a small training that chooses it, with the options that are tried.
 
-        Args:
-            flags: other settings, ``__`` for the dot: ``objective__name="hinge"``.
+        ``flags`` are other settings, with ``__`` for the dot: ``objective__name="hinge"``.
 
         Raises:
             ConfigError: what it prefers is unknown or not allowed.
@@ -210,11 +189,7 @@ class ArchitectureSubject(Subject[Architecture[Any]]):
 
     registry = ARCHITECTURES
     section = "arch"
-
-    @property
-    def options_model(self) -> type[ArchConfig]:
-        """The architecture's ``Config``."""
-        return self.plugin.Config
+    model = "Config"
 
     def specs(self) -> list[ImageSpec]:
         """The images to try, each plain, with classes, and from source images."""

@@ -7,36 +7,31 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from gancli.config.resolve import load_objective
 from gancli.errors import GancliError
 from gancli.gan.algorithm import goodfellow_2014
 from gancli.gan.schedules import rates_at
-from gancli.plugin import LossTerm, Update
+from gancli.plugin import LossTerm, StepContext, Update
 from gancli.plugins.registry import OBJECTIVES
 from gancli.runtime.device import Runtime
 from gancli.storage.tensors import decode, encode
 from gancli_kit.checks import Rules, fail, flag, skip
-from gancli_kit.subject import ArchitectureSubject, differing, redraw_constants, states
+from gancli_kit.subject import ArchitectureSubject, Case, differing, redraw_constants, states
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from torch import Tensor
-
     from gancli.config.schema import RunConfig
     from gancli.gan.trainer import Trainer
-    from gancli.plugin import StepContext
-    from gancli_kit.subject import Case
 
 TRAINING = Rules()
 _STEPS = 4
 _COLUMN = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _COLUMNS_OF_GANCLI = frozenset({"kind", "step", "epoch", "images_seen", "real_score", "fake_score"})
-_SAME = 1e-3
-"""Relative difference of a gradient that adding in another order may make."""
-_NOISE = 3
-"""So many times the difference that other random numbers make may be chance."""
+_SAME = 1e-3  # relative difference of a gradient that adding in another order may make
+_NOISE = 3  # so many times the difference that other random numbers make may be chance
 
 
 @TRAINING.check(each="smallest", needs="copies logits range defaults")
@@ -178,14 +173,13 @@ def exact_resume(subject: ArchitectureSubject, case: Case) -> None:
     Fix: Keep whatever changes while training in buffers: no counters, caches or histories in plain attributes.
     """
     whole, halved, fresh = (case.trainer(subject.resolve()) for _ in range(3))
-    for _ in range(_STEPS):
-        whole.step(0.5)
     for _ in range(_STEPS // 2):
         halved.step(0.5)
-    stored = {group: encode(tensors) for group, tensors in halved.state.tensors().items()}
-    fresh.state.restore({group: decode(data, group) for group, data in stored.items()}, halved.state.counters())
-    for _ in range(_STEPS // 2):
-        fresh.step(0.5)
+    stored = {group: decode(encode(tensors), group) for group, tensors in halved.state.tensors().items()}
+    fresh.state.restore(stored, halved.state.counters())
+    for trainer, steps in ((whole, _STEPS), (fresh, _STEPS // 2)):
+        for _ in range(steps):
+            trainer.step(0.5)
     for group, found in whole.state.tensors().items():
         if name := differing(found, fresh.state.tensors()[group]):
             raise fail(f"{group}/{name} ends in other bits when the training is stopped and resumed.")

@@ -16,7 +16,7 @@ from gancli_kit import (
 )
 from gancli_kit.checks import Check, Checklist, fail, flag, skip
 from gancli_kit.contract import ARCHITECTURE_CHECKS
-from gancli_kit.kinds import DATASET_CHECKS, OBJECTIVE_CHECKS, OPTIMIZER_CHECKS
+from gancli_kit.kinds import CHECKS, DatasetSubject, ObjectiveSubject, OptimizerSubject
 
 ROOT = Path(__file__).parents[4]
 
@@ -53,15 +53,15 @@ class TestRings(DatasetContract):
 def test_there_is_one_test_per_check():
     for kind, checks in (
         (TestDense, ARCHITECTURE_CHECKS),
-        (TestHinge, OBJECTIVE_CHECKS),
-        (TestRMSprop, OPTIMIZER_CHECKS),
-        (type("TestData", (DatasetContract,), {"dataset": "mnist"}), DATASET_CHECKS),
+        (TestHinge, CHECKS[ObjectiveSubject]),
+        (TestRMSprop, CHECKS[OptimizerSubject]),
+        (type("TestData", (DatasetContract,), {"dataset": "mnist"}), CHECKS[DatasetSubject]),
     ):
         tests = [name for name in dir(kind) if name.startswith("test_")]
         assert sorted(tests) == sorted(f"test_{check.id.replace('-', '_')}" for check in checks)
 
 
-@pytest.mark.parametrize("checks", [ARCHITECTURE_CHECKS, OBJECTIVE_CHECKS, OPTIMIZER_CHECKS, DATASET_CHECKS])
+@pytest.mark.parametrize("checks", [ARCHITECTURE_CHECKS, *CHECKS.values()])
 def test_a_check_is_told_in_full_and_comes_after_what_it_needs(checks):
     seen = set()
     for check in checks:
