@@ -68,10 +68,12 @@ def project(
         )
     parts = torch.split(targets.to(model.device, torch.float32), BATCH_SIZE)
     found: list[Projection] = []
-    total = len(parts) * steps
     for number, part in enumerate(parts):
-        start = _nearest_candidates(model, part, seed)
-        found.append(_search(model, part, *start, steps, lambda n, before=number * steps: progress(before + n, total)))
+
+        def advance(done: int, before: int = number * steps) -> None:
+            progress(before + done, len(parts) * steps)
+
+        found.append(_search(model, part, *_nearest_candidates(model, part, seed), steps, advance))
     points, images, error = (torch.cat([getattr(each, name) for each in found]) for name in ("points", "images", "error"))
     labels = [each.labels for each in found if each.labels is not None]
     return Projection(points, torch.cat(labels) if labels else None, images, error)

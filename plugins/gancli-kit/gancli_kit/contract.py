@@ -9,7 +9,7 @@ from gancli_kit.checks import Check, Checklist, ContractWarning
 from gancli_kit.description import ANSWERS, IDENTITY, LOADING, OPTIONS, PREFERENCES
 from gancli_kit.kinds import CHECKS
 from gancli_kit.networks import EXPORTS, NETWORKS
-from gancli_kit.subject import IMAGES, ArchitectureSubject
+from gancli_kit.subject import IMAGES, ArchitectureSubject, Subject
 from gancli_kit.training import TRAINING
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def checklist(group: str, name: str, options: dict[str, Any] | None = None, imag
     ``options`` are its own; the others have their defaults. An architecture is tried with ``images``, each
     ``CHANNELSxHEIGHTxWIDTH``.
     """
-    kinds = {ArchitectureSubject: ARCHITECTURE_CHECKS, **CHECKS}
+    kinds: dict[type[Subject[Any]], Sequence[Check]] = {ArchitectureSubject: ARCHITECTURE_CHECKS, **CHECKS}
     kind, checks = next(pair for pair in kinds.items() if pair[0].registry.group == group)
     return Checklist(checks, kind(name, dict(options or {}), images or IMAGES))
 

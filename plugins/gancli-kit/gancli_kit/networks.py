@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from textwrap import shorten
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import numpy as np
@@ -360,7 +360,7 @@ def surroundings(number: int) -> Iterator[None]:
     random.seed(number)
     np.random.seed(number)  # noqa: NPY002  (as above)
     try:
-        clocks = {name: partial(next, count(1 + number * 10**6)) for name in _CLOCKS}
+        clocks: dict[str, Any] = {name: partial(next, count(1 + number * 10**6)) for name in _CLOCKS}
         with mock.patch.multiple(time, **clocks), torch.random.fork_rng(devices=[]):
             yield
     finally:

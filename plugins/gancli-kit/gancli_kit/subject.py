@@ -159,7 +159,8 @@ class Subject(Generic[PluginT]):
     @property
     def options_model(self) -> type[ArchConfig]:
         """The Pydantic model of its options."""
-        found: type[ArchConfig] = getattr(self.plugin, self.model) if self.model else self.plugin
+        plugin: Any = self.plugin
+        found: type[ArchConfig] = getattr(plugin, self.model) if self.model else plugin
         return found
 
     @cached_property

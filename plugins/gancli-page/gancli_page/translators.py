@@ -91,9 +91,10 @@ def _constants(arguments: Arguments, *names: str) -> list[Any]:
     return found
 
 
-def _input(arguments: Arguments) -> Any:  # noqa: ANN401
+def _input(arguments: Arguments) -> Varying:
     """The first argument, which operations call by one of two names."""
-    return arguments["input"] if "input" in arguments else arguments["self"]
+    x: Varying = arguments["input"] if "input" in arguments else arguments["self"]
+    return x
 
 
 def _linear(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying:

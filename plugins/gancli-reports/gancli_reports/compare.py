@@ -50,7 +50,7 @@ def compared(histories: Sequence[History]) -> list[dict[str, Any]]:
 
 def table_of(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
     """:func:`compared` as text, under :data:`TITLES`."""
-    found = []
+    found: list[tuple[str, ...]] = []
     for row in rows:
         to_best, in_all = (
             ("-" if row[images] is None else f"{row[images]:,}", "-" if row[seconds] is None else duration(row[seconds]))
