@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from gancli.plugins.listing import KINDS
 from gancli_kit.checks import Check, Checklist, ContractWarning
 from gancli_kit.description import ANSWERS, IDENTITY, LOADING, OPTIONS, PREFERENCES
 from gancli_kit.kinds import CHECKS
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 # every check of an architecture; each comes after those that it needs
 ARCHITECTURE_CHECKS = (*LOADING, *IDENTITY, *OPTIONS, *PREFERENCES, *ANSWERS, *NETWORKS, *TRAINING, *EXPORTS)
+_KINDS: dict[str, tuple[type[Subject[Any]], Sequence[Check]]] = {
+    "gancli.architectures": (ArchitectureSubject, ARCHITECTURE_CHECKS),
+    **CHECKS,
+}
 
 
 def checklist(group: str, name: str, options: dict[str, Any] | None = None, images: Sequence[str] | None = None) -> Checklist:
@@ -26,9 +31,9 @@ def checklist(group: str, name: str, options: dict[str, Any] | None = None, imag
     ``options`` are its own; the others have their defaults. An architecture is tried with ``images``, each
     ``CHANNELSxHEIGHTxWIDTH``.
     """
-    kinds: dict[type[Subject[Any]], Sequence[Check]] = {ArchitectureSubject: ARCHITECTURE_CHECKS, **CHECKS}
-    kind, checks = next(pair for pair in kinds.items() if pair[0].registry.group == group)
-    return Checklist(checks, kind(name, dict(options or {}), images or IMAGES))
+    subject, checks = _KINDS[group]
+    registry = next(registry for registry in KINDS if registry.group == group)
+    return Checklist(checks, subject(registry, name, dict(options or {}), images or IMAGES))
 
 
 class _Contract:

@@ -14,12 +14,11 @@ from gancli.errors import ConfigError
 from gancli.plugin import API, Asset, ImageSpec, Purpose
 from gancli.plugins.registry import check_asset, understood
 from gancli_kit.checks import Rules, fail, skip
-from gancli_kit.subject import ArchitectureSubject, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-AnySubject = Subject[Any]
+    from gancli_kit.subject import ArchitectureSubject, Subject
 
 LOADING = Rules()  # of everything that an entry point names
 IDENTITY = Rules()  # of every plugin that is a class
@@ -52,7 +51,7 @@ if registry is ARCHITECTURES:
 
 
 @LOADING.check()
-def resolves(subject: AnySubject) -> None:
+def resolves(subject: Subject[Any]) -> None:
     """It is found, imported, and a plugin of its kind
     Why: Nobody can use what cannot be imported; a broken import is all that users ever see of a plugin.
     Fix: Let the entry point name the class itself (`module:Class`), derive it from its base in gancli.plugin, and import
@@ -62,7 +61,7 @@ def resolves(subject: AnySubject) -> None:
 
 
 @IDENTITY.check(needs="resolves")
-def api(subject: AnySubject) -> None:
+def api(subject: Subject[Any]) -> None:
     """It was written for a version of the contract that this gancli supports
     Why: The version tells users which of the two to update when the contract changes, instead of a traceback.
     Fix: State `api = 2` in the class.
@@ -73,7 +72,7 @@ def api(subject: AnySubject) -> None:
 
 
 @IDENTITY.check(needs="api")
-def complete(subject: AnySubject) -> None:
+def complete(subject: Subject[Any]) -> None:
     """It has a summary of one line, and all that its kind must have
     Why: Listings and every training read them.
     Fix: Give the class `summary = "..."` and what is abstract in its base (an architecture: `Config` and `build`);
@@ -85,7 +84,7 @@ def complete(subject: AnySubject) -> None:
 
 
 @IDENTITY.check(needs="complete")
-def light(subject: AnySubject) -> None:
+def light(subject: Subject[Any]) -> None:
     """Loading and describing it imports no torch
     Why: Listings, help and completion would take seconds instead of a fraction of one, for every user who has it.
     Fix: Import torch, and the modules that import it, inside the method that needs them, such as build().
@@ -104,7 +103,7 @@ def light(subject: AnySubject) -> None:
 
 
 @OPTIONS.check(needs="complete")
-def options_described(subject: AnySubject) -> None:
+def options_described(subject: Subject[Any]) -> None:
     """Every option has a default and a description
     Why: They are the help text, the JSON Schema and the error messages; and the plugin's name alone has to work.
     Fix: Write each option as `name: type = Field(default, ge=..., le=..., description="...")`.
@@ -119,7 +118,7 @@ def options_described(subject: AnySubject) -> None:
 
 
 @OPTIONS.check(needs="options-described")
-def options_round_trip(subject: AnySubject) -> None:
+def options_round_trip(subject: Subject[Any]) -> None:
     """Options survive being stored as JSON
     Why: config.json and every checkpoint hold them as JSON; a run could not be resumed or sampled.
     Fix: Use types that JSON has: int, float, bool, str, Literal, tuples of these.
@@ -131,7 +130,7 @@ def options_round_trip(subject: AnySubject) -> None:
 
 
 @OPTIONS.check(needs="options-described")
-def options_strict(subject: AnySubject) -> None:
+def options_strict(subject: Subject[Any]) -> None:
     """Unknown options are refused, and options do not change
     Why: A typo would silently train something else.
     Fix: Leave `model_config` as ArchConfig has it (frozen, extra='forbid').
@@ -142,7 +141,7 @@ def options_strict(subject: AnySubject) -> None:
 
 
 @PREFERENCES.check(needs="complete")
-def defaults(subject: AnySubject) -> None:
+def defaults(subject: Subject[Any]) -> None:
     """Its training defaults are known keys with allowed values
     Why: Every training with it would end in an error message about a setting that the user never made.
     Fix: Use keys that `gancli config show` lists, as in {'train.learning_rate': 2e-4}.

@@ -27,13 +27,11 @@ from gancli.plugin import (
     FeatureExtractor,
     ImageSet,
     ImageSpec,
-    Logger,
     Objective,
     Optimizer,
     Penalty,
 )
 from gancli.plugins.installation import require_packages
-from gancli.plugins.registry import COMMANDS, DATASETS, EXPORTERS, EXTRACTORS, LOGGERS, OBJECTIVES, OPTIMIZERS
 from gancli.randomness.latents import latents
 from gancli.storage.tensors import decode, encode
 from gancli_kit.checks import Check, Rules, fail, skip
@@ -51,7 +49,6 @@ if TYPE_CHECKING:
 class DatasetSubject(Subject[Dataset]):
     """A data set."""
 
-    registry = DATASETS
     section = "data"
     key = "dataset"
 
@@ -113,7 +110,6 @@ _NEAR, _FAR = 0.1, 1e4  # logits of a young and of a hopelessly winning discrimi
 class ObjectiveSubject(Subject[Objective]):
     """An objective, which is its own options model."""
 
-    registry = OBJECTIVES
     section = "objective"
 
     @property
@@ -249,7 +245,6 @@ _RATE, _BETAS = 1e-2, (0.5, 0.99)
 class OptimizerSubject(Subject[Optimizer]):
     """An optimiser, which is its own options model."""
 
-    registry = OPTIMIZERS
     section = "train.optimizer"
 
     def training(self) -> TrainingState:
@@ -329,7 +324,6 @@ def exact_state(subject: OptimizerSubject) -> None:
 class ExporterSubject(Subject[Exporter[Any]]):
     """An exporter."""
 
-    registry = EXPORTERS
     section = "export"
     model = "Options"
 
@@ -369,7 +363,6 @@ def same_images(subject: ExporterSubject) -> None:
 class ExtractorSubject(Subject[FeatureExtractor]):
     """A feature extractor."""
 
-    registry = EXTRACTORS
     section = "extractor"
 
     def network(self) -> torch.nn.Module:
@@ -418,25 +411,13 @@ def by_the_image_alone(subject: ExtractorSubject) -> None:
         raise fail("Two different images have the same features.")
 
 
-class LoggerSubject(Subject[Logger]):
-    """A logger, of which only what it says about itself is checked."""
-
-    registry = LOGGERS
-
-
-class CommandSubject(Subject[Any]):
-    """A command, of which only the import is checked."""
-
-    registry = COMMANDS
-
-
-CHECKS: dict[type[Subject[Any]], Sequence[Check]] = {
-    DatasetSubject: (*LOADING, *IDENTITY, *PREFERENCES, *_DATASETS),
-    ObjectiveSubject: (*LOADING, *IDENTITY, *OPTIONS, *PREFERENCES, *_OBJECTIVES),
-    OptimizerSubject: (*LOADING, *IDENTITY, *OPTIONS, *_OPTIMIZERS),
-    ExporterSubject: (*LOADING, *IDENTITY, *OPTIONS, *_EXPORTERS),
-    ExtractorSubject: (*LOADING, *IDENTITY, *_EXTRACTORS),
-    LoggerSubject: (*LOADING, *IDENTITY),
-    CommandSubject: LOADING,
+CHECKS: dict[str, tuple[type[Subject[Any]], Sequence[Check]]] = {
+    "gancli.datasets": (DatasetSubject, (*LOADING, *IDENTITY, *PREFERENCES, *_DATASETS)),
+    "gancli.objectives": (ObjectiveSubject, (*LOADING, *IDENTITY, *OPTIONS, *PREFERENCES, *_OBJECTIVES)),
+    "gancli.optimizers": (OptimizerSubject, (*LOADING, *IDENTITY, *OPTIONS, *_OPTIMIZERS)),
+    "gancli.exporters": (ExporterSubject, (*LOADING, *IDENTITY, *OPTIONS, *_EXPORTERS)),
+    "gancli.extractors": (ExtractorSubject, (*LOADING, *IDENTITY, *_EXTRACTORS)),
+    "gancli.loggers": (Subject, (*LOADING, *IDENTITY)),  # of which only what they say about themselves is checked
+    "gancli.commands": (Subject, LOADING),  # of which only the import is checked
 }
-"""Every check of each kind; each comes after those that it needs."""
+"""Of each entry-point group the subject and every check; each comes after those that it needs."""

@@ -132,11 +132,11 @@ class Case:
 class Subject(Generic[PluginT]):
     """A plugin under test."""
 
+    registry: Registry[Any]
     name: str  # what users type: of the entry point, dist/name or FILE.py:CLASS
     options: dict[str, Any]  # for instance a smaller width; the others have their defaults
     images: Sequence[str] = IMAGES  # CHANNELSxHEIGHTxWIDTH each: what an architecture is tried with
 
-    registry: ClassVar[Registry[Any]]
     section: ClassVar[str] = ""  # of the configuration, which holds its options
     key: ClassVar[str] = "name"  # of the section, which holds its name
     model: ClassVar[str] = ""  # the class in it that describes its options, if that is not the plugin itself
@@ -188,7 +188,6 @@ class Subject(Generic[PluginT]):
 class ArchitectureSubject(Subject[Architecture[Any]]):
     """An architecture, and the images that it is tried with."""
 
-    registry = ARCHITECTURES
     section = "arch"
     model = "Config"
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import operator
 import warnings
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -53,11 +54,6 @@ def trace(trained: TrainedGenerator) -> Program:
         sources = torch.randn((IMAGES, *shape), generator=noise)
         return _traced(trained, Builder(any_size=any_size), [latents, Varying(INPUT, sources)])
 
-    try:
-        found = program(even, any_size=True)
-    except ExportError:
-        return program(source, any_size=False)
-
     def suits(candidate: Program, height: int, width: int) -> bool:
         images = torch.randn((2, source[0], height, width), generator=noise).clamp(-1, 1).numpy()
         try:
@@ -67,11 +63,13 @@ def trace(trained: TrainedGenerator) -> Program:
         except (RuntimeError, ValueError):  # the network or a step does not take such sides
             return False
 
-    for multiple in (2**k for k in range(largest.bit_length())):
-        sides = largest + multiple, largest + 3 * multiple
-        if suits(candidate := replace(found, multiple=multiple), *sides):
-            padded = replace(candidate, pads=True)
-            return padded if suits(padded, sides[0] + 1, sides[1] - 1) else candidate
+    with suppress(ExportError):  # that an operation suits one size of images only
+        found = program(even, any_size=True)
+        for multiple in (2**k for k in range(largest.bit_length())):
+            sides = largest + multiple, largest + 3 * multiple
+            if suits(candidate := replace(found, multiple=multiple), *sides):
+                padded = replace(candidate, pads=True)
+                return padded if suits(padded, sides[0] + 1, sides[1] - 1) else candidate
     return program(source, any_size=False)
 
 
