@@ -24,7 +24,6 @@ from gancli_evaluate.subject import Subject, refuse_other_shape
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-
 # images on either side, below which nothing can be said; and generated ones, below which the distance is biased by few
 FEWEST, FEW = 10, 1000
 COMPARED_BY_PIXELS = 1000  # generated and fresh images whose nearest training image is looked for pixel by pixel

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("gancli.hub")  # below the one that --quiet silences
 
-CONVERTED = "refs/convert/parquet"  # the branch on which the hub keeps every data set as Parquet
+CONVERTED = "refs/convert/parquet"  # the branch on which the hub keeps every data set as Parquet, whatever its authors uploaded
 SPLITS = {"train": ("train",), "test": ("test", "validation")}  # the hub's names of gancli's splits
 _ADDRESS = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w-][\w./-]*))?")
 

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-
 IMAGE_NAMES = ("image", "img", "picture", "jpg", "png", "images")
 ROWS = 64  # read at a time: images may be large
 

@@ -16,7 +16,6 @@ from gancli_kit.training import TRAINING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-
 # every check of an architecture; each comes after those that it needs
 ARCHITECTURE_CHECKS = (*LOADING, *IDENTITY, *OPTIONS, *PREFERENCES, *ANSWERS, *NETWORKS, *TRAINING, *EXPORTS)
 _KINDS: dict[str, tuple[type[Subject[Any]], Sequence[Check]]] = {

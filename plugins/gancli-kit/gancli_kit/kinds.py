@@ -42,7 +42,6 @@ from gancli_kit.subject import CLASSES, LATENT_DIM, Case, Subject, differing, st
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-
 # -- data sets: the same bytes every time, that fit what is promised --
 
 

@@ -29,7 +29,6 @@ from gancli_kit.subject import ArchitectureSubject, Case, all_of, differing, sta
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 NETWORKS = Rules()
 EXPORTS = Rules()
 
