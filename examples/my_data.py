@@ -11,7 +11,7 @@ SIDE, NUMBER = 16, 3_000
 
 
 class Rings(Dataset):
-    """Rings round the middle, in three sizes, drawn when they are asked for."""
+    """Rings round the middle, in three sizes, generated when they are read."""
 
     api = 2
     summary = "Rings in grey, 16x16: 3,000 to train, 3,000 to test, in three sizes"

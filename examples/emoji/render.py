@@ -1,10 +1,10 @@
-"""Colour emoji as pictures: one PNG with transparency per emoji, in one folder per group.
+"""Colour emoji as images: one PNG with transparency per emoji, in one folder per group.
 
     python examples/emoji/render.py emoji/
 
 draws every emoji of the bitmap font Noto Color Emoji, at the size of its bitmaps, in the middle of a square. Groups: faces,
 people (whatever comes in five skin tones, in all of them), animals, food, travel, objects, flags. Tones and flags are two
-characters drawn as one picture, for which Pillow needs Raqm (`python -m PIL.report`); without it they are left out.
+characters drawn as one image, for which Pillow needs Raqm (`python -m PIL.report`); without it they are left out.
 """
 
 from __future__ import annotations
@@ -70,16 +70,16 @@ class Drawer:
         self._advance = self._font.getlength("\N{GRINNING FACE}")
 
     def knows(self, text: str) -> bool:
-        """Whether the font draws the whole text as one picture."""
+        """Whether the font draws the whole text as one image."""
         return self._font.getlength(text) == self._advance and self._font.getmask(text).getbbox() is not None
 
     def draw(self, text: str) -> Image.Image:
         """RGBA, as wide as the font's step from one emoji to the next, and as high."""
         side = round(self._advance)
-        picture = Image.new("RGBA", (side, side))
+        image = Image.new("RGBA", (side, side))
         top = (side - self._font.getbbox(text)[3]) / 2
-        ImageDraw.Draw(picture).text((0, top), text, font=self._font, embedded_color=True)
-        return picture
+        ImageDraw.Draw(image).text((0, top), text, font=self._font, embedded_color=True)
+        return image
 
 
 def emoji(drawer: Drawer) -> Iterator[tuple[str, str]]:
@@ -113,12 +113,12 @@ def main() -> None:
     drawer = Drawer(options.font)
     seen = {drawer.draw(UNKNOWN_FLAG).tobytes()}
     for group, text in emoji(drawer):
-        picture = drawer.draw(text)
-        if picture.tobytes() not in seen:
-            seen.add(picture.tobytes())
+        image = drawer.draw(text)
+        if image.tobytes() not in seen:
+            seen.add(image.tobytes())
             target = options.folder / group / f"{'-'.join(f'{ord(character):x}' for character in text)}.png"
             target.parent.mkdir(parents=True, exist_ok=True)
-            picture.save(target)
+            image.save(target)
     sys.stdout.write(f"{options.folder}\n")
 
 

@@ -4,8 +4,8 @@ Trains :class:`gancli.metrics.extractors.DigitNetwork` on MNIST's training split
 on two CPU cores, and says how much of the test split it gets right. The same machine, torch and number of threads give the
 same bytes. Batch normalisation is for the training only: it is folded into the weights, and the file holds plain layers.
 
-What is stored besides the weights: mean and covariance of the features of the 60,000 training pictures, so that a training can
-measure its distance to them without looking at them, and the SHA-256 of those pictures.
+What is stored besides the weights: mean and covariance of the features of the 60,000 training images, so that a training can
+measure its distance to them without looking at them, and the SHA-256 of those images.
 """
 
 from __future__ import annotations
@@ -86,9 +86,9 @@ def trained(images: Tensor, labels: Tensor) -> nn.Sequential:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)
     start = time.monotonic()
     for step in range(steps):
-        pictures, (wanted,) = batches[step]
+        images, (wanted,) = batches[step]
         torch.manual_seed(address(SEED, "dropout", step))
-        loss = nn.functional.cross_entropy(network(distorted(pictures, generator_at(SEED, "distortion", step))), wanted)
+        loss = nn.functional.cross_entropy(network(distorted(images, generator_at(SEED, "distortion", step))), wanted)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -99,7 +99,7 @@ def trained(images: Tensor, labels: Tensor) -> nn.Sequential:
 
 
 def distorted(images: Tensor, generator: Generator) -> Tensor:
-    """Each picture turned (10 degrees), sheared (0.15), scaled (10 %) and shifted (2 pixels), at most, at random."""
+    """Each image turned (10 degrees), sheared (0.15), scaled (10 %) and shifted (2 pixels), at most, at random."""
     n = len(images)
     turn, shear, wide, tall, right, down = (2 * torch.rand(6, n, generator=generator) - 1) * torch.tensor(
         [[0.175], [0.15], [0.1], [0.1], [2 / 14], [2 / 14]]
@@ -129,7 +129,7 @@ def folded(network: nn.Sequential) -> DigitNetwork:
 
 
 def scale(network: DigitNetwork, images: Tensor) -> None:
-    """Give the features of the training pictures the total variance that every extractor's have."""
+    """Give the features of the training images the total variance that every extractor's have."""
     moments = Moments.of(features for features, _ in outputs(network, images))
     factor = (TOTAL_VARIANCE / float(moments.covariance.trace())) ** 0.5
     network.layers[-1].weight *= factor
@@ -139,7 +139,7 @@ def scale(network: DigitNetwork, images: Tensor) -> None:
 
 @torch.no_grad()
 def outputs(network: DigitNetwork, images: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Features and logits, 1,000 pictures at a time."""
+    """Features and logits, 1,000 images at a time."""
     return [network(normalise(part)) for part in images.split(1000)]
 
 

@@ -131,7 +131,7 @@ class Browser:
         if added:
             self.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
 
-    def wait(self, text="drawn in"):
+    def wait(self, text="generated in"):
         from selenium.webdriver.support.wait import WebDriverWait
 
         WebDriverWait(self.driver, 60, 0.05).until(lambda _: self.failure or text in self.status)

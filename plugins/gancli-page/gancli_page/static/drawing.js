@@ -6,7 +6,7 @@ const Drawing = (() => {
   const facts = JSON.parse(text("model-facts")), program = JSON.parse(text("model-program"));
   const { channels, height, width } = facts.image;
 
-  // draw(z of n pictures, labels), or (source image, null, its sides) -> promise of their numbers.
+  // draw(z of n images, labels), or (source image, null, its sides) -> promise of their numbers.
   function engine() {
     const waiting = new Map();
     let next = 0, worker;
@@ -43,7 +43,7 @@ const Drawing = (() => {
         return await first(...input);
       } catch (error) {
         if (inner === first) throw error;
-        return inner(...input);  // the worker could not be used, and now the page draws by itself
+        return inner(...input);  // the worker could not be used, and now the page computes by itself
       }
     };
   }
@@ -56,7 +56,7 @@ const Drawing = (() => {
     };
   }
 
-  // One picture of [-1, 1] as RGBA: a clamped array rounds as `gancli sample` does, half to even.
+  // One image of [-1, 1] as RGBA: a clamped array rounds as `gancli sample` does, half to even.
   function pixels(numbers, picture, [tall, wide] = [height, width]) {
     const area = tall * wide, first = picture * channels * area, image = new ImageData(wide, tall);
     const byte = (channel, i) => 127.5 * numbers[first + channel * area + i] + 127.5;
@@ -77,10 +77,10 @@ const Drawing = (() => {
 
   const paint = (element, image) => element.getContext("2d").putImageData(image, 0, 0);
 
-  // The columns that make n pictures about square, as `gancli sample` lays them out.
+  // The columns that make n images about square, as `gancli sample` lays them out.
   const columns = (n) => Math.max(1, Math.min(n, Math.ceil(Math.sqrt((n * height) / width))));
 
-  // All pictures in one, with the gaps of `gancli sample`: two pixels, grey, or transparent where there is transparency.
+  // All images in one, with the gaps of `gancli sample`: two pixels, grey, or transparent where there is transparency.
   function sheet(images) {
     const across = columns(images.length), down = Math.ceil(images.length / across), gap = 2;
     const all = document.createElement("canvas"), context = all.getContext("2d");
@@ -98,7 +98,7 @@ const Drawing = (() => {
     element.toBlob((blob) => {
       const link = document.createElement("a");
       link.href = URL.createObjectURL(blob);
-      link.download = `${name.replace(/[^\w.-]+/g, "-").replace(/^[-.]+|-+$/g, "") || "picture"}.png`;
+      link.download = `${name.replace(/[^\w.-]+/g, "-").replace(/^[-.]+|-+$/g, "") || "image"}.png`;
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 10000);
     });

@@ -1,4 +1,4 @@
-// The page: samples, one picture, its latent, and the walk.
+// The page: samples, one image, its latent, and the interpolation.
 "use strict";
 
 const LAST_SEED = 2n ** 63n - 1n, LIMIT = 3, SECONDS_PER_SEED = 2;
@@ -8,11 +8,11 @@ const stillness = matchMedia("(prefers-reduced-motion: reduce)");
 const classes = facts.classes.length;
 
 const state = {
-  seed: 0n,         // of the first picture
-  images: [],       // ImageData of every picture
+  seed: 0n,         // of the first image
+  images: [],       // ImageData of every image
   request: 0,       // number of the newest grid: an older one stops
-  chosen: 0,        // position of the chosen picture
-  target: 0n,       // the seed that the picture has, or that the walk is on its way to
+  chosen: 0,        // position of the chosen image
+  target: 0n,       // the seed that the image has, or that the walk is on its way to
   changed: false,   // whether the latent is no longer that of a seed
   z: new Float32Array(facts.latent_dim),
   label: 0,
@@ -38,7 +38,7 @@ function buildGrid(n) {
   find("grid").style.gridTemplateColumns = `repeat(${Drawing.columns(n)}, minmax(0, 1fr))`;
 }
 
-// Draws all samples, a few at a time, so that a slow model shows what it has. The first is timed.
+// Generates all samples, a few at a time, so that a slow model shows what it has. The first is timed.
 async function drawGrid() {
   const mine = ++state.request, n = count(), cells = find("grid").children, started = performance.now();
   if (cells.length !== n) buildGrid(n);
@@ -59,7 +59,7 @@ async function drawGrid() {
   }
   state.images = images;
   const took = Math.round(performance.now() - started).toLocaleString("en");
-  say(`${plural(n, "image")}, seeds ${state.seed} to ${state.seed + BigInt(n - 1)}, drawn in ${took} ms`);
+  say(`${plural(n, "image")}, seeds ${state.seed} to ${state.seed + BigInt(n - 1)}, generated in ${took} ms`);
 }
 
 function show() {
@@ -74,7 +74,7 @@ function setSeed(seed) {
   readSeed();
 }
 
-// Whatever is typed is either drawn or named as wrong.
+// What is typed is either generated or reported as invalid.
 function readSeed() {
   const typed = find("seed").value.trim(), last = LAST_SEED - BigInt(count()) + 1n;
   const valid = /^\d{1,19}$/.test(typed) && BigInt(typed) <= last;
@@ -90,7 +90,7 @@ function randomSeed() {
   setSeed(BigInt(number));
 }
 
-// One picture
+// One image
 
 function choose(i, aloud = true) {
   const cells = find("grid").children;
@@ -110,7 +110,7 @@ function choose(i, aloud = true) {
   return drawn;
 }
 
-// Draws the newest latent; while one is being drawn, those in between are left out.
+// Generates from the newest latent; those that arrive meanwhile are skipped.
 let drawing = null, outdated = false;
 function drawPicture() {
   describe();
@@ -173,7 +173,7 @@ async function drawStrips() {
   }
 }
 
-// The sliders show at most LIMIT; the numbers beside them are what is drawn.
+// The sliders show at most LIMIT; the numbers beside them are the latent itself.
 function showSliders() {
   sliders.forEach(({ input, value, direction }) => {
     const shown = along(state.z, direction).toFixed(2);
@@ -197,14 +197,14 @@ function shake() {
   changeLatent(() => { state.z = state.z.map((value, i) => 0.95 * value + Math.sqrt(1 - 0.95 ** 2) * noise[i]); });
 }
 
-// Walk
+// Interpolation
 
 const walk = {
   from: state.z,
   to: state.z,
   t: 0,
 
-  // From where the picture is to the seed after it.
+  // From where the image is to the seed after it.
   aim() {
     this.from = state.z;
     state.target = state.target === LAST_SEED ? 0n : state.target + 1n;

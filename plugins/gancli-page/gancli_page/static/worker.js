@@ -1,4 +1,4 @@
-// What runs beside the page, after latents.js and kernels.js: it keeps the program and draws what it is sent.
+// What runs beside the page, after latents.js and kernels.js: it keeps the program and generates what it is sent.
 "use strict";
 
 let draw = null;

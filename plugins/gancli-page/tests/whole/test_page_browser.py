@@ -101,7 +101,7 @@ def test_what_is_no_seed_is_named_and_changes_nothing(typed, browser, pages):
     assert browser.find("seed").get_attribute("aria-invalid") == "true"
     assert browser.find("seed-error").text == f"A seed is a whole number from 0 to {MAX_SEED - 63}."
     browser.find("next").click()
-    browser.wait("drawn in")
+    browser.wait("generated in")
     assert browser.find("seed").get_attribute("aria-invalid") == "false"
     assert browser.find("seed-error").text == ""
 
