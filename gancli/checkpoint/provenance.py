@@ -24,14 +24,9 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-KEY = "gancli"
-"""Where the metadata of a file hold the provenance."""
-
-SHARED = "generator.safetensors"
-"""The file with the weights in a folder that is made to be shared."""
-
-MAX_FILE_BYTES = 2**31
-"""Size of the largest file that is read: what a protocol buffer can have."""
+KEY = "gancli"  # where the metadata of a file hold the provenance
+SHARED = "generator.safetensors"  # the file with the weights in a folder that is made to be shared
+MAX_FILE_BYTES = 2**31  # size of the largest file that is read: what a protocol buffer can have
 
 Weights = Literal["ema", "raw"]
 Size = Annotated[int, Field(ge=1, le=65536)]

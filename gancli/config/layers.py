@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 _MAX_CONFIG_BYTES = 1 << 20
 _FLAGS = {"arch.name": "arch", "objective.name": "objective", "model.parent": "from", "log.to": "log"}
 """Flags that are not named like the last part of their key."""
-_YAML = re.compile(r"\s*(#[^\n]*\n\s*|---\s*)*[A-Za-z_][\w-]*:(\s|$)")
-"""How YAML begins, and TOML cannot."""
+_YAML = re.compile(r"\s*(#[^\n]*\n\s*|---\s*)*[A-Za-z_][\w-]*:(\s|$)")  # how YAML begins, and TOML cannot
 
 Flat = dict[str, Any]
 

@@ -259,8 +259,7 @@ class RunConfig(Section):
     log: LogConfig = Field(default_factory=LogConfig, description="what is logged")
 
 
-LENGTHS = ("train.epochs", "train.images", "train.minutes")
-"""The three ways to say how long; one excludes the others."""
+LENGTHS = ("train.epochs", "train.images", "train.minutes")  # the three ways to say how long; one excludes the others
 
 
 # -- values against a model, strictly; and what is wrong with them, as a sentence for the user --

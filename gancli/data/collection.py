@@ -40,8 +40,7 @@ T = TypeVar("T")
 
 FORMAT = 3  # version of what is kept; a change makes all sets anew
 PIXEL_KEYS = ("image_size", "channels", "fit", "alpha", "background", "max_pixels")
-CHECKED_BYTES = 2**30
-"""Up to here (a second's work) a kept set is compared with its fingerprint whenever it is used."""
+CHECKED_BYTES = 2**30  # up to here (a second's work) a kept set is compared with its fingerprint whenever it is used
 SAMPLES, SAMPLE_BYTES = 64, 2**14
 
 

@@ -66,8 +66,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM
 MAX_FILE_BYTES = 256 * 2**20  # the largest encoded image that is read
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
 ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
-SPARE_ALPHA = frozenset({"BMP", "DIB", "TGA"})
-"""Formats whose fourth byte is often written as 0 and means nothing."""
+SPARE_ALPHA = frozenset({"BMP", "DIB", "TGA"})  # formats whose fourth byte is often written as 0 and means nothing
 LYING = frozenset({5, 6, 7, 8})  # EXIF orientations in which width and height are exchanged
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -79,8 +78,7 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What to do with an image of each EXIF orientation but 1."""
-DRAFT = 2
-"""A JPEG may be decoded at a fraction of its size that is at least this many times the final one."""
+DRAFT = 2  # a JPEG may be decoded at a fraction of its size that is at least this many times the final one
 DRAFTED = 4  # a JPEG may have this many times the pixels of other images
 JPEG, END_OF_JPEG = b"\xff\xd8\xff", b"\xff\xd9"
 TAILS = (b"", bytes(range(1, 251)), bytes(range(250, 0, -1)))

@@ -34,8 +34,7 @@ LARGEST_KEPT = 64
 DEEPEST = 65_535
 WHITES = (255, 1_023, 4_095, 16_383, DEEPEST)
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-SHRINKS_TO = 0.75
-"""Rather than shrink images to less than this fraction of their size, they are enlarged."""
+SHRINKS_TO = 0.75  # rather than shrink images to less than this fraction of their size, they are enlarged
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,17 +33,10 @@ if TYPE_CHECKING:
     Uniform = Callable[..., Tensor]
 
 INTERVAL_STEPS = 4
-MOST = 0.8
-"""Largest p: above it the changes begin to leak into generated images (Karras et al., 2020, appendix)."""
-
-SHIFT = 0.125
-"""Largest translation, as a fraction of the side."""
-
-SCALE_DEVIATION = 0.2
-"""Standard deviation of the binary logarithm of a scale (Karras et al., 2020, appendix B)."""
-
-COLOUR = 3
-"""Channels of a colour; alpha comes after them."""
+MOST = 0.8  # largest p: above it the changes begin to leak into generated images (Karras et al., 2020, appendix)
+SHIFT = 0.125  # largest translation, as a fraction of the side
+SCALE_DEVIATION = 0.2  # standard deviation of the binary logarithm of a scale (Karras et al., 2020, appendix B)
+COLOUR = 3  # channels of a colour; alpha comes after them
 
 
 class NoAugmentation:

@@ -14,14 +14,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-TOTAL_VARIANCE = 1000.0
-"""Trace of the covariance of the features of the training data."""
-
-BLOCK_NUMBERS = 2**23
-"""Distances in memory at a time: 32 MiB."""
-
-DENSITY_NEIGHBOURS = 5
-"""k of density and coverage, as published."""
+TOTAL_VARIANCE = 1000.0  # trace of the covariance of the features of the training data
+BLOCK_NUMBERS = 2**23  # distances in memory at a time: 32 MiB
+DENSITY_NEIGHBOURS = 5  # k of density and coverage, as published
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,7 @@ FEATURES = 64
 CLASSES, SIZE, STACKED = 10, 28, 3
 RANDOM_VERSION = 1
 WIDTHS = (16, 32, 64)
-CELLS = (4, 4, 2)
-"""Each random layer's outputs are averaged over so many cells, squared."""
+CELLS = (4, 4, 2)  # each random layer's outputs are averaged over so many cells, squared
 LARGEST, SMALLEST_HALVED = 64, 8
 """Pixels of the longer side that the random extractor looks at, and of the shorter side of a layer that is halved."""
 CALIBRATION = 2048

@@ -22,11 +22,8 @@ if TYPE_CHECKING:
     from gancli.metrics.extractors import Extractor
 
 
-COUNT = 2048
-"""Images that are generated for one measurement."""
-
-MOST_REAL = 10_000
-"""Real images that the distance is measured to."""
+COUNT = 2048  # images that are generated for one measurement
+MOST_REAL = 10_000  # real images that the distance is measured to
 
 
 class Probe:

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-_SAME = 1e-3
-"""How far images in [-1, 1] may differ and still be the same: an eighth of a grey level."""
+_SAME = 1e-3  # how far images in [-1, 1] may differ and still be the same: an eighth of a grey level
 
 
 class Blender:

@@ -23,11 +23,8 @@ if TYPE_CHECKING:
 
     from gancli.models.model import Model
 
-SEEDS = 64
-"""Seeds at which the Jacobian is taken."""
-
-STEP = 0.05
-"""Of the central differences, in units of the latent's standard deviation."""
+SEEDS = 64  # seeds at which the Jacobian is taken
+STEP = 0.05  # of the central differences, in units of the latent's standard deviation
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,17 +34,10 @@ if TYPE_CHECKING:
 
 Method = Literal["slerp", "lerp"]
 
-MAX_FRAMES = 1_000_000
-"""Frames of one interpolation."""
-
-MAX_KEYFRAMES, MAX_CELLS = 100_000, 10_000
-"""Keyframes of all cells together, which are kept in memory, and cells."""
-
-REACH = 3.0
-"""How far an interpolation along a direction goes to both sides, in standard deviations of the latent."""
-
-_NO_DIRECTION = 1e-9
-"""A unit vector's part off another one below which it is rounding, and says nothing about a plane."""
+MAX_FRAMES = 1_000_000  # frames of one interpolation
+MAX_KEYFRAMES, MAX_CELLS = 100_000, 10_000  # keyframes of all cells together, which are kept in memory, and cells
+REACH = 3.0  # how far an interpolation along a direction goes to both sides, in standard deviations of the latent
+_NO_DIRECTION = 1e-9  # a unit vector's part off another one below which it is rounding, and says nothing about a plane
 
 
 class Arc(NamedTuple):

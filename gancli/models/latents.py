@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-MAX_BYTES = 2**28
-"""Of a file of latents, and of each array in it."""
-
+MAX_BYTES = 2**28  # of a file of latents, and of each array in it
 FOREIGN = "These latents were found with other weights than those of this model."
 
 

@@ -39,8 +39,7 @@ if TYPE_CHECKING:
     from gancli.plugin import ArchConfig, Architecture
     from gancli.plugins.distributions import Entry
 
-_BACK = "back"
-"""The network that translates the other way; its EMA's file is called ``ema_back``."""
+_BACK = "back"  # the network that translates the other way; its EMA's file is called ``ema_back``
 _LARGER, _ALWAYS_FINE = 20, 2**28
 """All networks together may have this many times the numbers of the stored generator, and a GiB of them in any case."""
 

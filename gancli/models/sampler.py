@@ -20,12 +20,8 @@ if TYPE_CHECKING:
     from gancli.plugin import ImageSpec
 
 BATCH_SIZE = 256
-
-TRANSLATED = 16
-"""Images that are translated at a time: they may be large."""
-
-LEAST_TRUNCATION = 0.05
-"""Strongest truncation: among twenty candidates."""
+TRANSLATED = 16  # images that are translated at a time: they may be large
+LEAST_TRUNCATION = 0.05  # strongest truncation: among twenty candidates
 
 Images = TypeVar("Images", covariant=True)  # noqa: PLC0105  (what it is matters more than its variance)
 

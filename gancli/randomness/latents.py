@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-MAX_SEED = 2**63 - 1
-"""Largest seed that commands and models take: it fits a signed integer. (The formula goes on to 2^64.)"""
-
+MAX_SEED = 2**63 - 1  # largest seed that commands and models take: it fits a signed integer. (The formula goes on to 2^64.)
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (np.uint64(0x9E3779B9), np.uint64(0xBB67AE85))
 _LOW = np.uint64(0xFFFFFFFF)

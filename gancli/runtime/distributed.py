@@ -31,12 +31,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.distributed import ProcessGroup, Store  # type: ignore[attr-defined]  # torch does export Store
 
-START_SECONDS = 600
-"""How long the processes wait for each other until all have loaded their images."""
-
-STORE_SECONDS = 5
-"""How long the launcher may take to store a sentence, or to return one."""
-
+START_SECONDS = 600  # how long the processes wait for each other until all have loaded their images
+STORE_SECONDS = 5  # how long the launcher may take to store a sentence, or to return one
 _FAILURE = "failure"
 _RESUME = "Start the training again with --resume: the last checkpoint is intact."
 

@@ -48,5 +48,4 @@ class CudaGraphs:
             raise
 
 
-GRAPHS: dict[str, type[CudaGraphs]] = {"cuda": CudaGraphs}
-"""What makes recordings, by the type of device."""
+GRAPHS: dict[str, type[CudaGraphs]] = {"cuda": CudaGraphs}  # what makes recordings, by the type of device

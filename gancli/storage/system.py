@@ -25,8 +25,7 @@ STOP_SIGNALS = tuple(
     signal.Signals(getattr(signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
 )
 """What asks a program to end: Ctrl-C, `kill`, a closed terminal, and on Windows Ctrl-Break."""
-HANG_UP = getattr(signal, "SIGHUP", signal.SIGTERM)
-"""What a process receives whose terminal or parent is gone."""
+HANG_UP = getattr(signal, "SIGHUP", signal.SIGTERM)  # what a process receives whose terminal or parent is gone
 IN_USE = 32  # Windows' own number for a file that another program has open
 
 _BINARY = getattr(os, "O_BINARY", 0)  # or Windows translates line ends

@@ -16,12 +16,8 @@ COLLAPSED, RISING = 0.18, 1.03
 A young generator makes nearly one image as well, at first without getting better at it, but soon more and more different ones.
 Campaign: tests/benchmarks/collapse.py."""
 
-EARLIEST_STEP = 100
-"""Before it, nothing is judged."""
-
-PATIENCE = 3
-"""Measurements in a row: a healthy generator may wait for 300 steps before it makes different images."""
-
+EARLIEST_STEP = 100  # before it, nothing is judged
+PATIENCE = 3  # measurements in a row: a healthy generator may wait for 300 steps before it makes different images
 EARLY_STEPS, SPACING = (100, 200, 300, 400), 50
 """Diversity is measured at these steps too, so that a run of one long epoch can be judged, and at most once in 50 steps."""
 

@@ -10,11 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gancli.plugin import Event, Logger
 
-MOST_WAITING = 10_000
-"""Events that may wait for a slow logger."""
-
-PATIENCE_SECONDS = 60.0
-"""How long the end of a run waits for a logger to finish."""
+MOST_WAITING = 10_000  # events that may wait for a slow logger
+PATIENCE_SECONDS = 60.0  # how long the end of a run waits for a logger to finish
 
 
 class Background:

@@ -25,17 +25,10 @@ if TYPE_CHECKING:
 
 
 BATCH_SIZE = 256
-COUNT = 256
-"""Images that diversity is measured on."""
-
-MOST_CLASSES = 16
-"""With classes, that many of them are compared, so that there are several images of each."""
-
-TRANSLATED_PIXELS = 2**18
-"""Of the images that are translated at a time, unless one has more."""
-
-_FIRST_SEED = 2**32
-"""Seed of the first image that the distance is measured on: none that a person is likely to look at."""
+COUNT = 256  # images that diversity is measured on
+MOST_CLASSES = 16  # with classes, that many of them are compared, so that there are several images of each
+TRANSLATED_PIXELS = 2**18  # of the images that are translated at a time, unless one has more
+_FIRST_SEED = 2**32  # seed of the first image that the distance is measured on: none that a person is likely to look at
 
 
 def monitor_of(training: Training) -> Monitor:

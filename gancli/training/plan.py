@@ -14,16 +14,12 @@ if TYPE_CHECKING:
     from gancli.config.schema import TrainConfig
 
 EXTENSION_RAMP = 0.1
-
-SHORTEST_EPOCH = 0.1
-"""A last epoch that would be shorter than this part of one is counted to the epoch before."""
-
+SHORTEST_EPOCH = 0.1  # a last epoch that would be shorter than this part of one is counted to the epoch before
 SHORT_EPOCH_STEPS = 100
 """What is done at the end of an epoch by default is done at most once in so many steps: an epoch of a small data
 set takes less time than saving does."""
 
-SAVED_PER_SECOND, PLOT_SECONDS = 2e8, 1.0
-"""Bytes of a checkpoint, and a plot, before the first of each is timed."""
+SAVED_PER_SECOND, PLOT_SECONDS = 2e8, 1.0  # bytes of a checkpoint, and a plot, before the first of each is timed
 
 
 @dataclass(frozen=True, slots=True)

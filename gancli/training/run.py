@@ -38,11 +38,8 @@ if TYPE_CHECKING:
     from gancli.training.plan import Plan
     from gancli.training.setup import Training
 
-_EXACT_MICRO_BATCHES = 2
-"""Two micro-batches add up to the same bits whoever adds them; more than two, in another order, do not."""
-
-_MOST_MICRO_BATCHES = 8
-"""Of a step that does not fit into memory."""
+_EXACT_MICRO_BATCHES = 2  # two micro-batches add up to the same bits whoever adds them; more than two, in another order, do not
+_MOST_MICRO_BATCHES = 8  # of a step that does not fit into memory
 
 
 def train(

@@ -47,19 +47,13 @@ if TYPE_CHECKING:
     from gancli.runs import RunDirectory
     from gancli.training.setup import Training
 
-PLOT_FRACTION = 0.02
-"""Largest fraction of the time that is spent on plots while training."""
-
-PATIENCE_SECONDS = 1.0
-"""Nobody waits longer than this, and one step, for a sign of life between two rows of metrics."""
-
+PLOT_FRACTION = 0.02  # largest fraction of the time that is spent on plots while training
+PATIENCE_SECONDS = 1.0  # nobody waits longer than this, and one step, for a sign of life between two rows of metrics
 PREVIEW_SECONDS, PREVIEW_FRACTION = 15.0, 0.1
 """A preview is due when the last is 15 seconds old, and a tenth of the training time: a film shows the beginning."""
 
 FIRST_PREVIEW = 10
-
-PART = 1 / 8
-"""Of an evaluation's images, to see how long it takes: as many as diversity is measured on."""
+PART = 1 / 8  # of an evaluation's images, to see how long it takes: as many as diversity is measured on
 
 
 class Session:

@@ -45,9 +45,7 @@ LARGEST_FOR_DENSE = 3 * 32 * 32
 FEW_IMAGES, FEW_STEPS = 5_000, 1_000
 SUM_BYTES = 2**25
 NOT_ASKED_FOR = "not asked for"
-
-REHEARSED_STEPS = 50
-"""At most; a training of fewer steps is not announced."""
+REHEARSED_STEPS = 50  # at most; a training of fewer steps is not announced
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from gancli.gan.architectures.dense import DenseConfig
     from gancli.plugin import ImageSpec
 
-_NEAR_END = 0.98
-"""tanh has no finite argument for the ends of its range."""
+_NEAR_END = 0.98  # tanh has no finite argument for the ends of its range
 
 
 def _hidden(widths: Sequence[int], after: Callable[[], Sequence[nn.Module]]) -> nn.Sequential:
