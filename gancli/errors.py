@@ -38,6 +38,9 @@ class GancliError(Exception):
 
     exit_code: ClassVar[int] = 1
 
+    def __init_subclass__(cls, exit_code: int | None = None) -> None:
+        cls.exit_code = cls.exit_code if exit_code is None else exit_code
+
     def __init__(self, problem: str, remedy: str = "") -> None:
         self.problem = problem
         self.remedy = remedy
@@ -45,88 +48,60 @@ class GancliError(Exception):
 
     def as_json(self) -> dict[str, object]:
         """The same failure for scripts: ``{"kind", "exit_code", "problem", "remedy"}``."""
-        return {
-            "kind": type(self).__name__,
-            "exit_code": self.exit_code,
-            "problem": self.problem,
-            "remedy": self.remedy,
-        }
+        kind = type(self).__name__
+        return {"kind": kind, "exit_code": self.exit_code, "problem": self.problem, "remedy": self.remedy}
 
 
-class UsageError(GancliError):
+class UsageError(GancliError, exit_code=2):
     """The command line asks for something impossible."""
 
-    exit_code = 2
 
-
-class ConfigError(GancliError):
+class ConfigError(GancliError, exit_code=2):
     """A configuration value is unknown, mistyped or out of range."""
 
-    exit_code = 2
 
-
-class DatasetError(GancliError):
+class DatasetError(GancliError, exit_code=3):
     """A data set or image is missing, unreadable or broken."""
 
-    exit_code = 3
 
-
-class RunError(GancliError):
+class RunError(GancliError, exit_code=4):
     """A run or checkpoint is missing."""
-
-    exit_code = 4
 
 
 class CheckpointError(RunError):
     """A checkpoint is corrupt, foreign or unsafe."""
 
 
-class RunBusyError(GancliError):
+class RunBusyError(GancliError, exit_code=5):
     """Another process writes to this run."""
 
-    exit_code = 5
 
-
-class StorageError(GancliError):
+class StorageError(GancliError, exit_code=6):
     """The disk is full or read-only, permission is missing, or the target is already there."""
 
-    exit_code = 6
 
-
-class DivergedError(GancliError):
+class DivergedError(GancliError, exit_code=7):
     """Training produced NaN or infinity."""
 
-    exit_code = 7
 
-
-class PluginError(GancliError):
+class PluginError(GancliError, exit_code=8):
     """A plugin is missing, broken or incompatible."""
 
-    exit_code = 8
 
-
-class ExportError(GancliError):
+class ExportError(GancliError, exit_code=9):
     """An export failed, or what was exported does not match the generator."""
 
-    exit_code = 9
 
-
-class DownloadError(GancliError):
+class DownloadError(GancliError, exit_code=10):
     """A download is refused, short or has the wrong hash."""
 
-    exit_code = 10
 
-
-class MemoryExhaustedError(GancliError):
+class MemoryExhaustedError(GancliError, exit_code=11):
     """The device is out of memory."""
 
-    exit_code = 11
 
-
-class PeerLostError(GancliError):
+class PeerLostError(GancliError, exit_code=12):
     """Another process of the same training is gone."""
-
-    exit_code = 12
 
 
 class Stopped(GancliError):  # noqa: N818  (a request that was honoured, not an error of the program)

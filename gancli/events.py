@@ -14,19 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = [
-    "Alarm",
-    "CheckpointSaved",
-    "EpochEnded",
-    "Event",
-    "IntervalEnded",
-    "Preparing",
-    "PreviewWritten",
-    "Progress",
-    "RunEnded",
-    "RunStarted",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Preparing:

@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Annotated, Any
 
 import typer
@@ -126,7 +126,7 @@ def normalise(argv: Sequence[str]) -> list[str]:
     >>> normalise(["train", "--resume", "--epochs", "40", "-q"])
     ['-q', 'train', '--resume=', '--epochs', '40']
     """
-    words = _before_dashes(argv)
+    words = list(takewhile("--".__ne__, argv))  # after it nothing is an option
     options = [word for word in words if word in GLOBAL]
     rest = [word for word in words if word not in GLOBAL]
     if rest[:1] == ["help"] and len(rest) > 1:
@@ -135,15 +135,9 @@ def normalise(argv: Sequence[str]) -> list[str]:
     return [*options, *rest, *argv[len(words) :]]
 
 
-def _before_dashes(argv: Sequence[str]) -> list[str]:
-    """The words before a ``--``, after which nothing is an option."""
-    words = list(argv)
-    return words[: words.index("--")] if "--" in words else words
-
-
 def run(argv: Sequence[str]) -> int:
     """Carry out a command line and return the exit code. An error is one line on stderr; see ``failures``."""
-    words = _before_dashes(argv)
+    words = list(takewhile("--".__ne__, argv))
     try:
         program = command()
         if quick.COMPLETION_VARIABLE in os.environ:

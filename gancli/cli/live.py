@@ -231,14 +231,11 @@ class LiveConsole(TableConsole):
                 lines.append(heading(columns))
             if running:
                 lines.append(row_of(running, columns, "dim"))
-            lines.append(self._bar())
+            label = f" {self._fraction:4.0%}  {duration(self._end - self._clock())} left"
+            width = max(0, min(self._console.width, WIDTH) - len(label))
+            done = round(width * self._fraction)
+            bar = Text(self._done * done, style="green", no_wrap=True, overflow="crop")
+            lines.append(bar.append(self._to_do * (width - done), style="dim").append(label, style="default"))
             lines += [Text(f"preview {printable(self._preview)}", overflow="fold")] if self._preview else []
         lines += [Text(alarm, style="yellow") for alarm in self._alarms[-ALARMS_SHOWN:]]
         return Group(*lines, *([Text(self._note, style="bold")] if self._note else []))
-
-    def _bar(self) -> Text:
-        label = f" {self._fraction:4.0%}  {duration(self._end - self._clock())} left"
-        width = max(0, min(self._console.width, WIDTH) - len(label))
-        done = round(width * self._fraction)
-        bar = Text(self._done * done, style="green", no_wrap=True, overflow="crop")
-        return bar.append(self._to_do * (width - done), style="dim").append(label, style="default")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
 from gancli.data import cache
 from gancli.data.arrays import notes_on_classes
 from gancli.data.catalogue import SNIFFED_BYTES, SUFFIXES, Catalogue, Item, Part
-from gancli.data.decoding import MAX_FILE_BYTES, Flaw, decode_all, picky_pillow, reading, survey
+from gancli.data.decoding import MAX_FILE_BYTES, Flaw, decode_all, header, picky_pillow, reading
 from gancli.data.fit import DEEPEST, Fit, choose
 from gancli.data.labels import Labels, labels_of
 from gancli.data.paths import count, open_regular, quoted
@@ -92,8 +92,12 @@ class Collection(Source):
     def headers(self, config: DataConfig, watch: Watch = unwatched) -> list[Header | Flaw]:
         """The header of each image, or what is wrong with it; read once."""
         if self._headers is None:
+            found = []
             with picky_pillow(config.max_pixels):
-                self._headers = survey(self.each(), watch, len(self.items))
+                for opener in self.each():
+                    found.append(reading(opener, header))
+                    watch("reading headers", len(found), len(self.items))
+            self._headers = found
         return self._headers
 
     def spec(self, config: DataConfig, watch: Watch = unwatched) -> ImageSpec:

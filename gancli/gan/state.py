@@ -24,7 +24,7 @@ import torch
 
 from gancli.errors import CheckpointError
 from gancli.storage.strict_json import parse_object
-from gancli.storage.tensors import decode, digest_of, encode
+from gancli.storage.tensors import decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -307,11 +307,6 @@ class TrainingState:
 def _below(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     """Those whose names begin with ``name/``, without it."""
     return {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
-
-
-def weights_digest(network: nn.Module) -> str:
-    """SHA-256, in hex, of the names, shapes, types and bytes of a network's weights and buffers."""
-    return digest_of(network.state_dict())
 
 
 def load_strictly(network: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:

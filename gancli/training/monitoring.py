@@ -9,11 +9,11 @@ import torch
 
 from gancli.data import load_images
 from gancli.errors import GancliError
-from gancli.gan.state import weights_digest
 from gancli.images import grid_columns, normalise
 from gancli.metrics.extractors import RandomExtractor, extractor_for, some_of
 from gancli.metrics.probe import Diversity, Probe
 from gancli.randomness.latents import latents
+from gancli.storage.tensors import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -78,7 +78,7 @@ class Monitor:
         name, images = self._data.name, self._images.images
         if len(images) < 2:  # noqa: PLR2004  (one has no covariance)
             return None
-        frozen = {weights_digest(network) for network in self._state.frozen.values()}
+        frozen = {digest_of(network.state_dict()) for network in self._state.frozen.values()}
         extractor = extractor_for(name, images, otherwise=self._config.log.extractor, frozen=frozen)
         return Probe.for_data(name, images, self._device, extractor)
 

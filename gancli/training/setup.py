@@ -20,13 +20,13 @@ from gancli.gan.augmentation import augmentation_for
 from gancli.gan.build import build_training
 from gancli.gan.capture import capture_updates
 from gancli.gan.compilation import compile_networks, kinds_of_steps, rehearse
-from gancli.gan.state import weights_digest
 from gancli.gan.trainer import Trainer
 from gancli.metrics.extractors import RANDOM, pretrained
 from gancli.plugins.registry import installed_extractor, is_path
 from gancli.runtime.device import Runtime, memory_errors_explained
 from gancli.runtime.micro_batches import MicroBatches
 from gancli.runtime.processes import ALONE
+from gancli.storage.tensors import digest_of
 from gancli.text import about
 from gancli.training.plan import Plan
 
@@ -136,7 +136,7 @@ class Training:
 
     def frozen_digests(self) -> dict[str, str]:
         """SHA-256 of the weights of each network that is never trained, which no checkpoint holds."""
-        return {name: weights_digest(network) for name, network in self.state.frozen.items()}
+        return {name: digest_of(network.state_dict()) for name, network in self.state.frozen.items()}
 
     @property
     def notes(self) -> tuple[str, ...]:

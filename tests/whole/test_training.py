@@ -635,7 +635,7 @@ def test_advice_is_given_where_a_newcomer_needs_it(configure):
 
 
 def test_the_time_is_said_before_the_start_and_the_rehearsal_leaves_no_trace(configure, tmp_path):
-    from gancli.gan.state import weights_digest
+    from gancli.storage.tensors import digest_of
     from gancli.training.setup import set_up
 
     config = configure("train.images=2400", "train.epochs=null", "log.every_steps=50")
@@ -644,7 +644,7 @@ def test_the_time_is_said_before_the_start_and_the_rehearsal_leaves_no_trace(con
     for game in (one, other):
         game.step()
     for name, network in one.state.stored_networks().items():
-        assert weights_digest(network) == weights_digest(other.state.stored_networks()[name])
+        assert digest_of(network.state_dict()) == digest_of(other.state.stored_networks()[name].state_dict())
     assert one.state.counters() == other.state.counters()
     log = start(config, tmp_path).log_path.read_text()
     assert "2,400 images will be seen, which takes about 1 minute on this machine." in log
