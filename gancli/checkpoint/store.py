@@ -27,17 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from gancli.checkpoint.manifest import MANIFEST, Checkpoint, Manifest, read_checkpoint, read_manifest
 from gancli.errors import CheckpointError, GancliError, RunError, StorageError
-from gancli.storage.disk import (
-    DISK,
-    TEMPORARY,
-    TRASH,
-    Storage,
-    explained,
-    make_directories,
-    remove,
-    remove_leftovers,
-    write_file,
-)
+from gancli.storage import disk
 from gancli.storage.system import is_in_use
 from gancli.text import shell
 
@@ -52,7 +42,7 @@ _STEP = re.compile(r"step-([0-9]{9,19})")
 class CheckpointStore:
     """The checkpoints in ``directory``, which is made by the first :meth:`save`."""
 
-    def __init__(self, directory: Path, storage: Storage = DISK) -> None:
+    def __init__(self, directory: Path, storage: disk.Storage = disk.DISK) -> None:
         self.directory = directory
         self.storage = storage
 
@@ -62,7 +52,7 @@ class CheckpointStore:
 
     def steps(self) -> list[int]:
         """The committed steps, ascending."""
-        with explained(self.directory):
+        with disk.explained(self.directory):
             while True:
                 names = self._names()
                 steps = sorted(step for name in names if (step := self._committed(name)) is not None)
@@ -82,14 +72,14 @@ class CheckpointStore:
 
     def prepare(self, needed_bytes: int = 0) -> None:
         """Remove what a killed process left, and raise a StorageError now for what would make the first save fail."""
-        probe = self.directory / f"{TEMPORARY}{token_hex(8)}"
-        with explained(self.directory):
-            make_directories(self.directory, self.storage)
+        probe = self.directory / f"{disk.TEMPORARY}{token_hex(8)}"
+        with disk.explained(self.directory):
+            disk.make_directories(self.directory, self.storage)
             self.clean()
             try:
-                write_file(probe, b"?", self.storage, durable=True)
+                disk.write_file(probe, b"?", self.storage, durable=True)
             finally:
-                remove(probe, self.storage)
+                disk.remove(probe, self.storage)
             free = self.storage.free_bytes(self.directory)
         if free < needed_bytes:
             raise StorageError(
@@ -110,7 +100,7 @@ class CheckpointStore:
         manifest = Manifest.describe(step, files, images_seen=images_seen, facts=facts)
         contents = {**files, MANIFEST: manifest.encode()}
         path = self.path(step)
-        with explained(path):
+        with disk.explained(path):
             there = self._held(manifest)
             if there is None:
                 self._place(step, contents)
@@ -137,17 +127,17 @@ class CheckpointStore:
     def _place(self, step: int, contents: Mapping[str, bytes]) -> None:
         """Everything but the commit. On failure nothing is left behind, if the disk lets it be removed."""
         if not self.steps():
-            make_directories(self.directory, self.storage)
-        scratch = self.directory / f"{TEMPORARY}{step}-{token_hex(4)}"
+            disk.make_directories(self.directory, self.storage)
+        scratch = self.directory / f"{disk.TEMPORARY}{step}-{token_hex(4)}"
         try:
             self.storage.mkdir(scratch)
             for name, content in contents.items():
-                write_file(scratch / name, content, self.storage, durable=True)
+                disk.write_file(scratch / name, content, self.storage, durable=True)
             self.storage.fsync_dir(scratch)
             self.storage.rename(scratch, self.path(step))
         except BaseException:
             with suppress(OSError):
-                remove(scratch, self.storage)
+                disk.remove(scratch, self.storage)
             raise
 
     # -- loading --
@@ -245,22 +235,22 @@ class CheckpointStore:
     def discard(self, steps: Collection[int]) -> None:
         """Remove these steps; for instance the later ones, when a run is to go on from an earlier one."""
         if steps:
-            with explained(self.directory):
+            with disk.explained(self.directory):
                 self.storage.fsync_dir(self.directory)  # what stays may have been renamed by a process killed before its commit
                 self._remove_durably([self.path(step) for step in steps])
 
     def clean(self) -> None:
         """Remove what a killed process left unfinished. For the holder of the run's lock only."""
-        with explained(self.directory):
-            remove_leftovers(self.directory, self.storage)
+        with disk.explained(self.directory):
+            disk.remove_leftovers(self.directory, self.storage)
 
     def _remove_durably(self, paths: Collection[Path]) -> None:
-        trash = {path: self.directory / f"{TRASH}{path.name.removeprefix('step-')}-{token_hex(4)}" for path in paths}
+        trash = {path: self.directory / f"{disk.TRASH}{path.name.removeprefix('step-')}-{token_hex(4)}" for path in paths}
         for path, grave in trash.items():
             self.storage.rename(path, grave)
         self.storage.fsync_dir(self.directory)
         for grave in trash.values():
-            remove(grave, self.storage)
+            disk.remove(grave, self.storage)
 
     # -- looking --
 

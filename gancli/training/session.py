@@ -13,21 +13,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from gancli import images
+from gancli import events, images
 from gancli.checkpoint.store import CheckpointStore
 from gancli.config.resolve import load_loggers
 from gancli.errors import DivergedError, GancliError
-from gancli.events import (
-    Alarm,
-    CheckpointSaved,
-    EpochEnded,
-    Event,
-    IntervalEnded,
-    Preparing,
-    PreviewWritten,
-    Progress,
-    RunEnded,
-)
 from gancli.runs import mark_latest
 from gancli.storage.disk import explained, remove_leftovers, write_atomically
 from gancli.text import distance
@@ -63,7 +52,7 @@ class Session:
         self,
         training: Training,
         run: RunDirectory,
-        observe: Callable[[Event], None],
+        observe: Callable[[events.Event], None],
         stop: Callable[[], int],
         notes: tuple[str, ...] = (),
     ) -> None:
@@ -108,7 +97,7 @@ class Session:
         state = self.training.state
         self._resumed_at = self.training.plan.fraction(state.step, state.schedule_seconds), state.elapsed_seconds
 
-    def train(self, argv: Sequence[str]) -> RunEnded:
+    def train(self, argv: Sequence[str]) -> events.RunEnded:
         """Train to the end of the plan, or until a signal asks to stop."""
         training, state, run = self.training, self.training.state, self.run
         self._info = run_info(training, run, argv, _now())
@@ -130,7 +119,7 @@ class Session:
                     error.add_note(f"run.json could not be updated: {second}")
                 raise
 
-    def _train(self) -> RunEnded:
+    def _train(self) -> events.RunEnded:
         training, run = self.training, self.run
         self._emit(run_started(training, run, self.notes))
         if not training.state.step:
@@ -163,16 +152,16 @@ class Session:
         }
         self.run.write_info({**self._info, **progress, **changes})
 
-    def _emit(self, event: Event) -> None:
+    def _emit(self, event: events.Event) -> None:
         """Pass an event on to everything that watches."""
         for logger in self._loggers:
             if problem := logger.problem():
-                self._emit(Alarm("logger", self.training.state.step, problem))
+                self._emit(events.Alarm("logger", self.training.state.step, problem))
         with explained(self.run.log_path):
             self._log.log(event)
         self.metrics.log(event)
         self.times.log(event)
-        if not isinstance(event, Progress | Preparing | RunEnded):
+        if not isinstance(event, events.Progress | events.Preparing | events.RunEnded):
             for logger in self._loggers:
                 logger(event)
         self._observe(event)
@@ -216,17 +205,17 @@ class Session:
         fraction = plan.fraction(state.step, state.schedule_seconds)
         done, seconds = fraction - self._resumed_at[0], state.elapsed_seconds - self._resumed_at[1]
         eta = seconds * (1 - fraction) / done if done > 0 else float("inf")
-        self._emit(Progress(state.step, plan.epoch(state.step), fraction, metrics, images_per_second, eta))
+        self._emit(events.Progress(state.step, plan.epoch(state.step), fraction, metrics, images_per_second, eta))
         self._shown = self._clock()
 
-    def _since_last(self, name: str) -> IntervalEnded:
+    def _since_last(self, name: str) -> events.IntervalEnded:
         """Means since the last call with this name, all finite."""
         state = self.training.state
         metrics = state.meters[name].means()
         state.meters[name].reset()
         self._refuse_non_finite(metrics)
         epochs = round(state.step / self.training.plan.steps_per_epoch, 6)
-        return IntervalEnded(state.step, epochs, state.images_seen, metrics, self._rate(name), state.elapsed_seconds)
+        return events.IntervalEnded(state.step, epochs, state.images_seen, metrics, self._rate(name), state.elapsed_seconds)
 
     def _rate(self, name: str) -> float:
         """Real images per second since the last call with this name."""
@@ -256,13 +245,13 @@ class Session:
         if name in evaluation:
             state.consider(name, evaluation[name])
         number = plan.epoch(state.step)
-        self._emit(EpochEnded(**asdict(means), evaluation=evaluation, epoch=number, epochs=plan.epochs, distance=name))
+        self._emit(events.EpochEnded(**asdict(means), evaluation=evaluation, epoch=number, epochs=plan.epochs, distance=name))
         measured, classes = {**means.metrics, **evaluation}, training.image.classes
         before = [value for step, value in state.diversities if step <= state.step - SPACING]
         for alarm, message in signs_of_trouble(measured, state.step, training.objective, classes=classes, before=before):
             if alarm not in state.alarms:
                 state.alarms.append(alarm)
-                self._emit(Alarm(alarm, state.step, message, state.images_seen, means.epochs_done))
+                self._emit(events.Alarm(alarm, state.step, message, state.images_seen, means.epochs_done))
         self._evaluation = evaluation
         self._remember(evaluation["diversity"])
 
@@ -294,7 +283,7 @@ class Session:
                 grid = images.grid(images.to_bytes(previews), self.monitor.columns)
                 write_atomically(target, images.to_png(grid, {"gancli": __version__, "step": step}))
                 self.preview = target
-                self._emit(PreviewWritten(step, target))
+                self._emit(events.PreviewWritten(step, target))
 
     @contextmanager
     def _by_product(self, what: str) -> Iterator[None]:
@@ -306,7 +295,7 @@ class Session:
                 self._failed_by_products.add(what)
                 reason = next(iter(str(error).splitlines()), "") or type(error).__name__
                 message = f"The {what} could not be made, and the training goes on: {reason}"
-                self._emit(Alarm(what, self.training.state.step, message))
+                self._emit(events.Alarm(what, self.training.state.step, message))
 
     def _save(self) -> None:
         state = self.training.state
@@ -321,7 +310,7 @@ class Session:
             mark_latest(self.run)
         self.saved_step = state.step
         self._record()
-        self._emit(CheckpointSaved(state.step, saved.path))
+        self._emit(events.CheckpointSaved(state.step, saved.path))
         self._prune()
 
     def _prune(self) -> None:
