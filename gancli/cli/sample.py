@@ -17,8 +17,7 @@ DEFAULT_COUNT, STYLE_ROWS = 64, 4
 _CLASS = option("K", "Class of all images, by number or name (conditional models).", "--class")
 _LATENTS = option("FILE.npz", "Generate from the latents in this file; see `gancli project`.")
 _STYLE_SEEDS = option(
-    "LIST",
-    "Mix styles: a row per seed, which gives the coarse layers, and a column per style seed, which gives the fine ones.",
+    "LIST", "Mix styles: a row per seed, which gives the coarse layers, and a column per style seed, which gives the fine ones."
 )
 _STYLE_FROM = whole("With --style-seeds: the first fine layer; by default half of the layers are fine.")
 _TARGET = output_option(

@@ -111,38 +111,36 @@ def resolve(  # noqa: PLR0913  (the layers, and who fills in)
             unless an architecture is chosen that does not translate.
         choose: what suits the images of a new run, see :func:`gancli.data.choice.choose`.
     """
-    user = _merged(
-        [
-            from_environment(os.environ if environment is None else environment),
-            *map(from_file, files),
-            from_assignments(assignments),
-            from_flags(flags or {}),
-        ]
-    )
+    # one layer of settings, weakest first
+    around = from_environment(os.environ if environment is None else environment)
+    user = _merged([around, *map(from_file, files), from_assignments(assignments), from_flags(flags or {})])
     preferred, names, reason = _preferred(user, inherit, has_domains, choose)
     merged = _merged([layer_of(core_defaults(), "default"), *(preferred if preferences else []), user])
     if all(merged[key].value is None for key in LENGTHS):
         merged |= layer_of({"train.images": DEFAULT_IMAGES}, "default")
     merged |= {key: merged[key]._replace(value=name) for key, name in names.items()}
 
+    # the plugins that it names, and no key that neither they nor the core know
     arch, objective = ARCHITECTURES.find(names["arch.name"]), OBJECTIVES.find(names["objective.name"])
     architecture, losses = ARCHITECTURES.load_entry(arch)(), OBJECTIVES.load_entry(objective)
     if made_by is not None:
         today = migrated({key: setting.value for key, setting in merged.items()}, architecture, made_by)
         merged = layer_of(today, f"version {made_by}") | {key: merged[key] for key in today if key[:5] != "arch."}
     known = _known({"arch": architecture.Config, "objective": losses})
-    if unknown := [key for key in merged if key not in known]:
-        meant = nearest(unknown[0], known)
+    if unknown := next((key for key in merged if key not in known), None):
+        meant = nearest(unknown, known)
         hint = f"Did you mean '{meant}'?" if meant else f"See `gancli config show --arch {names['arch.name']}` for the keys."
-        raise ConfigError(f"Unknown key '{shortened(unknown[0])}' (from {merged[unknown[0]].origin}).", hint)
+        raise ConfigError(f"Unknown key '{shortened(unknown)}' (from {merged[unknown].origin}).", hint)
+
+    # the sections, validated, in which each name of a plugin stands with all of its options
     origins = {key: setting.origin for key, setting in merged.items()}
-    nested: dict[str, dict[str, Any]] = {}
+    nested: dict[str, dict[str, Any]] = {section: {} for section in RunConfig.model_fields}
     for key, setting in merged.items():
         section, _, name = key.partition(".")
-        nested.setdefault(section, {})[name] = setting.value
+        nested[section][name] = setting.value
     options, nested["arch"] = _spelled_out("arch", architecture.Config, nested["arch"], origins)
-    chosen_losses, nested["objective"] = _spelled_out("objective", losses, nested["objective"], origins)
-    for key in ("optimizer", "discriminator_optimizer"):  # names become names and complete options
+    formulas, nested["objective"] = _spelled_out("objective", losses, nested["objective"], origins)
+    for key in ("optimizer", "discriminator_optimizer"):
         given = nested["train"][key]
         given = {"name": given} if isinstance(given, str) else given
         if isinstance(given, dict) and isinstance(given.get("name"), str):
@@ -150,13 +148,9 @@ def resolve(  # noqa: PLR0913  (the layers, and who fills in)
             _, nested["train"][key] = _spelled_out(f"train.{key}", OPTIMIZERS.load(given["name"]), given, origins)
     config = checked("", RunConfig, nested, origins)
     load_loggers(config)
-    return Resolved(
-        config,
-        {key: origins.get(key, "default") for key in flatten(config)},
-        Chosen(arch, architecture, options),
-        Chosen(objective, chosen_losses, chosen_losses),
-        reason,
-    )
+    everywhere = {key: origins.get(key, "default") for key in flatten(config)}
+    chosen = Chosen(arch, architecture, options), Chosen(objective, formulas, formulas)
+    return Resolved(config, everywhere, *chosen, reason)
 
 
 def migrated(values: Flat, architecture: Architecture[ArchConfig], made_by: str) -> Flat:
@@ -167,10 +161,7 @@ def migrated(values: Flat, architecture: Architecture[ArchConfig], made_by: str)
 
 
 def _preferred(
-    user: Layer,
-    inherit: Callable[[str], Flat] | None,
-    has_domains: Callable[[str], bool] | None,
-    choose: Choose | None,
+    user: Layer, inherit: Callable[[str], Flat] | None, has_domains: Callable[[str], bool] | None, choose: Choose | None
 ) -> tuple[list[Layer], Flat, str]:
     """What plugins prefer, weakest first; the names that the configuration stores; why the architecture was chosen.
 

@@ -23,16 +23,7 @@ from gancli.data.source import Loaded, Source, Watch, fingerprint, open_data, op
 if TYPE_CHECKING:
     from gancli.config.schema import DataConfig
 
-__all__ = [
-    "Loaded",
-    "Source",
-    "Watch",
-    "fingerprint",
-    "load_images",
-    "open_data",
-    "open_source",
-    "unwatched",
-]
+__all__ = ["Loaded", "Source", "Watch", "fingerprint", "load_images", "open_data", "open_source", "unwatched"]
 
 
 def load_images(config: DataConfig, split: str = "train", watch: Watch = unwatched) -> Loaded:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
+from pydantic import TypeAdapter
 
 from gancli.errors import StorageError
 from gancli.storage.disk import DISK, explained, remove, write_atomically
@@ -77,11 +78,9 @@ def locked(key: str) -> Iterator[None]:
     """Within the block no other process decodes the images of ``key``; waits for one that does."""
     lock = FileLock(folder("pictures") / f"{LOCK}{key}", preserve_lock_file=True)
     with _explained(root()):
-        lock.acquire()
-    try:
+        held = lock.acquire()
+    with held:
         yield
-    finally:
-        lock.release()
 
 
 def clear() -> tuple[int, int]:
@@ -169,7 +168,7 @@ def finished(path: Path) -> Facts | None:
         state = json.loads((path / FACTS).read_bytes())
         if state.pop("sha256") != _digest(state):
             return None
-        facts = Facts(**{key: _tuples(value) for key, value in state.items()})
+        facts = TypeAdapter(Facts).validate_python(state)
         return facts if (path / PIXELS).stat().st_size == math.prod(facts.shape) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -192,7 +191,3 @@ def mapped(path: Path, shape: tuple[int, int, int, int]) -> Any:  # noqa: ANN401
 
 def _digest(document: dict[str, Any]) -> str:
     return sha256(json.dumps(document).encode()).hexdigest()
-
-
-def _tuples(value: Any) -> Any:  # noqa: ANN401  (JSON)
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value

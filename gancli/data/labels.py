@@ -77,11 +77,20 @@ def labels_of(
             notes.append(f"{title} {reason}, so it is not used.")
             if decisive:
                 return None, tuple(notes)
-    found, note = _from_folders(names if paths is None else paths)
-    if undivided and found is not None and all(map(THOUSANDS.fullmatch, found.names)):
-        found = None
-        note = f"{STYLEGAN} says that there are no classes: the folders are its thousands of images."
-    return found, (*notes, *([note] if note else []))
+    folders = [name.split("/")[:-1] for name in (names if paths is None else paths)]
+    depth = len(_common(folders))
+    tops = [parts[depth] for parts in folders if len(parts) > depth]
+    found, classes = None, set(tops)
+    if tops and len(tops) < len(names):
+        outside = f"{len(names) - len(tops):,} of {len(names):,} images lie in no sub-folder"
+        notes.append(f"{outside}, so sub-folders are not taken as classes.")
+    elif len(classes) > MAX_CLASSES:
+        notes.append(f"{len(classes):,} sub-folders are too many to be taken as classes.")
+    elif tops and undivided and all(map(THOUSANDS.fullmatch, classes)):
+        notes.append(f"{STYLEGAN} says that there are no classes: the folders are its thousands of images.")
+    elif tops:
+        found = numbered(tops)
+    return found, tuple(notes)
 
 
 def numbered(values: Sequence[object], names: Sequence[str] = ()) -> Labels:
@@ -198,19 +207,6 @@ def _key(name: str) -> str:
     """
     folder, slash, file = name.rpartition("/")
     return folder + slash + file.partition(".")[0]
-
-
-def _from_folders(names: Sequence[str]) -> tuple[Labels | None, str]:
-    folders = [name.split("/")[:-1] for name in names]
-    depth = len(_common(folders))
-    tops = [parts[depth] for parts in folders if len(parts) > depth]
-    if not tops:
-        return None, ""
-    if outside := len(names) - len(tops):
-        return None, (f"{outside:,} of {len(names):,} images lie in no sub-folder, so sub-folders are not taken as classes.")
-    if len(set(tops)) > MAX_CLASSES:
-        return None, f"{len(set(tops)):,} sub-folders are too many to be taken as classes."
-    return numbered(tops), ""
 
 
 def _common(folders: Sequence[list[str]]) -> Sequence[str]:

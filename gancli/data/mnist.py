@@ -100,7 +100,6 @@ class StackedMnist(Mnist):
     """
 
     summary = "Three MNIST digits as channels, 3x28x28, 1000 classes: what a GAN drops is seen; 60,000 to train, 10,000 to test"
-    defaults: ClassVar[Mapping[str, Any]] = {"train.epochs": 18}
 
     def load(self, split: str = "train") -> ImageSet:
         """Images ``(n, 3, 28, 28)``, labels 0 to 999; see :meth:`MnistLike.load`."""

@@ -243,9 +243,15 @@ class RandomExtractor(Extractor):
         for tensor in (*kernels, calibration):
             state.update(tensor.contiguous().numpy().data)
         self.digest = state.hexdigest()
-        averages = torch.cat([self._averages(batch) for batch in batches(calibration)])
-        mean, components = _half_whitened(Moments.of([averages]))
-        self.mean, self.components = nn.Parameter(mean), nn.Parameter(components)
+        moments = Moments.of([torch.cat([self._averages(batch) for batch in batches(calibration)])])
+        variances, directions = torch.linalg.eigh(moments.covariance)
+        d = min(FEATURES, moments.count - 1, len(variances))  # at least one, if all are equal
+        variances, directions = variances[-d:].clamp(min=0), directions[:, -d:]
+        damped = variances + variances.mean() + 1e-12
+        total = float((variances / damped).sum())
+        factor = (TOTAL_VARIANCE / total) ** 0.5 if total > 0 else 1.0
+        self.mean = nn.Parameter(moments.mean.float())
+        self.components = nn.Parameter((directions / damped.sqrt() * factor).float())
         self.requires_grad_(False)
 
     @classmethod
@@ -266,17 +272,6 @@ class RandomExtractor(Extractor):
             if min(layer.shape[2:]) >= SMALLEST_HALVED:
                 layer = avg_pool2d(layer, 2)
         return torch.cat(averages, dim=1)
-
-
-def _half_whitened(moments: Moments) -> tuple[Tensor, Tensor]:
-    """Mean ``(a,)`` and components ``(a, d)`` that give features the common total variance; at least one, if all are equal."""
-    variances, directions = torch.linalg.eigh(moments.covariance)
-    d = min(FEATURES, moments.count - 1, len(variances))
-    variances, directions = variances[-d:].clamp(min=0), directions[:, -d:]
-    components = directions / (variances + variances.mean() + 1e-12).sqrt()
-    total = float((variances / (variances + variances.mean() + 1e-12)).sum())
-    factor = (TOTAL_VARIANCE / total) ** 0.5 if total > 0 else 1.0
-    return moments.mean.float(), (components * factor).float()
 
 
 class PretrainedExtractor(Extractor):

@@ -116,11 +116,7 @@ def load(
 
 
 def from_bytes(
-    data: bytes,
-    path: Path,
-    arch: str | None = None,
-    weights: Weights | None = None,
-    device: torch.device | None = None,
+    data: bytes, path: Path, arch: str | None = None, weights: Weights | None = None, device: torch.device | None = None
 ) -> Model:
     """The model in the content of a ``.safetensors`` file, by default on the CPU; ``path`` is its name in messages."""
     origin = origin_of_file(data, path)
@@ -200,8 +196,7 @@ def _growth_bounded(path: Path, there: int) -> Iterator[None]:
     """
     most, seen = _LARGER * there + _ALWAYS_FINE, 0
     refusal = CheckpointError(
-        f"'{path}' describes networks of more than {most:,} numbers, and holds {there:,}.",
-        "Give one that gancli wrote.",
+        f"'{path}' describes networks of more than {most:,} numbers, and holds {there:,}.", "Give one that gancli wrote."
     )
 
     def count(_module: nn.Module, _name: str, parameter: nn.Parameter | None) -> None:

@@ -60,12 +60,7 @@ class Model(Sampler["Tensor"]):
     """
 
     def __init__(
-        self,
-        generator: nn.Module,
-        latent_dim: int,
-        image: ImageSpec,
-        class_names: tuple[str, ...],
-        origin: Origin,
+        self, generator: nn.Module, latent_dim: int, image: ImageSpec, class_names: tuple[str, ...], origin: Origin
     ) -> None:
         self.generator = generator.eval().requires_grad_(False)
         self.two_stage = generator if isinstance(generator, TwoStageGenerator) else None

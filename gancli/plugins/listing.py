@@ -10,16 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gancli.errors import GancliError, UsageError
 from gancli.plugin import ImageSpec
 from gancli.plugins.distributions import OWN, installed, read
-from gancli.plugins.registry import (
-    ARCHITECTURES,
-    COMMANDS,
-    DATASETS,
-    EXPORTERS,
-    EXTRACTORS,
-    LOGGERS,
-    OBJECTIVES,
-    OPTIMIZERS,
-)
+from gancli.plugins.registry import ARCHITECTURES, COMMANDS, DATASETS, EXPORTERS, EXTRACTORS, LOGGERS, OBJECTIVES, OPTIMIZERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

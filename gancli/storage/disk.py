@@ -224,10 +224,7 @@ _WORDS = {
     ),
     errno.ENOENT: ("'{path}' does not exist.", "Check the spelling, or make the directory first (mkdir -p)."),
     errno.EEXIST: ("'{path}' is already there.", "Choose another name, or move it away."),
-    errno.ENOTDIR: (
-        "A part of '{path}' is a file where a directory is needed.",
-        "Choose another path, or move the file.",
-    ),
+    errno.ENOTDIR: ("A part of '{path}' is a file where a directory is needed.", "Choose another path, or move the file."),
     errno.EISDIR: ("'{path}' is a directory where a file is needed.", "Choose the name of a file, or move the directory away."),
 }
 _WORDS |= {errno.EPERM: _WORDS[errno.EACCES], errno.ENOTEMPTY: _WORDS[errno.EEXIST]}

@@ -42,7 +42,7 @@ def run_lock(path: Path) -> Iterator[None]:
     lock = FileLock(path, thread_local=False, preserve_lock_file=True, on_acquired=_write_words)
     with explained(path):
         try:
-            lock.acquire(timeout=_PATIENCE_SECONDS, poll_interval=_PATIENCE_SECONDS / 5)
+            held = lock.acquire(timeout=_PATIENCE_SECONDS, poll_interval=_PATIENCE_SECONDS / 5)
         except Timeout:
             words = _words(path)
             pid, host, since = (ascii(words.get(key, "?")).strip("'")[:100] for key in ("pid", "host", "started"))
@@ -57,10 +57,8 @@ def run_lock(path: Path) -> Iterator[None]:
                 f"The file system of '{path}' has no file locks ({error.strerror}).",
                 "Two trainings could destroy each other's checkpoints there. Choose a directory on a local disk.",
             ) from error
-    try:
+    with held:
         yield
-    finally:
-        lock.release()
 
 
 def is_abandoned(path: Path) -> bool:
