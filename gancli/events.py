@@ -1,8 +1,7 @@
 """What happens during a training, as plain data: no tensor, no torch. Public through :mod:`gancli.plugin`.
 
-The order is: any number of :class:`Preparing`; one :class:`RunStarted`; any number of :class:`Progress`,
-:class:`IntervalEnded`, :class:`EpochEnded`, :class:`PreviewWritten`, :class:`CheckpointSaved` and :class:`Alarm`; then one
-:class:`RunEnded`, unless the training failed.
+The order is: any number of :class:`Preparing`; one :class:`RunStarted`; any number of the others; then one :class:`RunEnded`,
+unless the training failed.
 """
 
 from __future__ import annotations

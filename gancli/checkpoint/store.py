@@ -7,10 +7,9 @@
         .tmp-501-5f3a09c1/      unfinished; never read
         .trash-400-77b2c08e/    being removed; never read
 
-Saving: everything is written into ``.tmp-N-...`` and each file synced, the manifest last; the directory is synced; it is
-renamed to ``step-N``; the parent is synced. **That last sync is the commit**: only when :meth:`CheckpointStore.save` has
-returned may "saved" be said, and from then on the checkpoint, or a newer one, survives a kill and a power cut. Before it,
-the checkpoint is complete or invisible.
+Saving: everything is written into ``.tmp-N-...`` and each file synced, the manifest last; the directory is synced, renamed to
+``step-N``, and the parent synced. **That last sync is the commit**: only when :meth:`CheckpointStore.save` has returned is the
+checkpoint saved: from then on it, or a newer one, survives a kill and a power cut. Before, it is complete or invisible.
 
 Removing: what stays is made durable first; then each victim is renamed to ``.trash-...``; the parent is synced, so that no
 power cut can bring back a name whose files are gone already; then the files are removed.

@@ -1,19 +1,13 @@
 """``gancli arch``: the architectures to choose from."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from gancli.cli import complete
 from gancli.cli.commands import new_group
 from gancli.cli.options import argument, option, set_option
 from gancli.cli.output import Output
 from gancli.errors import ConfigError
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from gancli.plugin import ImageSpec
 
 group = new_group("List and describe architectures.")
 
@@ -40,13 +34,21 @@ def show(
     assignments: Annotated[list[str] | None, set_option("Build with an option, such as -s arch.channels=64.")] = None,
 ) -> None:
     """Show an architecture's options: types, defaults, ranges and meanings."""
+    from gancli.config.resolve import resolve
     from gancli.plugins.listing import architecture, options, parse_image
 
     described = architecture(name)
     if build or assignments:
-        built = _built(name, assignments or (), parse_image(image))
-        described["parameters"] = {role: sum(x.numel() for x in network.parameters()) for role, network in built.items()}
-        described["layers"] = {role: str(network) for role, network in built.items()}
+        spec, resolved = parse_image(image), resolve(flags={"arch.name": name}, assignments=assignments or ())
+        plugin, chosen = resolved.arch.plugin, resolved.arch.options
+        if reason := plugin.supports(chosen, spec):
+            spec = replace(spec, source=spec.shape)  # it may translate images
+            if plugin.supports(chosen, spec):
+                raise ConfigError(f"The architecture '{name}' cannot generate images of {spec}.", reason)
+        built = plugin.build(chosen, spec, resolved.config.model.latent_dim)
+        networks = {"generator": built.generator, "discriminator": built.discriminator, **built.others}
+        described["parameters"] = {role: sum(x.numel() for x in network.parameters()) for role, network in networks.items()}
+        described["layers"] = {role: str(network) for role, network in networks.items()}
     if output.as_json:
         output.document(described)
         return
@@ -60,17 +62,3 @@ def show(
         output.line(f"{network}: {parameters:,} parameters")
         for line in described["layers"][network].splitlines():
             output.line(line)
-
-
-def _built(name: str, assignments: Sequence[str], image: "ImageSpec") -> "dict[str, nn.Module]":
-    """All networks: for source images too, if need be."""
-    from gancli.config.resolve import resolve
-
-    resolved = resolve(flags={"arch.name": name}, assignments=assignments)
-    plugin, options = resolved.arch.plugin, resolved.arch.options
-    if reason := plugin.supports(options, image):
-        image = replace(image, source=image.shape)
-        if plugin.supports(options, image):
-            raise ConfigError(f"The architecture '{name}' cannot generate images of {image}.", reason)
-    built = plugin.build(options, image, resolved.config.model.latent_dim)
-    return {"generator": built.generator, "discriminator": built.discriminator, **built.others}

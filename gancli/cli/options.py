@@ -82,8 +82,7 @@ Truncation = Annotated[float | None, option("X", _LESS, parser=partial(_parsed, 
 def expand(function: Callable[..., None]) -> Callable[..., None]:
     """The command as Typer takes it.
 
-    The fields of its bundles, dataclasses of options, become options of its own. Of a command that takes ``output: Output``
-    the last option is ``--json``.
+    The fields of its bundles (dataclasses) become options of its own; if it takes ``output: Output``, the last is ``--json``.
     """
     signature = inspect.signature(function)
     bundles: dict[str, Any] = {name: p.annotation for name, p in signature.parameters.items() if is_dataclass(p.annotation)}

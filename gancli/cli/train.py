@@ -246,12 +246,7 @@ def farewell(output: Output, ended: "RunEnded") -> None:
     output.note(
         f"{status} {epochs} epoch{'' if epochs == '1' else 's'}, {ended.step:,} steps in {duration(ended.elapsed_seconds)}",
         *(f"{name:7} {fact}" for name, fact in facts.items() if fact),
-        *(f"next    {shell(*command)}" for command in _next(ended, again=again)),
     )
-
-
-def _next(ended: "RunEnded", *, again: bool) -> list[list[str]]:
-    """Commands that work when pasted."""
     at_home = ended.run.parent == Path("runs")
     run = ended.run.name if at_home else str(ended.run)
     file = ["--arch", ended.arch] if ".py:" in ended.arch else []  # a file is never imported by itself
@@ -263,10 +258,10 @@ def _next(ended: "RunEnded", *, again: bool) -> list[list[str]]:
         make = [[program(), "translate", photos, "-o", f"{free_name('translated')}/", *which]] if photos else []
     resume = [*launched(os.environ), "--resume", run]
     if ended.status == "stopped":
-        return [resume, *make]
-    if again or ended.warning:
-        return [[*resume, "--epochs", str(2 * max(1, round(ended.epochs)))], *make]
-    return make
+        make = [resume, *make]
+    elif again or ended.warning:
+        make = [[*resume, "--epochs", str(2 * max(1, round(ended.epochs)))], *make]
+    output.note(*(f"next    {shell(*command)}" for command in make))
 
 
 def launched(environment: Mapping[str, str]) -> list[str]:

@@ -1,8 +1,7 @@
 """The configuration of a training run: what may be set, within which bounds, and what it means. Importable without torch.
 
-Frozen Pydantic models in which an unknown key is an error. The sections ``arch`` and ``objective`` name a plugin; their
-remaining keys are that plugin's own options and are checked by its own model (see :mod:`gancli.config.resolve`, which also
-decides where each value comes from).
+Frozen Pydantic models in which an unknown key is an error. The sections ``arch`` and ``objective`` name a plugin; their other
+keys are that plugin's options, checked by its own model (:mod:`gancli.config.resolve`, which decides where values come from).
 """
 
 from __future__ import annotations

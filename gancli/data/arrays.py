@@ -3,9 +3,8 @@
     IDX     00 00 08 d | size 1 | ... | size d | bytes        sizes: 32 bits, big endian; 08: uint8
     NumPy   one array in ``.npy``, several in ``.npz``; never objects, which would be code
 
-A header is a claim. Nothing is allocated on its word: bytes are read in pieces, and at most one more
-than was claimed, so that a lying header or a decompression bomb ends in one sentence, soon, and in
-bounded memory.
+A header is a claim. Nothing is allocated on its word: bytes are read in pieces, and at most one more than was claimed, so that
+a lying header or a decompression bomb ends in one sentence, soon, and in bounded memory.
 """
 
 from __future__ import annotations

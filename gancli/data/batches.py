@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,12 +14,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+@dataclass(eq=False)
 class Batches:
     """The endless sequence of batches of (images, seed): batch *k* depends on nothing else, so a resume needs no state.
 
-    Within an epoch every image is shown once, in an order of its own; the last ``n mod batch_size`` of
-    that order are left out. A set smaller than a batch is shown several times per batch, each time in
-    another order. Source images that are not paired have an order of their own.
+    Within an epoch every image is shown once, in its own order, whose last ``n mod batch_size`` are left out. A smaller set
+    is shown several times per batch, in other orders. Source images that are not paired have their own order.
 
     Args:
         images: uint8 ``(n, c, h, w)``, on the training's device, or where there is room for them.
@@ -31,51 +32,44 @@ class Batches:
         paired: whether source i belongs to image i; then m = n.
     """
 
-    def __init__(
-        self,
-        images: Tensor,
-        labels: Tensor | None,
-        batch_size: int,
-        seed: int,
-        *,
-        part: slice = slice(None),
-        device: torch.device | None = None,
-        sources: Tensor | None = None,
-        paired: bool = False,
-    ) -> None:
-        self._device = device or images.device
-        self._images, self._labels, self._sources = images, labels, sources
-        self._source_order = "order" if paired else "source order"
-        self._batch_size = batch_size
-        self._seed = seed
-        self._part = part
-        self._orders: dict[str, tuple[int, Tensor]] = {}
+    images: Tensor
+    labels: Tensor | None
+    batch_size: int
+    seed: int
+    _: KW_ONLY
+    part: slice = field(default_factory=lambda: slice(None))
+    device: torch.device | None = None
+    sources: Tensor | None = None
+    paired: bool = False
+    _orders: dict[str, tuple[int, Tensor]] = field(default_factory=dict)
 
     @property
     def steps_per_epoch(self) -> int:
         """Batches per epoch: ``max(1, n // batch_size)``."""
-        return max(1, len(self._images) // self._batch_size)
+        return max(1, len(self.images) // self.batch_size)
 
     def __getitem__(self, step: int) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Real images, float32 ``(b, c, h, w)`` in [-1, 1], and the conditions: labels, source images, both, or ``()``."""
         if step < 0:
             raise IndexError(f"Steps count from 0, not {step}.")
-        chosen = self._chosen("order", step, len(self._images), self._images.device)
+        device = self.device or self.images.device
+        chosen = self._chosen("order", step, self.images)
         conditions = []
-        if self._labels is not None:
-            conditions.append(self._labels.index_select(0, chosen).to(self._device))
-        if self._sources is not None:
-            theirs = self._chosen(self._source_order, step, len(self._sources), self._sources.device)
-            conditions.append(normalise(self._sources.index_select(0, theirs).to(self._device)))
-        return normalise(self._images.index_select(0, chosen).to(self._device)), tuple(conditions)
+        if self.labels is not None:
+            conditions.append(self.labels.index_select(0, chosen).to(device))
+        if self.sources is not None:
+            theirs = self._chosen("order" if self.paired else "source order", step, self.sources)
+            conditions.append(normalise(self.sources.index_select(0, theirs).to(device)))
+        return normalise(self.images.index_select(0, chosen).to(device)), tuple(conditions)
 
-    def _chosen(self, purpose: str, step: int, count: int, device: torch.device) -> Tensor:
-        """The images of a batch out of ``count``; of each order only the newest epoch is kept."""
-        epoch, batch = divmod(step, max(1, count // self._batch_size))
+    def _chosen(self, purpose: str, step: int, images: Tensor) -> Tensor:
+        """The numbers of a batch of these images; of each order only the newest epoch is kept."""
+        count = len(images)
+        epoch, batch = divmod(step, max(1, count // self.batch_size))
         if self._orders.get(purpose, (-1,))[0] != epoch:
-            passes = -(-self._batch_size // count)
-            start = address(self._seed, purpose, epoch)
+            passes = -(-self.batch_size // count)
+            start = address(self.seed, purpose, epoch)
             orders = [torch.randperm(count, generator=generator_at(start, "pass", j)) for j in range(passes)]
-            self._orders[purpose] = epoch, torch.cat(orders).to(device)
-        first = batch * self._batch_size
-        return self._orders[purpose][1][first : first + self._batch_size][self._part]
+            self._orders[purpose] = epoch, torch.cat(orders).to(images.device)
+        first = batch * self.batch_size
+        return self._orders[purpose][1][first : first + self.batch_size][self.part]

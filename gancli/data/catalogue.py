@@ -3,8 +3,8 @@
 - names are Unicode NFC with ``/`` between their parts, whatever the system that wrote them;
 - what operating systems leave behind, and what is hidden, is passed over;
 - images are known by their suffix, and by their first bytes where the suffix is none of the known;
-- ``train``, ``test``, ``val`` and their synonyms divide a set where they are whole names of folders
-  beside each other, at any depth; ``trainA trainB testA testB`` divide it into two domains as well.
+- ``train``, ``test``, ``val`` and their synonyms divide a set where they are whole names of folders beside each other, at any
+  depth; ``trainA trainB testA testB`` divide it into two domains as well.
 """
 
 from __future__ import annotations

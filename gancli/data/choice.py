@@ -6,8 +6,7 @@
     length         the purpose's; five passes over a large set; in proportion fewer of images larger than 64x64;
                    four times as many on a GPU
 
-All of it follows from the images' headers and from whether there is a GPU, never from the clock, so that the same command
-makes the same run.
+All of it follows from the images' headers and from whether there is a GPU, not from the clock: the same command, the same run.
 """
 
 from __future__ import annotations
@@ -44,8 +43,7 @@ COLOUR = 3  # channels from which on images are in colour
 def choose(data: DataConfig, arch: str | None, said: Flat, *, fetch: bool = True) -> tuple[Flat, str] | None:
     """What suits the images of a training that is no translation: settings, and a sentence if it chose the architecture.
 
-    None where nothing is known of the images, which may be fetched from the hub if ``fetch`` says so. ``said`` is all that
-    the user has set, by dotted key.
+    None where nothing is known of the images, which ``fetch`` fetches from the hub. ``said``: the user's settings, by key.
     """
     if (seen := _look(data, fetch=fetch)) is None:
         return None

@@ -172,8 +172,7 @@ class ZipSource(FileSource):
 class TarSource(FileSource):
     """Every image in a tar archive, in the archive's order.
 
-    A compressed archive is first decompressed into an unnamed file in the cache. There, as in a plain
-    one, every member is found by its place.
+    A compressed archive is first decompressed into an unnamed file in the cache. Members are found by their place.
     """
 
     kind: ClassVar[str] = "tar"

@@ -253,8 +253,16 @@ def _decode(data: bytes, fit: Fit) -> NDArray[np.uint8]:
             drafted = image.draft(image.mode, (scale * target.width, scale * target.height))
             extent = drafted and (drafted[1][2], drafted[1][3])
             Image._decompression_bomb_check(image.size)  # noqa: SLF001  (as Image.open does)
-        profile = image.info.get("icc_profile")
-        placed = place(_in_srgb(_eight_bits(image, fit.white), profile), target, extent)
+        profile, seen = image.info.get("icc_profile"), _eight_bits(image, fit.white)
+        mode = {"LA": "L", "RGBA": "RGB"}.get(seen.mode, seen.mode)
+        if transform := _transform(profile, mode):
+            converted = ImageCms.applyTransform(seen.convert(mode), transform)
+            assert converted is not None  # noqa: S101  (it is not converted in place)
+            converted = converted.convert("L") if mode == "L" else converted
+            if mode != seen.mode:
+                converted.putalpha(seen.getchannel("A"))
+            seen = converted
+        placed = place(seen, target, extent)
         return channels_first(placed.transpose(TURNS[orientation]) if orientation in TURNS else placed)
 
 
@@ -321,18 +329,6 @@ def _eight_bits(image: Image.Image, white: int) -> Image.Image:
         image.load()
         return image
     return image.convert({"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA"}.get(image.mode, "RGB"))
-
-
-def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    mode = {"LA": "L", "RGBA": "RGB"}.get(image.mode, image.mode)
-    if (transform := _transform(profile, mode)) is None:
-        return image
-    converted = ImageCms.applyTransform(image.convert(mode), transform)
-    assert converted is not None  # noqa: S101  (it is not converted in place)
-    converted = converted.convert("L") if mode == "L" else converted
-    if mode != image.mode:
-        converted.putalpha(image.getchannel("A"))
-    return converted
 
 
 @lru_cache(64)

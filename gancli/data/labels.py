@@ -58,8 +58,7 @@ def labels_of(
 ) -> tuple[Labels | None, tuple[str, ...]]:
     """The labels of images, if there are any, and notes about what looks like labels but is not used.
 
-    The sidecars, which ``read`` reads, may hold labels. From ``paths``, the names without the folders of their split,
-    classes are read.
+    The sidecars, which ``read`` reads, may hold labels; ``paths``, the names without the folders of their split, say classes.
 
     >>> labels_of(["x/cat/1.png", "x/dog/1.png"])[0]
     Labels(names=('cat', 'dog'), numbers=(0, 1))

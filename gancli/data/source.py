@@ -1,7 +1,6 @@
 """Sources of images: one small class per kind, and the one place where it is decided what an address is.
 
-A registered name wins. Anything else that looks like a path is what lies there: a folder by
-the names in it, a file by its first bytes.
+A registered name wins. Anything else that looks like a path is what is there: a folder by its names, a file by its bytes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The one way to write an export, whatever its format, which is a plugin (:class:`gancli.plugin.Exporter`).
 
-Written to a scratch file -> loaded again -> compared with the generator -> moved into place. So a file that is there draws what
-the generator draws.
+Written to a scratch file -> loaded again -> compared with the generator -> moved into place: what is there is that generator.
 """
 
 from __future__ import annotations

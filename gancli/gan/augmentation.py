@@ -7,8 +7,7 @@ the real images (Karras et al., 2020, "Training generative adversarial networks 
 
     p <- p + sign(r - target) 4 batch / adapt_images,   r = E[sign(D(x))]
 
-All random numbers of an update come from the address (seed, update, number), for the whole batch; a micro-batch takes those
-of its own images.
+All random numbers of an update, for the whole batch, have the address (seed, update, number); a micro-batch takes its images'.
 """
 
 from __future__ import annotations
@@ -71,8 +70,7 @@ class Augmentation(NoAugmentation):
     def change(self, images: Tensor, uniform: Uniform, part: MicroBatch) -> Tensor:
         """Change float images ``(n, c, h, w)`` in [-1, 1], each image on its own; in float32, differentiable.
 
-        They are the images of a micro-batch, or several such sets (real and generated ones); the numbers are
-        drawn for the whole batch.
+        They are the images of a micro-batch, or several such sets (real and generated); the numbers are the whole batch's.
         """
         sets = len(images) // (part.rows.stop - part.rows.start)
         matrices, moved, others = [], [], []

@@ -61,8 +61,7 @@ def frechet_distance(a: Moments, b: Moments) -> float:
     for generative models Heusel et al., 2017). The product is kept symmetric, so that its eigenvalues are real and the root
     is that of numbers that are at least 0 up to rounding, whatever the rank of the covariances.
 
-    With N samples it is too large by a term of the order of 1/N, more for less regular features (Chong & Forsyth, 2020):
-    compare at equal N only.
+    With N samples it is too large by O(1/N), more for less regular features (Chong & Forsyth, 2020): compare at equal N only.
     """
     if not all(bool(part.isfinite().all()) for part in (a.mean, a.covariance, b.mean, b.covariance)):
         return math.inf

@@ -1,9 +1,8 @@
 """Images between two classes, from generators that know whole classes only.
 
-Nearly every conditional generator looks labels up in a table of learnt vectors, ``nn.Embedding``, and everything after that
-is continuous. So the vectors are what is blended: the outputs of its embeddings for the first class are moved towards those
-for the second. Moved all the way, they have to give the second class's images; a generator that uses labels in another way
-is cross-faded instead, pixel by pixel.
+Nearly every conditional generator looks labels up in a table of learnt vectors, ``nn.Embedding``, and everything after that is
+continuous. So these vectors are blended: those of the first class are moved towards the second's. Moved all the way, they
+have to give the second class's images; a generator that uses labels in another way is cross-faded instead, pixel by pixel.
 """
 
 from __future__ import annotations

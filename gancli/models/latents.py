@@ -119,8 +119,7 @@ def style_mixing(
 ) -> Latents:
     """Style mixing: w of ``seeds`` in the coarse layers, of ``style_seeds`` from ``first_layer`` on (Karras et al., 2019).
 
-    All seeds are combined with all style seeds, row by row; ``labels`` are the class of each row. By default half of the
-    layers are fine ones.
+    All seeds meet all style seeds, row by row; ``labels``: the class of each row. By default half of the layers are fine.
 
     Raises:
         UsageError: the generator has no styles, or no such layer.

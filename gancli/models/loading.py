@@ -1,7 +1,6 @@
 """From a run, a checkpoint or a file to a model.
 
-A checkpoint says which plugin made it, never where code lies. The plugin has to be installed, and an architecture that was a
-file has to be given again.
+A checkpoint says which plugin made it, never where code lies: install the plugin, or give the architecture's file again.
 """
 
 from __future__ import annotations

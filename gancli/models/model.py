@@ -236,8 +236,7 @@ class Model(Sampler["Tensor"]):
     ) -> Iterator[Tensor]:
         """Interpolate in latent space: ``frames`` times float32 ``(cells, c, h, w)`` in [-1, 1], one after the other.
 
-        Equally long steps lead from keyframe to keyframe. The first frame is the first keyframe; a loop's last frame is one
-        step before it.
+        Equal steps lead from keyframe to keyframe. The first frame is the first keyframe; a loop's last is a step before it.
 
         Args:
             frames: in all.

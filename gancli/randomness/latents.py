@@ -1,8 +1,7 @@
 """Latents addressed by seed: one seed, one latent, on every machine, in every batch and in every language.
 
 The numbers come from Philox4x32-10 (Salmon et al., 2011, "Parallel random numbers: as easy as 1, 2, 3"), a counter-based
-generator: the key is the seed, the counter (position in the latent, attempt). Truncation chooses among the attempts
-(:meth:`gancli.Model.sample`).
+generator: the key is the seed, the counter (position, attempt). Truncation (:meth:`gancli.Model.sample`) chooses the attempt.
 """
 
 from __future__ import annotations

@@ -45,8 +45,7 @@ _CODECS = {"libx264": {"crf": "14", "preset": "medium"}, "libopenh264": {}, "mpe
 class Film:
     """What has to be known about an animation before its first frame.
 
-    ``metadata`` say how it was made; ``glimpse`` generates a few of the frames, uint8 ``(h, w, c)`` each, from which a
-    palette can be chosen.
+    ``metadata`` say how it was made; ``glimpse`` generates a few of the frames, uint8 ``(h, w, c)``, to choose a palette from.
     """
 
     frames: int
@@ -97,21 +96,15 @@ def _write_gif(file: BinaryIO, frames: Iterator[Pixels], film: Film) -> None:
         indices = pixels[:, :, 0]
         if chosen:
             indices = np.asarray(Image.fromarray(pixels).quantize(palette=chosen, dither=Image.Dither.NONE))
-        top, bottom, left, right = _changed(indices, before)
+        changed = np.ones_like(indices, dtype=bool) if before is None else indices != before
+        rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
+        # the smallest rectangle that holds all that has changed
+        top, bottom, left, right = (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1) if len(rows) else (0, 1, 0, 1)
         part = Image.fromarray(np.ascontiguousarray(indices[top:bottom, left:right]))
         file.write(b"\x21\xf9\x04" + struct.pack("<BHBB", 1 << 2, ticks, 0, 0))  # to be left in place for the next
         file.write(b"\x2c" + struct.pack("<4HB", left, top, *part.size, 0) + b"\x08" + part.tobytes("gif", "L", 8, 0) + b"\0")
         before = indices
     file.write(b"\x3b")
-
-
-def _changed(indices: Pixels, before: Pixels | None) -> tuple[int, int, int, int]:
-    """The smallest rectangle that holds all that has changed: top, bottom, left, right."""
-    if before is None:
-        return 0, indices.shape[0], 0, indices.shape[1]
-    changed = indices != before
-    rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
-    return (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1) if len(rows) else (0, 1, 0, 1)
 
 
 class _Frames(Image.Image):

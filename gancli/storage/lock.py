@@ -1,8 +1,7 @@
 """One run directory, one writer: a lock on ``run.lock`` that the operating system holds, and frees after a ``kill -9``.
 
-The content of the file only tells people who holds the lock; a killed holder's words stay behind and mean nothing. It
-begins at the second byte, since Windows lets nobody read the first, which is the locked one. The file is never removed,
-since somebody may just be about to lock it.
+The content of the file only tells people who holds the lock; a killed holder's words stay behind and mean nothing. It begins at
+the second byte: Windows lets nobody read the locked first one. The file is never removed: somebody may be about to lock it.
 """
 
 from __future__ import annotations

@@ -24,9 +24,9 @@ from gancli.runs import RunDirectory, create_run, refuse_missing_architecture, r
 from gancli.runtime.processes import ALONE
 from gancli.storage.disk import write_atomically
 from gancli.storage.lock import run_lock
-from gancli.text import shell
+from gancli.text import about, shell
 from gancli.training.session import Session
-from gancli.training.setup import advice, announcement
+from gancli.training.setup import advice
 from gancli.training.worker import broadcast_state, set_up_together
 
 if TYPE_CHECKING:
@@ -74,7 +74,10 @@ def train(
     elif frozen:
         raise ConfigError(f"train.freeze_discriminator is {frozen}, without a parent.", "Name a trained model with --from.")
     training, seconds, divided = _within_memory(config, processes, observe)
-    notes = (*filter(None, [reason]), *divided, *advice(training), *announcement(training, seconds))
+    notes = (*filter(None, [reason]), *divided, *advice(training))
+    if seconds is not None:
+        images = (training.plan.total_steps or 0) * training.config.train.batch_size * training.trainer.batches_per_step
+        notes = (*notes, f"{images:,} images will be seen, which takes about {about(seconds)} on this machine.")
     if address is not None:
         parent, started = start_from(address, training.state, training.arch.name, training.image)
         if frozen and "discriminator" not in parent.networks:
@@ -121,11 +124,11 @@ def resume(
         RunError: there is no checkpoint to resume from.
         CheckpointError: the newest one is corrupt, or belongs to another model or data set.
     """
-    stored, changes = flatten(stored_config(run)), changes or {}
+    settings, changes = flatten(stored_config(run)), changes or {}
     new_length = any(key in LENGTHS for key in changes)
-    kept = {key: value for key, value in stored.items() if not (new_length and key in LENGTHS)}
+    kept = {key: value for key, value in settings.items() if not (new_length and key in LENGTHS)}
     config = located(resolve(flags={**kept, **changes}, environment={}, preferences=False).config)
-    refuse_changes(stored, flatten(config), allowed=allow_changes)
+    refuse_changes(settings, flatten(config), allowed=allow_changes)
     with run_lock(run.lock_path):
         store = CheckpointStore(run.checkpoints)
         checkpoint, facts = _load(store, run, from_step)
@@ -138,7 +141,19 @@ def resume(
             raise DatasetError(error.problem, remedy) from error
         plan = _continued(training.plan, facts, config, changed, checkpoint.step)
         training = replace(training, plan=plan, divided_anew=divided_anew, changes=changed, parent=facts.parent)
-        _refuse_another(training, facts)
+        stored, data = facts.dataset.fingerprint or "", training.data
+        if stored != data.fingerprint:
+            raise ConfigError(
+                f"The data set '{data.name}' is not the one that this run was trained on "
+                f"(fingerprint {data.fingerprint[:12]}, not {stored[:12]}).",
+                "Restore the images as they were, or start a new run.",
+            )
+        if differing := facts.frozen.items() ^ training.frozen_digests().items():
+            made_by = training.arch.distribution or training.arch.name
+            raise ConfigError(
+                f"The frozen network '{min(differing)[0]}' has other weights than those that this run was trained with.",
+                f"Install the version of {made_by} that made the run, or start a new run.",
+            )
         training.state.load(checkpoint.files, f"the checkpoint '{checkpoint.path}'")
         training.state.elapsed_seconds = facts.elapsed_seconds
         store.discard([step for step in store.steps() if step > checkpoint.step])
@@ -251,22 +266,6 @@ def _continued(plan: Plan, facts: Provenance, config: RunConfig, changed: Sequen
     if stored is None or (stored.total_steps != plan.total_steps and not now):
         return replace(plan, extended_at=step)
     return replace(plan, extended_at=stored.extended_at)
-
-
-def _refuse_another(training: Training, facts: Provenance) -> None:
-    """Refuse other images, or other frozen networks, than those that the run was trained with."""
-    stored, data = facts.dataset.fingerprint or "", training.data
-    if stored != data.fingerprint:
-        raise ConfigError(
-            f"The data set '{data.name}' is not the one that this run was trained on "
-            f"(fingerprint {data.fingerprint[:12]}, not {stored[:12]}).",
-            "Restore the images as they were, or start a new run.",
-        )
-    if differing := facts.frozen.items() ^ training.frozen_digests().items():
-        raise ConfigError(
-            f"The frozen network '{min(differing)[0]}' has other weights than those that this run was trained with.",
-            f"Install the version of {training.arch.distribution or training.arch.name} that made the run, or start a new run.",
-        )
 
 
 def _drift(facts: Provenance, training: Training) -> tuple[str, ...]:

@@ -325,7 +325,11 @@ class Session:
             self._next_plot = self._clock() + self.clock.took["plot"] / PLOT_FRACTION
 
     def _finish(self, *, done: bool) -> str:
-        """End an epoch that the plan cuts short; save the last step, with a preview; what to say of a run of no use."""
+        """End an epoch that the plan cuts short; save the last step, with a preview.
+
+        Returns:
+            why the images are of no use yet, if so: too few steps, or no better than one constant image.
+        """
         state = self.training.state
         if done and state.meters["epoch"].counts:
             self._end_epoch()
@@ -336,11 +340,9 @@ class Session:
         if self.store.latest() != state.step:
             self._save()
         self._plot(always=True)
-        return self._warning() if done and state.step > self._from_step else ""
-
-    def _warning(self) -> str:
-        """Why the images are of no use yet, if so: too few steps, or no better than one constant image."""
-        state, name = self.training.state, self.monitor.distance
+        if not done or state.step == self._from_step:
+            return ""
+        name = self.monitor.distance
         few = f"{state.step:,} steps are too few. " if state.step < EARLIEST_STEP else ""
         diversity = self._evaluation.get("diversity", 1.0)
         if "collapse" not in state.alarms and diversity < COLLAPSED:

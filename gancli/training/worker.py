@@ -14,8 +14,7 @@
 9     saves, and waits until all is saved        waits likewise
 ====  =========================================  ==========================================
 
-So nothing is created before everybody could begin, everybody begins with the same bits, and only the machine of process 0
-needs the run directory.
+So nothing is created before all can begin, all begin with the same bits, and only process 0's machine needs the run directory.
 """
 
 from __future__ import annotations
