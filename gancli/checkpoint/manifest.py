@@ -19,7 +19,7 @@ import re
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
@@ -31,7 +31,6 @@ from gancli.storage.strict_json import MAX_BYTES, parse_object
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
-    from typing import Self
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION: Final = 1

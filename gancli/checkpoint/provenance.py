@@ -10,7 +10,7 @@ import os
 import stat
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
@@ -21,7 +21,6 @@ from gancli.storage.system import open_to_read
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from typing import Self
 
 
 KEY = "gancli"  # where the metadata of a file hold the provenance

@@ -12,14 +12,13 @@ import os
 import time
 from typing import TYPE_CHECKING, Self, TextIO, cast
 
-from gancli.events import Preparing, Progress, RunEnded
+from gancli.events import Event, Preparing, Progress, RunEnded
 from gancli.text import printable
 from gancli.training.lines import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gancli.events import Event
 
 STOPPING = "finishing the step, then saving; once more to leave at once"
 # where nothing is redrawn, progress is shown at most this often; whatever else happens is shown always

@@ -16,13 +16,13 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
 from gancli.cli.console import STOPPING, Console
-from gancli.events import Alarm, EpochEnded, Preparing, PreviewWritten, Progress, RunStarted
+from gancli.events import Alarm, EpochEnded, Event, Preparing, PreviewWritten, Progress, RunStarted
 from gancli.text import distance, duration, loss, printable, score
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import rich.console
-    from rich.console import RenderableType
 
-    from gancli.events import Event
 
 REFRESHES_PER_SECOND = 4
 ROW_SECONDS = 0.25  # where epochs are shorter than this, not each of them gets a row

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from base64 import b64encode
 from html import escape
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from IPython.display import HTML, display
 
 from gancli.cli.live import TableConsole
-from gancli.events import Preparing, Progress, RunEnded
+from gancli.events import Event, Preparing, Progress, RunEnded
 from gancli.text import duration, html_table, printable
-
-if TYPE_CHECKING:
-    from gancli.events import Event
 
 INTERVAL_SECONDS = 0.5
 WIDE = 1000  # characters of a line: all columns fit

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -20,19 +20,15 @@ from gancli.cli.options import RunsDir, Settings, option
 from gancli.cli.output import Output, free_name, unread_is_fine
 from gancli.cli.signals import Signals
 from gancli.errors import ConfigError, DatasetError, RunError, UsageError
-from gancli.events import RunStarted
+from gancli.events import Event, RunEnded, RunStarted
 from gancli.runs import RunDirectory, find_run, refuse_missing_architecture, refuse_name, remove_run
 from gancli.runtime.launch import joined, launch, launch_on, several_gpus
-from gancli.runtime.processes import ALONE
+from gancli.runtime.processes import ALONE, Processes
 from gancli.text import duration, shell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from gancli.config.resolve import Resolved
     from gancli.config.schema import DataConfig
-    from gancli.events import Event, RunEnded
-    from gancli.runtime.processes import Processes
 
 EXPLAINED = (
     "The table: D loss and G loss, means over the epoch; D(x) and D(G(z)), the probability that D gives to real and to "

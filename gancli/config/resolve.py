@@ -11,7 +11,7 @@ Setting one of the three lengths (epochs, images, minutes) drops the others from
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from gancli.config.layers import (
     from_flags,
     layer_of,
 )
-from gancli.config.schema import LENGTHS, DataConfig, ModelT, RunConfig, checked, shortened, shown
+from gancli.config.schema import LENGTHS, DataConfig, ModelT, RunConfig, TrainConfig, checked, shortened, shown
 from gancli.errors import ConfigError, PluginError, nearest
 from gancli.plugins.registry import (
     ARCHITECTURES,
@@ -41,12 +41,10 @@ from gancli.plugins.registry import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from pydantic import BaseModel
 
-    from gancli.config.schema import TrainConfig
     from gancli.plugin import ArchConfig, Architecture, Logger, Objective, Optimizer
 
 # keys, or beginnings of keys, that a resumed run may change

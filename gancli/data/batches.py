@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from gancli.images import normalise
 from gancli.randomness.seeds import address, generator_at
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @dataclass(eq=False)

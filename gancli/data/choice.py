@@ -17,22 +17,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gancli.config.schema import LENGTHS
+from gancli.config.schema import LENGTHS, DataConfig
 from gancli.data.collection import Collection
 from gancli.data.decoding import Flaw
 from gancli.data.fit import nearest_side, suggested_size
 from gancli.data.paths import count as number
 from gancli.data.source import HUB, open_source
 from gancli.errors import GancliError
-from gancli.plugin import Purpose
+from gancli.plugin import Architecture, ImageSpec, Purpose
 from gancli.plugins.distributions import OWN
 from gancli.plugins.installation import OFFICIAL
 from gancli.plugins.registry import ARCHITECTURES, DATASETS, for_colour, is_path
 
 if TYPE_CHECKING:
     from gancli.config.layers import Flat
-    from gancli.config.schema import DataConfig
-    from gancli.plugin import Architecture, ImageSpec
 
 EPOCHS, MOST_IMAGES = 5, 1_000_000  # passes over a large set of images, and their limit
 REFERENCE_PIXELS, FEWEST_IMAGES = 64 * 64, 50_000

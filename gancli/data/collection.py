@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
 from gancli.data import cache
 from gancli.data.arrays import notes_on_classes
 from gancli.data.catalogue import SNIFFED_BYTES, SUFFIXES, Catalogue, Item, Part
-from gancli.data.decoding import MAX_FILE_BYTES, Flaw, decode_all, header, picky_pillow, reading
+from gancli.data.decoding import MAX_FILE_BYTES, Flaw, Header, Opener, decode_all, header, picky_pillow, reading
 from gancli.data.fit import DEEPEST, Fit, choose
 from gancli.data.labels import Labels, labels_of
 from gancli.data.paths import count, open_regular, quoted
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gancli.config.schema import DataConfig
-    from gancli.data.decoding import Header, Opener
 
 T = TypeVar("T")
 

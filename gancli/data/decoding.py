@@ -28,8 +28,8 @@ import struct
 import warnings
 import zlib
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -41,21 +41,18 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, JpegImagePlugin, UnidentifiedImageError
 
 from gancli.config.schema import DataConfig
-from gancli.data.fit import DEEPEST, MODES, channels_first, choose, place
+from gancli.data.fit import DEEPEST, MODES, Fit, channels_first, choose, place
 from gancli.data.paths import open_regular, quoted
 from gancli.errors import DatasetError
 from gancli.images import normalise
 from gancli.storage.system import usable_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from concurrent.futures import Future
     from pathlib import Path
 
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from gancli.data.fit import Fit
     from gancli.plugin import ImageSpec
 
 T = TypeVar("T")

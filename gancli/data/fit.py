@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from PIL import Image, ImageColor
 
-from gancli.config.schema import LONGEST_SIDE, SHORTEST_SIDE, sides
+from gancli.config.schema import LONGEST_SIDE, SHORTEST_SIDE, DataConfig, sides
 from gancli.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from gancli.config.schema import DataConfig
     from gancli.data.decoding import Header
     from gancli.data.source import Watch
     from gancli.plugin import ImageSet

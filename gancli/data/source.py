@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import is_zipfile
 
-from gancli.data.catalogue import is_image
+from gancli.data.catalogue import Part, is_image
 from gancli.data.paths import names_in, open_regular, quoted
 from gancli.errors import ConfigError, DatasetError, GancliError, PluginError
 from gancli.plugins.registry import DATASETS, is_path, part
@@ -22,7 +22,6 @@ from gancli.text import visible
 
 if TYPE_CHECKING:
     from gancli.config.schema import DataConfig, RunConfig
-    from gancli.data.catalogue import Part
     from gancli.data.collection import FileSource
     from gancli.plugin import ImageSet, ImageSpec
 

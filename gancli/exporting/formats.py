@@ -15,7 +15,7 @@ import numpy as np
 from gancli.checkpoint.provenance import Provenance
 from gancli.config.schema import checked
 from gancli.errors import CheckpointError, ExportError, UsageError, did_you_mean
-from gancli.plugin import TrainedGenerator
+from gancli.plugin import ArchConfig, Exporter, TrainedGenerator
 from gancli.plugins.installation import require_packages
 from gancli.plugins.registry import EXPORTERS
 from gancli.randomness.latents import latents
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gancli.models.model import Model
-    from gancli.plugin import ArchConfig, Exporter
 
 _FIRST_SEED = 2**62  # far from the seeds that people use, and from whatever an exporter has seen
 _BATCH_SIZES, _BATCH = (1, 2, 7), 64

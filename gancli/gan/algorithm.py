@@ -11,15 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor, nn
 
-from gancli.plugin import LossTerm, Update
+from gancli.plugin import LossTerm, Objective, Penalty, StepContext, Update
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from torch import Tensor, nn
-
-    from gancli.plugin import Objective, Penalty, StepContext
 
 
 def goodfellow_2014(objective: Objective, discriminator_updates: int = 1) -> tuple[Update, Update]:

@@ -17,13 +17,12 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 from torch.autograd import Function
 from torch.nn.functional import affine_grid, grid_sample, pad
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from torch import Tensor
 
     from gancli.config.schema import AugmentConfig
     from gancli.runtime.micro_batches import MicroBatch

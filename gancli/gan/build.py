@@ -14,14 +14,12 @@ from gancli.errors import ConfigError, PluginError
 from gancli.gan.algorithm import goodfellow_2014
 from gancli.gan.context import example_conditions, example_inputs
 from gancli.gan.state import Average, Trained, TrainingState
-from gancli.plugin import Networks
-from gancli.plugins.registry import check_asset
+from gancli.plugin import ArchConfig, Architecture, ImageSpec, Networks, Objective, Update
+from gancli.plugins.registry import Chosen, check_asset
 from gancli.randomness.seeds import address
 
 if TYPE_CHECKING:
     from gancli.config.schema import RunConfig, TrainConfig
-    from gancli.plugin import ArchConfig, Architecture, ImageSpec, Objective, Update
-    from gancli.plugins.registry import Chosen
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _RESERVED = frozenset({"generator", "discriminator", "ema", "optim", "meters", "state", "manifest", "rng"})

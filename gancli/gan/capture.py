@@ -17,14 +17,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import torch
+from torch import Tensor
 
 from gancli.gan.compilation import kinds_of_steps, reason_of
 from gancli.runtime.graphs import GRAPHS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
-
-    from torch import Tensor
 
     from gancli.data import Watch
     from gancli.gan.trainer import Trainer

@@ -7,11 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
-
-    from torch import Tensor, nn
 
     from gancli.plugin import ImageSpec, StepContext
 

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor, nn
 
 from gancli.errors import CheckpointError
 from gancli.storage.strict_json import parse_object
@@ -29,7 +30,6 @@ from gancli.storage.tensors import decode, encode
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from torch import Tensor, nn
 
 _NUMBERS: dict[str, type[int | float]] = {"int": int, "float": float}
 _FOREIGN = "The checkpoint belongs to another model; give the configuration that it was made with."

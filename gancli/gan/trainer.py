@@ -14,23 +14,21 @@ from operator import add
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from gancli.gan.augmentation import NoAugmentation
 from gancli.gan.capture import Noise, as_written
 from gancli.gan.context import Context
-from gancli.gan.schedules import ema_decay, rates_at
+from gancli.gan.schedules import Rates, ema_decay, rates_at
 from gancli.randomness.seeds import normal_at
 from gancli.runtime.micro_batches import MicroBatches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from torch import Tensor
-
     from gancli.config.schema import TrainConfig
     from gancli.data.batches import Batches
     from gancli.gan.capture import Report, Run
-    from gancli.gan.schedules import Rates
     from gancli.gan.state import TrainingState
     from gancli.plugin import LossTerm, Update
     from gancli.runtime.device import Runtime

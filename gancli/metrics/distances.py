@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import torch
+from torch import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from torch import Tensor
 
 
 TOTAL_VARIANCE = 1000.0  # trace of the covariance of the features of the training data

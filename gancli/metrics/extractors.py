@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, conv2d, interpolate
 
 from gancli.errors import DatasetError, UsageError
@@ -31,8 +31,6 @@ from gancli.storage.tensors import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-
-    from torch import Tensor
 
     from gancli.plugin import FeatureExtractor
 

@@ -10,16 +10,13 @@ import math
 from typing import TYPE_CHECKING, Self
 
 import torch
+from torch import Tensor
 
 from gancli.metrics.distances import DENSITY_NEIGHBOURS, Moments, coverage, frechet_distance, radii
-from gancli.metrics.extractors import BATCH_SIZE, batches, extractor_for, known_moments, read, some_of
+from gancli.metrics.extractors import BATCH_SIZE, Extractor, batches, extractor_for, known_moments, read, some_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from torch import Tensor
-
-    from gancli.metrics.extractors import Extractor
 
 
 COUNT = 2048  # images that are generated for one measurement

@@ -11,12 +11,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torch import Tensor
 
 _SAME = 1e-3  # how far images in [-1, 1] may differ and still be the same: an eighth of a grey level
 

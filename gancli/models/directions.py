@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from gancli.errors import PluginError, UsageError
 from gancli.plugin import LinearlyReadGenerator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from torch import Tensor
 
     from gancli.models.model import Model
 

@@ -10,7 +10,7 @@ from gancli.checkpoint.provenance import Origin, read_file, stored_origin
 from gancli.errors import CheckpointError
 from gancli.models.sampler import TRANSLATED, Sampler
 from gancli.models.stored import LOADABLE
-from gancli.plugin import Exporter, ImageSpec
+from gancli.plugin import Draw, Exporter, ImageSpec
 from gancli.plugins.installation import require_packages
 from gancli.plugins.registry import EXPORTERS
 from gancli.randomness.latents import latents
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gancli.images import Images as Given
-    from gancli.plugin import Draw
 
 
 class ExportedModel(Sampler["NDArray[np.float32]"]):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gancli.checkpoint.provenance import read_file
 from gancli.errors import UsageError
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from torch import Tensor
 
 MAX_BYTES = 2**28  # of a file of latents, and of each array in it
 FOREIGN = "These latents were found with other weights than those of this model."

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from packaging.utils import canonicalize_name
+from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from gancli.checkpoint.manifest import read_checkpoint
@@ -24,7 +25,7 @@ from gancli.errors import CheckpointError, ConfigError, PluginError, UsageError
 from gancli.gan.state import load_strictly
 from gancli.models.model import Model
 from gancli.models.stored import BUNDLED, is_file, origin_of_file, weights_path
-from gancli.plugin import ImageSpec
+from gancli.plugin import ArchConfig, Architecture, ImageSpec
 from gancli.plugins.registry import ARCHITECTURES
 from gancli.runs import find_run
 from gancli.runtime.device import pick_device
@@ -33,9 +34,6 @@ from gancli.storage.tensors import decode
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from torch import Tensor, nn
-
-    from gancli.plugin import ArchConfig, Architecture
     from gancli.plugins.distributions import Entry
 
 _BACK = "back"  # the network that translates the other way; its EMA's file is called ``ema_back``

@@ -9,35 +9,32 @@ images = model.translate(photos)                     # float32 (n, c, h, w), of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from gancli.data.decoding import load_files
 from gancli.errors import UsageError
 from gancli.images import grid, to_bytes, to_picture
 from gancli.models.sampler import BATCH_SIZE, TRANSLATED, Sampler, check_seeds
-from gancli.plugin import StyledGenerator, TwoStageGenerator
+from gancli.plugin import ImageSpec, StyledGenerator, TwoStageGenerator
 from gancli.plugins.registry import part
 from gancli.randomness.latents import latents
 from gancli.runtime.device import memory_errors_explained, translate_memory_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from PIL.Image import Image
-    from torch import Tensor, nn
 
     from gancli.checkpoint.provenance import Origin
     from gancli.images import Images
     from gancli.metrics.extractors import RandomExtractor
     from gancli.models.interpolation import Method
-    from gancli.plugin import ImageSpec
 
     Labels = Sequence[int | str] | int | str
     ImageInputs = Images | Sequence[str | Path | Image] | str | Path | Image

@@ -12,18 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
+from torch import Tensor
 
 from gancli.errors import ConfigError, MemoryExhaustedError
 from gancli.randomness.seeds import address, generator_at
-from gancli.runtime.processes import ALONE
+from gancli.runtime.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from torch import Tensor
-
     from gancli.config.schema import RuntimeConfig
-    from gancli.runtime.processes import Processes
 
 
 def cpu_has_fast_bf16() -> bool:

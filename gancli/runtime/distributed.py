@@ -17,7 +17,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import distributed
+from torch import Tensor, distributed
 from torch.distributed.rendezvous import rendezvous
 
 from gancli import errors
@@ -28,7 +28,6 @@ from gancli.storage.system import HANG_UP
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from torch import Tensor
     from torch.distributed import ProcessGroup, Store  # type: ignore[attr-defined]  # torch does export Store
 
 START_SECONDS = 600  # how long the processes wait for each other until all have loaded their images

@@ -12,12 +12,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from gancli.errors import GancliError, UsageError
-from gancli.runtime.processes import ALONE
+from gancli.runtime.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from gancli.runtime.processes import Processes
 
 NEEDED = ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 REMEDY = "Start them with `gancli train --processes 2 ...`, or with torchrun; or unset WORLD_SIZE."

@@ -16,14 +16,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gancli.errors import ConfigError
-from gancli.runtime.processes import ALONE
+from gancli.runtime.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from torch import Tensor, nn
-
-    from gancli.runtime.processes import Processes
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, PositiveInt, Valida
 
 from gancli import images
 from gancli.errors import DatasetError, StorageError, UsageError
-from gancli.models.sampler import check_truncation
+from gancli.models.sampler import Sampler, check_truncation
 from gancli.randomness.latents import MAX_SEED
 from gancli.storage.disk import explained, refuse_missing_parent, replacing, write_atomically
 from gancli.version import __version__
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from gancli.checkpoint.provenance import Origin
     from gancli.images import Images, Pixels
-    from gancli.models.sampler import Sampler
 
 MAX_IMAGES = 1_000_000  # images in one call
 _SEED_ITEM = re.compile(r"(\d{1,19})(?:-(\d{1,19}))?")

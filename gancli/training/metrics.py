@@ -12,14 +12,13 @@ from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from gancli.events import Alarm, EpochEnded, IntervalEnded
+from gancli.events import Alarm, EpochEnded, Event, IntervalEnded
 from gancli.storage.disk import explained, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from gancli.events import Event
     from gancli.runs import RunDirectory
 
     Row = dict[str, Any]

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 import torch
+from torch import Tensor
 
 from gancli.data import load_images
 from gancli.errors import GancliError
@@ -17,8 +18,6 @@ from gancli.storage.tensors import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from torch import Tensor
 
     from gancli.plugin import ImageSet
     from gancli.training.setup import Training

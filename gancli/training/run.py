@@ -21,12 +21,12 @@ from gancli.errors import CheckpointError, ConfigError, DatasetError, MemoryExha
 from gancli.models.parent import start_from
 from gancli.models.stored import absolute
 from gancli.runs import RunDirectory, create_run, refuse_missing_architecture, refuse_name
-from gancli.runtime.processes import ALONE
+from gancli.runtime.processes import ALONE, Processes
 from gancli.storage.disk import write_atomically
 from gancli.storage.lock import run_lock
 from gancli.text import about, shell
 from gancli.training.session import Session
-from gancli.training.setup import advice
+from gancli.training.setup import Training, advice
 from gancli.training.worker import broadcast_state, set_up_together
 
 if TYPE_CHECKING:
@@ -34,9 +34,7 @@ if TYPE_CHECKING:
 
     from gancli.checkpoint.manifest import Checkpoint
     from gancli.events import Event, RunEnded
-    from gancli.runtime.processes import Processes
     from gancli.training.plan import Plan
-    from gancli.training.setup import Training
 
 _EXACT_MICRO_BATCHES = 2  # two micro-batches add up to the same bits whoever adds them; more than two, in another order, do not
 _MOST_MICRO_BATCHES = 8  # of a step that does not fit into memory

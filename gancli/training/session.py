@@ -17,7 +17,7 @@ from gancli import events, images
 from gancli.checkpoint.store import CheckpointStore
 from gancli.config.resolve import load_loggers
 from gancli.errors import DivergedError, GancliError
-from gancli.runs import mark_latest
+from gancli.runs import RunDirectory, mark_latest
 from gancli.storage.disk import explained, remove_leftovers, write_atomically
 from gancli.text import distance
 from gancli.training.alarms import COLLAPSED, EARLIEST_STEP, EARLY_STEPS, PATIENCE, SPACING, signs_of_trouble
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from gancli.runs import RunDirectory
     from gancli.training.setup import Training
 
 PLOT_FRACTION = 0.02  # largest fraction of the time that is spent on plots while training

@@ -8,10 +8,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from gancli.checkpoint.provenance import Change, ImageSize, Length, MadeBy, Parent, Provenance, TrainedOn
 from gancli.config.resolve import choose_arch, flatten, load_objective, refuse_other_kind
-from gancli.data import Watch, open_data, unwatched
+from gancli.data import Loaded, Watch, open_data, unwatched
 from gancli.data.batches import Batches
 from gancli.data.fit import nearest_side
 from gancli.data.paths import count
@@ -22,23 +23,18 @@ from gancli.gan.capture import capture_updates
 from gancli.gan.compilation import compile_networks, kinds_of_steps, rehearse
 from gancli.gan.trainer import Trainer
 from gancli.metrics.extractors import RANDOM, pretrained
-from gancli.plugins.registry import installed_extractor, is_path
+from gancli.plugins.registry import Chosen, installed_extractor, is_path
 from gancli.runtime.device import Runtime, memory_errors_explained
 from gancli.runtime.micro_batches import MicroBatches
-from gancli.runtime.processes import ALONE
+from gancli.runtime.processes import ALONE, Processes
 from gancli.storage.tensors import digest_of
 from gancli.training.plan import Plan
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from gancli.config.schema import RunConfig
-    from gancli.data import Loaded
     from gancli.gan.state import TrainingState
     from gancli.plugin import ArchConfig, Architecture, ImageSpec, Objective
     from gancli.plugins.distributions import Entry
-    from gancli.plugins.registry import Chosen
-    from gancli.runtime.processes import Processes
 
 LARGEST_FOR_DENSE = 3 * 32 * 32
 FEW_IMAGES, FEW_STEPS = 5_000, 1_000

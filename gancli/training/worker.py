@@ -29,19 +29,17 @@ from gancli.config.schema import RunConfig
 from gancli.data import unwatched
 from gancli.data.source import located
 from gancli.errors import ConfigError, DatasetError
-from gancli.events import Preparing
+from gancli.events import Event, Preparing, RunEnded
 from gancli.plugins.registry import OBJECTIVES
 from gancli.runs import RunDirectory
 from gancli.training.record import run_ended, run_started
-from gancli.training.setup import set_up
+from gancli.training.setup import Training, set_up
 from gancli.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gancli.events import Event, RunEnded
     from gancli.runtime.processes import Processes
-    from gancli.training.setup import Training
 
 
 def set_up_together(config: RunConfig | None, processes: Processes, observe: Callable[[Event], None] | None = None) -> Training:

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from gancli.plugin import ArchConfig, Architecture, Defaults, Networks, Purpose
+from gancli.plugin import ArchConfig, Architecture, Defaults, ImageSpec, Networks, Purpose
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gancli.plugin import ImageSpec
 
 Width = Annotated[int, Field(ge=1, le=65536)]
 Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=32)]
