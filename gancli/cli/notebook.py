@@ -1,7 +1,5 @@
 """Progress in a notebook: the table of the epochs, a bar and the newest preview, below the cell that trains."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from html import escape
 from typing import Self

@@ -62,9 +62,7 @@ def decompressed(raw: BufferedReader) -> BufferedIOBase:
         return gzip.GzipFile(fileobj=raw)
     if magic.startswith(b"\xfd7zXZ\x00"):
         return lzma.LZMAFile(raw)
-    if magic.startswith(b"BZh"):
-        return bz2.BZ2File(raw)
-    return raw
+    return bz2.BZ2File(raw) if magic.startswith(b"BZh") else raw
 
 
 def read_idx(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
@@ -217,10 +215,8 @@ def load_numpy(path: Path, split: str) -> ImageSet:
 
 def _npy(stream: IO[bytes], stored: int, path: Path) -> NDArray[Any]:
     """The array in a stream that takes ``stored`` bytes on the disk."""
-    from numpy.lib import format as npy
-
-    version = npy.read_magic(stream)
-    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    version = np.lib.format.read_magic(stream)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     try:
         shape, fortran, dtype = read_header(stream)
         shape = tuple(map(int, shape))

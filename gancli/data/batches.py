@@ -1,7 +1,5 @@
 """Images to batches: the order of every epoch has an address, and any step may be asked for at any time."""
 
-from __future__ import annotations
-
 from dataclasses import KW_ONLY, dataclass, field
 
 import torch

@@ -17,6 +17,8 @@ from hashlib import sha256
 from statistics import median_high
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
 
+import PIL
+
 from gancli.data import cache
 from gancli.data.arrays import notes_on_classes
 from gancli.data.catalogue import SNIFFED_BYTES, SUFFIXES, Catalogue, Item, Part
@@ -122,8 +124,6 @@ class Collection(Source):
 
     def _key(self, config: DataConfig) -> str:
         """The name of the decoded set in the cache. Refuses what cannot be decoded at all."""
-        import PIL
-
         if config.labels is not None:
             raise ConfigError(
                 f"data.labels is '{config.labels}', but a set of encoded images has its labels in sub-folders or in "

@@ -157,9 +157,7 @@ def header(stream: BinaryIO) -> Header:
     Pixels are decoded only where nothing else tells their range, or whether alpha means anything.
     """
     with _explained(), _opened(stream, whole=False) as (image, frames):
-        width, height = image.size
-        if _orientation(image) in LYING:
-            width, height = height, width
+        width, height = image.size[::-1] if _orientation(image) in LYING else image.size
         deepest, stored = 0, str(getattr(image, "tile", [])[:1])  # with the raw mode, such as RGB;16B
         if ";16" in stored or _is_deep(image.mode):
             stream.seek(0)

@@ -10,6 +10,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import is_zipfile
@@ -17,13 +18,13 @@ from zipfile import is_zipfile
 from gancli.data.catalogue import Part, is_image
 from gancli.data.paths import names_in, open_regular, quoted
 from gancli.errors import ConfigError, DatasetError, GancliError, PluginError
+from gancli.plugin import ImageSet, ImageSpec
 from gancli.plugins.registry import DATASETS, is_path, part
 from gancli.text import visible
 
 if TYPE_CHECKING:
     from gancli.config.schema import DataConfig, RunConfig
     from gancli.data.collection import FileSource
-    from gancli.plugin import ImageSet, ImageSpec
 
 HUB = "hf:"
 ZIPS = (b"PK\x03\x04", b"PK\x05\x06")  # the second is an empty one
@@ -99,8 +100,6 @@ class _Arrays(Source):
 
 def fingerprint(images: ImageSet) -> str:
     """SHA-256, in hex, of shape, type, pixels and labels: equal for equal images, wherever they came from."""
-    from hashlib import sha256
-
     state = sha256()
     for tensor in (images.images, images.labels, images.sources):
         if tensor is not None:
@@ -263,8 +262,6 @@ def _from_plugin(config: DataConfig, address: str, split: str) -> Loaded:
 def broken_promise(images: object) -> str | None:  # noqa: PLR0911  (one for each promise)
     """What is wrong with the images from a plugin, if anything: see :class:`gancli.plugin.ImageSet`."""
     import torch
-
-    from gancli.plugin import ImageSet
 
     if not isinstance(images, ImageSet):
         return f"{type(images).__name__}, not gancli.plugin.ImageSet"

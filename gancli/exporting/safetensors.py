@@ -1,7 +1,5 @@
 """``.safetensors``: the weights alone, with metadata in the header as in a checkpoint's ``ema.safetensors``."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

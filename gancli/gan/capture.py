@@ -91,9 +91,7 @@ class Captured:
 
     def _place(self, value: Tensor | float) -> Tensor:
         """A tensor of its own for a value that changes."""
-        if isinstance(value, torch.Tensor):
-            return value.clone()
-        return torch.full((), value, device=self._device)
+        return value.clone() if isinstance(value, Tensor) else torch.full((), value, device=self._device)
 
 
 def _observed(noise: Noise, shapes: list[tuple[int, ...]]) -> Noise:

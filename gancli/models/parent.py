@@ -10,6 +10,7 @@ from gancli.config.schema import checked
 from gancli.errors import CheckpointError, ConfigError
 from gancli.models.stored import absolute, is_file, origin_of_file, weights_path
 from gancli.plugins.registry import ARCHITECTURES
+from gancli.storage.tensors import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -64,7 +65,6 @@ def start_from(address: str, state: TrainingState, arch: str, image: ImageSpec) 
     """
     from gancli.gan.state import load_strictly
     from gancli.models.loading import widened
-    from gancli.storage.tensors import decode
 
     path, networks = weights_path(address), state.stored_networks()
     if is_file(path):

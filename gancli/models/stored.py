@@ -3,8 +3,6 @@
 An address is a path, the name of a model that gancli brings along, or ``hf:USER/NAME[@revision]``, which gancli-hub fetches.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Installed plugins: the entry points of gancli's groups, read from the metadata of distributions. Nothing is imported."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from functools import cache
@@ -40,9 +38,7 @@ class Entry:
     @property
     def origin(self) -> str:
         """Where it comes from, for messages."""
-        if self.is_file:
-            return f"the file {self.target.rpartition(':')[0]}"
-        return f"{self.distribution} {self.version}"
+        return f"the file {self.target.rpartition(':')[0]}" if self.is_file else f"{self.distribution} {self.version}"
 
     def spelled(self, typed: str) -> str:
         """The name as it is stored in a configuration, for one that was typed in any case."""

@@ -1,7 +1,5 @@
 """What is missing, and the command that installs it into this very environment: pip, pipx and uv each have their own."""
 
-from __future__ import annotations
-
 import os
 import sys
 from contextlib import suppress

@@ -4,8 +4,6 @@ Refused, besides what is no JSON: more than 1 MiB, deep nesting (which exhausts 
 a key given twice (two readers could each believe another value), and NaN or infinity, also as a number like 1e999.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re
