@@ -134,7 +134,6 @@ def read_metadata(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         stored = None
     if not isinstance(stored, dict):
-        raise DatasetError(
-            f"'{path}' carries no usable gancli metadata.", "Give an image made by `gancli sample` without --no-metadata."
-        )
+        problem = f"'{path}' carries no usable gancli metadata."
+        raise DatasetError(problem, "Give an image made by `gancli sample` without --no-metadata.")
     return stored

@@ -211,9 +211,8 @@ def remove_run(run: RunDirectory) -> None:
     from gancli.storage.lock import run_lock
 
     if not (run.info_path.is_file() or run.lock_path.is_file()):
-        raise RunError(
-            f"'{run.path}' has neither run.json nor run.lock.", "No training made it: delete it by hand if you want to."
-        )
+        problem = f"'{run.path}' has neither run.json nor run.lock."
+        raise RunError(problem, "No training made it: delete it by hand if you want to.")
     with explained(run.path):
         with run_lock(run.lock_path):
             for path in run.path.iterdir():

@@ -45,9 +45,8 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 def _plain(name: str) -> str:
     if name == MANIFEST or not _PLAIN_NAME.fullmatch(name):
-        raise PydanticCustomError(
-            "file_name", "a file's name is 1 to 100 letters, digits, '.', '_' and '-', and not manifest.json"
-        )
+        what = "a file's name is 1 to 100 letters, digits, '.', '_' and '-', and not manifest.json"
+        raise PydanticCustomError("file_name", what)
     return name
 
 
@@ -97,10 +96,8 @@ class Manifest(BaseModel):
         fields = parse_object(data, what)
         version = fields.get("format_version")
         if version != FORMAT_VERSION:
-            raise CheckpointError(
-                f"{what} has the format version {version!a:.100}.",
-                f"This gancli reads version {FORMAT_VERSION}; a newer gancli may read it.",
-            )
+            problem = f"{what} has the format version {version!a:.100}."
+            raise CheckpointError(problem, f"This gancli reads version {FORMAT_VERSION}; a newer gancli may read it.")
         fields.pop(SEAL, None)
         if seal(fields) != data:
             raise CheckpointError(f"{what} is not what was saved: its content and its seal differ.")

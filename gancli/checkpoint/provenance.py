@@ -158,9 +158,8 @@ class Provenance(_Section):
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"]))
-            raise CheckpointError(
-                f"'{path}' does not say what is needed: {where}: {first['msg']}.", "Give one that gancli wrote."
-            ) from error
+            problem = f"'{path}' does not say what is needed: {where}: {first['msg']}."
+            raise CheckpointError(problem, "Give one that gancli wrote.") from error
 
     def document(self) -> dict[str, JsonValue]:
         """As JSON: what was set, and nothing else."""
@@ -186,9 +185,8 @@ def read_file(path: Path) -> bytes:
     except FileNotFoundError as error:
         raise RunError(f"There is no file '{path}'.", "Check its name and the directory (ls).") from error
     except OSError as error:
-        raise RunError(
-            f"'{path}' cannot be read: {error.strerror}.", "Give a checkpoint directory, or a .safetensors or .onnx file."
-        ) from error
+        problem = f"'{path}' cannot be read: {error.strerror}."
+        raise RunError(problem, "Give a checkpoint directory, or a .safetensors or .onnx file.") from error
 
 
 def stored_origin(text: str | None, data: bytes, path: Path) -> Origin:

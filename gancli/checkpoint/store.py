@@ -152,14 +152,12 @@ class CheckpointStore:
         while True:
             steps = self.steps()
             if not steps:
-                raise RunError(
-                    f"There is no checkpoint in '{self.directory}'.", "The training did not get as far as its first save."
-                )
+                problem = f"There is no checkpoint in '{self.directory}'."
+                raise RunError(problem, "The training did not get as far as its first save.")
             if step is not None and step not in steps:
                 nearest = min(steps, key=lambda there: abs(there - step))
-                raise RunError(
-                    f"There is no checkpoint of step {step} in '{self.directory}'.", f"The nearest is step {nearest}."
-                )
+                problem = f"There is no checkpoint of step {step} in '{self.directory}'."
+                raise RunError(problem, f"The nearest is step {nearest}.")
             chosen = steps[-1] if step is None else step
             try:
                 return self._verified(chosen, names)

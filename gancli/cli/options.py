@@ -212,10 +212,8 @@ class Source:
 
         model = load_export(path)
         if self.weights and self.weights != model.origin.weights:
-            raise CheckpointError(
-                f"'{path}' holds the {model.origin.weights} weights, not the {self.weights} ones.",
-                "Leave --weights out, or give a run.",
-            )
+            problem = f"'{path}' holds the {model.origin.weights} weights, not the {self.weights} ones."
+            raise CheckpointError(problem, "Leave --weights out, or give a run.")
         return model
 
 

@@ -136,9 +136,8 @@ def refuse_existing(target: str | Path, *, force: bool, folders: bool = False) -
     with explained(path):
         there = os.path.lexists(path) and (folders or not path.is_dir())
         if there and not force and not _made_by_gancli(path):
-            raise StorageError(
-                f"'{target}' is already there, and not made by gancli.", "Choose another name, or replace it with --force."
-            )
+            problem = f"'{target}' is already there, and not made by gancli."
+            raise StorageError(problem, "Choose another name, or replace it with --force.")
         if not str(target).endswith(("/", os.sep)):
             refuse_missing_parent(path)
 

@@ -150,10 +150,8 @@ def refuse_early(resolved: "Resolved") -> None:
     data, plugin = resolved.config.data, resolved.arch.plugin
     for address in filter(None, (data.dataset, data.to)):
         if "://" in address:
-            raise DatasetError(
-                f"'{address}' is a web address, and train reads nothing from the network.",
-                "Download it, and give the path; hf:USER/NAME fetches a data set of Hugging Face.",
-            )
+            problem = f"'{address}' is a web address, and train reads nothing from the network."
+            raise DatasetError(problem, "Download it, and give the path; hf:USER/NAME fetches a data set of Hugging Face.")
         path = Path(os.path.expanduser(address))  # noqa: PTH111  (Path.expanduser raises RuntimeError)
         if is_path(address) and not address.startswith("hf:") and not os.path.lexists(path):
             raise unreadable(path, FileNotFoundError())
@@ -167,10 +165,8 @@ def refuse_early(resolved: "Resolved") -> None:
             shape = ImageSpec(n, height, width, source=source, paired=data.paired)
             reasons.append(plugin.supports(resolved.arch.options, shape))
         if all(reasons):
-            raise ConfigError(
-                f"The architecture '{resolved.config.arch.name}' cannot make images of {height}x{width}.",
-                f"{reasons[-1]} Choose another --image-size or --arch.",
-            )
+            problem = f"The architecture '{resolved.config.arch.name}' cannot make images of {height}x{width}."
+            raise ConfigError(problem, f"{reasons[-1]} Choose another --image-size or --arch.")
 
 
 def _refuse_unreadable(config: "DataConfig") -> None:

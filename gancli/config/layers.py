@@ -78,10 +78,8 @@ def from_file(path: Path) -> Layer:
     try:
         text = content.decode("utf-8-sig")  # some editors begin a file with a byte order mark
         if path.suffix.lower() in {".yaml", ".yml"} or _YAML.match(text):
-            raise ConfigError(
-                f"'{path}' is YAML, which is not supported.",
-                "Give TOML or JSON; `gancli config show --toml > run.toml` writes an example.",
-            )
+            problem = f"'{path}' is YAML, which is not supported."
+            raise ConfigError(problem, "Give TOML or JSON; `gancli config show --toml > run.toml` writes an example.")
         if path.suffix == ".json":
             nested = json.loads(text, object_pairs_hook=unique_keys)
         else:

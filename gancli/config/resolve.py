@@ -173,10 +173,8 @@ def _preferred(
     if is_file(maker := inherited.get("arch.name", "")):
         given = _value(user, "arch.name")
         if given is None:  # a stored model never says which code is run
-            raise PluginError(
-                f"The model '{parent}' was made by the file '{maker}'.",
-                "Give it again with --arch FILE.py:CLASS; it is not imported by itself.",
-            )
+            problem = f"The model '{parent}' was made by the file '{maker}'."
+            raise PluginError(problem, "Give it again with --arch FILE.py:CLASS; it is not imported by itself.")
         if os.path.basename(_text(given, "arch.name")) == os.path.basename(maker):  # noqa: PTH119  (the file may have moved)
             inherited["arch.name"] = given
     base = layer_of(inherited, f"parent {parent}")
@@ -261,10 +259,8 @@ def refuse_other_choice(
     for key in ("arch.name", "objective.name"):
         asked = _value(layer, key, stored[key])
         if asked != stored[key]:
-            raise ConfigError(
-                f"That would be a different training ({key}: stored {shown(stored[key])}, requested {shown(asked)}).",
-                "Leave it as it is, or start a new run.",
-            )
+            problem = f"That would be a different training ({key}: stored {shown(stored[key])}, requested {shown(asked)})."
+            raise ConfigError(problem, "Leave it as it is, or start a new run.")
 
 
 def refuse_changes(old: Mapping[str, object], new: Mapping[str, object], *, allowed: bool) -> list[str]:
@@ -278,10 +274,8 @@ def refuse_changes(old: Mapping[str, object], new: Mapping[str, object], *, allo
     if refused:
         listed = "; ".join(f"{key}: stored {shown(then[key])}, requested {shown(new[key])}" for key in refused)
         permit = "accept a changed run with --allow-changes, " if set(refused) <= set(CHANGEABLE) else ""
-        raise ConfigError(
-            f"That would be a different training ({listed}).",
-            f"Leave these as they are, {permit}or start a new run with -c and the run's config.json.",
-        )
+        problem = f"That would be a different training ({listed})."
+        raise ConfigError(problem, f"Leave these as they are, {permit}or start a new run with -c and the run's config.json.")
     return changed
 
 
@@ -289,10 +283,8 @@ def refuse_other_kind(config: RunConfig, arch: Architecture[ArchConfig], *, tran
     """Refuse settings that do something else with the data than they are for: translate, or not, if ``translating``."""
     name, data = config.arch.name, config.data
     if translating and not arch.translates:
-        raise ConfigError(
-            f"The architecture '{name}' does not translate images, and --to names some to translate into.",
-            "Choose one that does, such as --arch cut or, of pairs, --arch pix2pix; or leave --to out.",
-        )
+        problem = f"The architecture '{name}' does not translate images, and --to names some to translate into."
+        raise ConfigError(problem, "Choose one that does, such as --arch cut or, of pairs, --arch pix2pix; or leave --to out.")
     if arch.translates and not translating:
         raise ConfigError(
             f"The architecture '{name}' translates images, and there are none to translate into.",

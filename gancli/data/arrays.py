@@ -263,10 +263,8 @@ def _image_set(
     if labels.size != len(images) or max(labels.shape) != len(images):
         one_hot = " One column per class? Save labels.argmax(1)." if labels.ndim > 1 else ""
         shape = " x ".join(map(str, labels.shape))
-        raise DatasetError(
-            f"{quoted(labels_path or path)} holds labels {shape} for {count(len(images), 'image')}.",
-            f"Give one number per image, (n,), from the same split.{one_hot}",
-        )
+        problem = f"{quoted(labels_path or path)} holds labels {shape} for {count(len(images), 'image')}."
+        raise DatasetError(problem, f"Give one number per image, (n,), from the same split.{one_hot}")
     if labels.dtype.kind not in "uib":
         raise DatasetError(f"{quoted(path)} has labels of type {labels.dtype}.", "Labels are whole numbers.")
     numbers = labels.reshape(len(images)).astype(np.int64)

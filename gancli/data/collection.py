@@ -84,10 +84,8 @@ class Collection(Source):
         if self.split == "test":
             chosen = chosen or [part for part in here if part.split == "val"]
         if not chosen and here:
-            raise DatasetError(
-                f"{self} has no {self.split} split, such as a sub-folder of {self.split} images.",
-                "Name one 'test', beside one named 'train', or give it as a data set of its own.",
-            )
+            problem = f"{self} has no {self.split} split, such as a sub-folder of {self.split} images."
+            raise DatasetError(problem, "Name one 'test', beside one named 'train', or give it as a data set of its own.")
         return chosen
 
     def headers(self, config: DataConfig, watch: Watch = unwatched) -> list[Header | Flaw]:
@@ -132,10 +130,8 @@ class Collection(Source):
             )
         if not self.items:
             hints = *self.notes(), "`gancli dataset list` shows the data sets that have a name."
-            raise DatasetError(
-                f"{self} holds no image.",
-                f"Images end in {', '.join(SUFFIXES)}; hidden names are passed over. {' '.join(hints)}",
-            )
+            problem = f"{self} holds no image."
+            raise DatasetError(problem, f"Images end in {', '.join(SUFFIXES)}; hidden names are passed over. {' '.join(hints)}")
         settings = {key: getattr(config, key) for key in PIXEL_KEYS}
         return sha256(json.dumps([FORMAT, PIL.__version__, self.stamp(), settings]).encode()).hexdigest()[:32]
 

@@ -166,10 +166,8 @@ def has_domains(address: str) -> bool:
     found = {part.domain for part in parts if part.split == "train"} & set(DOMAINS)
     if len(found) == 1:
         full, empty = (f"train{domain}" for domain in sorted(DOMAINS, key=found.__contains__, reverse=True))
-        raise DatasetError(
-            f"{quoted(address)} has images in {full}, and none in {empty}.",
-            f"Put the other images of a translation into {empty}, or name its folders otherwise.",
-        )
+        problem = f"{quoted(address)} has images in {full}, and none in {empty}."
+        raise DatasetError(problem, f"Put the other images of a translation into {empty}, or name its folders otherwise.")
     return len(found) == len(DOMAINS)
 
 
@@ -209,10 +207,8 @@ def _file(path: Path, split: str, domain: str) -> Source:
     if is_image(path.name) and not start.startswith(b"\0\0\x08"):
         raise DatasetError(f"{quoted(path)} is one image.", "Give the folder that it lies in, or an archive.")
     if not start.startswith(IDX):
-        raise DatasetError(
-            f"{quoted(path)} is not a supported data set: it starts with the bytes {start[:4].hex(' ')}.",
-            "Give a folder, zip or tar of images, or a file of them in IDX, .npy, .npz or Parquet.",
-        )
+        problem = f"{quoted(path)} is not a supported data set: it starts with the bytes {start[:4].hex(' ')}."
+        raise DatasetError(problem, "Give a folder, zip or tar of images, or a file of them in IDX, .npy, .npz or Parquet.")
     return _idx(path, split)
 
 
@@ -244,10 +240,8 @@ def _idx(path: Path, split: str) -> Source:
 def _from_plugin(config: DataConfig, address: str, split: str) -> Loaded:
     entry = DATASETS.find(address)
     if config.labels is not None:
-        raise ConfigError(
-            f"data.labels is '{config.labels}', but the data set '{entry.name}' has labels of its own.",
-            "Leave data.labels out.",
-        )
+        problem = f"data.labels is '{config.labels}', but the data set '{entry.name}' has labels of its own."
+        raise ConfigError(problem, "Leave data.labels out.")
     plugin = DATASETS.load_entry(entry)
     images = plugin().load(split)
     if (broken := broken_promise(images)) is not None:

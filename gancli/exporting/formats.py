@@ -50,10 +50,8 @@ class Format:
     def write(self, generator: TrainedGenerator, path: Path) -> float:
         """Write the generator to ``path`` and return the largest difference to it, in [-1, 1], read from the file again."""
         if generator.image.source and not self.exporter.translates:
-            raise ExportError(
-                f"The format .{self.name} has no form for a model that translates images.",
-                "Choose .safetensors; with gancli-page and gancli-onnx also .html, .onnx and .pt2.",
-            )
+            problem = f"The format .{self.name} has no form for a model that translates images."
+            raise ExportError(problem, "Choose .safetensors; with gancli-page and gancli-onnx also .html, .onnx and .pt2.")
         self.exporter.export(generator, path, self.options)
         batches = list(_batches(generator))
         try:

@@ -115,10 +115,8 @@ def _freeze_first_layers(discriminator: torch.nn.Module, number: int) -> None:
         if "parametrizations" not in name.split(".") and (list(module.parameters(recurse=False)) or is_parametrized(module))
     ]
     if number >= len(layers):
-        raise ConfigError(
-            f"train.freeze_discriminator is {number}, and the discriminator has {len(layers)} layers.",
-            f"Give at most {len(layers) - 1}: one has to be trained.",
-        )
+        problem = f"train.freeze_discriminator is {number}, and the discriminator has {len(layers)} layers."
+        raise ConfigError(problem, f"Give at most {len(layers) - 1}: one has to be trained.")
     for layer in layers[:number]:
         for weight in layer.parameters(recurse=is_parametrized(layer)):
             weight.requires_grad_(False)

@@ -286,9 +286,8 @@ class TrainingState:
             tensors = {name: decode(files[f"{name}.safetensors"], f"{name}.safetensors") for name in self.tensors()}
             self.restore(tensors, parse_object(files["state.json"], f"'state.json' of {what}"))
         except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(
-                f"A part is missing in {what}: {error}.", "It was written by something else; choose another."
-            ) from error
+            problem = f"A part is missing in {what}: {error}."
+            raise CheckpointError(problem, "It was written by something else; choose another.") from error
 
     def consider(self, figure: str, value: float) -> None:
         """Take this very step for the best one, if by the same figure no earlier one was as good."""

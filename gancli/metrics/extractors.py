@@ -317,10 +317,8 @@ def pretrained(
     extractor = PretrainedExtractor(name, installed_extractor(name), images, tell)
     against = set(frozen)
     if against and not against.isdisjoint(digest_of(part.state_dict()) for part in extractor.network.modules()):
-        raise UsageError(
-            f"The model was trained against the network of the extractor '{name}', whose verdict would say nothing.",
-            "Choose another --extractor, such as random.",
-        )
+        problem = f"The model was trained against the network of the extractor '{name}', whose verdict would say nothing."
+        raise UsageError(problem, "Choose another --extractor, such as random.")
     return extractor
 
 

@@ -59,9 +59,8 @@ def find_directions(
     own = None if labels is None else torch.tensor(list(labels))
     dimensions = points.shape[1]
     if not 1 <= count <= dimensions:
-        raise UsageError(
-            f"{count} directions cannot be found.", f"The latent has {dimensions} dimensions: ask for 1 to as many."
-        )
+        problem = f"{count} directions cannot be found."
+        raise UsageError(problem, f"The latent has {dimensions} dimensions: ask for 1 to as many.")
     spread = points.std(0).mean() if model.two_stage else torch.tensor(1.0)
     shifts = STEP * spread * torch.eye(dimensions)
     gram = torch.zeros(dimensions, dimensions, dtype=torch.float64)
@@ -75,10 +74,8 @@ def find_directions(
     if isinstance(generator, LinearlyReadGenerator):
         weight = generator.latent_weight().double().cpu()
         if weight.shape[1:] != (dimensions,):
-            raise PluginError(
-                f"latent_weight() of the generator is {tuple(weight.shape)}, not (m, {dimensions}).",
-                "Correct the architecture.",
-            )
+            problem = f"latent_weight() of the generator is {tuple(weight.shape)}, not (m, {dimensions})."
+            raise PluginError(problem, "Correct the architecture.")
         method, matrix = "closed form", weight.T @ weight
     _, vectors = torch.linalg.eigh(matrix)
     effects = torch.einsum("ik,ij,jk->k", vectors, gram, vectors)

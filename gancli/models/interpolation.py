@@ -175,23 +175,17 @@ class Interpolation:
         if not 1 <= self.cells <= MAX_CELLS:
             raise UsageError(f"A frame cannot have {self.cells:,} images.", f"Give 1 to {MAX_CELLS:,}.")
         if not 1 <= len(self.seeds) <= MAX_KEYFRAMES or len(self.seeds) % self.cells:
-            raise UsageError(
-                f"{len(self.seeds):,} seeds cannot be the keyframes of {self.cells:,} images per frame.",
-                f"Give as many for each image, at most {MAX_KEYFRAMES:,} in all.",
-            )
+            problem = f"{len(self.seeds):,} seeds cannot be the keyframes of {self.cells:,} images per frame."
+            raise UsageError(problem, f"Give as many for each image, at most {MAX_KEYFRAMES:,} in all.")
         several_classes = len(set(self.labels or ())) > 1
         if self.direction is not None:
             if self.direction < 1 or self.keyframes > 1 or len(self.labels or ()) > 1:
                 several = f"{self.keyframes} keyframes and {len(self.labels or ())} classes"
-                raise UsageError(
-                    f"Direction {self.direction} with {several} is not possible.",
-                    "Give a number from 1, one keyframe per image and at most one class.",
-                )
+                problem = f"Direction {self.direction} with {several} is not possible."
+                raise UsageError(problem, "Give a number from 1, one keyframe per image and at most one class.")
         elif not several_classes and all(seed == self.seeds[i % self.cells] for i, seed in enumerate(self.seeds)):
-            raise UsageError(
-                "An interpolation from one seed to itself stands still.",
-                "Give at least 2 keyframes, 2 classes, or a direction.",
-            )
+            problem = "An interpolation from one seed to itself stands still."
+            raise UsageError(problem, "Give at least 2 keyframes, 2 classes, or a direction.")
         check_seeds(self.seeds)
         check_truncation(self.truncation)
 

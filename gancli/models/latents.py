@@ -91,9 +91,8 @@ def read_latents(path: Path, model: Model) -> Latents:
     given = found[space]
     points = given.reshape(len(given), -1) if given.size and given.ndim > 1 else given
     if points.ndim != 2 or points.shape[1] != width or not len(points) or points.dtype.kind != "f":  # noqa: PLR2004
-        raise UsageError(
-            f"'{path}' holds {space} of shape {given.shape}, {given.dtype}.", f"This model needs float32 (n, {width})."
-        )
+        problem = f"'{path}' holds {space} of shape {given.shape}, {given.dtype}."
+        raise UsageError(problem, f"This model needs float32 (n, {width}).")
     if not np.isfinite(points).all():
         raise UsageError(f"'{path}' holds numbers that are not finite.", "Write it again.")
     labels = None
@@ -124,16 +123,13 @@ def style_mixing(
     """
     generator = model.styled
     if generator is None:
-        raise UsageError(
-            "This model cannot mix styles: its generator takes no w per layer.",
-            "Train a style-based architecture, such as --arch style, or leave --style-seeds out.",
-        )
+        problem = "This model cannot mix styles: its generator takes no w per layer."
+        raise UsageError(problem, "Train a style-based architecture, such as --arch style, or leave --style-seeds out.")
     layers = generator.layers
     first = layers // 2 if first_layer is None else first_layer
     if not 1 <= first < layers:
-        raise UsageError(
-            f"--style-from {first} is out of range.", f"This generator has {layers} layers: give 1 to {layers - 1}."
-        )
+        problem = f"--style-from {first} is out of range."
+        raise UsageError(problem, f"This generator has {layers} layers: give 1 to {layers - 1}.")
     rows = model.classes(len(seeds), labels)
 
     def every_layer(seeds: Sequence[int], classes: Sequence[int] | None) -> Tensor:

@@ -104,9 +104,8 @@ def load(
     except CheckpointError as error:
         if not back or f"has no {member}" not in error.problem:
             raise
-        raise UsageError(
-            "This model does not translate back.", "Leave --back out; --arch cyclegan learns to translate both ways."
-        ) from error
+        problem = "This model does not translate back."
+        raise UsageError(problem, "Leave --back out; --arch cyclegan learns to translate both ways.") from error
     facts = Provenance.parse(found.manifest.facts, found.path)
     origin = Origin(run, found.path, found.step, found.manifest.files[member].sha256, weights, facts)
     return _model(origin, decode(found.files[member], f"'{found.path / member}'"), where, arch, back=back)
@@ -119,9 +118,8 @@ def from_bytes(
     origin = origin_of_file(data, path)
     held = origin.provenance.weights
     if weights and held and weights != held:
-        raise CheckpointError(
-            f"'{path}' holds the {held} weights, not the {weights} ones.", "Leave --weights out, or give a run."
-        )
+        problem = f"'{path}' holds the {held} weights, not the {weights} ones."
+        raise CheckpointError(problem, "Leave --weights out, or give a run.")
     origin = replace(origin, weights=held or weights or "ema")
     return _model(origin, widened(decode(data, f"'{path}'")), device or torch.device("cpu"), arch)
 
@@ -149,10 +147,8 @@ def _model(
     except (ConfigError, KeyError, TypeError, ValueError) as error:
         reason = str(error)
     if reason:
-        raise CheckpointError(
-            f"'{path}' does not fit {entry.qualified} {entry.version}: {reason.rstrip('.')}.",
-            f"It was made by version {facts.arch.version}; install that one.",
-        )
+        problem = f"'{path}' does not fit {entry.qualified} {entry.version}: {reason.rstrip('.')}."
+        raise CheckpointError(problem, f"It was made by version {facts.arch.version}; install that one.")
     with torch.random.fork_rng(devices=[]), _growth_bounded(path, sum(tensor.numel() for tensor in tensors.values())):
         if back and image.source:
             generator = plugin.build(options, image, facts.latent_dim).others[_BACK]
@@ -173,15 +169,12 @@ def _find_architecture(facts: Provenance, given: str | None) -> Entry:
     if given:
         entry = ARCHITECTURES.find(given)
         if not distribution and entry.version != facts.arch.version:
-            raise PluginError(
-                f"'{given}' is not the file that made this model: its content differs.", "Give the file as it was."
-            )
+            problem = f"'{given}' is not the file that made this model: its content differs."
+            raise PluginError(problem, "Give the file as it was.")
         return entry
     if not distribution:
-        raise PluginError(
-            f"The model was made by the file '{name}'.",
-            "Give it again with --arch FILE.py:CLASS; it is not imported by itself.",
-        )
+        problem = f"The model was made by the file '{name}'."
+        raise PluginError(problem, "Give it again with --arch FILE.py:CLASS; it is not imported by itself.")
     return ARCHITECTURES.find_maker(name, distribution, facts.arch.version)
 
 

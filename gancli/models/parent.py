@@ -81,9 +81,8 @@ def start_from(address: str, state: TrainingState, arch: str, image: ImageSpec) 
     run, provenance = origin.run, origin.provenance
     made, classes, then = provenance.image, image.classes, len(provenance.classes)
     if provenance.arch.name.rpartition("/")[2] != arch.rpartition("/")[2]:
-        raise ConfigError(
-            f"'{run}' has the architecture '{provenance.arch.name}', not '{arch}'.", "Leave --arch out, or --from."
-        )
+        problem = f"'{run}' has the architecture '{provenance.arch.name}', not '{arch}'."
+        raise ConfigError(problem, "Leave --arch out, or --from.")
     reset = False
     for name, data in files.items():
         tensors = widened(decode(data, f"'{name}' of '{address}'"))

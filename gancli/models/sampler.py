@@ -29,9 +29,8 @@ Images = TypeVar("Images", covariant=True)  # noqa: PLC0105  (what it is matters
 def check_truncation(truncation: float | None) -> None:
     """Raise a UsageError for a truncation that is not from :data:`LEAST_TRUNCATION`, the strongest, to 1, none at all."""
     if truncation is not None and not LEAST_TRUNCATION <= truncation <= 1:
-        raise UsageError(
-            f"Truncation {truncation} is out of range.", f"Give {LEAST_TRUNCATION}, the strongest, to 1, which changes nothing."
-        )
+        problem = f"Truncation {truncation} is out of range."
+        raise UsageError(problem, f"Give {LEAST_TRUNCATION}, the strongest, to 1, which changes nothing.")
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
@@ -81,10 +80,8 @@ class Sampler(ABC, Generic[Images]):
     def refuse_translator(self) -> None:
         """Raise a UsageError for a model that translates images, and so makes none from a seed."""
         if self.image.source is not None:
-            raise UsageError(
-                f"The model of '{self.origin.run}' translates images: it makes none from a seed or latent.",
-                "Use `gancli translate IMAGE -o FILE.png`.",
-            )
+            problem = f"The model of '{self.origin.run}' translates images: it makes none from a seed or latent."
+            raise UsageError(problem, "Use `gancli translate IMAGE -o FILE.png`.")
 
     def refuse_sources(self, shape: Sequence[int]) -> None:
         """Raise a UsageError for images of this shape ``(n, c, h, w)`` if the model cannot translate them."""
@@ -95,9 +92,8 @@ class Sampler(ABC, Generic[Images]):
                 "Use `gancli sample`, or train a translator: `gancli train --dataset IMAGES --to IMAGES`.",
             )
         if len(shape) != 4 or shape[1] != source[0] or not all(shape):  # noqa: PLR2004  (n, c, h, w)
-            raise UsageError(
-                f"Images of shape {tuple(shape)} cannot be translated.", f"They have to be (n, {source[0]}, h, w)."
-            )
+            problem = f"Images of shape {tuple(shape)} cannot be translated."
+            raise UsageError(problem, f"They have to be (n, {source[0]}, h, w).")
 
     def refuse_truncation(self, truncation: float | None) -> None:
         """Raise a UsageError for a truncation that is out of range or that this model cannot do."""

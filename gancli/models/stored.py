@@ -53,9 +53,8 @@ def weights_path(address: str | Path) -> Path:
     if (path / SHARED).is_file() and not (path / MANIFEST).exists():
         return path / SHARED
     if is_export(path):
-        raise CheckpointError(
-            f"'{path}' is an export, which PyTorch does not run.", "Sample it with `gancli sample`, or give a run."
-        )
+        problem = f"'{path}' is an export, which PyTorch does not run."
+        raise CheckpointError(problem, "Sample it with `gancli sample`, or give a run.")
     kind = "file" if path.is_file() else "folder"
     if (kind == "file" and not is_file(path)) or (path.is_dir() and not os.path.lexists(path / MANIFEST)):
         raise CheckpointError(f"'{path}' is not a {kind} that a model is loaded from.", LOADABLE)
@@ -71,9 +70,8 @@ def absolute(address: str, runs_dir: Path) -> str:
     except RunError:
         path = Path(os.path.abspath(os.path.expanduser(address)))  # noqa: PTH100, PTH111  (links stay; no RuntimeError)
         if not os.path.lexists(path):
-            raise RunError(
-                f"There is no run, checkpoint or file '{address}'.", "Give one; `gancli runs list` shows the runs."
-            ) from None
+            problem = f"There is no run, checkpoint or file '{address}'."
+            raise RunError(problem, "Give one; `gancli runs list` shows the runs.") from None
         return str(path)
     steps = store.steps()
     if not steps:

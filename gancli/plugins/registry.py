@@ -95,10 +95,8 @@ class Registry(Generic[PluginT]):
             shown = name.replace(".", " ") if self.group == COMMANDS.group else name  # as it is typed
             raise failure(f"There is no {self.kind} '{shown}'{path}.", self._remedy(name))
         if len(matches) > 1:
-            raise PluginError(
-                f"The {self.kind} '{name}' is claimed by {' and '.join(m.distribution for m in matches)}.",
-                f"Say which: {' or '.join(m.qualified for m in matches)}.",
-            )
+            problem = f"The {self.kind} '{name}' is claimed by {' and '.join(m.distribution for m in matches)}."
+            raise PluginError(problem, f"Say which: {' or '.join(m.qualified for m in matches)}.")
         return matches[0]
 
     def _remedy(self, name: str) -> str:
@@ -128,10 +126,8 @@ class Registry(Generic[PluginT]):
             if entry.qualified == wanted and allowed(entry.distribution):
                 return entry
             if entry.qualified == wanted:
-                raise PluginError(
-                    f"The {self.kind} '{wanted}' {version}, which made this model, is switched off by GANCLI_PLUGINS.",
-                    f"Add {entry.distribution} to GANCLI_PLUGINS, or unset it.",
-                )
+                problem = f"The {self.kind} '{wanted}' {version}, which made this model, is switched off by GANCLI_PLUGINS."
+                raise PluginError(problem, f"Add {entry.distribution} to GANCLI_PLUGINS, or unset it.")
         how = f"Install it: {install_plugin(distribution)}" if _DISTRIBUTION.fullmatch(distribution) else "Install it."
         raise PluginError(f"The {self.kind} '{wanted}' {version}, which made this model, is not installed.", how)
 
@@ -145,15 +141,11 @@ class Registry(Generic[PluginT]):
         api = getattr(plugin, "api", None)
         if not understood(api):
             newer = isinstance(api, int) and api > API
-            raise PluginError(
-                f"The {self.kind} '{entry.name}' has api = {api!r}; this gancli speaks api {API}.",
-                f"Update {'gancli' if newer else entry.origin}.",
-            )
+            problem = f"The {self.kind} '{entry.name}' has api = {api!r}; this gancli speaks api {API}."
+            raise PluginError(problem, f"Update {'gancli' if newer else entry.origin}.")
         if flaw := _flaw(plugin):
-            raise PluginError(
-                f"The {self.kind} '{entry.name}' {flaw}.",
-                f"It comes from {entry.origin}; its author has to keep the contract of gancli.plugin.",
-            )
+            problem = f"The {self.kind} '{entry.name}' {flaw}."
+            raise PluginError(problem, f"It comes from {entry.origin}; its author has to keep the contract of gancli.plugin.")
         return plugin
 
     def import_entry(self, entry: Entry) -> type[PluginT]:
@@ -178,10 +170,8 @@ def _imported(entry: Entry, what: str) -> object:
         raise
     except BaseException as error:  # a plugin may raise anything, SystemExit included, and must not take gancli with it
         remedy = "Correct the file" if entry.is_file else f"It comes from {entry.origin}; update or uninstall that"
-        raise PluginError(
-            f"{what} cannot be loaded: {type(error).__name__}: {error}".rstrip(".: ") + ".",
-            f"{remedy}, or see the traceback with --debug.",
-        ) from error
+        problem = f"{what} cannot be loaded: {type(error).__name__}: {error}".rstrip(".: ") + "."
+        raise PluginError(problem, f"{remedy}, or see the traceback with --debug.") from error
 
 
 def _flaw(plugin: type) -> str | None:

@@ -56,16 +56,12 @@ def _own_device(wanted: str, processes: Processes) -> torch.device:
     chosen_by_number = ":" in wanted
     device = pick_device("cpu" if wanted == "auto" and not torch.cuda.is_available() else wanted)
     if device.type == "mps" or (chosen_by_number and processes.neighbours > 1):
-        raise ConfigError(
-            f"{processes.world} processes cannot all run on '{wanted}'.",
-            "Choose --device cuda, with a GPU for each process of a machine, or --device cpu.",
-        )
+        problem = f"{processes.world} processes cannot all run on '{wanted}'."
+        raise ConfigError(problem, "Choose --device cuda, with a GPU for each process of a machine, or --device cpu.")
     if device.type == "cuda":
         if processes.neighbours > (count := torch.cuda.device_count()):
-            raise ConfigError(
-                f"{processes.neighbours} processes on this machine cannot share {count} CUDA devices.",
-                "Start one process per GPU (--nproc-per-node), or choose --device cpu.",
-            )
+            problem = f"{processes.neighbours} processes on this machine cannot share {count} CUDA devices."
+            raise ConfigError(problem, "Start one process per GPU (--nproc-per-node), or choose --device cpu.")
         device = device if chosen_by_number else torch.device("cuda", processes.place)
         torch.cuda.set_device(device)
     return device
@@ -93,9 +89,8 @@ class Runtime:
         try:
             torch.use_deterministic_algorithms(config.deterministic)  # loads the compiler, used or not
         except OSError as error:
-            raise ConfigError(
-                f"Torch cannot have its cache: {error}.", "Set TORCHINDUCTOR_CACHE_DIR to a folder that can be written to."
-            ) from error
+            problem = f"Torch cannot have its cache: {error}."
+            raise ConfigError(problem, "Set TORCHINDUCTOR_CACHE_DIR to a folder that can be written to.") from error
         torch.backends.cudnn.benchmark = not config.deterministic
         return cls(device, bf16, processes)
 

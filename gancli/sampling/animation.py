@@ -50,10 +50,8 @@ class Request:
             raise UsageError(f"'{self.target}' is not a kind of output.", f"End it in {kinds}.")
         fastest = kind.fastest_fps if kind else FASTEST_FPS
         if not SLOWEST_FPS <= self.fps <= fastest:
-            raise UsageError(
-                f"{float(self.fps):.6g} frames per second are not possible in '{self.target}'.",
-                f"Give 1/60 to {fastest}; .mp4 and a folder take the most.",
-            )
+            problem = f"{float(self.fps):.6g} frames per second are not possible in '{self.target}'."
+            raise UsageError(problem, f"Give 1/60 to {fastest}; .mp4 and a folder take the most.")
         if self.scale is not None and self.scale < 1:
             raise UsageError(f"Images cannot be enlarged {self.scale} times.", "Give a whole number from 1.")
         if kind:
@@ -131,10 +129,8 @@ def _size(movie: Frames, request: Request, padding: int) -> tuple[int, int, int]
     height, width = height * scale, width * scale
     if height * width > images.MAX_PIXELS or (kind and max(height, width) > kind.largest_side):
         most = f", and {kind.largest_side:,} a side in {request.suffix}" if kind else ""
-        raise UsageError(
-            f"A frame would be {width:,}x{height:,} pixels.",
-            f"At most 64 megapixels are written{most}: give a smaller --scale.",
-        )
+        problem = f"A frame would be {width:,}x{height:,} pixels."
+        raise UsageError(problem, f"At most 64 megapixels are written{most}: give a smaller --scale.")
     if kind and not kind.alpha and image.channels in {2, 4}:
         raise UsageError(f"{request.suffix} has no transparency, and these images have.", "Choose .webp, .apng or .avif.")
     return height, width, scale

@@ -160,10 +160,8 @@ def _write_mp4(file: BinaryIO, frames: Iterator[Pixels], film: Film) -> None:
 
     codec = next((name for name in _CODECS if name in av.codecs_available), None)
     if codec is None:
-        raise PluginError(
-            f"This FFmpeg has none of the encoders {', '.join(_CODECS)}.",
-            "Install the one of PyPI: pip install --force-reinstall av",
-        )
+        problem = f"This FFmpeg has none of the encoders {', '.join(_CODECS)}."
+        raise PluginError(problem, "Install the one of PyPI: pip install --force-reinstall av")
     with av.open(file, "w", format="mp4", options={"movflags": "use_metadata_tags"}) as container:
         container.metadata["comment"] = film.comment
         stream = cast("VideoStream", container.add_stream(codec, rate=film.fps, options=_CODECS[codec]))

@@ -113,9 +113,8 @@ def like(image: Path) -> Recipe:
     except (ValidationError, UsageError) as error:
         first = error.errors()[0] if isinstance(error, ValidationError) else None
         reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else str(error).rstrip(".")
-        raise DatasetError(
-            f"The metadata of '{image}' are damaged ({reason}).", "Give an image that `gancli sample` made."
-        ) from error
+        problem = f"The metadata of '{image}' are damaged ({reason})."
+        raise DatasetError(problem, "Give an image that `gancli sample` made.") from error
     return recipe
 
 
@@ -152,9 +151,8 @@ def write(
     if target != "-" and not is_folder and suffix not in {".png", ".npz"}:
         raise UsageError(f"'{target}' is not a kind of output.", "End it in .png, .npz or / (a folder), or give -.")
     if request.scale > 1 and (is_folder or suffix == ".npz"):
-        raise UsageError(
-            f"'{target}' is no grid to enlarge with --scale {request.scale}.", "Leave --scale out, or name a .png."
-        )
+        problem = f"'{target}' is no grid to enlarge with --scale {request.scale}."
+        raise UsageError(problem, "Leave --scale out, or name a .png.")
     request = replace(request, labels=model.classes(total, request.labels))
     generated = model.batches(request.seeds, request.labels, truncation=request.truncation)
 

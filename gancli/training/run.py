@@ -79,10 +79,8 @@ def train(
     if address is not None:
         parent, started = start_from(address, training.state, training.arch.name, training.image)
         if frozen and "discriminator" not in parent.networks:
-            raise ConfigError(
-                f"train.freeze_discriminator is {frozen}, and '{parent.run}' holds no discriminator.",
-                "Start from a run or a checkpoint, or leave it out.",
-            )
+            problem = f"train.freeze_discriminator is {frozen}, and '{parent.run}' holds no discriminator."
+            raise ConfigError(problem, "Start from a run or a checkpoint, or leave it out.")
         training, notes = replace(training, parent=parent), (*notes, *started)
     run = create_run(runs_dir, name, training.data.name, training.arch.name.rpartition(":")[2])
     prepared = False
@@ -148,10 +146,8 @@ def resume(
             )
         if differing := facts.frozen.items() ^ training.frozen_digests().items():
             made_by = training.arch.distribution or training.arch.name
-            raise ConfigError(
-                f"The frozen network '{min(differing)[0]}' has other weights than those that this run was trained with.",
-                f"Install the version of {made_by} that made the run, or start a new run.",
-            )
+            problem = f"The frozen network '{min(differing)[0]}' has other weights than those that this run was trained with."
+            raise ConfigError(problem, f"Install the version of {made_by} that made the run, or start a new run.")
         training.state.load(checkpoint.files, f"the checkpoint '{checkpoint.path}'")
         training.state.elapsed_seconds = facts.elapsed_seconds
         store.discard([step for step in store.steps() if step > checkpoint.step])
