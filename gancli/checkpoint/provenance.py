@@ -33,21 +33,15 @@ Size = Annotated[int, Field(ge=1, le=65536)]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a model came from: the name of its run or file, the path of the checkpoint or file, the training steps behind it.
+    """Where a model came from."""
 
-    Attributes:
-        digest: SHA-256 of the weights' file.
-        provenance: what the checkpoint says about itself.
-        notes: sentences that the user should read, such as a plugin of another version.
-    """
-
-    run: str
-    checkpoint: Path
-    step: int
-    digest: str
+    run: str  # the name of its run or file
+    checkpoint: Path  # the path of the checkpoint or file
+    step: int  # the training steps behind it
+    digest: str  # SHA-256 of the weights' file
     weights: Weights
-    provenance: Provenance
-    notes: tuple[str, ...] = ()
+    provenance: Provenance  # what the checkpoint says about itself
+    notes: tuple[str, ...] = ()  # sentences that the user should read, such as a plugin of another version
 
     def __str__(self) -> str:
         """``20261123-120431-mnist-dense, step 9,380, ema weights``."""
@@ -116,15 +110,6 @@ class Provenance(_Section):
     """What a checkpoint or an exported file says about its model. The file may be anybody's.
 
     The first five are what a model is built from; the others are there as far as the file needs them.
-
-    Attributes:
-        source: size of the images that are translated, if any; ``paired``: each belongs to one target image.
-        frozen: SHA-256 of the weights of each network that is never trained.
-        environment: what the bits of a result may depend on.
-        config: every setting by its dotted name.
-        inexact: why the run may not end in the same bits; empty if it does.
-        divided_anew: where it went on in another number of processes.
-        run: name of the run; ``weights`` and ``digest``: those of the file that a model was exported from.
     """
 
     arch: MadeBy
@@ -132,23 +117,23 @@ class Provenance(_Section):
     classes: Annotated[tuple[str, ...], Field(strict=False)]
     latent_dim: Size
     dataset: TrainedOn
-    source: Annotated[tuple[Size, Size, Size], Field(strict=False)] | None = None
-    paired: bool = False
-    frozen: dict[str, str] = {}
-    environment: dict[str, JsonValue] = {}
-    config: dict[str, JsonValue] = {}
+    source: Annotated[tuple[Size, Size, Size], Field(strict=False)] | None = None  # size of images that are translated
+    paired: bool = False  # whether each of these belongs to one target image
+    frozen: dict[str, str] = {}  # SHA-256 of the weights of each network that is never trained
+    environment: dict[str, JsonValue] = {}  # what the bits of a result may depend on
+    config: dict[str, JsonValue] = {}  # every setting by its dotted name
     plan: Length | None = None
-    inexact: str = ""
-    divided_anew: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    inexact: str = ""  # why the run may not end in the same bits; empty if it does
+    divided_anew: Annotated[tuple[str, ...], Field(strict=False)] = ()  # where it went on in another number of processes
     changes: Annotated[tuple[Change, ...], Field(strict=False)] = ()
     best: dict[str, JsonValue] | None = None
     parent: Parent | None = None
     elapsed_seconds: float = 0.0
     gancli: str = ""
     step: Annotated[int, Field(ge=0)] = 0
-    run: Annotated[str, Field(max_length=255)] | None = None
-    weights: Weights | None = None
-    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    run: Annotated[str, Field(max_length=255)] | None = None  # name of the run that a file was exported from
+    weights: Weights | None = None  # of the file that it was exported from
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # likewise
 
     @classmethod
     def parse(cls, stored: Mapping[str, object], path: Path) -> Self:

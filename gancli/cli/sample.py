@@ -109,10 +109,9 @@ def _checked_target(target: str | None, columns: int | None, scale: int | None, 
         raise UsageError("-o - and --json both write to stdout.", "Leave one of them out.")
     if target == "-" and sys.stdout.isatty():
         raise UsageError("-o - would write a PNG to the terminal.", "Redirect it (> grid.png), or name a file.")
-    if columns is not None and columns < 1:
-        raise UsageError(f"--columns {columns} is out of range.", "Give at least 1.")
-    if scale is not None and scale < 1:
-        raise UsageError(f"--scale {scale} is out of range.", "Give at least 1.")
+    for flag, number in (("--columns", columns), ("--scale", scale)):
+        if number is not None and number < 1:
+            raise UsageError(f"{flag} {number} is out of range.", "Give at least 1.")
     target = target or free_name("grid.png")
     if target != "-":
         refuse_existing(target, force=force)

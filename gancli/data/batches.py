@@ -15,27 +15,17 @@ class Batches:
 
     Within an epoch every image is shown once, in its own order, whose last ``n mod batch_size`` are left out. A smaller set
     is shown several times per batch, in other orders. Source images that are not paired have their own order.
-
-    Args:
-        images: uint8 ``(n, c, h, w)``, on the training's device, or where there is room for them.
-        labels: int64 ``(n,)`` on the same device, or None for batches without labels.
-        batch_size: images per batch, over all processes.
-        seed: of the run.
-        part: the images of each batch that this process takes, for instance ``slice(0, 64)``.
-        device: of the training; by default that of the images.
-        sources: uint8 ``(m, c, h, w)``, the input images of a translator, or None.
-        paired: whether source i belongs to image i; then m = n.
     """
 
-    images: Tensor
-    labels: Tensor | None
-    batch_size: int
-    seed: int
+    images: Tensor  # uint8 (n, c, h, w), on the training's device, or where there is room for them
+    labels: Tensor | None  # int64 (n,) on the same device, or None for batches without labels
+    batch_size: int  # images per batch, over all processes
+    seed: int  # of the run
     _: KW_ONLY
-    part: slice = field(default_factory=lambda: slice(None))
-    device: torch.device | None = None
-    sources: Tensor | None = None
-    paired: bool = False
+    part: slice = field(default_factory=lambda: slice(None))  # what this process takes of each batch, such as slice(0, 64)
+    device: torch.device | None = None  # of the training; by default that of the images
+    sources: Tensor | None = None  # uint8 (m, c, h, w), the input images of a translator
+    paired: bool = False  # whether source i belongs to image i; then m = n
     _orders: dict[str, tuple[int, Tensor]] = field(default_factory=dict)
 
     @property

@@ -22,7 +22,7 @@ import PIL
 from gancli.data import cache
 from gancli.data.arrays import notes_on_classes
 from gancli.data.catalogue import SNIFFED_BYTES, SUFFIXES, Catalogue, Item, Part
-from gancli.data.decoding import MAX_FILE_BYTES, Flaw, Header, Opener, decode_all, header, picky_pillow, reading
+from gancli.data.decoding import MAX_FILE_BYTES, Flaw, Header, Opener, decode_all, picky_pillow, reading, survey
 from gancli.data.fit import DEEPEST, Fit, choose
 from gancli.data.labels import Labels, labels_of
 from gancli.data.paths import count, open_regular, quoted
@@ -91,12 +91,8 @@ class Collection(Source):
     def headers(self, config: DataConfig, watch: Watch = unwatched) -> list[Header | Flaw]:
         """The header of each image, or what is wrong with it; read once."""
         if self._headers is None:
-            found = []
             with picky_pillow(config.max_pixels):
-                for opener in self.each():
-                    found.append(reading(opener, header))
-                    watch("reading headers", len(found), len(self.items))
-            self._headers = found
+                self._headers = survey(self.each(), watch, len(self.items))
         return self._headers
 
     def spec(self, config: DataConfig, watch: Watch = unwatched) -> ImageSpec:

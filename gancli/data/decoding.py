@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from gancli.data.source import Watch
     from gancli.plugin import ImageSpec
 
 T = TypeVar("T")
@@ -204,6 +205,15 @@ def decode(stream: BinaryIO, fit: Fit) -> NDArray[np.uint8]:
                 if all((other == first).all() for other in others):
                     return first
             raise
+
+
+def survey(images: Iterable[Opener], watch: Watch, total: int) -> list[Header | Flaw]:
+    """For each image its header, or what is wrong with it. For use within :func:`picky_pillow`."""
+    found = []
+    for opener in images:
+        found.append(reading(opener, header))
+        watch("reading headers", len(found), total)
+    return found
 
 
 def decode_all(images: Iterable[Opener], fit: Fit, workers: int | None = None) -> Iterator[NDArray[np.uint8] | Flaw]:

@@ -161,33 +161,22 @@ class Best:
 
 @dataclass
 class TrainingState:
-    """The whole state of a training.
-
-    Attributes:
-        averages: the EMA of each network that generates images, by that network's name.
-        frozen: networks that are never trained, by name.
-        meters: running means, ``interval`` (since the last metrics row) and ``epoch``.
-        alarms: names of the alarms that were raised, so that each is raised once.
-        diversities: (step, value) of the last measurements, which the next one is compared with.
-        augmentation: its strength and what that depends on; empty without augmentation.
-        elapsed_seconds: training time over all sessions; no part of what is reproduced.
-        schedule_seconds: the same as the schedule sees it, see :class:`gancli.training.plan.Clock`.
-        restored: how often tensors were replaced by stored ones: what holds on to their places is then out of date.
-    """
+    """The whole state of a training."""
 
     trained: dict[str, Trained]
-    averages: dict[str, Average]
-    frozen: dict[str, nn.Module] = field(default_factory=dict)
+    averages: dict[str, Average]  # the EMA of each network that generates images, by that network's name
+    frozen: dict[str, nn.Module] = field(default_factory=dict)  # networks that are never trained, by name
+    # running means, since the last metrics row and since the last epoch
     meters: dict[str, Meter] = field(default_factory=lambda: {"interval": Meter(), "epoch": Meter()})
     step: int = 0
     images_seen: int = 0
-    alarms: list[str] = field(default_factory=list)
-    diversities: list[tuple[int, float]] = field(default_factory=list)
-    augmentation: dict[str, Tensor] = field(default_factory=dict)
+    alarms: list[str] = field(default_factory=list)  # names of the alarms that were raised, so that each is raised once
+    diversities: list[tuple[int, float]] = field(default_factory=list)  # (step, value) of those that the next is compared with
+    augmentation: dict[str, Tensor] = field(default_factory=dict)  # its strength and what that depends on; empty without it
     best: Best | None = None
-    elapsed_seconds: float = 0.0
-    schedule_seconds: float = 0.0
-    restored: int = 0
+    elapsed_seconds: float = 0.0  # training time over all sessions; no part of what is reproduced
+    schedule_seconds: float = 0.0  # the same as the schedule sees it, see gancli.training.plan.Clock
+    restored: int = 0  # how often tensors were replaced by stored ones: what holds on to their places is then out of date
 
     @property
     def networks(self) -> dict[str, nn.Module]:

@@ -20,17 +20,11 @@ DENSITY_NEIGHBOURS = 5  # k of density and coverage, as published
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """What a Gaussian that is fitted to features is made of, float64, on the CPU.
+    """What a Gaussian that is fitted to features is made of, float64, on the CPU."""
 
-    Attributes:
-        count: number of samples, at least 2.
-        mean: ``(d,)``.
-        covariance: ``(d, d)``, unbiased: divided by count - 1.
-    """
-
-    count: int
-    mean: Tensor
-    covariance: Tensor
+    count: int  # number of samples, at least 2
+    mean: Tensor  # (d,)
+    covariance: Tensor  # (d, d), unbiased: divided by count - 1
 
     @classmethod
     def of(cls, batches: Iterable[Tensor]) -> Self:

@@ -60,19 +60,12 @@ class Reading:
 
 
 class Extractor(nn.Module, ABC):
-    """A fixed function from images to features: no randomness, nothing that is trained, float32.
+    """A fixed function from images to features: no randomness, nothing that is trained, float32."""
 
-    Attributes:
-        name: part of the name of every metric: ``FD-mnist``.
-        gamma: factor of the product in the kernel distance.
-        digest: SHA-256, in hex, of all numbers that it is made of: equal digests give equal features.
-        classes: how many classes it tells apart; 0 if none.
-    """
-
-    name: str
-    gamma: float = 1 / TOTAL_VARIANCE
-    digest: str
-    classes: int = 0
+    name: str  # part of the name of every metric: FD-mnist
+    gamma: float = 1 / TOTAL_VARIANCE  # factor of the product in the kernel distance
+    digest: str  # SHA-256, in hex, of all numbers that it is made of: equal digests give equal features
+    classes: int = 0  # how many classes it tells apart; 0 if none
 
     @property
     def distances(self) -> tuple[str, str]:

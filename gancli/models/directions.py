@@ -28,19 +28,12 @@ STEP = 0.05  # of the central differences, in units of the latent's standard dev
 
 @dataclass(frozen=True, slots=True)
 class Directions:
-    """Directions of a model.
+    """Directions of a model."""
 
-    Attributes:
-        vectors: ``(k, d)``, each as long as one standard deviation of p.
-        strengths: ``(k,)``: root mean square change of an image per vector, pixels in [-1, 1]; falling.
-        space: ``w`` or ``z``.
-        method: ``closed form`` or ``Jacobian``.
-    """
-
-    vectors: Tensor
-    strengths: Tensor
-    space: str
-    method: str
+    vectors: Tensor  # (k, d), each as long as one standard deviation of p
+    strengths: Tensor  # (k,): root mean square change of an image per vector, pixels in [-1, 1]; falling
+    space: str  # w or z
+    method: str  # closed form or Jacobian
 
 
 @torch.no_grad()

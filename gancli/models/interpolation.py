@@ -145,27 +145,18 @@ def between(stops: Sequence[int], fractions: Vector, *, loop: bool) -> tuple[NDA
 
 @dataclass(frozen=True, slots=True)
 class Interpolation:
-    """Which latents and classes an interpolation passes, and how; a UsageError if there is no such interpolation.
+    """Which latents and classes an interpolation passes, and how; a UsageError if there is no such interpolation."""
 
-    Attributes:
-        seeds: keyframe k of cell c is the latent of seed ``seeds[k * cells + c]``: every keyframe is a grid of its own.
-        cells: images per frame. Each goes its own way, and all arrive together.
-        labels: the classes that are passed, at equal distances in time; one is kept all the way, and None gives cell c the
-            class that :meth:`gancli.Model.sample` gives to image c.
-        direction: go to and fro along the direction of this number, 1 the one with the largest effect, instead of from
-            keyframe to keyframe; see :mod:`gancli.models.directions`.
-        even: take equally long from each keyframe to the next, instead of one speed all the way.
-    """
-
-    seeds: Sequence[int]
+    seeds: Sequence[int]  # keyframe k of cell c has the latent of seeds[k * cells + c]: every keyframe is a grid of its own
     frames: int = 60
-    cells: int = 1
+    cells: int = 1  # images per frame. Each goes its own way, and all arrive together
+    # the classes that are passed, at equal distances in time, or the one that is kept; None: as Model.sample gives them
     labels: Sequence[int] | None = None
     method: Method = "slerp"
     loop: bool = True
     truncation: float | None = None
-    direction: int | None = None
-    even: bool = False
+    direction: int | None = None  # go to and fro along this one, 1 has the largest effect, instead of to the next keyframe
+    even: bool = False  # take equally long from each keyframe to the next, instead of one speed all the way
 
     def __post_init__(self) -> None:
         if not 2 <= self.frames <= MAX_FRAMES:  # noqa: PLR2004  (one frame is an image)

@@ -141,8 +141,7 @@ def _model(
     entry = _find_architecture(facts, arch)
     plugin: Architecture[ArchConfig] = ARCHITECTURES.load_entry(entry)()
     try:
-        migrated = plugin.migrate(dict(facts.arch.options), facts.arch.version)
-        options = checked("arch", plugin.Config, migrated)
+        options = checked("arch", plugin.Config, plugin.migrate(dict(facts.arch.options), facts.arch.version))
         reason = plugin.supports(options, image)
     except (ConfigError, KeyError, TypeError, ValueError) as error:
         reason = str(error)

@@ -49,8 +49,7 @@ def install_command(*requirement: str) -> str:
 
 def install_plugin(distribution: str) -> str:
     """The command that installs a distribution of plugins; one of the project's own lies in a clone of gancli."""
-    own = distribution in OFFICIAL.values()
-    return install_command(f"./plugins/{distribution}" if own else distribution)
+    return install_command(f"./plugins/{distribution}" if distribution in OFFICIAL.values() else distribution)
 
 
 def require(extra: str, *modules: str, of: str = "gancli") -> None:

@@ -37,9 +37,7 @@ class MicroBatch:
 class MicroBatches:
     """The micro-batches of this process, in order; a ConfigError if the batch cannot be divided evenly.
 
-    Attributes:
-        count: micro-batches of all processes together.
-        part: the images of this process among those of the whole batch.
+    ``count``: micro-batches of all processes together; ``part``: the images of this process among those of the whole batch.
     """
 
     def __init__(self, batch_size: int, accumulate: int = 1, processes: Processes = ALONE) -> None:

@@ -17,15 +17,11 @@ class Processes:
 
     :class:`gancli.runtime.distributed.SeveralProcesses` has the answers of one of several. Its methods raise a GancliError
     when another process has failed, or is gone.
-
-    Attributes:
-        rank: the number of this process, from 0, of ``world``.
-        place: the number of this process on its machine, from 0, of ``neighbours``: which GPU is its own.
     """
 
-    rank: int = 0
+    rank: int = 0  # the number of this process, from 0, of `world`
     world: int = 1
-    place: int = 0
+    place: int = 0  # the number of this process on its machine, from 0, of `neighbours`: which GPU is its own
     neighbours: int = 1
 
     @property

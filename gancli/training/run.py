@@ -24,9 +24,9 @@ from gancli.runs import RunDirectory, create_run, refuse_missing_architecture, r
 from gancli.runtime.processes import ALONE, Processes
 from gancli.storage.disk import write_atomically
 from gancli.storage.lock import run_lock
-from gancli.text import about, shell
+from gancli.text import shell
 from gancli.training.session import Session
-from gancli.training.setup import Training, advice
+from gancli.training.setup import Training, advice, announcement
 from gancli.training.worker import broadcast_state, set_up_together
 
 if TYPE_CHECKING:
@@ -72,10 +72,7 @@ def train(
     elif frozen:
         raise ConfigError(f"train.freeze_discriminator is {frozen}, without a parent.", "Name a trained model with --from.")
     training, seconds, divided = _within_memory(config, processes, observe)
-    notes = (*filter(None, [reason]), *divided, *advice(training))
-    if seconds is not None:
-        images = (training.plan.total_steps or 0) * training.config.train.batch_size * training.trainer.batches_per_step
-        notes = (*notes, f"{images:,} images will be seen, which takes about {about(seconds)} on this machine.")
+    notes = (*filter(None, [reason]), *divided, *advice(training), *announcement(training, seconds))
     if address is not None:
         parent, started = start_from(address, training.state, training.arch.name, training.image)
         if frozen and "discriminator" not in parent.networks:

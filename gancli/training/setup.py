@@ -28,6 +28,7 @@ from gancli.runtime.device import Runtime, memory_errors_explained
 from gancli.runtime.micro_batches import MicroBatches
 from gancli.runtime.processes import ALONE, Processes
 from gancli.storage.tensors import digest_of
+from gancli.text import about
 from gancli.training.plan import Plan
 
 if TYPE_CHECKING:
@@ -281,6 +282,14 @@ def advice(training: Training) -> tuple[str, ...]:
             f"{'is' if number == 1 else 'are'} only {count(number, 'image')}: --minutes 10 trains longer."
         )
     return tuple(notes)
+
+
+def announcement(training: Training, seconds: float | None) -> tuple[str, ...]:
+    """How long the training will be and take, as a sentence, where that is known before it begins."""
+    if seconds is None:
+        return ()
+    images = (training.plan.total_steps or 0) * training.config.train.batch_size * training.trainer.batches_per_step
+    return (f"{images:,} images will be seen, which takes about {about(seconds)} on this machine.",)
 
 
 def _near(images: torch.Tensor, device: torch.device) -> torch.Tensor:
