@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from hashlib import sha256
 from statistics import median_high
-from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
 import PIL
 
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gancli.config.schema import DataConfig
-
-T = TypeVar("T")
 
 FORMAT = 3  # version of what is kept; a change makes all sets anew
 PIXEL_KEYS = ("image_size", "channels", "fit", "alpha", "background", "max_pixels")

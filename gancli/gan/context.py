@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +12,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from gancli.plugin import ImageSpec, StepContext
-
-ResultT = TypeVar("ResultT")
+    from gancli.plugin import ImageSpec, ResultT, StepContext
 
 
 def conditions(labels: Tensor | None = None, sources: Tensor | None = None) -> tuple[Tensor, ...]:
