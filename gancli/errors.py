@@ -39,7 +39,8 @@ class GancliError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init_subclass__(cls, exit_code: int | None = None) -> None:
-        cls.exit_code = cls.exit_code if exit_code is None else exit_code
+        if exit_code is not None:
+            cls.exit_code = exit_code
 
     def __init__(self, problem: str, remedy: str = "") -> None:
         self.problem = problem

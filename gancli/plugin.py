@@ -497,10 +497,7 @@ class Optimizer(ArchConfig, ABC):
 
     @abstractmethod
     def build(
-        self,
-        parameters: Iterable[Tensor] | Iterable[dict[str, Any]],
-        learning_rate: float,
-        betas: tuple[float, float],
+        self, parameters: Iterable[Tensor] | Iterable[dict[str, Any]], learning_rate: float, betas: tuple[float, float]
     ) -> torch.optim.Optimizer:
         """The optimiser of these parameters, or of torch's parameter groups. Each step's learning rate is set in its groups.
 

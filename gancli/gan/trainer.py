@@ -101,13 +101,7 @@ class Trainer:
         return report
 
     def _minimise(
-        self,
-        update: Update,
-        terms: Sequence[LossTerm],
-        noise: Noise,
-        z: Tensor,
-        real: Tensor,
-        *others: Tensor,
+        self, update: Update, terms: Sequence[LossTerm], noise: Noise, z: Tensor, real: Tensor, *others: Tensor
     ) -> Report:
         """The gradient of the mean loss over all micro-batches, then the optimisers' steps."""
         factors, conditions = others[: len(terms)], others[len(terms) :]

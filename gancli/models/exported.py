@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 class ExportedModel(Sampler["NDArray[np.float32]"]):
     """A generator that runs without PyTorch; a CheckpointError if it is another function than its metadata say."""
 
-    cannot_truncate = "an export is run without PyTorch, which truncation needs"
-
     def __init__(self, draw: Draw, origin: Origin) -> None:
         said = origin.provenance
         size = said.image.channels, said.image.height, said.image.width
@@ -56,6 +54,10 @@ class ExportedModel(Sampler["NDArray[np.float32]"]):
             path = self.origin.checkpoint
             raise CheckpointError(f"'{path}' gives {images.shape} instead of {expected}.", "Give one that gancli wrote.")
         return images
+
+    def cannot_truncate(self) -> str:
+        """Truncation needs PyTorch, and an export is run without it."""
+        return "an export is run without PyTorch, which truncation needs"
 
     def _batch(
         self,

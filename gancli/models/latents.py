@@ -46,8 +46,6 @@ class Latents:
 class ModelAtLatents(Model):
     """The same model with latents of one's own: seed i stands for row i of them."""
 
-    cannot_truncate = "its latents are given and used as they are"
-
     def __init__(self, model: Model, latents: Latents) -> None:
         origin = model.origin
         if latents.digest not in {"", origin.digest}:
@@ -55,6 +53,10 @@ class ModelAtLatents(Model):
         super().__init__(model.generator, model.latent_dim, model.image, model.class_names, origin)
         self.model = model
         self.latents, self.made_from = latents, latents.made_from
+
+    def cannot_truncate(self) -> str:
+        """Latents of one's own are used as they are."""
+        return "its latents are given and used as they are"
 
     def points(self, seeds: Sequence[int], labels: Sequence[int] | None = None, truncation: float | None = None) -> Tensor:  # noqa: ARG002  (those of a model)
         """The rows of these numbers; a UsageError if there are fewer."""

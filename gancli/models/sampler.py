@@ -47,7 +47,6 @@ class Sampler(ABC, Generic[Images]):
     class_names: tuple[str, ...]
     origin: Origin
     made_from: Mapping[str, object] = {}
-    cannot_truncate: str = ""  # why truncation is not possible, as the end of a sentence; empty if it is
 
     def batches(
         self,
@@ -77,6 +76,10 @@ class Sampler(ABC, Generic[Images]):
         A network that does not take such a size is given images of its own, and its results are scaled back.
         """
 
+    def cannot_truncate(self) -> str:
+        """Why truncation is not possible, as the end of a sentence; empty if it is."""
+        return ""
+
     def refuse_translator(self) -> None:
         """Raise a UsageError for a model that translates images, and so makes none from a seed."""
         if self.image.source is not None:
@@ -98,8 +101,8 @@ class Sampler(ABC, Generic[Images]):
     def refuse_truncation(self, truncation: float | None) -> None:
         """Raise a UsageError for a truncation that is out of range or that this model cannot do."""
         check_truncation(truncation)
-        if truncation is not None and self.cannot_truncate:
-            raise UsageError(f"This model cannot truncate: {self.cannot_truncate}.", "Leave --truncation out.")
+        if truncation is not None and (reason := self.cannot_truncate()):
+            raise UsageError(f"This model cannot truncate: {reason}.", "Leave --truncation out.")
 
     def classes(self, n: int, labels: Sequence[int] | None = None) -> Sequence[int] | None:
         """The class of each of n images: ``labels`` if they are given, else 0, 1, 2, ... in turn; None if unconditional."""

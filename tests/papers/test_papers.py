@@ -263,8 +263,7 @@ def test_other_frozen_weights_are_refused(archive, tmp_path, monkeypatch):
     (paper,) = (each for each in GENERATORS if each.name == "ProjectedGAN")
     calls = iter((15,))
     train(configured(paper, archive), runs_dir=tmp_path, name="run", stop=lambda: next(calls))
-    monkeypatch.setattr("gancli.gan.state.weights_digest", lambda network: "0" * 64)
-    monkeypatch.setattr("gancli.training.setup.weights_digest", lambda network: "0" * 64)
+    monkeypatch.setattr("gancli.training.setup.digest_of", lambda tensors: "0" * 64)
     with pytest.raises(gancli.GancliError, match="frozen network 'features' has other weights"):
         resume(find_run("run", tmp_path))
 
