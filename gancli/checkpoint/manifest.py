@@ -80,9 +80,7 @@ class Manifest(BaseModel):
     def describe(cls, step: int, files: Mapping[str, bytes], *, images_seen: int, facts: Mapping[str, Any]) -> Self:
         """The manifest of a checkpoint that is about to be written: as it will be read back, tuples as lists for instance."""
         what = f"The manifest of step {step}"
-        members = {
-            name: {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()} for name, content in files.items()
-        }
+        members = {name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()}
         fields = {"format_version": FORMAT_VERSION, "step": step, "images_seen": images_seen, "files": members}
         try:
             data = seal({**fields, "facts": dict(facts)})

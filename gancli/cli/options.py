@@ -288,6 +288,10 @@ class Settings:
         given = [(get_args(field.type)[1], getattr(self, field.name)) for field in fields(self)]
         return {option.key: value for option, value in given if value is not None and hasattr(option, "key")}
 
+    @property
+    def _given(self) -> dict[str, Any]:
+        return {"files": self.config or (), "assignments": self.assignments or (), "flags": self.flags}
+
     def resolve(self, runs_dir: Path = Path("runs"), *, fetch: bool = False) -> "Resolved":
         """The configuration of a new run; a parent is looked for in ``runs_dir`` first.
 
@@ -298,28 +302,16 @@ class Settings:
         from gancli.data.source import has_domains
         from gancli.models.parent import inherit
 
-        return resolve(
-            files=self.config or (),
-            assignments=self.assignments or (),
-            flags=self.flags,
-            inherit=inherit(runs_dir),
-            has_domains=has_domains,
-            choose=partial(choose, fetch=fetch),
-        )
+        suits = partial(choose, fetch=fetch)
+        return resolve(**self._given, inherit=inherit(runs_dir), has_domains=has_domains, choose=suits)
 
     def resolve_upon(self, run: "RunDirectory") -> "Resolved":
         """The configuration of ``run`` with what was given on top."""
         from gancli.config.resolve import resolve
         from gancli.runs import refuse_missing_architecture
 
-        return resolve(
-            files=[run.config_path, *(self.config or ())],
-            assignments=self.assignments or (),
-            flags=self.flags,
-            environment={},
-            preferences=False,
-            made_by=refuse_missing_architecture(run),
-        )
+        given = self._given | {"files": [run.config_path, *self._given["files"]]}
+        return resolve(**given, environment={}, preferences=False, made_by=refuse_missing_architecture(run))
 
     def changes(self, run: "RunDirectory", *, allowed: bool = False) -> dict[str, object]:
         """The keys by which :meth:`resolve_upon` differs from what is stored.
@@ -330,7 +322,7 @@ class Settings:
         from gancli.config.resolve import flatten, refuse_changes, refuse_other_choice
 
         stored = flatten(Settings().resolve_upon(run).config)
-        refuse_other_choice(stored, files=self.config or (), assignments=self.assignments or (), flags=self.flags)
+        refuse_other_choice(stored, **self._given)
         given = flatten(self.resolve_upon(run).config)
         refuse_changes(stored, given, allowed=allowed)
         return {key: value for key, value in given.items() if stored.get(key) != value}

@@ -77,9 +77,7 @@ class Resolved:
             ("arch", type(self.arch.options)),
             ("objective", type(self.objective.options)),
         ]
-        return {
-            f"{section}.{key}": info.description or "" for section, model in models for key, info in model.model_fields.items()
-        }
+        return {f"{name}.{key}": info.description or "" for name, model in models for key, info in model.model_fields.items()}
 
 
 def resolve(  # noqa: PLR0913  (the layers, and who fills in)

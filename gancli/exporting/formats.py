@@ -130,11 +130,8 @@ def trained_generator(model: Model, arch_file: str | None = None) -> TrainedGene
     optional = (name for name in ("parent", "source", "paired") if getattr(known, name))  # a document holds what was set
     shared = Provenance(
         **{name: getattr(known, name) for name in (*kept, *optional)},
+        **{name: getattr(origin, name) for name in ("run", "step", "weights", "digest")},
         gancli=__version__,
-        run=origin.run,
-        step=origin.step,
-        weights=origin.weights,
-        digest=origin.digest,
     )
     network = model.generator if model.device.type == "cpu" else deepcopy(model.generator).cpu()
     return TrainedGenerator(network, model.latent_dim, model.image, model.class_names, shared.document(), arch_file)

@@ -135,9 +135,8 @@ def _model(
 ) -> Model:
     """Build the generator and put its weights into it. The caller's random numbers stay the caller's."""
     facts, path = origin.provenance, origin.checkpoint
-    image = ImageSpec(
-        facts.image.channels, facts.image.height, facts.image.width, len(facts.classes), facts.source, facts.paired
-    )
+    size = facts.image
+    image = ImageSpec(size.channels, size.height, size.width, len(facts.classes), facts.source, facts.paired)
     entry = _find_architecture(facts, arch)
     plugin: Architecture[ArchConfig] = ARCHITECTURES.load_entry(entry)()
     try:
@@ -184,9 +183,8 @@ def _growth_bounded(path: Path, there: int) -> Iterator[None]:
     A parameter is registered before its memory is filled, so that a small file that describes a huge network costs nothing.
     """
     most, seen = _LARGER * there + _ALWAYS_FINE, 0
-    refusal = CheckpointError(
-        f"'{path}' describes networks of more than {most:,} numbers, and holds {there:,}.", "Give one that gancli wrote."
-    )
+    problem = f"'{path}' describes networks of more than {most:,} numbers, and holds {there:,}."
+    refusal = CheckpointError(problem, "Give one that gancli wrote.")
 
     def count(_module: nn.Module, _name: str, parameter: nn.Parameter | None) -> None:
         nonlocal seen

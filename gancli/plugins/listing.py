@@ -35,10 +35,7 @@ def architecture(name: str) -> dict[str, Any]:
     entry = ARCHITECTURES.find(name)
     plugin = ARCHITECTURES.load_entry(entry)
     return {
-        "name": entry.name,
-        "distribution": entry.distribution,
-        "version": entry.version,
-        "target": entry.target,
+        **{key: getattr(entry, key) for key in ("name", "distribution", "version", "target")},
         "summary": plugin.summary,
         "defaults": dict(plugin.defaults),
         "schema": plugin.Config.model_json_schema(),

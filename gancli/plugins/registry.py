@@ -300,12 +300,8 @@ def is_path(dataset: str) -> bool:
     """Whether a data set is given by its path, not by the name of a plugin. A registered name wins."""
     if is_file(dataset) or any(dataset in (entry.name, entry.qualified) for entry in DATASETS.entries()):
         return False
-    return (
-        os.sep in dataset
-        or dataset.startswith((".", "~", "hf:"))
-        or dataset.lower().endswith(FILES)
-        or os.path.lexists(dataset)
-    )
+    looks_like_one = os.sep in dataset or dataset.startswith((".", "~", "hf:")) or dataset.lower().endswith(FILES)
+    return looks_like_one or os.path.lexists(dataset)
 
 
 def dataset_defaults(dataset: str) -> Mapping[str, Any]:

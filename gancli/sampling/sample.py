@@ -122,10 +122,7 @@ def about(origin: Origin) -> dict[str, Any]:
     """What an image says about the model that made it."""
     return {
         "gancli": __version__,
-        "run": origin.run,
-        "step": origin.step,
-        "digest": origin.digest,
-        "weights": origin.weights,
+        **{name: getattr(origin, name) for name in ("run", "step", "digest", "weights")},
         "arch": origin.provenance.arch.name,
         "dataset": origin.provenance.dataset.name,
     }
@@ -188,9 +185,7 @@ def _metadata(model: Sampler[Images], request: Request) -> dict[str, Any]:
         **about(model.origin),
         **(model.made_from or {"seeds": format_seeds(request.seeds)}),
         "labels": None if request.labels is None else list(request.labels),
-        "columns": request.columns,
-        "truncation": request.truncation,
-        "scale": request.scale,
+        **{name: getattr(request, name) for name in ("columns", "truncation", "scale")},
     }
 
 

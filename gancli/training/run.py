@@ -230,9 +230,7 @@ def _divisions(facts: Provenance, config: RunConfig, processes: Processes, step:
     now = processes.world, config.train.accumulate
     if before == now or before[0] * before[1] == now[0] * now[1] == _EXACT_MICRO_BATCHES:
         return facts.divided_anew
-    then, today = (
-        f"{count(world, 'process', 'processes')} x train.accumulate={accumulate}" for world, accumulate in (before, now)
-    )
+    then, today = (f"{count(world, 'process', 'processes')} x train.accumulate={parts}" for world, parts in (before, now))
     if not config.runtime.allow_other_processes:
         exact = before[0] * before[1] == _EXACT_MICRO_BATCHES >= processes.world
         alike = f", give -s train.accumulate={_EXACT_MICRO_BATCHES // processes.world} for the same bits" if exact else ""
