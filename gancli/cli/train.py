@@ -28,7 +28,6 @@ from gancli.text import duration, shell
 
 if TYPE_CHECKING:
     from gancli.config.resolve import Resolved
-    from gancli.config.schema import DataConfig
 
 EXPLAINED = (
     "The table: D loss and G loss, means over the epoch; D(x) and D(G(z)), the probability that D gives to real and to "
@@ -77,9 +76,7 @@ def train(
         else:
             _refuse_new(runs_dir, name, from_step, allow_changes=allow_changes and resume is None)
             resolved = settings.resolve(runs_dir, fetch=not dry_run)
-            refuse_early(resolved)
-            if dry_run:
-                _refuse_unreadable(resolved.config.data)
+            refuse_early(resolved, headers=dry_run)
             new = {"config": resolved.config, "runs_dir": runs_dir, "name": name, "reason": resolved.reason}
             start = partial(_start, None, argv=output.argv, **new)
         if dry_run:
@@ -139,16 +136,21 @@ def _refuse_new(runs_dir: Path, name: str | None, from_step: int | None, *, allo
         raise UsageError(f"{needless} needs a run to resume.", "Add --resume RUN.")
 
 
-def refuse_early(resolved: "Resolved") -> None:
-    """Refuse what needs neither torch nor the images to be refused: a data set that is not there, an impossible size."""
+def refuse_early(resolved: "Resolved", *, headers: bool = False) -> None:
+    """Refuse what needs neither torch nor the images to be refused: a data set that is not there, an impossible size.
+
+    With ``headers`` also files of which no image's header can be read; nothing is downloaded.
+    """
     from gancli.config.resolve import refuse_other_kind
     from gancli.config.schema import sides
     from gancli.data.paths import unreadable
+    from gancli.data.source import open_data
     from gancli.plugin import ImageSpec
     from gancli.plugins.registry import is_path
 
     data, plugin = resolved.config.data, resolved.arch.plugin
-    for address in filter(None, (data.dataset, data.to)):
+    addresses = [data.dataset] if data.to is None else [data.dataset, data.to]
+    for address in addresses:
         if "://" in address:
             problem = f"'{address}' is a web address, and train reads nothing from the network."
             raise DatasetError(problem, "Download it, and give the path; hf:USER/NAME fetches a data set of Hugging Face.")
@@ -167,15 +169,8 @@ def refuse_early(resolved: "Resolved") -> None:
         if all(reasons):
             problem = f"The architecture '{resolved.config.arch.name}' cannot make images of {height}x{width}."
             raise ConfigError(problem, f"{reasons[-1]} Choose another --image-size or --arch.")
-
-
-def _refuse_unreadable(config: "DataConfig") -> None:
-    """Refuse files of which no image's header can be read; nothing is downloaded."""
-    from gancli.data.source import open_data
-    from gancli.plugins.registry import is_path
-
-    if all(is_path(address) and not address.startswith("hf:") for address in filter(None, (config.dataset, config.to))):
-        open_data(config).spec(config)
+    if headers and all(is_path(address) and not address.startswith("hf:") for address in addresses):
+        open_data(data).spec(data)
 
 
 def _note_finished(output: Output, run: RunDirectory, changes: dict[str, object], from_step: int | None) -> None:
