@@ -23,11 +23,8 @@ _SAME = 1e-3  # how far images in [-1, 1] may differ and still be the same: an e
 class Blender:
     """Generates images between classes; ``blends_embeddings`` says whether embeddings are blended, or else images.
 
-    Args:
-        generator: whose embeddings are looked at.
-        draw: ``(z, labels) -> images`` with that generator.
-        latent_dim: dimensions of z.
-        pairs: the classes between which images will be asked for: first and second, int64 ``(2, m)``.
+    ``draw`` is ``(z, labels) -> images`` with the ``generator``, whose embeddings are looked at; ``pairs`` are the classes
+    between which images will be asked for: first and second, int64 ``(2, m)``.
     """
 
     def __init__(self, generator: nn.Module, draw: Callable[[Tensor, Tensor], Tensor], latent_dim: int, pairs: Tensor) -> None:

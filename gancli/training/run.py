@@ -41,28 +41,17 @@ _MOST_MICRO_BATCHES = 8  # of a step that does not fit into memory
 
 
 def train(
-    config: RunConfig,
+    config: RunConfig,  # the whole configuration, see gancli.config.resolve.resolve
     *,
-    runs_dir: Path = Path("runs"),
-    name: str | None = None,
-    observe: Callable[[Event], None] = lambda _: None,
-    stop: Callable[[], int] = lambda: 0,
-    argv: Sequence[str] = (),
-    processes: Processes = ALONE,
-    reason: str = "",
+    runs_dir: Path = Path("runs"),  # where run directories live; made if it is missing
+    name: str | None = None,  # of the new run directory; by default time, data set and architecture
+    observe: Callable[[Event], None] = lambda _: None,  # is called with what happens, see gancli.events
+    stop: Callable[[], int] = lambda: 0,  # asked after every step; when it returns a signal, the run is saved and ends
+    argv: Sequence[str] = (),  # the command line, for the record
+    processes: Processes = ALONE,  # all that take part; the others call gancli.training.worker.worker_loop
+    reason: str = "",  # why this architecture was chosen, as the first note
 ) -> RunEnded:
-    """Train a new run.
-
-    Args:
-        config: the whole configuration, see :func:`gancli.config.resolve.resolve`.
-        runs_dir: where run directories live; made if it is missing.
-        name: name of the new run directory; by default time, data set and architecture.
-        observe: is called with what happens, see :mod:`gancli.events`.
-        stop: asked after every step; when it returns a signal's number, the run is saved and ends.
-        argv: the command line, for the record.
-        processes: all that take part; the others call :func:`gancli.training.worker.worker_loop`.
-        reason: why this architecture was chosen, as the first note.
-    """
+    """Train a new run."""
     if name is not None:
         refuse_name(runs_dir, name)
     address, frozen = config.model.parent, config.train.freeze_discriminator
