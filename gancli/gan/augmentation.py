@@ -72,11 +72,12 @@ class Augmentation(NoAugmentation):
         They are the images of a micro-batch, or several such sets (real and generated); the numbers are the whole batch's.
         """
         sets = len(images) // (part.rows.stop - part.rows.start)
-        matrices, moved, others, unmoved = [], [], [], torch.eye(2, device=images.device)
+        matrices, moved, others = [], [], []
         for name in self._config.changes:
             chance = uniform(sets, part.batch_size, 4)[:, part.rows].reshape(-1, 4).to(images.device)
             chosen, numbers = (chance[:, 0] < self._state["strength"]).view(-1, 1, 1, 1), chance[:, 1:]
             if name in TRANSFORMS:
+                unmoved = torch.eye(2, device=images.device)
                 matrices.append(torch.where(chosen[..., 0], TRANSFORMS[name](numbers[:, 0]), unmoved))
                 moved.append(chosen)
             else:

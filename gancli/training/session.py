@@ -324,7 +324,7 @@ class Session:
             self._next_plot = self._clock() + self.clock.took["plot"] / PLOT_FRACTION
 
     def _finish(self, *, done: bool) -> str:
-        """End an epoch that the plan cuts short; save the last step, with a preview. Why the images are of no use yet, if so."""
+        """End an epoch that the plan cuts short; save the last step, with a preview. Why the images are of no use, if so."""
         state = self.training.state
         if done and state.meters["epoch"].counts:
             self._end_epoch()
