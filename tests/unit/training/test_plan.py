@@ -148,6 +148,7 @@ def test_a_run_in_minutes_ends_on_time_and_with_its_schedule(configure, tmp_path
 
 
 def test_a_run_that_is_made_longer_in_minutes_takes_what_was_added(configure, tmp_path, world):
+    world.seconds["step"] = 0.5
     ended = train(configure("train.minutes=1", "train.epochs=null"), runs_dir=tmp_path, name="a")
 
     def observe(event):
