@@ -111,7 +111,7 @@ class Run:
     Args:
         run: name or path; by default the last run.
         runs_dir: where runs are looked for by name.
-        warning: why its images are of no use yet, as the end of the training said; empty if there was no reason.
+        warning: why its images are not usable yet, as reported when training ended; empty if they are.
 
     Attributes:
         path: its directory.

@@ -614,7 +614,7 @@ class Exporter(ABC, Generic[ConfigT]):
     Options: ClassVar[type[ArchConfig]] = ArchConfig
     """The Pydantic model of what can be set by ``gancli export -s key=value``; by default nothing."""
     packages: ClassVar[tuple[str, ...]] = ()
-    """Top-level modules that are imported and may be missing; users are told so before anything is computed."""
+    """Top-level modules that are imported and may be missing; users see an error before anything is computed."""
     translates: ClassVar[bool] = False
     """Whether the format can express a model that translates images (``generator.image.source``)."""
 
@@ -648,13 +648,13 @@ class FeatureExtractor(ABC):
     """A pretrained network in whose features sets of images are compared. Named by an entry point of ``gancli.extractors``.
 
     The name is a part of the metrics': distances in the features of ``lite`` are ``FD-lite`` and ``KD-lite``. A model is never
-    judged by a network that it was trained against: gancli compares the weights with those of the model's frozen networks.
+    measured by a network that it was trained against: gancli compares the weights with those of the model's frozen networks.
     """
 
     api: ClassVar[int]
     summary: ClassVar[str]
     for_colour: ClassVar[bool] = False
-    """Whether images in colour are judged by it where nobody asks for another one and its assets are installed."""
+    """Whether it is the default for images in colour where its assets are installed."""
     distances: ClassVar[tuple[str, str] | None] = None
     """Usual names of the two distances, ``("FID", "KID")``, if the features are used as they are. By default they are scaled
     such that those of the training images have a total variance of 1000."""
@@ -667,7 +667,7 @@ class FeatureExtractor(ABC):
     def build(self, tell: Callable[[str], None]) -> nn.Module:
         """The network: images ``(n, c, h, w)`` in [-1, 1] with 1 to 4 channels, of any size -> features ``(n, d)``.
 
-        ``tell`` is told of a download, with address and size, before it begins.
+        ``tell`` is called with address and size of a download before it starts.
         """
 
 

@@ -185,7 +185,7 @@ def find_run(which: str | None, runs_dir: Path) -> RunDirectory:
 
 
 def list_runs(runs_dir: Path) -> list[RunDirectory]:
-    """Every run directory, newest name first; what has neither run.json nor checkpoints is none."""
+    """Every run directory, newest name first; a directory without run.json and checkpoints is not a run."""
     with explained(runs_dir):
         if not runs_dir.is_dir():
             return []
@@ -194,7 +194,7 @@ def list_runs(runs_dir: Path) -> list[RunDirectory]:
 
 
 def _is_run(path: Path) -> bool:
-    """Whether it is a run's directory; what cannot be looked at is none."""
+    """Whether it is a run's directory; False where it cannot be read."""
     try:
         return path.is_dir() and ((path / "run.json").exists() or (path / "checkpoints").is_dir())
     except OSError:

@@ -186,7 +186,7 @@ def read_checkpoint(path: Path, names: Collection[str] | None = None, storage: S
 
 
 def read_manifest(path: Path, storage: Storage = DISK) -> Manifest:
-    """What the checkpoint in the directory ``path`` says about itself; its other files are not looked at."""
+    """What the checkpoint in the directory ``path`` says about itself; its other files are not read."""
     what = f"The manifest of '{path}'"
     with _opened(path / MANIFEST, storage) as (descriptor, size):
         if size > MAX_BYTES:

@@ -156,7 +156,7 @@ def read_file(path: Path) -> bytes:
 
     Raises:
         RunError: there is no such file, or it cannot be read.
-        CheckpointError: it is no file, or larger than 2 GiB.
+        CheckpointError: it is not a regular file, or larger than 2 GiB.
     """
     try:
         descriptor = open_to_read(path)
@@ -179,5 +179,7 @@ def stored_origin(text: str | None, data: bytes, path: Path) -> Origin:
     if text is None:
         raise CheckpointError(f"'{path}' does not say which model it holds.", "Give one that gancli wrote.")
     stored = parse_object(text.encode(errors="surrogatepass"), f"What '{path}' says about its model")
-    said = Provenance.parse(stored, path)
-    return Origin(said.run or path.stem, path, said.step, said.digest or sha256(data).hexdigest(), said.weights or "ema", said)
+    stated = Provenance.parse(stored, path)
+    return Origin(
+        stated.run or path.stem, path, stated.step, stated.digest or sha256(data).hexdigest(), stated.weights or "ema", stated
+    )

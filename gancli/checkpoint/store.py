@@ -57,7 +57,7 @@ class CheckpointStore:
                 steps = sorted(step for name in names if (step := self._committed(name)) is not None)
                 if steps or names == self._names():
                     return steps
-                # everything that was listed has been pruned before it was looked at: there are newer ones
+                # everything that was listed has been pruned before it was read: there are newer ones
 
     def latest(self) -> int | None:
         """The newest committed step: by its number, since clocks jump."""
@@ -258,7 +258,7 @@ class CheckpointStore:
             return []
 
     def _committed(self, name: str) -> int | None:
-        """The step whose directory has this name, unless it is none or lacks a manifest."""
+        """The step whose directory has this name, if it is a checkpoint's and has a manifest."""
         match = _STEP.fullmatch(name)
         if match is None or self.path(step := int(match[1])).name != name:
             return None

@@ -97,7 +97,7 @@ def run_export(
 
             write_folder = part("folder", f"'{target}', a folder to share,")
             model = model or source.load()
-            written: Exported = write_folder(model, target, source.arch, force=True)  # what is there was looked at
+            written: Exported = write_folder(model, target, source.arch, force=True)  # what is there was checked above
         else:
             from gancli.exporting.formats import choose, export
 

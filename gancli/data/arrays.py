@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 COMPRESSIONS = ("", ".gz", ".xz")  # how the names of plain and compressed files end. What a file is, its first bytes say
 MAX_BYTES = 16 * 2**30  # the largest array that is read into memory
 MAX_RATIO = 200  # real images compress 2 to 20 times, a gzip bomb 1,000 times, an xz bomb 7,000 times
-FREE_BYTES = 2**30  # up to here, any ratio is believed: a set of blank images is no attack
+FREE_BYTES = 2**30  # up to here, any ratio is accepted: a set of blank images is not an attack
 CHUNK_BYTES = 2**20
 MAX_CHANNELS, MAX_CLASSES, MAX_DIMENSIONS = 4, 65_536, 4
 UNSIGNED_BYTE = 0x08

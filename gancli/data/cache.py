@@ -4,7 +4,7 @@ It lies in ``GANCLI_CACHE``, else ``XDG_CACHE_HOME/gancli``, else ``~/.cache/gan
 
     pictures/KEY/pixels.bin     uint8 (n, c, h, w), row by row; mapped into memory, never read as a whole
     pictures/KEY/facts.json     written last of all: shape, labels, fingerprint, what was left out
-    pictures/.part-KEY/         unfinished; whoever needs it next begins anew
+    pictures/.part-KEY/         unfinished; the next process starts over
     pictures/.lock-KEY          a lock, held by whoever decodes
     downloads/NAME/             files of named data sets
     readings/                   features of real images, which gancli-evaluate keeps

@@ -1,8 +1,8 @@
 """The catalogue of a source: which of its names are images, and of which split, domain and class.
 
 - names are Unicode NFC with ``/`` between their parts, whatever the system that wrote them;
-- what operating systems leave behind, and what is hidden, is passed over;
-- images are known by their suffix, and by their first bytes where the suffix is none of the known;
+- what operating systems leave behind, and what is hidden, is skipped;
+- images are known by their suffix, and by their first bytes where the suffix is unknown;
 - ``train``, ``test``, ``val`` and their synonyms divide a set where they are whole names of folders beside each other, at any
   depth; ``trainA trainB testA testB`` divide it into two domains as well.
 """
@@ -193,7 +193,7 @@ def _divides(below: dict[str, bool]) -> bool:
 
 
 def _unused(others: Counter[str]) -> list[str]:
-    """Notes about the files that are no images, or none that can be decoded."""
+    """Notes about the files that are not images, or cannot be decoded."""
     notes = []
     images = Counter({suffix: number for suffix, number in sorted(others.items()) if suffix in UNREADABLE})
     if images:

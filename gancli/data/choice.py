@@ -2,7 +2,7 @@
 
     architecture   of the installed ones whose :class:`.Purpose` includes the images, the one of the highest rank
     size           as the images are, but no larger than what the purpose resizes to on this machine
-    judge          of images in colour: the installed extractor for them
+    extractor      of images in colour: the installed extractor for them
     length         the purpose's; five passes over a large set; in proportion fewer of images larger than 64x64;
                    four times as many on a GPU
 
@@ -38,18 +38,18 @@ GPU_FACTOR = 4
 COLOUR = 3  # channels from which on images are in colour
 
 
-def choose(data: DataConfig, arch: str | None, said: Flat, *, fetch: bool = True) -> tuple[Flat, str] | None:
-    """What suits the images of a training that is no translation: settings, and a sentence if it chose the architecture.
+def choose(data: DataConfig, arch: str | None, given: Flat, *, fetch: bool = True) -> tuple[Flat, str] | None:
+    """What suits the images of a training, unless it is a translation: settings, and a sentence if it chose the architecture.
 
-    None where nothing is known of the images, which ``fetch`` fetches from the hub. ``said``: the user's settings, by key.
+    None where nothing is known of the images, which ``fetch`` fetches from the hub. ``given``: the user's settings, by key.
     """
     if (seen := _look(data, fetch=fetch)) is None:
         return None
     spec, count, native = seen
-    image = spec if said.get("model.conditional") is True else replace(spec, classes=0)
-    gpu = _has_gpu(str(said.get("runtime.device", "auto")))
+    image = spec if given.get("model.conditional") is True else replace(spec, classes=0)
+    gpu = _has_gpu(str(given.get("runtime.device", "auto")))
     if arch is None:
-        name, purpose = _best(image, count, said, gpu=gpu)
+        name, purpose = _best(image, count, given, gpu=gpu)
     else:
         name, purpose = arch, ARCHITECTURES.load(arch).purpose
     settings: Flat = {}
@@ -75,7 +75,7 @@ def choose(data: DataConfig, arch: str | None, said: Flat, *, fetch: bool = True
         return settings, ""
     kind = {1: "grey", 2: "grey transparent", 3: "colour", 4: "transparent"}[image.channels]
     resized = bool(native) and set(native) != {(image.height, image.width)}
-    has_length = any(said.get(key) is not None for key in LENGTHS)
+    has_length = any(given.get(key) is not None for key in LENGTHS)
     length = "" if has_length or purpose.images is None else f", for {settings['train.images']:,} images seen"
     return settings | {"arch.name": name}, (
         f"Chosen for {number(count, f'{kind} image')} {'resized to' if resized else 'of'} {image.height}x{image.width}: "
@@ -100,11 +100,11 @@ def _look(data: DataConfig, *, fetch: bool) -> tuple[ImageSpec, int, list[tuple[
     return images.spec(conditional=True), len(images.images), []
 
 
-def _best(image: ImageSpec, count: int, said: Flat, *, gpu: bool) -> tuple[str, Purpose | None]:
+def _best(image: ImageSpec, count: int, given: Flat, *, gpu: bool) -> tuple[str, Purpose | None]:
     """Name and purpose of the architecture of the highest rank that is for such images; ``dense`` if none is."""
     found: list[tuple[int, str, Purpose]] = []
-    sizes = {(image.height, image.width)} | (set() if said.get("data.image_size") else {(32, 32), (64, 64)})
-    wanted = {key.removeprefix("arch.") for key in said if key.startswith("arch.")} - {"name"}
+    sizes = {(image.height, image.width)} | (set() if given.get("data.image_size") else {(32, 32), (64, 64)})
+    wanted = {key.removeprefix("arch.") for key in given if key.startswith("arch.")} - {"name"}
     for entry in ARCHITECTURES.entries():
         try:
             plugin = ARCHITECTURES.load_entry(entry)()

@@ -125,7 +125,7 @@ class Collection(Source):
         if not self.items:
             hints = *self.notes(), "`gancli dataset list` shows the data sets that have a name."
             problem = f"{self} holds no image."
-            raise DatasetError(problem, f"Images end in {', '.join(SUFFIXES)}; hidden names are passed over. {' '.join(hints)}")
+            raise DatasetError(problem, f"Images end in {', '.join(SUFFIXES)}; hidden files are skipped. {' '.join(hints)}")
         settings = {key: getattr(config, key) for key in PIXEL_KEYS}
         return sha256(json.dumps([FORMAT, PIL.__version__, self.stamp(), settings]).encode()).hexdigest()[:32]
 

@@ -34,7 +34,7 @@ from gancli.text import visible
 
 MAX_RATIO = 200  # no image shrinks more than this in an archive: images are compressed already
 FREE_BYTES, FREE_TAR_BYTES = 2**22, 2**28
-"""Up to here any ratio is believed of a file in a zip, or of a tar: a blank bitmap is no attack."""
+"""Up to here any ratio is accepted for a file in a zip, or for a tar: a blank bitmap is not an attack."""
 CHUNK_BYTES = 2**20
 ENCRYPTED, UTF_8, MS_DOS = 0x1, 0x800, 0
 MAGIC_AT, MAGIC = 257, b"ustar"

@@ -108,7 +108,7 @@ def numbered(values: Sequence[object], names: Sequence[str] = ()) -> Labels:
         return Labels(known, tuple(numbers))
     texts = [normalised(value.strip()) for value in values if isinstance(value, str)]
     if len(texts) < len(values) or not all(texts) or len(set(texts)) > MAX_CLASSES:
-        raise _UnusedError("has labels that are no class numbers (whole, from 0) and no names")
+        raise _UnusedError("has labels that are neither class numbers (whole, from 0) nor names")
 
     def natural(text: str) -> tuple[list[tuple[int, int, str]], str]:  # 2 before 10
         parts = re.findall(r"[0-9]{1,18}|[^0-9]+", text)

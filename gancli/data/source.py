@@ -176,7 +176,7 @@ def _folder(path: Path, split: str, domain: str) -> Source:
     from gancli.data.containers import FolderSource
 
     names = names_in(path)
-    if not any(map(is_image, names)):  # beside which anything else is none of the data
+    if not any(map(is_image, names)):  # beside images, other files are not data
         if any(map(IDX_NAME.fullmatch, names)):
             return _idx(path, split)
         if any(map(CIFAR.fullmatch, names)):

@@ -56,7 +56,7 @@ def as_written(kind: Hashable, compute: Compute, inputs: Sequence[Tensor | float
 class Captured:
     """Replays what it is given: the first of each kind is computed as written, the second recorded, and from then on replayed.
 
-    Recordings hold on to the places of weights and moments, so that all begin anew when a state is restored.
+    Recordings hold addresses of weights and moments, so that restoring a state discards them.
     """
 
     def __init__(self, trainer: Trainer) -> None:

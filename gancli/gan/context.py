@@ -36,13 +36,13 @@ def example_inputs(image: ImageSpec, latent_dim: int, n: int, device: torch.devi
 class Context:
     """See :class:`gancli.plugin.StepContext`, which describes what loss terms read.
 
-    ``generate`` and ``judge`` are G and D in their precision, D behind the augmentation; ``trained`` the names of the networks
-    that the update trains; ``joint``: D sees real and fake images in one batch in its own update, which is faster.
+    ``generate`` and ``discriminator`` are G and D in their precision, D behind the augmentation; ``trained`` names the
+    networks that the update trains; ``joint``: D sees real and fake images in one batch in its own update, which is faster.
     """
 
     networks: Mapping[str, nn.Module]
     generate: Callable[..., Tensor]
-    judge: Callable[..., Tensor]
+    discriminator: Callable[..., Tensor]
     trained: Collection[str]
     real: Tensor
     z: Tensor
@@ -80,7 +80,7 @@ class Context:
         """D's logits of images that belong to the conditions of this micro-batch, once or several times."""
         copies = len(images) // len(self.real)
         conditions = self.conditions if copies == 1 else [torch.cat([each] * copies) for each in self.conditions]
-        return self.judge(images, *conditions).float()
+        return self.discriminator(images, *conditions).float()
 
     def network(self, name: str) -> nn.Module:
         """A network by name."""
@@ -94,6 +94,6 @@ class Context:
         return result
 
     @property
-    def judged(self) -> bool:
+    def has_logits(self) -> bool:
         """Whether D's logits of both real and generated images have been computed."""
         return {"real_logits", "fake_logits"} <= vars(self).keys()

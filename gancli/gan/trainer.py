@@ -119,7 +119,7 @@ class Trainer:
                 context = Context(
                     networks=self.state.networks,
                     generate=self._forward("generator", update, second_order=second_order),
-                    judge=self.augmentation.before(discriminate, noise.uniform, part),
+                    discriminator=self.augmentation.before(discriminate, noise.uniform, part),
                     trained=update.networks,
                     real=real[part.here].detach().requires_grad_(second_order),
                     z=z[part.here],
@@ -165,7 +165,7 @@ class Trainer:
 
     def _scores(self, update: Update, context: Context) -> Report:
         """s(D(x)) and s(D(G(z))) of D's own update, and what the augmentation adapts to."""
-        if "discriminator" not in update.networks or not context.judged:
+        if "discriminator" not in update.networks or not context.has_logits:
             return {}
         return {
             "real_score": context.real_logits.detach().sigmoid().mean(),

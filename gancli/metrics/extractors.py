@@ -161,7 +161,7 @@ def _stored() -> _Stored:
     try:
         with safe_open(path, framework="pt") as file:
             about = file.metadata()
-            tensors = {name: file.get_tensor(name).double() for name in file.keys()}  # noqa: SIM118  (it is no mapping)
+            tensors = {name: file.get_tensor(name).double() for name in file.keys()}  # noqa: SIM118  (it is not a mapping)
         moments = Moments(int(about["count"]), tensors.pop("mean"), tensors.pop("covariance"))
         DigitNetwork().load_state_dict(tensors)
         return _Stored(tensors, moments, about["pictures"], sha256(path.read_bytes()).hexdigest())
@@ -269,7 +269,7 @@ class PretrainedExtractor(Extractor):
     """Features of a plugin's network, scaled such that those of the training images have a total variance of 1000.
 
     Features that have usual names for their distances, such as FID, are left as they are. Of the training images, uint8
-    ``(n, c, h, w)``, 2,048 are looked at, always the same; ``tell`` is told of downloads.
+    ``(n, c, h, w)``, 2,048 are used, always the same; ``tell`` is called with each download.
     """
 
     def __init__(self, name: str, plugin: FeatureExtractor, images: Tensor, tell: Callable[[str], None]) -> None:
@@ -328,7 +328,7 @@ def extractor_for(
 
     Wanted is ``mnist``, ``random``, the name of a plugin, or ``auto``: digits for MNIST and Stacked-MNIST, for anything else
     the plugin ``otherwise``, or random convolutions where there is none or it is one of the networks that the model was
-    trained against, whose digests are ``frozen``. ``tell`` is told of downloads.
+    trained against, whose digests are ``frozen``. ``tell`` is called with each download.
 
     Raises:
         UsageError: digits are wanted for images of another size, or the model was trained against what was asked for.

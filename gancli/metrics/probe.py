@@ -44,7 +44,7 @@ class Probe:
     ) -> Self | None:
         """The probe for a data set of that name, by default with the extractor that suits it; None with fewer than 2 images.
 
-        At most 10,000 of the training images, uint8 ``(n, c, h, w)``, are looked at; generated ones will be on the device.
+        At most 10,000 of the training images, uint8 ``(n, c, h, w)``, are used; generated ones will be on the device.
         """
         if len(images) < 2:  # noqa: PLR2004  (one has no covariance)
             return None

@@ -23,7 +23,7 @@ _SAME = 1e-3  # how far images in [-1, 1] may differ and still be the same: an e
 class Blender:
     """Generates images between classes; ``blends_embeddings`` says whether embeddings are blended, or else images.
 
-    ``draw`` is ``(z, labels) -> images`` with the ``generator``, whose embeddings are looked at; ``pairs`` are the classes
+    ``draw`` is ``(z, labels) -> images`` with the ``generator``, whose embeddings are inspected; ``pairs`` are the classes
     between which images will be asked for: first and second, int64 ``(2, m)``.
     """
 

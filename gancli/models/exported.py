@@ -28,11 +28,11 @@ class ExportedModel(Sampler["NDArray[np.float32]"]):
     """A generator that runs without PyTorch; a CheckpointError if it is another function than its metadata say."""
 
     def __init__(self, draw: Draw, origin: Origin) -> None:
-        said = origin.provenance
-        size = said.image.channels, said.image.height, said.image.width
-        self.latent_dim = said.latent_dim
-        self.image = ImageSpec(*size, len(said.classes), said.source, said.paired)
-        self.class_names = tuple(said.classes)
+        stated = origin.provenance
+        size = stated.image.channels, stated.image.height, stated.image.width
+        self.latent_dim = stated.latent_dim
+        self.image = ImageSpec(*size, len(stated.classes), stated.source, stated.paired)
+        self.class_names = tuple(stated.classes)
         self.origin = origin
         self._draw = draw
         if self.image.source is None:
@@ -75,7 +75,7 @@ def load_export(path: Path) -> ExportedModel:
         PluginError: the plugin that wrote it, or what that needs, is not installed.
         CheckpointError: it is corrupt, foreign or unsafe, or of a format that is not read again.
     """
-    content = read_file(path)  # first: a missing file is no reason to install anything
+    content = read_file(path)  # first: a missing file should not ask for an installation
     entry = EXPORTERS.find(path.suffix.lower().removeprefix("."))
     kind = EXPORTERS.load_entry(entry)
     if kind.open is Exporter.open:

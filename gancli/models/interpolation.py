@@ -189,7 +189,7 @@ class Interpolation:
 class Frames:
     """The frames of an interpolation, each float32 ``(cells, c, h, w)`` in [-1, 1]. Iterating generates all of them.
 
-    ``blend`` says what lies between two classes: ``embeddings`` or ``pixels``; None if the class stays.
+    ``blend``: what is interpolated between two classes, ``embeddings`` or ``pixels``; None if the class stays.
     """
 
     def __init__(self, model: Model, interpolation: Interpolation) -> None:

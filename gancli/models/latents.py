@@ -73,7 +73,7 @@ class ModelAtLatents(Model):
 
 
 def read_latents(path: Path, model: Model) -> Latents:
-    """The latents in a file, for this model; a UsageError if it is no file of latents, or not of this model."""
+    """The latents in a file, for this model; a UsageError if it does not hold latents of this model."""
     space = "w" if model.two_stage else "z"
     try:
         with zipfile.ZipFile(io.BytesIO(read_file(path))) as archive:

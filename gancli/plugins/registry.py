@@ -181,7 +181,7 @@ def _flaw(plugin: type) -> str | None:
     if not isinstance(getattr(plugin, "summary", None), str):
         return "has no summary"
     if not isinstance(getattr(plugin, "defaults", {}), Mapping):
-        return "has defaults that are no mapping"
+        return "has defaults that are not a mapping"
     config = getattr(plugin, "Config", None)
     if issubclass(plugin, Architecture) and not (isinstance(config, type) and issubclass(config, ArchConfig)):
         return "has no Config that derives from gancli.plugin.ArchConfig"

@@ -148,7 +148,7 @@ def write(
     if target != "-" and not is_folder and suffix not in {".png", ".npz"}:
         raise UsageError(f"'{target}' is not a kind of output.", "End it in .png, .npz or / (a folder), or give -.")
     if request.scale > 1 and (is_folder or suffix == ".npz"):
-        problem = f"'{target}' is no grid to enlarge with --scale {request.scale}."
+        problem = f"'{target}' is not a grid to enlarge with --scale {request.scale}."
         raise UsageError(problem, "Leave --scale out, or name a .png.")
     request = replace(request, labels=model.classes(total, request.labels))
     generated = model.batches(request.seeds, request.labels, truncation=request.truncation)

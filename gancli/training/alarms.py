@@ -16,10 +16,10 @@ COLLAPSED, RISING = 0.18, 1.03
 A young generator makes nearly one image as well, at first without getting better at it, but soon more and more different ones.
 Campaign: tests/benchmarks/collapse.py."""
 
-EARLIEST_STEP = 100  # before it, nothing is judged
+EARLIEST_STEP = 100  # no alarm before it
 PATIENCE = 3  # measurements in a row: a healthy generator may wait for 300 steps before it makes different images
 EARLY_STEPS, SPACING = (100, 200, 300, 400), 50
-"""Diversity is measured at these steps too, so that a run of one long epoch can be judged, and at most once in 50 steps."""
+"""Diversity is measured at these steps too, so that a run of one long epoch is checked, and at most once in 50 steps."""
 
 _WON, _LEARNT, _APART = 0.98, 0.04, 0.1
 """A discriminator has won at scores of 0.98 and 0.02; that is a non-saturating loss of 0.04."""
@@ -30,7 +30,7 @@ def signs_of_trouble(
 ) -> Iterator[tuple[str, str]]:
     """(name, message) of every alarm that an epoch which ended at ``step`` gives cause for.
 
-    ``metrics`` are means over the epoch, and what was measured at its end; what is missing is not judged. ``before`` is
+    ``metrics`` are means over the epoch, and what was measured at its end; what is missing is not checked. ``before`` is
     diversity as it was measured before, oldest first.
     """
     if step < EARLIEST_STEP:

@@ -53,7 +53,7 @@ def time_of(event: Event) -> Row | None:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """All complete rows before the first that is none, such as a last line that a kill cut off."""
+    """All complete rows before the first incomplete one, such as a last line cut off by a kill."""
     rows: list[Row] = []
     with suppress(FileNotFoundError, ValueError):
         for line in path.read_bytes().splitlines():

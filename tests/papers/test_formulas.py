@@ -18,7 +18,7 @@ def context(discriminator, real, fake, trained=("discriminator",)):
     return Context(
         networks={"discriminator": discriminator},
         generate=lambda _: fake,
-        judge=discriminator,
+        discriminator=discriminator,
         trained=trained,
         real=real.requires_grad_(),
         z=fake,

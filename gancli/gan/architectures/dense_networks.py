@@ -7,7 +7,7 @@ that is reached in the same time. The mean is a buffer of the discriminator, so 
 Patches: with ``patch_size`` P the image, padded with zeros to whole patches, is a grid of patches of P x P pixels.
 The discriminator's first layer and the generator's last one are a linear layer each, with the same weights at every patch
 (Dosovitskiy et al., 2020, "An image is worth 16x16 words", section 3.1); all layers between see the whole image.
-With ``patch_layers`` 2 there is a hidden layer on the way: a stroke that moves within its patch is no linear function of units.
+With ``patch_layers`` 2 there is a hidden layer in between: a stroke that moves within its patch is not linear in the units.
 Strokes look alike wherever they are, so that these layers learn from every patch of every image, and cost less.
 
 Conditional models append an embedding of the class to the latent (generator) and add its projection onto the last hidden

@@ -128,7 +128,7 @@ class DCGAN(Architecture[DCGANConfig]):
 class AidedConfig(DCGANConfig):
     """Options of DCGAN with frozen features."""
 
-    maps: int = Field(2, ge=1, le=4, description="how many maps of the frozen network are looked at: strides of 4, 8, 16, 32")
+    maps: int = Field(2, ge=1, le=4, description="how many maps of the frozen network are used: strides of 4, 8, 16, 32")
     head_channels: int = Field(64, ge=4, le=1024, description="channels of the discriminator on each of these maps")
     head_weight: float = Field(1.0, gt=0, le=100, description="weight of their losses together; that of the own one is 1")
 

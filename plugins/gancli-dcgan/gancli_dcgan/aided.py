@@ -2,7 +2,7 @@
 
 Kumari et al., 2022, "Ensembling off-the-shelf models for GAN training": each discriminator of an ensemble, one of which learns
 from pixels, has its own logit and its own loss, and the generator minimises the sum. What differs from the paper: one frozen
-network, of which only the first maps are looked at, since at 32 pixels these cost a fifth of a step and the deeper ones more
+network, of which only the first maps are used, since at 32 pixels these cost a fifth of a step and the deeper ones more
 than they give; heads bounded by spectral normalisation instead of label smoothing; penalties on the own discriminator.
 """
 
@@ -34,7 +34,7 @@ class AidedDiscriminator(nn.Module):
 
     def __init__(self, own: nn.Module, features: EfficientNetLite, config: AidedConfig) -> None:
         super().__init__()
-        self._frozen = (features,)  # in a tuple it is no part of this network
+        self._frozen = (features,)  # in a tuple it is not a submodule
         self.own = own
         self.heads = nn.ModuleList(_head(width, config.head_channels, config) for width in WIDTHS[: config.maps])
         self.weights = [1.0, *[config.head_weight / config.maps] * config.maps]

@@ -13,7 +13,7 @@ weights reach every pixel. What differs from the paper:
 - Self-modulation (option ``modulation``; Chen et al., 2019, "On Self Modulation for Generative Adversarial Networks"): the
   latent reaches every hidden layer of the generator, not only the first.
 - A dense layer (option ``hidden``) behind the latent and one before the logit: at 28 pixels a logit without it is a sum over
-  patches of 10x10 pixels, each of which may be right while the image is none.
+  patches of 10x10 pixels, each of which may be right while the image is wrong.
 - Minibatch standard deviation (option ``group_size``; Karras et al., 2018, "Progressive Growing of GANs", section 3): the
   discriminator sees how much the images of a group differ, so that a generator of too few kinds of images is found out.
 

@@ -54,7 +54,7 @@ class TableSource(Collection):
             raise DatasetError(f"{self} holds no table.", "Name the file itself.")
         self._tables = {file: _opened(file) for part in self.chosen(self.parts()) for file in self._parts[part]}
         first = next(iter(self._tables))
-        with _intact(first):  # names in the schema are decoded when they are looked at
+        with _intact(first):  # names in the schema are decoded when they are accessed
             self._image, self._label, self._names = _columns(self._tables[first], first)
         rows = sum(table.rows for table in self._tables.values())
         width = len(str(max(rows - 1, 0)))

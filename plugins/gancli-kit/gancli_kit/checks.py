@@ -132,7 +132,7 @@ class Checklist:
     """Checks of one subject. Each is run at most once, after those that it needs."""
 
     checks: Sequence[Check]  # in an order in which every check comes after those that it needs
-    subject: Any  # what is looked at
+    subject: Any  # what is checked
     _results: dict[str, Result] = field(default_factory=dict)
 
     def results(self) -> Iterator[tuple[Check, Result]]:

@@ -179,23 +179,23 @@ def reasons(subject: ArchitectureSubject) -> None:
 
 @ANSWERS.check(needs="options-round-trip")
 def purpose(subject: ArchitectureSubject) -> None:
-    """What it is for is said in a way that gancli can choose by
+    """What it is for is stated in a way that gancli can choose by
     Why: Users who name no architecture get the one of the highest rank that is for their images.
     Fix: `purpose = Purpose('a clause that says why', rank=..., sides=(32, 256))`, or None.
     """
-    said = subject.plugin.purpose
-    if said is None:
+    stated = subject.plugin.purpose
+    if stated is None:
         return
-    if not isinstance(said, Purpose) or not said.why or said.why.endswith("."):
-        raise fail(f"purpose is {said!r:.200}, not a gancli.plugin.Purpose whose reason is a clause without a full stop.")
-    if said.sides[0] > said.sides[1] or min(said.resized_to) < said.sides[0] or not said.channels:
-        raise fail(f"{said!r:.400} is for no images.")
+    if not isinstance(stated, Purpose) or not stated.why or stated.why.endswith("."):
+        raise fail(f"purpose is {stated!r:.200}, not a gancli.plugin.Purpose whose reason is a clause without a full stop.")
+    if stated.sides[0] > stated.sides[1] or min(stated.resized_to) < stated.sides[0] or not stated.channels:
+        raise fail(f"{stated!r:.400} applies to no images.")
 
 
 @ANSWERS.check(needs="options-round-trip")
 def assets(subject: ArchitectureSubject) -> None:
     """Pretrained weights are described, and the files here are the right ones
-    Why: A user who lacks the file is told how to get it, and no other file is ever read in its place.
+    Why: A user who lacks the file sees how to get it, and no other file is ever read in its place.
     Fix: Return Asset(name, Path, sha256 of 64 hex digits, origin) each, with the origin as a sentence.
     """
     refuse_assets(subject.plugin().assets(subject.config))

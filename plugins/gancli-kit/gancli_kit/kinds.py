@@ -219,7 +219,7 @@ def penalties(subject: ObjectiveSubject) -> None:
         context = Context(
             networks={"discriminator": network},
             generate=lambda _: torch.rand(_N, 3, 2, 2),
-            judge=network,
+            discriminator=network,
             trained=("discriminator",),
             real=torch.rand(_N, 3, 2, 2).requires_grad_(),
             z=torch.randn(_N, 1),

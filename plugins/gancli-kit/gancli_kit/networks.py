@@ -79,7 +79,7 @@ def images(_: ArchitectureSubject, case: Case) -> None:
 @NETWORKS.check(each="smallest", needs="images")
 def range_(_: ArchitectureSubject, case: Case) -> None:
     """Pixels are finite, and on the scale of [-1, 1]
-    Why: -1 is black and 1 is white; what lies outside is clamped when it becomes pixels, which loses detail.
+    Why: -1 is black and 1 is white; values outside are clamped when it becomes pixels, which loses detail.
     Fix: End the generator with tanh, or with a layer without activation whose values stay about that large.
     """
     fresh, redrawn = (networks.generator(*case.inputs(8)).detach() for networks in (case.build(), case.build_redrawn()))
@@ -340,7 +340,7 @@ def _run(case: Case, seed: int) -> dict[str, Tensor]:
 
 def _globals() -> dict[str, object]:
     """What belongs to the whole process."""
-    name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002  (the global state is what is looked at)
+    name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002  (the global state is what is checked)
     return {
         "NumPy's global random state": (name, np.asarray(keys).tobytes(), *rest),
         "Python's global random state": random.getstate(),

@@ -241,7 +241,7 @@ class ArchitectureSubject(Subject[Architecture[Any]]):
 def redraw_constants(networks: Iterable[nn.Module]) -> None:
     """Redraw every parameter that starts constant: c + N(0, 2 / fan-in) for weights, c + N(0, 1/4) for others.
 
-    A gain of zero, say, would hide what lies behind it. All others stay as they were built: only their author knows their
+    A gain of zero, say, would hide what is behind it. All others stay as they were built: only their author knows their
     scale, which equalised learning rates or a parametrization may have taken out of them.
     """
     for network in networks:

@@ -147,7 +147,7 @@ def frozen(subject: ArchitectureSubject, case: Case) -> None:
 @TRAINING.check(each="smallest", needs="logits defaults")
 def one_by_one(subject: ArchitectureSubject, case: Case) -> None:
     """The discriminator's logits belong to single images, as far as the chosen objective needs it
-    Why: With statistics of the batch in D real and fake images are told apart by the batch they come in; and with batch
+    Why: With statistics of the batch in D real and fake images are distinguished by the batch they come in; and with batch
     normalisation gradient penalties and the relativistic loss, which are per image, become something else.
     Fix: With minibatch standard deviation keep real and fake images, the two halves of a batch, in groups of their own, or
     set 'train.real_fake_batch': 'separate' in `defaults`. With batch normalisation set that, and 'objective.r1_gamma': 0, or

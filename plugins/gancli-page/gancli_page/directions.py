@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST = 12  # directions, hence sliders
-# latents at which the Jacobian is taken, step of the differences, images at a time, and pixels of each that are looked at
+# latents at which the Jacobian is taken, step of the differences, images at a time, and pixels of each that are used
 LATENTS, STEP, BATCH, PIXELS = 8, 0.05, 64, 16_384
 
 

@@ -188,5 +188,5 @@ def _gather(
     axes[0] = torch.where(axes[0] < 0, -1, axes[0] + base)
     lists = [axis.tolist() for axis in axes]
     if not torch.equal(positions(lists), sources):
-        raise Untranslatable("it moves numbers in a way that is no sum over the dimensions")
+        raise Untranslatable("it moves numbers in a way that is not a sum over the dimensions")
     return builder.step("gather", [x], made, axes=lists)

@@ -1,7 +1,7 @@
 """Projected GAN (Sauer et al., 2021, "Projected GANs Converge Faster") as a plugin of gancli, and the extractor ``lite``.
 
 The discriminator looks at images through EfficientNet-Lite0, pretrained and frozen; the generator is FastGAN's (Liu et al.,
-2021), without its noise. The extractor's network is EfficientNet-Lite1, so that no model is judged by the features that it
+2021), without its noise. The extractor's network is EfficientNet-Lite1, so that no model is measured by the features that it
 was trained against. This module is light; torch is imported by the others.
 """
 

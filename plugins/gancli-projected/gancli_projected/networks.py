@@ -1,4 +1,4 @@
-"""FastGAN's generator, the random projections of frozen features, and the heads that judge them."""
+"""FastGAN's generator, the random projections of frozen features, and the heads on them."""
 
 from __future__ import annotations
 
@@ -136,12 +136,12 @@ class Head(nn.Module):
 class Heads(nn.Module):
     """The discriminator: images -> logits ``(n, k)`` of all places at all four resolutions, each resolution of equal weight.
 
-    Transparent images are looked at twice, on black and on white, which tells colour and alpha apart.
+    Transparent images are passed twice, on black and on white, which tells colour and alpha apart.
     """
 
     def __init__(self, features: EfficientNetLite, projection: Projection, config: ProjectedConfig, image: ImageSpec) -> None:
         super().__init__()
-        self._frozen = features, projection  # in a tuple they are no part of this network
+        self._frozen = features, projection  # in a tuple they are not submodules
         self.heads = nn.ModuleList(Head(config, image.classes) for _ in WIDTHS)
 
     def forward(self, images: Tensor, *labels: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ SMALLEST, LARGEST = 8, 256
 """Shortest and longest side, in pixels."""
 
 LARGEST_BASE = 7
-"""Pictures are halved until the shorter side is no longer than this."""
+"""Images are halved until the shorter side is no longer than this."""
 
 
 class ResNetConfig(ArchConfig):

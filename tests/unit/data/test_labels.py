@@ -62,10 +62,10 @@ def test_a_stylegan_file_in_a_folder_of_its_own_has_names_below_that():
         (b'{"labels": [1]}', "holds no list"),
         (b"{}", "holds no list"),
         (b'{"labels": [["a/1.png", 1]]}', "has no label for 1 of 2"),
-        (b'{"labels": [["a/1.png", [0.5]], ["b/1.png", [1]]]}', "no class numbers"),
-        (b'{"labels": [["a/1.png", -1], ["b/1.png", 0]]}', "no class numbers"),
-        (b'{"labels": [["a/1.png", true], ["b/1.png", 0]]}', "no class numbers"),
-        (b'{"labels": [["a/1.png", 1e12], ["b/1.png", 99999999999]]}', "no class numbers"),
+        (b'{"labels": [["a/1.png", [0.5]], ["b/1.png", [1]]]}', "neither class numbers"),
+        (b'{"labels": [["a/1.png", -1], ["b/1.png", 0]]}', "neither class numbers"),
+        (b'{"labels": [["a/1.png", true], ["b/1.png", 0]]}', "neither class numbers"),
+        (b'{"labels": [["a/1.png", 1e12], ["b/1.png", 99999999999]]}', "neither class numbers"),
     ],
 )
 def test_a_stylegan_file_that_cannot_be_used_is_noted(sidecar, words):

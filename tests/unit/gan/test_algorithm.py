@@ -36,7 +36,7 @@ def context(critic, real, fake, *, joint=False):
     return Context(
         networks={"discriminator": critic},
         generate=lambda _: fake.detach(),
-        judge=critic,
+        discriminator=critic,
         trained=("discriminator",),
         real=real,
         z=real,

@@ -120,7 +120,7 @@ def test_F36_print_at_import_stays_off_stdout(install, capsys):
         (ARCHITECTURE.replace("Config = ArchConfig", ""), "has no Config that derives from gancli.plugin.ArchConfig"),
         (ARCHITECTURE.replace("Config = ArchConfig", "Config = dict"), "has no Config that derives from"),
         (ARCHITECTURE.replace("def build", "def built"), "does not define build"),
-        (ARCHITECTURE.replace("api = 1", "api = 1; defaults = None"), "has defaults that are no mapping"),
+        (ARCHITECTURE.replace("api = 1", "api = 1; defaults = None"), "has defaults that are not a mapping"),
     ],
 )
 def test_F36_what_is_no_plugin_of_this_contract_is_refused(install, source, reason):

@@ -47,7 +47,7 @@ def context(networks: Networks, image: ImageSpec, n: int = 4) -> Context:
     return Context(
         networks={"generator": networks.generator, "discriminator": networks.discriminator},
         generate=networks.generator,
-        judge=networks.discriminator,
+        discriminator=networks.discriminator,
         trained=("discriminator", "generator"),
         real=torch.rand(n, *image.shape).mul(2).sub(1).requires_grad_(),
         z=torch.randn(n, 8),

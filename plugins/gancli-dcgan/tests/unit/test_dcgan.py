@@ -52,7 +52,7 @@ def discriminator_loss(networks: Networks, objective: Objective, image: ImageSpe
     context = Context(
         networks={},
         generate=networks.generator,
-        judge=networks.discriminator,
+        discriminator=networks.discriminator,
         trained=("discriminator",),
         real=torch.rand(n, *image.shape).mul(2).sub(1).requires_grad_(),
         z=z,
