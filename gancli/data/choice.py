@@ -48,8 +48,9 @@ def choose(data: DataConfig, arch: str | None, given: Flat, *, fetch: bool = Tru
     spec, count, native = seen
     image = spec if given.get("model.conditional") is True else replace(spec, classes=0)
     gpu = _has_gpu(str(given.get("runtime.device", "auto")))
+    better = ""
     if arch is None:
-        name, purpose = _best(image, count, given, gpu=gpu)
+        name, purpose, better = _best(image, count, given, gpu=gpu)
     else:
         name, purpose = arch, ARCHITECTURES.load(arch).purpose
     settings: Flat = {}
@@ -79,7 +80,7 @@ def choose(data: DataConfig, arch: str | None, given: Flat, *, fetch: bool = Tru
     length = "" if has_length or purpose.images is None else f", for {settings['train.images']:,} images seen"
     return settings | {"arch.name": name}, (
         f"Chosen for {number(count, f'{kind} image')} {'resized to' if resized else 'of'} {image.height}x{image.width}: "
-        f"architecture {name} ({purpose.why}){length}. --arch, --image-size and --images choose otherwise."
+        f"architecture {name} ({purpose.why}){length}. --arch, --image-size and --images choose otherwise.{better}"
     )
 
 
@@ -100,9 +101,13 @@ def _look(data: DataConfig, *, fetch: bool) -> tuple[ImageSpec, int, list[tuple[
     return images.spec(conditional=True), len(images.images), []
 
 
-def _best(image: ImageSpec, count: int, given: Flat, *, gpu: bool) -> tuple[str, Purpose | None]:
-    """Name and purpose of the architecture of the highest rank that is for such images; ``dense`` if none is."""
+def _best(image: ImageSpec, count: int, given: Flat, *, gpu: bool) -> tuple[str, Purpose | None, str]:
+    """Name and purpose of the architecture of the highest rank that is for such images; ``dense`` if none is.
+
+    The third is a hint how to get the pretrained weights that an architecture of a higher rank needs.
+    """
     found: list[tuple[int, str, Purpose]] = []
+    lacking: list[tuple[int, str]] = []
     sizes = {(image.height, image.width)} | (set() if given.get("data.image_size") else {(32, 32), (64, 64)})
     wanted = {key.removeprefix("arch.") for key in given if key.startswith("arch.")} - {"name"}
     for entry in ARCHITECTURES.entries():
@@ -118,12 +123,18 @@ def _best(image: ImageSpec, count: int, given: Flat, *, gpu: bool) -> tuple[str,
             and image.channels in purpose.channels
             and count >= purpose.fewest
             and (gpu or not purpose.gpu)
-            and all(asset.path.is_file() for asset in plugin.assets(plugin.Config()))
             and any(_generates(plugin, image, *size) for size in sizes)
         ):
-            found.append((purpose.rank, entry.name, purpose))
-    _, name, purpose = max(found, key=lambda each: (each[0], each[1]), default=(0, "dense", None))
-    return name, purpose
+            missing = next((asset for asset in plugin.assets(plugin.Config()) if not asset.path.is_file()), None)
+            if missing is None:
+                found.append((purpose.rank, entry.name, purpose))
+            else:
+                lacking.append(
+                    (purpose.rank, f" '{entry.name}' would suit them better, but lacks {missing.name}. {missing.origin}")
+                )
+    rank, name, purpose = max(found, key=lambda each: (each[0], each[1]), default=(0, "dense", None))
+    better, hint = max(lacking, default=(rank, ""))
+    return name, purpose, hint if better > rank else ""
 
 
 def _generates(plugin: Architecture[Any], image: ImageSpec, height: int, width: int) -> bool:

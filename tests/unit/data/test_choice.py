@@ -11,7 +11,7 @@ from gancli.config.schema import DataConfig
 from gancli.data import choice
 from gancli.data.choice import choose
 from gancli.data.source import open_source
-from gancli.plugin import ArchConfig, Architecture, Purpose
+from gancli.plugin import ArchConfig, Architecture, Asset, Purpose
 from gancli.plugins.registry import ARCHITECTURES, Entry
 
 
@@ -172,3 +172,17 @@ def test_images_that_cannot_be_read_are_left_to_the_training(tmp_path):
 
 def flat(nested):
     return {f"{section}.{key}": value for section, keys in nested.items() for key, value in keys.items()}
+
+
+def test_a_better_one_without_its_weights_is_named_with_what_to_do(photos_of, installed, tmp_path):
+    weights = Asset("Wavelet-Net", tmp_path / "weights", "", "Install it: pip install wavelet-net.")
+    installed["wavelets"] = type("Pretrained", (Wavelets,), {"assets": lambda *_: (weights,)})
+    resolved, config = chosen(photos_of((64, 64)))
+    assert config.arch.name == "dcgan"
+    assert resolved.reason.endswith(
+        " 'wavelets' would suit them better, but lacks Wavelet-Net. Install it: pip install wavelet-net."
+    )
+    weights.path.touch()
+    resolved, config = chosen(str(tmp_path / "photos"))
+    assert config.arch.name == "wavelets"
+    assert "lacks" not in resolved.reason
