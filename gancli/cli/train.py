@@ -1,5 +1,6 @@
 """``gancli train``: from the command line to the last line on the terminal."""
 
+import math
 import os
 import shutil
 import sys
@@ -29,6 +30,7 @@ from gancli.text import duration, shell
 if TYPE_CHECKING:
     from gancli.config.resolve import Resolved
 
+ENOUGH_STEPS = 1000  # a training that is too short is resumed for so many steps at least
 EXPLAINED = (
     "The table: D loss and G loss, means over the epoch; D(x) and D(G(z)), the probability that D gives to real and to "
     "generated images, where the objective makes it one; FD, distance of generated images to the data, smaller is better; "
@@ -60,7 +62,7 @@ def train(
 
     Several machines train together under torchrun: torchrun --nnodes 2 --nproc-per-node 4 ... -m gancli train ...
     """
-    if not os.environ.get("WORLD_SIZE"):
+    if not (dry_run or os.environ.get("WORLD_SIZE")):
         _launch_several(output.argv[1:], processes, settings.device or "")
     run: RunDirectory | None = None
     start: Callable[..., RunEnded]
@@ -247,7 +249,8 @@ def farewell(output: Output, ended: "RunEnded") -> None:
     if ended.status == "stopped":
         make = [resume, *make]
     elif again or ended.warning:
-        make = [[*resume, "--epochs", str(2 * max(1, round(ended.epochs)))], *make]
+        factor = 2 if again else max(2, math.ceil(ENOUGH_STEPS / max(1, ended.step)))
+        make = [[*resume, "--epochs", str(factor * max(1, round(ended.epochs)))], *make]
     output.note(*(f"next    {shell(*command)}" for command in make))
 
 

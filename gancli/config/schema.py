@@ -294,7 +294,8 @@ def _explain(section: str, model: type[BaseModel], error: ValidationError, origi
     if first["type"] == "string_pattern_mismatch":  # a regular expression says nothing to a user
         problem = f"{path} = {shown(first['input'])}{origin} is not allowed."
         return ConfigError(problem, f"{_meaning(key, model)}{more}")
-    example = ", such as [2, 3]" if first["type"] in {"tuple_type", "list_type"} else ""
+    lists = {"augment.changes": '["flip","cutout"]', "log.to": '["tensorboard"]'}
+    example = f", such as {lists.get(key, '[2,3]')}" if first["type"] in {"tuple_type", "list_type"} else ""
     _, should, rest = first["msg"].partition(" should ")  # of "Input should be less than 1"
     reason = f"it should {rest}" if should else first["msg"].removeprefix("Value error, ")
     problem = f"{path} = {shown(first['input'])}{origin} is not allowed: {reason}{example}."

@@ -57,7 +57,7 @@ def choose(data: DataConfig, arch: str | None, given: Flat, *, fetch: bool = Tru
     if image.channels >= COLOUR and (extractor := for_colour()):
         settings["log.extractor"] = extractor
     if not isinstance(purpose, Purpose):
-        return settings, ""
+        return settings, better
     largest = purpose.resized_to[gpu]
     if native and data.image_size is None:
         height, width = suggested_size(native, largest)
@@ -104,7 +104,7 @@ def _look(data: DataConfig, *, fetch: bool) -> tuple[ImageSpec, int, list[tuple[
 def _best(image: ImageSpec, count: int, given: Flat, *, gpu: bool) -> tuple[str, Purpose | None, str]:
     """Name and purpose of the architecture of the highest rank that is for such images; ``dense`` if none is.
 
-    The third is a hint how to get the pretrained weights that an architecture of a higher rank needs.
+    The third is a hint how to get the pretrained weights that an architecture of a higher rank needs, or why it is dense.
     """
     found: list[tuple[int, str, Purpose]] = []
     lacking: list[tuple[int, str]] = []
@@ -132,9 +132,12 @@ def _best(image: ImageSpec, count: int, given: Flat, *, gpu: bool) -> tuple[str,
                 lacking.append(
                     (purpose.rank, f" '{entry.name}' would suit them better, but lacks {missing.name}. {missing.origin}")
                 )
-    rank, name, purpose = max(found, key=lambda each: (each[0], each[1]), default=(0, "dense", None))
-    better, hint = max(lacking, default=(rank, ""))
-    return name, purpose, hint if better > rank else ""
+    best, hint = max(lacking, default=(0, ""))
+    if not found:
+        others = f"of the installed architectures no other generates images of {image.height}x{image.width}"
+        return "dense", None, f"The architecture is dense: {others}. --arch and --image-size choose otherwise.{hint}"
+    rank, name, purpose = max(found, key=lambda each: (each[0], each[1]))
+    return name, purpose, hint if best > rank else ""
 
 
 def _generates(plugin: Architecture[Any], image: ImageSpec, height: int, width: int) -> bool:

@@ -265,7 +265,7 @@ def advice(training: Training) -> tuple[str, ...]:
     if training.arch.name == "dense" and image.channels * image.height * image.width > LARGEST_FOR_DENSE:
         notes.append(
             f"Dense networks do not know which pixels of {image} are neighbours: convolutions learn such images better "
-            "and faster (--arch dcgan; `gancli arch list` shows what is installed), and a smaller --image-size is quicker."
+            "and faster (`gancli arch list` shows what is installed), and a smaller --image-size, such as 64, is quicker."
         )
     idle = torch.cuda.device_count() if training.runtime.device.type == "cuda" else 1
     if idle > training.runtime.processes.world == 1:

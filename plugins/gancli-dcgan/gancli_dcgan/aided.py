@@ -2,8 +2,8 @@
 
 Kumari et al., 2022, "Ensembling off-the-shelf models for GAN training": each discriminator of an ensemble, one of which learns
 from pixels, has its own logit and its own loss, and the generator minimises the sum. What differs from the paper: one frozen
-network, of which only the first maps are used, since at 32 pixels these cost a fifth of a step and the deeper ones more
-than they give; heads bounded by spectral normalisation instead of label smoothing; penalties on the own discriminator.
+network, of which only the first maps are used, since the deeper ones cost more than they give in small images; heads bounded
+by spectral normalisation instead of label smoothing; penalties on the own discriminator.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from gancli_projected.efficientnet import WIDTHS, three_channels
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gancli.plugin import LossTerm, StepContext
+    from gancli.plugin import ImageSpec, LossTerm, StepContext
     from gancli_dcgan import AidedConfig
     from gancli_projected.efficientnet import EfficientNetLite
 
 __all__ = ["AidedDiscriminator", "aided_term"]
+
+THREE_MAPS_FROM = 64  # pixels of the shorter side: there a stride of 16 still sees parts, and pays
 
 
 class AidedDiscriminator(nn.Module):
@@ -32,12 +34,13 @@ class AidedDiscriminator(nn.Module):
     Labels are seen by the own one alone.
     """
 
-    def __init__(self, own: nn.Module, features: EfficientNetLite, config: AidedConfig) -> None:
+    def __init__(self, own: nn.Module, features: EfficientNetLite, config: AidedConfig, image: ImageSpec) -> None:
         super().__init__()
         self._frozen = (features,)  # in a tuple it is not a submodule
         self.own = own
-        self.heads = nn.ModuleList(_head(width, config.head_channels, config) for width in WIDTHS[: config.maps])
-        self.weights = [1.0, *[config.head_weight / config.maps] * config.maps]
+        maps = config.maps or (3 if min(image.height, image.width) >= THREE_MAPS_FROM else 2)
+        self.heads = nn.ModuleList(_head(width, config.head_channels, config) for width in WIDTHS[:maps])
+        self.weights = [1.0, *[config.head_weight / maps] * maps]
 
     def forward(self, images: Tensor, *labels: Tensor) -> Tensor:
         """Logits of images: positive ones mean real."""

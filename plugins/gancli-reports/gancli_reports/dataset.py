@@ -38,8 +38,12 @@ def show(
         refuse_existing(sheet, force=force, folders=True)
     flags = {"data.dataset": dataset} | ({} if image_size is None else {"data.image_size": image_size})
     resolved = resolve(assignments=assignments or (), flags=flags, has_domains=has_domains, choose=choose)
+    chosen, train = resolved.reason, resolved.config.train
+    if not chosen and (train.epochs or train.images):
+        length = f"{train.epochs} epochs" if train.epochs else f"{train.images:,} images seen"
+        chosen = f"By default: architecture {resolved.config.arch.name}, for {length}."
     with output.progress() as counter:
-        data, facts = describe(resolved.config.data, split, lambda _, done, total: counter(done, total), resolved.reason)
+        data, facts = describe(resolved.config.data, split, lambda _, done, total: counter(done, total), chosen)
         if time:
             from gancli.training.setup import announcement, set_up
 

@@ -120,7 +120,8 @@ def _advice_on_files(files: dict[str, Any], height: int, width: int, config: Dat
     if largest > SPREAD * smallest:
         advice.append(f"Sizes differ widely: shorter sides are {smallest} to {largest} pixels.")
     if median < min(height, width):
-        advice.append(f"Half of the images are smaller than {height}x{width} and would be enlarged: choose a smaller size.")
+        enlarged = f"Half of the images or more are smaller than {height}x{width} and would be enlarged"
+        advice.append(f"{enlarged}: choose a smaller --image-size if the architecture has one.")
     if (cut := sizes["elongated"]) and config.fit == "crop":
         advice.append(f"The crop removes more than half of {count(cut, 'image')}; -s data.fit=pad keeps all of each.")
     if repeated := sum(len(names) - 1 for names in files["duplicates"]):

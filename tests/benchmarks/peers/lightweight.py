@@ -5,7 +5,8 @@ Trains for so many CPU seconds of one thread, and writes images of the EMA. It r
     python -m venv lightweight && lightweight/bin/pip install lightweight-gan==1.2.1
 
 The package refuses to be imported without CUDA, and moves everything there. In this process alone it is told that there is CUDA
-while it is imported, and everything stays on the CPU.
+while it is imported, and everything stays on the CPU. The torchvision that comes with it may be built for CUDA; it then
+misses operators, which the package does not use, and gets their names.
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ def main(images: str, output: Path, side: int, seconds: float, count: int, seed:
     torch.manual_seed(seed)
     random.seed(seed)
     available, torch.cuda.is_available = torch.cuda.is_available, lambda: True
+    if "+cpu" in torch.__version__:
+        library = torch.library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     from lightweight_gan import lightweight_gan as package
 
     torch.cuda.is_available = available

@@ -370,4 +370,10 @@ def test_a_run_of_no_use_is_not_congratulated(capsys):
     text = capsys.readouterr().err
     assert "done    1 epoch, 8 steps" in text
     assert "but     8 steps are too few." in text
-    assert "--resume a --epochs 2" in text.splitlines()[-2]
+    assert "--resume a --epochs 125" in text.splitlines()[-2]
+
+
+def test_a_dry_run_starts_no_processes(cli, monkeypatch):
+    monkeypatch.setattr("gancli.cli.train.launch", lambda *_: pytest.fail("processes are started"))
+    result = cli("train", "--processes", "99", "--dry-run")
+    assert result.code == 0

@@ -186,3 +186,11 @@ def test_a_better_one_without_its_weights_is_named_with_what_to_do(photos_of, in
     resolved, config = chosen(str(tmp_path / "photos"))
     assert config.arch.name == "wavelets"
     assert "lacks" not in resolved.reason
+
+
+def test_where_only_dense_networks_are_left_this_is_said(photos_of):
+    resolved, config = chosen(photos_of((64, 64)), data__image_size="512")
+    assert config.arch.name == "dense"
+    assert resolved.reason.startswith(
+        "The architecture is dense: of the installed architectures no other generates images of 512x512"
+    )
