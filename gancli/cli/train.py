@@ -139,7 +139,7 @@ def _refuse_new(runs_dir: Path, name: str | None, from_step: int | None, *, allo
 
 
 def refuse_early(resolved: "Resolved", *, headers: bool = False) -> None:
-    """Refuse what needs neither torch nor the images to be refused: a data set that is not there, an impossible size.
+    """Refuse what needs neither torch nor the images: a data set or extractor that is not there, an impossible size.
 
     With ``headers`` also files of which no image's header can be read; nothing is downloaded.
     """
@@ -148,9 +148,11 @@ def refuse_early(resolved: "Resolved", *, headers: bool = False) -> None:
     from gancli.data.paths import unreadable
     from gancli.data.source import open_data
     from gancli.plugin import ImageSpec
-    from gancli.plugins.registry import is_path
+    from gancli.plugins.registry import installed_extractor, is_path
 
     data, plugin = resolved.config.data, resolved.arch.plugin
+    if (extractor := resolved.config.log.extractor) not in {None, "random"}:
+        installed_extractor(str(extractor))
     addresses = [data.dataset] if data.to is None else [data.dataset, data.to]
     for address in addresses:
         if "://" in address:

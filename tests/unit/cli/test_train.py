@@ -377,3 +377,9 @@ def test_a_dry_run_starts_no_processes(cli, monkeypatch):
     monkeypatch.setattr("gancli.cli.train.launch", lambda *_: pytest.fail("processes are started"))
     result = cli("train", "--processes", "99", "--dry-run")
     assert result.code == 0
+
+
+def test_a_dry_run_refuses_an_unknown_extractor(cli):
+    result = cli("train", "-s", "log.extractor=foo", "--dry-run")
+    assert result.code == 8
+    assert "'foo'" in result.err
