@@ -373,7 +373,7 @@ def _trained(start: Callable[..., RunEnded], *, quiet: bool, observe: Callable[[
 
     ended = run_training(console, start, abandon=abandon, observe=observe)
     if ended.signal:
-        print(f'stopped and saved; go on with gancli.resume("{ended.run}")', file=sys.stderr)  # noqa: T201
+        print(f'stopped and saved; go on with gancli.resume("{ended.run}")', file=sys.stderr)  # noqa: T201  (for whoever waits)
         raise Interrupted(ended.signal)
     again = "This run was finished already: give epochs, images or minutes to train it for longer."
     return Run(ended.run, warning=again if ended.step == ended.from_step else ended.warning)

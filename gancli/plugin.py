@@ -380,7 +380,7 @@ class Architecture(ABC, Generic[ConfigT]):
     def updates(
         self,
         config: ConfigT,  # noqa: ARG002  (for subclasses)
-        objective: Objective,  # noqa: ARG002
+        objective: Objective,  # noqa: ARG002  (the signature is given)
         discriminator: Update,
         generator: Update,
     ) -> Sequence[Update]:
@@ -397,7 +397,7 @@ class Architecture(ABC, Generic[ConfigT]):
     def parameter_groups(
         self,
         config: ConfigT,  # noqa: ARG002  (for subclasses)
-        name: str,  # noqa: ARG002
+        name: str,  # noqa: ARG002  (the signature is given)
         network: nn.Module,
     ) -> Iterable[Tensor] | Iterable[dict[str, Any]]:
         """What the optimiser of the network ``name`` is given: parameters, or torch's parameter groups.

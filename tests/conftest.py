@@ -98,7 +98,7 @@ def without_training():
             patch.setattr("gancli.gan.trainer.Trainer.step", step)
             patch.setattr("gancli.training.monitoring.Monitor.evaluate", evaluate)
             patch.setattr("gancli.training.monitoring.Monitor.distance_of_a_constant", lambda _: 400.0)
-            patch.setattr("gancli.training.session.plot_losses", lambda rows, path: path.write_bytes(b""))  # noqa: ARG005
+            patch.setattr("gancli.training.session.plot_losses", lambda rows, path: path.write_bytes(b""))  # noqa: ARG005  (the signature is given)
             yield
 
     return without_training
@@ -399,7 +399,7 @@ def trained(tmp_path_factory, pictures, without_training):
 
 
 @pytest.fixture
-def at_trained(trained, clean_place, monkeypatch):  # noqa: ARG001
+def at_trained(trained, clean_place, monkeypatch):  # noqa: ARG001  (the signature is given)
     """The same as the working directory."""
     monkeypatch.chdir(trained)
     return Path("runs")

@@ -28,9 +28,9 @@ def plain_discriminator(image, *end):
 class StyleGAN2(_Foreign):
     """Equalised learning rates, modulated convolutions, noise, minibatch standard deviation, path length."""
 
-    defaults = {"train.real_fake_batch": "separate", "objective.name": "non-saturating"}  # noqa: RUF012
+    defaults = {"train.real_fake_batch": "separate", "objective.name": "non-saturating"}  # noqa: RUF012  (as a plugin writes it)
 
-    def updates(self, config, objective, discriminator, generator):  # noqa: ARG002
+    def updates(self, config, objective, discriminator, generator):  # noqa: ARG002  (the signature is given)
         def path_length(s):
             import torch
 
@@ -44,7 +44,7 @@ class StyleGAN2(_Foreign):
         path = LossTerm("path_length", path_length, weight=2.0, every=4, second_order=True)
         return discriminator, replace(generator, losses=(*generator.losses, path))
 
-    def build(self, config, image, latent_dim):  # noqa: ARG002, C901
+    def build(self, config, image, latent_dim):  # noqa: ARG002, C901  (the signature is given)
         import torch
         from torch import nn
         from torch.nn.functional import conv2d, interpolate, leaky_relu, linear
@@ -122,10 +122,10 @@ class StyleGAN2(_Foreign):
 class BigGAN(_Foreign):
     """Spectral norm in both, conditional batch norm, self-attention behind a gain of zero, projection."""
 
-    def supports(self, config, image):  # noqa: ARG002
+    def supports(self, config, image):  # noqa: ARG002  (the signature is given)
         return None if image.classes and image.height == SIZE else "Only 8x8 images with classes."
 
-    def build(self, config, image, latent_dim):  # noqa: ARG002
+    def build(self, config, image, latent_dim):  # noqa: ARG002  (the signature is given)
         import torch
         from torch import nn
         from torch.nn.utils.parametrizations import spectral_norm as sn
@@ -183,18 +183,18 @@ class BigGAN(_Foreign):
 class Pix2Pix(_Foreign):
     """A U-Net from source images, a patch discriminator, and an L1 term."""
 
-    defaults = {"objective.name": "non-saturating", "objective.r1_gamma": 0, "train.real_fake_batch": "separate"}  # noqa: RUF012
+    defaults = {"objective.name": "non-saturating", "objective.r1_gamma": 0, "train.real_fake_batch": "separate"}  # noqa: RUF012  (as a plugin writes it)
 
-    def supports(self, config, image):  # noqa: ARG002
+    def supports(self, config, image):  # noqa: ARG002  (the signature is given)
         return None if image.source and image.height == SIZE else "Only 8x8 images from source images."
 
-    def updates(self, config, objective, discriminator, generator):  # noqa: ARG002
+    def updates(self, config, objective, discriminator, generator):  # noqa: ARG002  (the signature is given)
         def l1(s):
             return (s.fake - s.real).abs()  # L1
 
         return discriminator, replace(generator, losses=(*generator.losses, LossTerm("l1", l1, weight=100.0)))
 
-    def build(self, config, image, latent_dim):  # noqa: ARG002
+    def build(self, config, image, latent_dim):  # noqa: ARG002  (the signature is given)
         import torch
         from torch import nn
 
@@ -230,7 +230,7 @@ class Pix2Pix(_Foreign):
 
 
 class WeightNorm(_Foreign):
-    def build(self, config, image, latent_dim):  # noqa: ARG002
+    def build(self, config, image, latent_dim):  # noqa: ARG002  (the signature is given)
         from torch import nn
         from torch.nn.utils.parametrizations import weight_norm
 
@@ -247,7 +247,7 @@ class WeightNorm(_Foreign):
 class Buffers(_Foreign):
     """A buffer made in the first forward pass, one that is not stored, and one that is."""
 
-    def build(self, config, image, latent_dim):  # noqa: ARG002
+    def build(self, config, image, latent_dim):  # noqa: ARG002  (the signature is given)
         import torch
         from torch import nn
 
@@ -277,7 +277,7 @@ class Buffers(_Foreign):
 class Projected(_Foreign):
     """Frozen random features under several heads, and an encoder that is trained with the generator."""
 
-    def updates(self, config, objective, discriminator, generator):  # noqa: ARG002
+    def updates(self, config, objective, discriminator, generator):  # noqa: ARG002  (the signature is given)
         def code(s):
             from torch.nn.functional import mse_loss
 
@@ -290,7 +290,7 @@ class Projected(_Foreign):
         term = LossTerm("code", code, weight=0.5)
         return replace(discriminator, repeats=2, after=clip), Update(("generator", "encoder"), (*generator.losses, term))
 
-    def build(self, config, image, latent_dim):  # noqa: ARG002
+    def build(self, config, image, latent_dim):  # noqa: ARG002  (the signature is given)
         from torch import nn
 
         pixels = image.channels * SIZE * SIZE

@@ -61,7 +61,7 @@ def main() -> None:
             tensors, {"version": "1", "pictures": pixels, "count": str(len(data.images)), "test_accuracy": f"{accuracy:.4f}"}
         )
     )
-    print(f"{target}: {target.stat().st_size:,} bytes, {accuracy:.2%} of the test split right")  # noqa: T201
+    print(f"{target}: {target.stat().st_size:,} bytes, {accuracy:.2%} of the test split right")  # noqa: T201  (for whoever waits)
 
 
 def normalised() -> nn.Sequential:
@@ -94,7 +94,7 @@ def trained(images: Tensor, labels: Tensor) -> nn.Sequential:
         optimiser.step()
         schedule.step()
         if (step + 1) % batches.steps_per_epoch == 0:
-            print(f"epoch {(step + 1) // batches.steps_per_epoch}/{EPOCHS}  loss {loss:.4f}  {time.monotonic() - start:.0f} s")  # noqa: T201
+            print(f"epoch {(step + 1) // batches.steps_per_epoch}/{EPOCHS}  loss {loss:.4f}  {time.monotonic() - start:.0f} s")  # noqa: T201  (for whoever waits)
     return network.eval()
 
 

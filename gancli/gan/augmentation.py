@@ -210,7 +210,7 @@ class _Sample(Function):
         return spread
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401  (whatever torch passes)
         """The transposed map."""
         back: Tensor = _Sample.apply(gradient, *context.saved_tensors, not context.transposed)  # type: ignore[no-untyped-call]
         return back, None, None

@@ -92,7 +92,7 @@ def read_latents(path: Path, model: Model) -> Latents:
         raise UsageError(f"'{path}' holds {listed}, not {space}.", f"This model needs {space}, of {width} dimensions.")
     given = found[space]
     points = given.reshape(len(given), -1) if given.size and given.ndim > 1 else given
-    if points.ndim != 2 or points.shape[1] != width or not len(points) or points.dtype.kind != "f":  # noqa: PLR2004
+    if points.ndim != 2 or points.shape[1] != width or not len(points) or points.dtype.kind != "f":  # noqa: PLR2004  (a number of pixels or dimensions)
         problem = f"'{path}' holds {space} of shape {given.shape}, {given.dtype}."
         raise UsageError(problem, f"This model needs float32 (n, {width}).")
     if not np.isfinite(points).all():

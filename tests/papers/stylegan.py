@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from pydantic import Field
 from torch import nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F  # noqa: N812  (as everywhere)
 
 from gancli.plugin import ArchConfig, Architecture, Networks
 

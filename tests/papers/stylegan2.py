@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from pydantic import Field
 from torch import nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F  # noqa: N812  (as everywhere)
 
 from gancli.plugin import ArchConfig, Architecture, LossTerm, Networks
 

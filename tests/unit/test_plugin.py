@@ -18,7 +18,7 @@ class Tiny(Architecture[TinyConfig]):
     summary = "tiny"
     Config = TinyConfig
 
-    def build(self, config, image, latent_dim):  # noqa: ARG002
+    def build(self, config, image, latent_dim):  # noqa: ARG002  (the signature is given)
         return Networks(torch.nn.Linear(latent_dim, config.width), torch.nn.Linear(config.width, 1))
 
 
@@ -29,7 +29,7 @@ class Plain(Objective):
     def discriminator_loss(self, real_logits, fake_logits):
         return fake_logits - real_logits
 
-    def generator_loss(self, fake_logits, real_logits):  # noqa: ARG002
+    def generator_loss(self, fake_logits, real_logits):  # noqa: ARG002  (the signature is given)
         return -fake_logits
 
 

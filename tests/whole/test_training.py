@@ -287,7 +287,7 @@ def test_options_of_an_older_version_are_resumed_in_todays_form(configure, tmp_p
     stored["arch"]["patch"] = stored["arch"].pop("patch_size")
     run.config_path.write_text(json.dumps(stored))
     names = {"patch": "patch_size"}
-    renamed = lambda _, options, version: {names.get(key, key): value for key, value in options.items()}  # noqa: E731, ARG005
+    renamed = lambda _, options, version: {names.get(key, key): value for key, value in options.items()}  # noqa: E731, ARG005  (one line where it is used)
     monkeypatch.setattr(Dense, "migrate", renamed)
     assert resume(run).step == 27
 

@@ -27,7 +27,7 @@ def spoil(tmp_path):
         source = SOUND
         for old, new in changes:
             found = re.search(rf"^( *){re.escape(old)}", source, re.MULTILINE) if old.startswith("# ") else None
-            new = new.replace("\n", f"\n{found[1]}") if found else new  # noqa: PLW2901
+            new = new.replace("\n", f"\n{found[1]}") if found else new  # noqa: PLW2901  (the next replacement starts from it)
             assert source.count(old) == 1, old
             source = source.replace(old, new)
         path = tmp_path / "spoiled.py"

@@ -111,7 +111,7 @@ def _traced(trained: TrainedGenerator, builder: Builder, inputs: Sequence[Varyin
     return Program(trained.latent_dim, trained.image.classes, steps, constants, trained.image.source)
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401
+def _plain(value: Any) -> Any:  # noqa: ANN401  (whatever torch passes)
     return value.traced if isinstance(value, Varying) else value
 
 

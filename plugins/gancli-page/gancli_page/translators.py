@@ -112,7 +112,7 @@ def _matmul(builder: Builder, _name: str, a: Arguments, made: Tensor) -> Varying
     x, y = a["self"], a.get("other", a.get("mat2"))
     if isinstance(x, Varying) and isinstance(y, Tensor) and y.ndim == 2:  # noqa: PLR2004  (a matrix)
         return builder.step("linear", [x, y.T.contiguous(), None], made)
-    if not (isinstance(x, Varying) and isinstance(y, Varying) and len(x.shape) == len(y.shape) == 2):  # noqa: PLR2004
+    if not (isinstance(x, Varying) and isinstance(y, Varying) and len(x.shape) == len(y.shape) == 2):  # noqa: PLR2004  (a number of pixels or dimensions)
         raise Untranslatable("only one matrix per image is known")
     return builder.step("matmul", [x, y], made)
 
@@ -312,7 +312,7 @@ def _binary(builder: Builder, name: str, a: Arguments, made: Tensor) -> Varying:
     return builder.step({"rsub": "sub"}.get(name, name), [first, second], made)
 
 
-def _operand(value: Any, made: Tensor) -> Any:  # noqa: ANN401
+def _operand(value: Any, made: Tensor) -> Any:  # noqa: ANN401  (whatever torch passes)
     if isinstance(value, int | float):
         return torch.tensor(float(value))
     if isinstance(value, Varying):

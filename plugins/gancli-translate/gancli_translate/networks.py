@@ -27,8 +27,8 @@ def sized(image: ImageSpec, channels: int | None, blocks: int | None = None, pat
     """Channels, residual blocks and side of patches that suit the size of the images, where none were chosen."""
     side = min(image.height, image.width)
     suited = 16 if side < 64 else 32 if side < 128 else 64  # noqa: PLR2004  (as the option says)
-    depth = 3 if side < 64 else 6 if side < 256 else 9  # noqa: PLR2004
-    return channels or suited, blocks or depth, patch or (2 if side < 128 else 1)  # noqa: PLR2004
+    depth = 3 if side < 64 else 6 if side < 256 else 9  # noqa: PLR2004  (a number of pixels or dimensions)
+    return channels or suited, blocks or depth, patch or (2 if side < 128 else 1)  # noqa: PLR2004  (a number of pixels or dimensions)
 
 
 def padded(images: Tensor, multiple: int) -> Tensor:

@@ -11,7 +11,7 @@ import math
 import torch
 from pydantic import Field
 from torch import nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F  # noqa: N812  (as everywhere)
 
 from gancli.plugin import ArchConfig, Architecture, Networks
 

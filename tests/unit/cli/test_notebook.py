@@ -17,7 +17,7 @@ def shown(monkeypatch):
         def update(self, page):
             pages.append(page.data)
 
-    monkeypatch.setattr(notebook, "display", lambda page, display_id: pages.append(page.data) or Handle())  # noqa: ARG005
+    monkeypatch.setattr(notebook, "display", lambda page, display_id: pages.append(page.data) or Handle())  # noqa: ARG005  (the signature is given)
     return pages
 
 

@@ -161,7 +161,7 @@ def test_F23_an_xz_file_that_asks_for_a_dictionary_of_4_gib(folder, idx_bytes):
 
 
 def resident_bytes():
-    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123
+    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123  (not a real file)
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 

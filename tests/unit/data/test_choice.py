@@ -21,7 +21,7 @@ class Wavelets(Architecture[ArchConfig]):
     Config = ArchConfig
     purpose = Purpose("wavelets keep edges sharp", rank=99, sides=(50, 500), channels=(3,), resized_to=(64, 256), images=70_000)
 
-    def supports(self, config, image):  # noqa: ARG002
+    def supports(self, config, image):  # noqa: ARG002  (the signature is given)
         return "It knows no classes." if image.classes else None
 
     def build(self, config, image, latent_dim):

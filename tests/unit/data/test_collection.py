@@ -322,7 +322,7 @@ def test_two_processes_do_not_decode_the_same(photos):
     import threading
 
     numbers = []
-    watch = lambda what, done, _: numbers.append(done) if what.startswith("decoding") else None  # noqa: E731
+    watch = lambda what, done, _: numbers.append(done) if what.startswith("decoding") else None  # noqa: E731  (one line where it is used)
     threads = [threading.Thread(target=loaded, args=(photos, watch)) for _ in range(2)]
     for thread in threads:
         thread.start()

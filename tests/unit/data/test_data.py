@@ -20,7 +20,7 @@ class Tiny(Dataset):
     api = 1
     summary = "four pictures"
     licence = "CC0"
-    defaults = {"train.batch_size": 2}  # noqa: RUF012
+    defaults = {"train.batch_size": 2}  # noqa: RUF012  (as a plugin writes it)
 
     def load(self, split="train"):
         return ImageSet(torch.zeros(4, 1, 3, 5, dtype=torch.uint8), notes=(split,))

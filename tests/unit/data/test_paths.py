@@ -64,11 +64,11 @@ def test_F29_an_empty_file_is_one_error(tmp_path):
 
 
 def test_a_refused_file_is_closed_again(tmp_path):
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  (not a real directory)
     for _ in range(5):
         with pytest.raises(DatasetError):
             open_regular(tmp_path)
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208  (not a real directory)
 
 
 def test_a_missing_path_names_the_nearest_entry_of_the_deepest_folder_that_exists(tmp_path):

@@ -28,7 +28,7 @@ class Eyes(FeatureExtractor):
     summary = "One layer"
     for_colour = True
 
-    def build(self, tell):  # noqa: ARG002
+    def build(self, tell):  # noqa: ARG002  (the signature is given)
         return nn.Sequential(network(), nn.Identity())
 
 
@@ -40,7 +40,7 @@ class Blind(Eyes):
 @pytest.fixture(autouse=True)
 def installed(monkeypatch):
     found = {"eyes": Eyes}
-    entries = lambda: [Entry(name, "gancli.extractors", "", "third", "1") for name in found]  # noqa: E731
+    entries = lambda: [Entry(name, "gancli.extractors", "", "third", "1") for name in found]  # noqa: E731  (one line where it is used)
     monkeypatch.setattr(EXTRACTORS, "entries", entries)
     monkeypatch.setattr(EXTRACTORS, "import_entry", lambda entry: found[entry.name])
     return found

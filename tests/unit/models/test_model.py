@@ -108,7 +108,7 @@ class Fixed(nn.Module):
         self.layer = nn.Linear(64, 64, bias=False)
         self.layer.weight = nn.Parameter(-torch.eye(64))
 
-    def forward(self, z, source):  # noqa: ARG002
+    def forward(self, z, source):  # noqa: ARG002  (the signature is given)
         return self.layer(source.flatten(1)).unflatten(1, (1, 8, 8))
 
 

@@ -104,7 +104,7 @@ def translating(grey_and_colour):
 class Same(torch.nn.Module):
     """A generator that returns the source image."""
 
-    def forward(self, z, source):  # noqa: ARG002
+    def forward(self, z, source):  # noqa: ARG002  (the signature is given)
         return source
 
 
@@ -129,7 +129,7 @@ def test_a_translation_is_as_far_as_it_is_from_the_target(translating):
     targets = load_images(game.config.data, "test").images.images.float() / 127.5 - 1
 
     class Right(torch.nn.Module):
-        def forward(self, z, source):  # noqa: ARG002
+        def forward(self, z, source):  # noqa: ARG002  (the signature is given)
             return targets[: len(source)]
 
     game.state.averages["generator"].network = Same()

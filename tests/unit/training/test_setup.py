@@ -73,7 +73,7 @@ class Absent(FeatureExtractor):
     api = 2
     summary = "Needs what is not installed"
 
-    def build(self, tell):  # noqa: ARG002
+    def build(self, tell):  # noqa: ARG002  (the signature is given)
         raise PluginError("torch_eyes is not installed.", "Install it.")
 
 

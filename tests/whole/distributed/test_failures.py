@@ -176,7 +176,7 @@ def test_other_pictures_on_another_machine_are_refused_before_anything_is_made(t
 def test_the_run_directory_may_be_taken_and_all_say_so(train_in, words):
     def take(rank):
         if not rank:
-            os.makedirs("runs/r")  # noqa: PTH103
+            os.makedirs("runs/r")  # noqa: PTH103  (what os does is tested)
 
     team = train_in(*words(), "--name", "r", before=take)
     assert team.codes() == {0: 6, 1: 6}

@@ -159,7 +159,7 @@ def main() -> int:
     arguments = parser.parse_args()
     import torch._inductor.config  # noqa: F401  (the slow imports happen once, here)
 
-    import gancli.training.run  # noqa: F401
+    import gancli.training.run  # noqa: F401  (likewise)
 
     reports = []
     for arch in arguments.arch:

@@ -117,7 +117,7 @@ def refuse_names_in_use(root: Path) -> None:
         def guard(source, *targets, **options):
             names = [source, *targets] if change_target else [source]
             for name in names if not options else ():
-                path = Path(os.path.abspath(os.fspath(name)))  # noqa: PTH100
+                path = Path(os.path.abspath(os.fspath(name)))  # noqa: PTH100  (what os.path does is tested)
                 if path.is_relative_to(root) and path in in_use(root):
                     error = PermissionError(13, f"{operation.__name__}: it is used by another process", str(path))
                     error.winerror = 32

@@ -36,7 +36,7 @@ def test_the_interval_of_frechet_is_as_wide_as_the_spread_over_repetitions():
 
 def test_the_kernel_distance_by_its_definition():
     x, y = normal(5, 3, 1).double(), normal(4, 3, 2, 1.5).double()
-    k = lambda a, b: float((0.1 * a @ b + 1) ** 3)  # noqa: E731
+    k = lambda a, b: float((0.1 * a @ b + 1) ** 3)  # noqa: E731  (one line where it is used)
     within = sum(k(x[i], x[j]) for i in range(5) for j in range(5) if i != j) / 20
     among = sum(k(y[i], y[j]) for i in range(4) for j in range(4) if i != j) / 12
     across = sum(k(a, b) for a in x for b in y) / 20

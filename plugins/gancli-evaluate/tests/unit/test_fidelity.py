@@ -93,7 +93,7 @@ def test_offline_weights_that_are_here_are_used(told, monkeypatch):
     DINOv2().build(told.append)
 
 
-def test_the_code_of_dinov2_is_a_download_too(fidelity, weights, told, monkeypatch, tmp_path):  # noqa: ARG001
+def test_the_code_of_dinov2_is_a_download_too(fidelity, weights, told, monkeypatch, tmp_path):  # noqa: ARG001  (the signature is given)
     (tmp_path / DINOv2.code[1]).rmdir()
     monkeypatch.setenv("GANCLI_OFFLINE", "1")
     with pytest.raises(DownloadError):

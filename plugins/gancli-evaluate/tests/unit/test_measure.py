@@ -103,7 +103,7 @@ class Right(nn.Module):
         self.weight = nn.Parameter(torch.tensor(float(error)))
         self.sources, self.targets = (each.float() / 127.5 - 1 for each in (images.sources, images.images))
 
-    def forward(self, z, source):  # noqa: ARG002
+    def forward(self, z, source):  # noqa: ARG002  (the signature is given)
         nearest = torch.cdist(source.flatten(1), self.sources.flatten(1)).argmin(1)
         return (self.targets[nearest] + self.weight).clamp(-1, 1)
 

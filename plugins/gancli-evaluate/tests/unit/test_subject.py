@@ -50,8 +50,8 @@ def test_anything_that_draws_can_be_evaluated(model, tmp_path):
     drawer = SimpleNamespace(
         image=model.image,
         origin=SimpleNamespace(run="x", step=3, weights="ema", digest="d", checkpoint=tmp_path / "x.onnx"),
-        batches=lambda seeds, labels=None: iter([torch.zeros(len(seeds), 1, 8, 8)]),  # noqa: ARG005
-        classes=lambda n, labels=None: None,  # noqa: ARG005
+        batches=lambda seeds, labels=None: iter([torch.zeros(len(seeds), 1, 8, 8)]),  # noqa: ARG005  (the signature is given)
+        classes=lambda n, labels=None: None,  # noqa: ARG005  (the signature is given)
     )
     subject = of_model(drawer, 4)
     assert (subject.title, subject.run, len(drawn(subject))) == ("x, step 3, ema weights", None, 4)

@@ -17,7 +17,7 @@ from gancli_hub import hub as of_hub
 class DataHub:
     """As much of huggingface_hub as is used."""
 
-    class errors:  # noqa: N801
+    class errors:  # noqa: N801  (the module's name for them)
         class RepositoryNotFoundError(Exception):
             pass
 
@@ -85,7 +85,7 @@ def test_offline_the_hub_is_not_asked(monkeypatch):
 class FakeHub:
     """As much of huggingface_hub as is used."""
 
-    class errors:  # noqa: N801
+    class errors:  # noqa: N801  (the module's name for them)
         class RepositoryNotFoundError(Exception):
             pass
 

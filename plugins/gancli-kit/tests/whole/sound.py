@@ -16,7 +16,7 @@ class Sound(Architecture[Options]):
     api = 1
     summary = "One hidden layer each"
     Config = Options
-    defaults = {"train.learning_rate": 1e-3}  # noqa: RUF012
+    defaults = {"train.learning_rate": 1e-3}  # noqa: RUF012  (as a plugin writes it)
     # CLASS
 
     def supports(self, config, image):  # noqa: ARG002  (the contract's signature)

@@ -39,7 +39,7 @@ class TestHinge(ObjectiveContract):
 
 class TestRMSprop(OptimizerContract):
     optimizer = "rmsprop"
-    options = {"momentum": 0.5}  # noqa: RUF012
+    options = {"momentum": 0.5}  # noqa: RUF012  (as a plugin writes it)
 
 
 class TestRounded(ExporterContract):

@@ -66,7 +66,7 @@ class Anything(Architecture[ArchConfig]):
     summary = "networks for every method"
     Config = ArchConfig
 
-    def build(self, config, image, latent_dim):  # noqa: ARG002
+    def build(self, config, image, latent_dim):  # noqa: ARG002  (the signature is given)
         import torch
         from torch import nn
 
@@ -134,7 +134,7 @@ def test_updates_of_the_guide_train(monkeypatch, method, columns, trained):
 
 def test_assets_of_the_guide():
     scope = {}
-    exec(block_with("def assets("), scope)  # noqa: S102
+    exec(block_with("def assets("), scope)  # noqa: S102  (the guide's own code)
     (asset,) = scope["assets"](None, None)
     assert asset.path.is_absolute()
 
@@ -142,7 +142,7 @@ def test_assets_of_the_guide():
 def test_the_test_of_the_guide(install):
     install("wobbly", "wobbly_plugin", block_with("class Wobbly("), name="wobbly", attribute="Wobbly")
     scope = {}
-    exec(block_with("class TestContract("), scope)  # noqa: S102
+    exec(block_with("class TestContract("), scope)  # noqa: S102  (the guide's own code)
     scope["TestContract"]().test_options_described()
     assert scope["TestContract"].images == ("1x28x28",)
 

@@ -11,7 +11,7 @@ if not weights.asset(weights.LITE0).path.is_file():
 
 class TestArchitecture(ArchitectureContract):
     architecture = "projected"
-    options = {"channels": 4, "max_channels": 16, "projected_channels": 8, "head_channels": 8, "class_dim": 4}  # noqa: RUF012
+    options = {"channels": 4, "max_channels": 16, "projected_channels": 8, "head_channels": 8, "class_dim": 4}  # noqa: RUF012  (as a plugin writes it)
     images = ("1x32x32", "3x64x32", "4x32x32")
 
 
