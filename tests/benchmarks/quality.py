@@ -20,7 +20,7 @@ from pathlib import Path
 from report import Row, circumstances, conclude
 from worker import PEERS, Team, Worker, threads
 
-RECIPE = Path(__file__).parents[3] / "examples" / "article.toml"
+RECIPE = Path(__file__).parents[2] / "examples" / "article.toml"
 LEVELS = (100, 50, 25, 15)
 OURS, ARTICLE, COPIED = "gancli's default", "the article's recipe", "a widely copied script"
 

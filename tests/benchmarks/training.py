@@ -31,7 +31,7 @@ from interleave import Spread, in_turn, ratio, show
 from report import Row, conclude
 from worker import PEERS, Team, Worker, threads
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "examples" / "article.toml"
 TENSORFLOW = "BENCHMARK_TENSORFLOW"
 OURS = "gancli"

@@ -204,6 +204,11 @@ def test_what_growth_measures_works_with_todays_defaults(program, tmp_path):
     assert all(work() > 0 for work in smallest)
 
 
+@pytest.mark.parametrize("name", ["training", "quality"])
+def test_the_recipe_of_the_article_is_where_they_look_for_it(program, name):
+    assert program(name).RECIPE.is_file()
+
+
 def test_one_command_runs_every_benchmark():
     listed = (BENCHMARKS / "__main__.py").read_text()
     programs = {path.stem for path in BENCHMARKS.glob("[!_]*.py") if "__main__" in path.read_text()}
