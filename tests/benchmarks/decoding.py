@@ -1,6 +1,6 @@
 """What preparing a collection costs against Pillow alone: `python tests/benchmarks/decoding.py`.
 
-Target: at least 80 % of the rate at which Pillow decodes and scales the same pictures in one bare process per core. All
+Target: at least 80 % of the rate at which Pillow decodes and scales the same images in one bare process per core. All
 that is done before a training (headers, decoding, writing, hashing) is measured beside it.
 """
 
@@ -24,7 +24,7 @@ KINDS = {"jpeg 512": ("JPEG", 512, 600), "png 256": ("PNG", 256, 600), "jpeg 160
 
 
 def make(folder: Path, kind: str, side: int, number: int) -> None:
-    """Write ``number`` pictures with some texture."""
+    """Write ``number`` images with some texture."""
     rng = np.random.default_rng(0)
     suffix = {"JPEG": "jpg", "PNG": "png"}[kind]
     for i in range(number):
@@ -35,9 +35,9 @@ def make(folder: Path, kind: str, side: int, number: int) -> None:
 def bare(paths: list[str]) -> int:
     """What anybody would write: open, draft, scale, to an array."""
     for path in paths:
-        with Image.open(io.BytesIO(Path(path).read_bytes())) as picture:
-            picture.draft("RGB", (2 * SIDE, 2 * SIDE))
-            np.asarray(picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0))
+        with Image.open(io.BytesIO(Path(path).read_bytes())) as image:
+            image.draft("RGB", (2 * SIDE, 2 * SIDE))
+            np.asarray(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0))
     return len(paths)
 
 
@@ -54,7 +54,7 @@ def decode(folder: Path) -> None:
     from gancli.data.fit import Fit
 
     if any(isinstance(decoded, Flaw) for decoded in decode_all(FolderSource(folder).each(), Fit(SIDE, SIDE, 3))):
-        raise SystemExit("A picture could not be decoded.")
+        raise SystemExit("A image could not be decoded.")
 
 
 def prepare(folder: Path) -> float:
@@ -67,7 +67,7 @@ def prepare(folder: Path) -> float:
 
 
 def main() -> list[Row]:
-    """Round by round, for each kind of picture."""
+    """Round by round, for each kind of image."""
     rows = []
     with TemporaryDirectory() as place, ProcessPoolExecutor(CORES) as pool:
         os.environ["GANCLI_CACHE"] = str(Path(place) / "cache")
@@ -82,7 +82,7 @@ def main() -> list[Row]:
             }
             in_turn(works, 1)
             times = in_turn(works, ROUNDS)
-            print(f"{name}: {number / Spread.of(times['Pillow']).median:.0f} pictures/s by bare Pillow on {CORES} cores")
+            print(f"{name}: {number / Spread.of(times['Pillow']).median:.0f} images/s by bare Pillow on {CORES} cores")
             show(times, "Pillow")
             rate = ratio(times, "Pillow", "gancli decodes")
             rows.append(

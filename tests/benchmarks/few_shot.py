@@ -130,13 +130,13 @@ def lightweight(python: Path, dataset: Path, side: int, asked: argparse.Namespac
 
 def sheet(images: Tensor, width: int = 640) -> Image.Image:
     """The first images in a grid, enlarged without blur."""
-    picture = to_picture(grid(to_bytes(images[:SHOWN]), COLUMNS))
-    factor = max(1, width // picture.width)
-    return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+    image = to_picture(grid(to_bytes(images[:SHOWN]), COLUMNS))
+    factor = max(1, width // image.width)
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
 
 
 def side_by_side(sheets: list[tuple[str, Image.Image]], path: Path) -> None:
-    """One picture of all sheets, each with its name above."""
+    """One image of all sheets, each with its name above."""
     width, height, gap = max(s.width for _, s in sheets), max(s.height for _, s in sheets), 24
     whole = Image.new("RGB", (len(sheets) * (width + gap), height + gap), "white")
     for place, (name, one) in enumerate(sheets):

@@ -1,7 +1,7 @@
 """How cost grows: `python tests/benchmarks/growth.py`.
 
-A training step against the batch size, the width of dense, the side of dcgan's pictures and the size of the data set; `write`,
-which `gancli sample` calls, against the number of pictures. Processor time of one thread, which other programs change little,
+A training step against the batch size, the width of dense, the side of dcgan's images and the size of the data set; `write`,
+which `gancli sample` calls, against the number of images. Processor time of one thread, which other programs change little,
 taken in turn. The slope is that of a line through logarithm of cost and logarithm of size (least squares): 1 is "twice as much
 takes twice as long", 0 is "it makes no difference". Beside it stands the slope between each two neighbours, where a surprise
 would be seen.
@@ -71,18 +71,18 @@ def of_widths() -> dict[float, Callable[[], float]]:
 
 
 def of_sides(place: Path) -> dict[float, Callable[[], float]]:
-    """Colour pictures of 16, 32 and 64 pixels per side; dcgan has a layer more for each doubling."""
+    """Colour images of 16, 32 and 64 pixels per side; dcgan has a layer more for each doubling."""
     works = {}
     for side in SIDES:
-        pictures = np.random.default_rng(0).integers(0, 256, (256, side, side, 3), np.uint8)
-        np.save(place / f"{side}.npy", pictures)
+        images = np.random.default_rng(0).integers(0, 256, (256, side, side, 3), np.uint8)
+        np.save(place / f"{side}.npy", images)
         settings = ["arch.name=dcgan", f"data.dataset={place / f'{side}.npy'}", "train.batch_size=16", "augment.mode=off"]
         works[side] = steps(settings, 4)
     return works
 
 
 def of_sets(place: Path) -> dict[float, Callable[[], float]]:
-    """Random pictures; the time in which a new epoch is shuffled is spread over its steps, as it is in a training."""
+    """Random images; the time in which a new epoch is shuffled is spread over its steps, as it is in a training."""
     works = {}
     for size in SETS:
         np.save(place / f"{size}.npy", np.random.default_rng(0).integers(0, 256, (size, 28, 28), np.uint8))
@@ -91,7 +91,7 @@ def of_sets(place: Path) -> dict[float, Callable[[], float]]:
 
 
 def of_numbers(place: Path) -> dict[float, Callable[[], float]]:
-    """Pictures of the default generator, into an archive."""
+    """Images of the default generator, into an archive."""
     game = set_up(resolve(environment={}).config)
     facts = {
         "arch": {"name": "fresh", "distribution": "none", "version": "1", "options": {}},
@@ -100,7 +100,7 @@ def of_numbers(place: Path) -> dict[float, Callable[[], float]]:
         "latent_dim": 1,
         "dataset": {"name": "none"},
     }
-    origin = Origin("fresh", Path(), 0, "", "ema", Provenance.parse(facts, Path()))
+    origin = Origin("fresh", Path(), 0, "0" * 64, "ema", Provenance.parse(facts, Path()))
     model = Model(game.state.ema, game.config.model.latent_dim, game.image, (), origin)
     target = str(place / "images.npz")
     return {n: lambda n=n: processor_seconds(lambda: write(model, Request(range(n), target))) for n in NUMBERS}
@@ -136,14 +136,14 @@ def main() -> list[Row]:
             measure("a step against the batch size", of_batches(), 1.05),
             measure("a step against the width of dense", of_widths(), 2.0),
             measure("a step against the size of the data set", of_sets(place), 0.05),
-            measure("an archive against its number of pictures", of_numbers(place), 1.05),
+            measure("an archive against its number of images", of_numbers(place), 1.05),
         ]
         try:
             sides = of_sides(place)
         except GancliError as error:
             print(f"Sides are left out: {error}")
         else:
-            rows.append(measure("a step of dcgan against the pictures' side", sides, 2.2))
+            rows.append(measure("a step of dcgan against the images' side", sides, 2.2))
     return rows
 
 

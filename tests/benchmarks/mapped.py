@@ -1,4 +1,4 @@
-"""Pictures that do not fit: `python tests/benchmarks/mapped.py`.
+"""Images that do not fit: `python tests/benchmarks/mapped.py`.
 
 Batches of a set of 1 GiB, mapped from the cache, against the same set in memory, turn by turn; and then in a process whose
 own memory (RLIMIT_DATA: all but what is mapped from files) is limited to less than the set. Targets: no slower than from
@@ -30,7 +30,7 @@ ROUNDS, STEPS = 7, 40
 
 
 def write(path: Path) -> None:
-    """A finished set of random pictures, as the cache keeps it."""
+    """A finished set of random images, as the cache keeps it."""
     import numpy as np
 
     from gancli.data.cache import PIXELS

@@ -2,8 +2,8 @@
 
 Nothing but the compression changes. The settings are the best found for 28-byte rows of ink: four bits of context from the byte
 before (``lc``), none from the position (``lp``, ``pb``: rows are not aligned to a power of two). Measured on 20,000 of the
-pictures: 2.670 MB; with xz's own defaults 2.676 MB, with a delta to the row above 3.496 MB, pictures transposed 2.718 MB,
-one pixel of all pictures after the other 3.184 MB.
+images: 2.670 MB; with xz's own defaults 2.676 MB, with a delta to the row above 3.496 MB, images transposed 2.718 MB,
+one pixel of all images after the other 3.184 MB.
 """
 
 from __future__ import annotations

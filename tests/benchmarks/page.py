@@ -1,6 +1,6 @@
 """How fast an exported page draws in headless Chromium, against PyTorch on one thread: `python tests/benchmarks/page.py`.
 
-Targets: 64 pictures of the default generator well below a second, one in less than 50 ms (20 a second for sliders).
+Targets: 64 images of the default generator well below a second, one in less than 50 ms (20 a second for sliders).
 Generators have the default sizes and fresh weights: the time does not depend on what was learnt.
 """
 
@@ -73,12 +73,12 @@ def model(networks: Networks) -> Model:
         100,
         ImageSpec(1, 28, 28),
         (),
-        Origin("fresh", Path(), 0, "", "ema", Provenance.parse(facts, Path())),
+        Origin("fresh", Path(), 0, "0" * 64, "ema", Provenance.parse(facts, Path())),
     )
 
 
 def main() -> list[Row]:
-    """For each generator and number of pictures."""
+    """For each generator and number of images."""
     torch.set_num_threads(1)
     rows = []
     with TemporaryDirectory() as folder, chromium() as driver:

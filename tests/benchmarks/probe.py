@@ -21,8 +21,8 @@ def main() -> list[Row]:
     def draw() -> list[torch.Tensor]:
         return [generator(z) for z in latents.split(256)]
 
-    pictures = draw()
-    taken = share(game, {f"draw {probe.count:,}": draw, "measure them": lambda: probe.measure(pictures)})
+    images = draw()
+    taken = share(game, {f"draw {probe.count:,}": draw, "measure them": lambda: probe.measure(images)})
     return [Row.of("measuring the distance after an epoch, against the epoch", taken, ".1%", at_most=0.03)]
 
 

@@ -2,7 +2,7 @@
 
 gancli's default against the article's recipe and against a script that is widely copied (`peers/copied.py`), on the same cores,
 in turns of a few seconds. The clock of each runs while it trains, gancli's also while it saves and measures itself; it stands
-while FD-mnist is measured here, which is what `gancli evaluate` calls so: 10,000 pictures against the test split, at times that
+while FD-mnist is measured here, which is what `gancli evaluate` calls so: 10,000 images against the test split, at times that
 grow by a factor of 1.2, at the next save in the case of gancli. A level counts as reached at the first measurement that is not
 above it, so that every time is at most a fifth too long.
 
@@ -33,7 +33,7 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=45, help="of training, for each, at most")
     parser.add_argument("--seeds", type=int, default=1, help="how many times, each with a seed of its own")
-    parser.add_argument("--pictures", type=int, default=10_000, help="of each measurement")
+    parser.add_argument("--images", type=int, default=10_000, help="of each measurement")
     parser.add_argument("--turn", type=float, default=10, help="seconds that each trains at a time")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.json", help="where to write all measurements")
@@ -47,11 +47,11 @@ def start(seed: int, asked: argparse.Namespace) -> Team:
     default = {"files": [], "settings": [*common, "checkpoint.every_steps=117"]}
     article = {"files": [str(RECIPE)], "settings": [*common, "checkpoint.every_steps=468", "log.quality_every_images=0"]}
     ours, theirs = PEERS / "gancli_train.py", PEERS / "copied.py"
-    pictures = {"pictures": asked.pictures}
+    images = {"images": asked.images}
     team = Team()
-    team[OURS] = Worker(ours, default | pictures, environment=environment)
-    team[ARTICLE] = Worker(ours, article | pictures, environment=environment)
-    team[COPIED] = Worker(theirs, {"threads": asked.threads, "seed": seed, **pictures}, environment=environment)
+    team[OURS] = Worker(ours, default | images, environment=environment)
+    team[ARTICLE] = Worker(ours, article | images, environment=environment)
+    team[COPIED] = Worker(theirs, {"threads": asked.threads, "seed": seed, **images}, environment=environment)
     return team
 
 

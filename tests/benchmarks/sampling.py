@@ -1,10 +1,10 @@
 """Drawing in bulk: `python tests/benchmarks/sampling.py [--images 100000] [--threads 2]`.
 
 - `gancli sample -n 100000 -o images.npz`, and -o into a folder of PNG files, from the moment that the model is loaded, against
-  the generator alone: a loop over batches of the same size, of latents by `torch.randn`, whose pictures are thrown away. Same
+  the generator alone: a loop over batches of the same size, of latents by `torch.randn`, whose images are thrown away. Same
   process, same threads, in turn. Target: 70 % of its rate for the archive.
 - the cores that are busy while a folder is written: processor time by wall time.
-- the peak memory of whole `gancli sample` processes, of 10,000 pictures and of 100,000. Target: the same.
+- the peak memory of whole `gancli sample` processes, of 10,000 images and of 100,000. Target: the same.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from gancli.training.run import train
 
 ROUNDS = 5
 PER_FILE = 20
-"""Fewer PNG files than pictures in an archive, since each takes that much longer, and a round should be short."""
+"""Fewer PNG files than images in an archive, since each takes that much longer, and a round should be short."""
 FLAT = 1.05
 
 
@@ -57,7 +57,7 @@ def rates(model: Model, n: int, place: Path) -> list[Row]:
         return taken(lambda: write(model, Request(range(n), str(place / "images.npz")))) / n
 
     def folder() -> float:
-        target, busy, start = place / "pictures", time.process_time(), time.perf_counter()
+        target, busy, start = place / "images", time.process_time(), time.perf_counter()
         write(model, Request(range(files), f"{target}/"))
         seconds = time.perf_counter() - start
         cores.append((time.process_time() - busy) / seconds)
@@ -75,22 +75,22 @@ def rates(model: Model, n: int, place: Path) -> list[Row]:
     count = len(os.sched_getaffinity(0))
     return [
         Row.of(f"`gancli sample -n {n} -o images.npz`, against the generator in a loop: its rate", share, ".0%", at_least=0.7),
-        Row.of("pictures per second into a folder of PNG files", per_second["folder"], ",.0f"),
+        Row.of("images per second into a folder of PNG files", per_second["folder"], ",.0f"),
         Row.of(f"cores at work meanwhile, of {count}", Spread.of(cores), ".2f", at_least=0.8 * count),
     ]
 
 
 def memory(run: Path, n: int, place: Path) -> list[Row]:
-    """Of few and of many pictures."""
+    """Of few and of many images."""
     peaks = {}
     for count in (n // 10, n):
-        for kind, target in (("archive", f"{place}/images.npz"), ("folder", f"{place}/pictures/")):
+        for kind, target in (("archive", f"{place}/images.npz"), ("folder", f"{place}/images/")):
             number = count if kind == "archive" else count // PER_FILE
             command = [gancli(), "-q", "sample", "-n", str(number), "--run", str(run), "--force", "-o", target]
             peaks[kind, count] = peak(command) / 2**20
             print(f"{kind:8} of {number:7,}: peak of {peaks[kind, count]:,.0f} MiB")
     growth = max(peaks[kind, n] / peaks[kind, n // 10] for kind in ("archive", "folder"))
-    what = f"peak memory of {n:,} pictures against {n // 10:,}"
+    what = f"peak memory of {n:,} images against {n // 10:,}"
     return [Row(what, f"{growth:.2f}", f"at most {FLAT}", growth <= FLAT)]
 
 

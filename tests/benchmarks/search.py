@@ -47,9 +47,9 @@ def train(name: str, settings: list[str], budget: float, seed: int, asked: argpa
     z = torch.from_numpy(latents(range(FIRST_SEED, FIRST_SEED + GENERATED), training.config.model.latent_dim))
     with torch.inference_mode():
         images = torch.cat([training.state.ema(part) for part in z.split(100)]).clamp(-1, 1)
-    picture = to_picture(grid(to_bytes(images[:60]), 10))
+    image = to_picture(grid(to_bytes(images[:60]), 10))
     file = f"{name}-{budget:.0f}-{seed}.png".replace(" ", "-")
-    picture.resize((picture.width * 3, picture.height * 3), 0).save(asked.folder / file)
+    image.resize((image.width * 3, image.height * 3), 0).save(asked.folder / file)
     judged = training.config.data.model_copy(update={"dataset": asked.against or asked.dataset})
     real = load_images(judged).images.images.float() / 127.5 - 1
     seen = steps * training.config.train.batch_size

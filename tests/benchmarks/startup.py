@@ -40,7 +40,7 @@ def help_and_listings() -> list[Row]:
 
 
 def sampling() -> list[Row]:
-    """From the command to 64 pictures of the default model, against importing torch."""
+    """From the command to 64 images of the default model, against importing torch."""
     with TemporaryDirectory() as folder:
         config = resolve(flags={"train.images": 128, "train.epochs": None}, environment={}).config
         run = train(config, runs_dir=Path(folder) / "runs").run

@@ -44,7 +44,7 @@ def main(cases: list[str]) -> list[Row]:
     times = in_turn(works, ROUNDS)
     show(times, cases[0])
     return [
-        Row.of(f"a picture's share of a step of {case} against {cases[0]}: times as long", ratio(times, case, cases[0]), ".1f")
+        Row.of(f"a image's share of a step of {case} against {cases[0]}: times as long", ratio(times, case, cases[0]), ".1f")
         for case in cases[1:]
     ]
 

@@ -1,6 +1,6 @@
 """A training step of the article's networks, against its peers: `python tests/benchmarks/training.py [--help]`.
 
-The recipe is `examples/article.toml`: G 100-256-512-1024-784, D 784-1024-512-256-1 with dropout, 128 real and 128 fake pictures
+The recipe is `examples/article.toml`: G 100-256-512-1024-784, D 784-1024-512-256-1 with dropout, 128 real and 128 fake images
 for D, fresh noise for G, Adam. Every program is a process of its own, kept alive, and told in turn to take a few steps; what it
 needs to be ready is not counted, nor are the first two turns. Ratios are taken round by round. gancli is `gancli train` as it
 is, with its rows of metrics; the peers are in `peers/`, each with what it keeps of its original.
@@ -60,7 +60,7 @@ def read_arguments() -> argparse.Namespace:
 
 
 def digits(place: Path) -> Path:
-    """MNIST's training pictures, uint8 (60000, 28, 28), for programs that know nothing of gancli."""
+    """MNIST's training images, uint8 (60000, 28, 28), for programs that know nothing of gancli."""
     from gancli.config.schema import DataConfig
     from gancli.data import load_images
 
@@ -69,9 +69,9 @@ def digits(place: Path) -> Path:
     return path
 
 
-def assemble(team: Team, asked: argparse.Namespace, pictures: Path) -> dict[str, dict[str, Any]]:
+def assemble(team: Team, asked: argparse.Namespace, images: Path) -> dict[str, dict[str, Any]]:
     """Start every program; what each said about itself."""
-    common = {"threads": asked.threads, "digits": str(pictures), "device": asked.device}
+    common = {"threads": asked.threads, "digits": str(images), "device": asked.device}
     environment = threads(asked.threads)
 
     def ours(precision: str) -> Worker:

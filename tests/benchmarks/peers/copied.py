@@ -69,7 +69,7 @@ class Training:
 
     @torch.no_grad()
     def draw(self, n: int) -> Iterator[Tensor]:
-        """Batches of pictures."""
+        """Batches of images."""
         for start in range(0, n, 256):
             yield self.generator(torch.randn(min(256, n - start), LATENT)).view(-1, 1, SIDE, SIDE)
 
@@ -91,7 +91,7 @@ def main() -> None:
 
     def step() -> None:
         training.step(images[next(chosen)])
-        milestones.pass_by(lambda: training.draw(told["pictures"]))
+        milestones.pass_by(lambda: training.draw(told["images"]))
 
     serve(step, turns)
 

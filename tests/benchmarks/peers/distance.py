@@ -1,4 +1,4 @@
-"""FD-mnist at times that grow by a factor, off the clock: what `gancli evaluate` prints as FD-mnist, of as many pictures."""
+"""FD-mnist at times that grow by a factor, off the clock: what `gancli evaluate` prints as FD-mnist, of as many images."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Milestones:
         self._measured = turns.facts.setdefault("measured", [])
         self._next = FIRST_SECONDS
 
-    def pass_by(self, pictures: Callable[[], Iterable[Tensor]], *, always: bool = False) -> None:
-        """Measure these pictures, batches of ``(b, 1, 28, 28)`` in [-1, 1], if it is time to."""
+    def pass_by(self, images: Callable[[], Iterable[Tensor]], *, always: bool = False) -> None:
+        """Measure these images, batches of ``(b, 1, 28, 28)`` in [-1, 1], if it is time to."""
         seconds = self._turns.clock
         if always or seconds >= self._next:
             with self._turns.off_the_clock():
-                fake = Moments.of([read(self._extractor, pictures()).features])
+                fake = Moments.of([read(self._extractor, images()).features])
                 self._measured.append((seconds, frechet_distance(fake, self._real)))
             self._next = seconds * FACTOR

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 class Watch:
     """Says what happens in a run; measures what it saves, if there are milestones."""
 
-    def __init__(self, turns: Turns, milestones: Milestones | None, pictures: int) -> None:
+    def __init__(self, turns: Turns, milestones: Milestones | None, images: int) -> None:
         self._turns = turns
         self.milestones = milestones
-        self._pictures = pictures
+        self._images = images
 
     def __call__(self, event: Event) -> None:
         """See :func:`gancli.training.run.train`."""
@@ -44,7 +44,7 @@ class Watch:
         import gancli
 
         if self.milestones:
-            self.milestones.pass_by(lambda: gancli.load(checkpoint=checkpoint).batches(range(self._pictures)), always=always)
+            self.milestones.pass_by(lambda: gancli.load(checkpoint=checkpoint).batches(range(self._images)), always=always)
 
 
 def main() -> None:
@@ -53,11 +53,11 @@ def main() -> None:
     config = resolve(files=[Path(file) for file in told["files"]], assignments=told["settings"], environment={}).config
     turns = Turns(torch.cuda.synchronize if config.runtime.device == "cuda" else lambda: None)
     milestones = None
-    if told.get("pictures"):
+    if told.get("images"):
         from distance import Milestones
 
         milestones = Milestones(turns)
-    watch = Watch(turns, milestones, told.get("pictures", 0))
+    watch = Watch(turns, milestones, told.get("images", 0))
 
     def stop() -> int:
         if turns.after_step():

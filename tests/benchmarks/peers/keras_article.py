@@ -3,7 +3,7 @@
 Runs in an environment that has TensorFlow, and in which nothing of gancli is installed.
 
 As published: the generator draws 128 fakes with `predict` (in Keras's own batches of 32), D learns from 128 real and 128 fake
-pictures in one batch, with 0.9 and 0 for labels; D is set untrainable, and the stacked model learns from fresh noise to be
+images in one batch, with 0.9 and 0 for labels; D is set untrainable, and the stacked model learns from fresh noise to be
 taken for 1. The sigmoid is D's last layer and the loss binary cross-entropy of probabilities. Two things differ, because
 Keras 3 asks for them: each model has an optimiser of its own, and `predict` is told not to print.
 """
@@ -37,7 +37,7 @@ def stack(inputs: int, widths: tuple[int, ...], *, dropout: float, last: layers.
 
 
 class Training:
-    """The three models and the pictures."""
+    """The three models and the images."""
 
     def __init__(self, images: np.ndarray) -> None:
         self.images = images

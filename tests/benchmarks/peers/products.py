@@ -1,6 +1,6 @@
 """The matrix products of one step of the article's game, alone: what no program that computes the same can leave out.
 
-D's turn: G forward on 128 latents; D forward on 256 pictures and backward, without the gradient of the pictures. G's turn: G
+D's turn: G forward on 128 latents; D forward on 256 images and backward, without the gradient of the images. G's turn: G
 and D forward on 128; backward through D for its inputs only, and through G, without the gradient of the latents. Operands lie
 ready in the precision of the products, results go into memory that lies ready. 4.09 GFLOP at a batch of 128.
 """

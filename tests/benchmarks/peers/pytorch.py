@@ -1,7 +1,7 @@
 """The article's networks and game in eager PyTorch, as most people write it.
 
-Real and fake pictures go through D in a pass each, D is not frozen in G's turn (its gradients are thrown away), Adam is the
-plain one, the losses are read with `.item()` after every step. Kinder than most: the pictures lie in memory as float32,
+Real and fake images go through D in a pass each, D is not frozen in G's turn (its gradients are thrown away), Adam is the
+plain one, the losses are read with `.item()` after every step. Kinder than most: the images lie in memory as float32,
 shuffled by index instead of by a DataLoader.
 """
 
