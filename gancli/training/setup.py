@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from gancli.plugin import ArchConfig, Architecture, ImageSpec, Objective
     from gancli.plugins.distributions import Entry
 
-LARGEST_FOR_DENSE = 3 * 32 * 32
+LARGEST_FOR_DENSE, LARGEST_FOR_DCGAN = 3 * 32 * 32, 256  # values of an image; pixels of a side
 FEW_IMAGES, FEW_STEPS = 5_000, 1_000
 SUM_BYTES = 2**25
 NOT_ASKED_FOR = "not asked for"
@@ -263,9 +263,10 @@ def advice(training: Training) -> tuple[str, ...]:
     image, steps, number = training.image, training.plan.total_steps, len(training.data.images.images)
     notes = []
     if training.arch.name == "dense" and image.channels * image.height * image.width > LARGEST_FOR_DENSE:
+        convolutions = "--arch dcgan" if max(image.height, image.width) <= LARGEST_FOR_DCGAN else "--image-size 64 --arch dcgan"
         notes.append(
             f"Dense networks do not know which pixels of {image} are neighbours: convolutions learn such images better "
-            "and faster (`gancli arch list` shows what is installed), and a smaller --image-size, such as 64, is quicker."
+            f"and faster ({convolutions}; `gancli arch list` shows what is installed), and a smaller --image-size is quicker."
         )
     idle = torch.cuda.device_count() if training.runtime.device.type == "cuda" else 1
     if idle > training.runtime.processes.world == 1:

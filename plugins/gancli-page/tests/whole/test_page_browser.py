@@ -89,7 +89,7 @@ def test_the_grid_is_that_of_sample(name, channels, browser, pages, models):
 @pytest.mark.parametrize("seed", [7, 2**32 + 5, 2**53 + 1, MAX_SEED - 63])
 def test_the_seed_box_draws_what_sample_draws_with_that_seed(seed, browser, pages, models):
     browser.open(pages["dense"]).type("seed", str(seed))
-    browser.wait(f"seeds {seed} to {seed + 63}, drawn")
+    browser.wait(f"seeds {seed} to {seed + 63}, generated")
     assert_alike(shown(browser, 1), expected(models["dense"], n=64, seed=seed))
     assert browser.find("command").text == f"gancli sample --run digits --seed {seed} -n 1"
 
@@ -211,9 +211,9 @@ def test_keys_move_in_the_grid_and_through_the_seeds(browser, pages, models):
         browser.press(pressed)
         assert browser.js("return state.chosen") == position
     browser.press(key.PAGE_DOWN)
-    browser.wait("seeds 64 to 127, drawn")
+    browser.wait("seeds 64 to 127, generated")
     browser.press(key.PAGE_UP, key.PAGE_UP)
-    browser.wait("seeds 0 to 63, drawn")
+    browser.wait("seeds 0 to 63, generated")
 
 
 def test_every_control_can_be_reached_by_tab_and_has_a_name(browser, pages):
