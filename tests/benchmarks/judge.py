@@ -56,7 +56,7 @@ def measure(generated: Tensor, real: Tensor) -> dict[str, float]:
     return {
         "fd": frechet_distance(Moments.of([generated]), Moments.of([real])),
         "kid": kernel_distance(generated * scale**0.5, real * scale**0.5).value,
-        "precision": near.precision.value,
-        "recall": near.recall.value,
-        "coverage": near.coverage.value,
+        "precision": near["precision"].value,
+        "recall": near["recall"].value,
+        "coverage": near["coverage"].value,
     }

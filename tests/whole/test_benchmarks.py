@@ -209,6 +209,14 @@ def test_the_recipe_of_the_article_is_where_they_look_for_it(program, name):
     assert program(name).RECIPE.is_file()
 
 
+def test_a_set_of_features_is_measured_against_itself(program):
+    pytest.importorskip("efficientnet_lite_pytorch")
+    features = torch.randn(40, 8, generator=torch.Generator().manual_seed(0))
+    found = program("judge").measure(features, features)
+    assert found["fd"] == pytest.approx(0, abs=1e-3)
+    assert (found["precision"], found["recall"], found["coverage"]) == (1, 1, 1)
+
+
 def test_one_command_runs_every_benchmark():
     listed = (BENCHMARKS / "__main__.py").read_text()
     programs = {path.stem for path in BENCHMARKS.glob("[!_]*.py") if "__main__" in path.read_text()}
