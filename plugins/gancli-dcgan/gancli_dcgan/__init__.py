@@ -128,12 +128,7 @@ class DCGAN(Architecture[DCGANConfig]):
 class AidedConfig(DCGANConfig):
     """Options of DCGAN with frozen features."""
 
-    maps: int | None = Field(
-        None,
-        ge=1,
-        le=4,
-        description="maps of the frozen network that are used: strides of 4, 8, 16, 32; none: 2, from 64 pixels on 3",
-    )
+    maps: int = Field(2, ge=1, le=4, description="how many maps of the frozen network are used: strides of 4, 8, 16, 32")
     head_channels: int = Field(64, ge=4, le=1024, description="channels of the discriminator on each of these maps")
     head_weight: float = Field(1.0, gt=0, le=100, description="weight of their losses together; that of the own one is 1")
 
@@ -177,7 +172,7 @@ class Aided(DCGAN):
         from gancli_projected.weights import LITE0
 
         networks, features = super().build(config, image, latent_dim), pretrained(LITE0)
-        discriminator = AidedDiscriminator(networks.discriminator, features, cast("AidedConfig", config), image)
+        discriminator = AidedDiscriminator(networks.discriminator, features, cast("AidedConfig", config))
         discriminator.to(memory_format=channels_last)  # type: ignore[call-overload]  # torch's stubs do not know the argument
         return Networks(networks.generator, discriminator, {"features": features})
 

@@ -19,13 +19,11 @@ from gancli_projected.efficientnet import WIDTHS, three_channels
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gancli.plugin import ImageSpec, LossTerm, StepContext
+    from gancli.plugin import LossTerm, StepContext
     from gancli_dcgan import AidedConfig
     from gancli_projected.efficientnet import EfficientNetLite
 
 __all__ = ["AidedDiscriminator", "aided_term"]
-
-THREE_MAPS_FROM = 64  # pixels of the shorter side: there a stride of 16 still sees parts, and pays
 
 
 class AidedDiscriminator(nn.Module):
@@ -34,13 +32,12 @@ class AidedDiscriminator(nn.Module):
     Labels are seen by the own one alone.
     """
 
-    def __init__(self, own: nn.Module, features: EfficientNetLite, config: AidedConfig, image: ImageSpec) -> None:
+    def __init__(self, own: nn.Module, features: EfficientNetLite, config: AidedConfig) -> None:
         super().__init__()
         self._frozen = (features,)  # in a tuple it is not a submodule
         self.own = own
-        maps = config.maps or (3 if min(image.height, image.width) >= THREE_MAPS_FROM else 2)
-        self.heads = nn.ModuleList(_head(width, config.head_channels, config) for width in WIDTHS[:maps])
-        self.weights = [1.0, *[config.head_weight / maps] * maps]
+        self.heads = nn.ModuleList(_head(width, config.head_channels, config) for width in WIDTHS[: config.maps])
+        self.weights = [1.0, *[config.head_weight / config.maps] * config.maps]
 
     def forward(self, images: Tensor, *labels: Tensor) -> Tensor:
         """Logits of images: positive ones mean real."""

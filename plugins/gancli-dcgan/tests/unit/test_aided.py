@@ -57,12 +57,6 @@ def context(networks: Networks, image: ImageSpec, n: int = 4) -> Context:
     )
 
 
-@pytest.mark.parametrize(("side", "maps"), [(32, 2), (64, 3)])
-def test_a_third_map_is_used_from_64_pixels_on(build: Callable[..., Networks], side: int, maps: int) -> None:
-    discriminator = build(ImageSpec(3, side, side)).discriminator
-    assert discriminator(torch.zeros(4, 3, side, side)).shape == (4, 1 + maps)
-
-
 @pytest.mark.parametrize("shape", [(1, 28, 28), (2, 32, 32), (3, 32, 32), (4, 64, 96)])
 @pytest.mark.parametrize("maps", [1, 4])
 def test_every_map_has_a_logit_beside_the_own_one(
