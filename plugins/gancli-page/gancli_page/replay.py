@@ -33,7 +33,9 @@ def replay(program: Program, z: NDArray[np.float32], labels: NDArray[np.int64] |
     made = given
     for position, step in enumerate(program.steps):
         made = OPERATIONS[step.op](step, *(None if argument is None else values[argument] for argument in step.args)).float()
-        values[FIRST + position] = made = made if step.shape is None else made.reshape(len(z), *step.shape)
+        if step.shape is not None:
+            made = made.reshape(len(z), *step.shape)
+        values[FIRST + position] = made
     images: NDArray[np.float32] = made.numpy()
     return images[:, :, :height, :width] if program.source else images
 
