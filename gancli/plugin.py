@@ -74,6 +74,7 @@ __all__ = [
     "ImageSet",
     "ImageSpec",
     "IntervalEnded",
+    "LabellingDiscriminator",
     "LinearlyReadGenerator",
     "Logger",
     "LossTerm",
@@ -201,6 +202,20 @@ class StyledGenerator(TwoStageGenerator, Protocol):
     """A two-stage generator whose styles can be mixed: ``synthesis`` takes one w for each of ``layers``, coarse ones first."""
 
     layers: int
+
+
+@runtime_checkable
+class LabellingDiscriminator(Protocol):
+    """A discriminator that finds classes of its own in images without labels (Liu et al., 2020, "Diverse Image Generation via
+    Self-Conditioned GANs").
+
+    While an unconditional model trains, both networks are called with the labels of the real images. Everywhere else they are
+    called without: D then labels the images itself, and G takes a class from z.
+    """
+
+    def label(self, images: Tensor) -> Tensor:
+        """Real images ``(n, c, h, w)`` -> classes ``(n,)``, int64."""
+        ...
 
 
 @runtime_checkable
@@ -415,6 +430,13 @@ class Architecture(ABC, Generic[ConfigT]):
 
         ``mean`` is the mean training image, float32 ``(c, h, w)`` in [-1, 1], on the device of the networks. The result has to
         be in parameters or buffers, since a checkpoint holds nothing else.
+        """
+
+    def prepare(self, networks: Networks, images: Tensor) -> None:
+        """Adapt networks to the data, once, before the first step; by default nothing is done.
+
+        Unlike :meth:`calibrate` it is also called for networks that a training starts from (``--from``), after their weights
+        are loaded. ``images`` are at most 2,000 real ones, ``(n, c, h, w)``, float32 in [-1, 1].
         """
 
     def migrate(self, config: dict[str, Any], from_version: str) -> dict[str, Any]:  # noqa: ARG002  (for subclasses)

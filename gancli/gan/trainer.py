@@ -11,7 +11,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from functools import partial, reduce
 from itertools import chain
 from operator import add
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from gancli.gan.augmentation import NoAugmentation
 from gancli.gan.capture import Noise, as_written
 from gancli.gan.context import Context
 from gancli.gan.schedules import Rates, ema_decay, rates_at
+from gancli.plugin import LabellingDiscriminator
 from gancli.randomness.seeds import normal_at
 from gancli.runtime.micro_batches import MicroBatches
 
@@ -105,6 +106,10 @@ class Trainer:
     ) -> Report:
         """The gradient of the mean loss over all micro-batches, then the optimisers' steps."""
         factors, conditions = others[: len(terms)], others[len(terms) :]
+        discriminator: Any = self.state.networks.get("discriminator")
+        if not conditions and isinstance(discriminator, LabellingDiscriminator):
+            with torch.no_grad():
+                conditions = (discriminator.label(real),)
         second_order = any(term.second_order for term in terms)
         trained = [self.state.trained[name] for name in update.networks]
 

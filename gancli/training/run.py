@@ -26,7 +26,7 @@ from gancli.storage.disk import write_atomically
 from gancli.storage.lock import run_lock
 from gancli.text import shell
 from gancli.training.session import Session
-from gancli.training.setup import Training, advice, announcement
+from gancli.training.setup import Training, advice, announcement, prepare
 from gancli.training.worker import broadcast_state, set_up_together
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def train(
             problem = f"train.freeze_discriminator is {frozen}, and '{parent.run}' holds no discriminator."
             raise ConfigError(problem, "Start from a run or a checkpoint, or leave it out.")
         training, notes = replace(training, parent=parent), (*notes, *started)
+    prepare(training)
     run = create_run(runs_dir, name, training.data.name, training.arch.name.rpartition(":")[2])
     prepared = False
     try:

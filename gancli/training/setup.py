@@ -23,6 +23,7 @@ from gancli.gan.capture import capture_updates
 from gancli.gan.compilation import compile_networks, kinds_of_steps, rehearse
 from gancli.gan.trainer import Trainer
 from gancli.metrics.extractors import RANDOM, pretrained
+from gancli.plugin import Networks
 from gancli.plugins.registry import Chosen, installed_extractor, is_path
 from gancli.runtime.device import Runtime, memory_errors_explained
 from gancli.runtime.micro_batches import MicroBatches
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 LARGEST_FOR_DENSE, LARGEST_FOR_DCGAN = 3 * 32 * 32, 256  # values of an image; pixels of a side
 FEW_IMAGES, FEW_STEPS = 5_000, 1_000
 SUM_BYTES = 2**25
+PREPARED_WITH = 2000  # images at most
 NOT_ASKED_FOR = "not asked for"
 REHEARSED_STEPS = 50  # at most; a training of fewer steps is not announced
 
@@ -228,6 +230,19 @@ def set_up(config: RunConfig, processes: Processes = ALONE, watch: Watch = unwat
     uncaptured = NOT_ASKED_FOR if config.runtime.cuda_graph == "off" else capture_updates(trainer, watch)
     plan = Plan.of(train, -(-batches.steps_per_epoch // trainer.batches_per_step), trainer.batches_per_step)
     return Training(config, runtime, data, image, arch.entry, trainer, plan, uncompiled, uncaptured)
+
+
+def prepare(training: Training) -> None:
+    """Let the architecture adapt its networks to the images, before the first step; see :meth:`.Architecture.prepare`."""
+    networks, images = training.state.networks, training.data.images.images
+    if "discriminator" in networks:
+        chosen = torch.linspace(0, len(images) - 1, min(len(images), PREPARED_WITH)).long()
+        sample = (images[chosen].float() - 127.5) / 127.5
+        others = {name: network for name, network in networks.items() if name not in {"generator", "discriminator"}}
+        made = Networks(networks["generator"], networks["discriminator"], others)
+        choose_arch(training.config).plugin.prepare(made, sample.to(training.runtime.device))
+        for name, average in training.state.averages.items():
+            average.update(networks[name], 0.0)  # its buffers
 
 
 def load_suited(config: RunConfig, watch: Watch, chosen: Chosen[Architecture[ArchConfig]]) -> tuple[RunConfig, Loaded]:

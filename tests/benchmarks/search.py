@@ -27,7 +27,7 @@ from gancli.config.resolve import resolve
 from gancli.data import load_images
 from gancli.images import grid, to_bytes, to_picture
 from gancli.randomness.latents import latents
-from gancli.training.setup import set_up
+from gancli.training.setup import prepare, set_up
 
 HERE = Path(__file__).parent
 GENERATED = 1000
@@ -39,6 +39,7 @@ def train(name: str, settings: list[str], budget: float, seed: int, asked: argpa
     common = [f"data.dataset={asked.dataset}", f"train.seed={seed}", "runtime.threads=1", "runtime.precision=fp32"]
     common += [f"data.image_size={asked.image_size}"] if asked.image_size else []
     training = set_up(resolve(assignments=[*common, *settings], environment={}).config)
+    prepare(training)
     spent, steps = 0.0, 0
     while spent < budget:
         start = time.process_time()

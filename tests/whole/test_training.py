@@ -606,6 +606,23 @@ def test_F38_networks_that_break_the_contract_are_refused_before_anything_is_wri
     assert list(tmp_path.iterdir()) == []
 
 
+def test_networks_are_prepared_when_a_training_begins_with_their_first_weights_and_not_when_it_resumes(
+    configure, tmp_path, monkeypatch
+):
+    weights = []
+
+    def remember(_, networks, __):
+        weights.append(next(networks.generator.parameters()).detach().clone())
+
+    monkeypatch.setattr(Dense, "prepare", remember)
+    run = start(configure("train.images=32"), tmp_path)
+    resume(run, changes={"train.images": 64})
+    assert len(weights) == 1
+    start(configure("train.images=32", f"model.parent={run.path}"), tmp_path, "b")
+    assert len(weights) == 2
+    assert not torch.equal(*weights)  # those of the parent: new ones of this seed are the same
+
+
 def test_what_is_wrong_with_the_input_leaves_nothing_behind(configure, tmp_path):
     from gancli.errors import GancliError
 

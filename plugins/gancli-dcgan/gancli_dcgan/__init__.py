@@ -18,7 +18,7 @@ from gancli.plugin import ArchConfig, Architecture, Asset, Networks, Purpose, Up
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from gancli.plugin import Defaults, ImageSpec, Objective
 
@@ -131,6 +131,9 @@ class AidedConfig(DCGANConfig):
     maps: int = Field(2, ge=1, le=4, description="how many maps of the frozen network are used: strides of 4, 8, 16, 32")
     head_channels: int = Field(64, ge=4, le=1024, description="channels of the discriminator on each of these maps")
     head_weight: float = Field(1.0, gt=0, le=100, description="weight of their losses together; that of the own one is 1")
+    clusters: int = Field(
+        0, ge=0, le=1000, description="clusters of similar images, found by these features and learnt like classes; 0: none"
+    )
 
 
 class Aided(DCGAN):
@@ -141,6 +144,7 @@ class Aided(DCGAN):
     defaults: ClassVar[Defaults] = {
         **DCGAN.defaults,
         "arch.hidden": 0,  # the frozen features see the whole image
+        "arch.clusters": 32,
         "objective.r1_gamma": 0.5,
         "objective.r2_gamma": 0.5,
     }
@@ -167,18 +171,40 @@ class Aided(DCGAN):
         """Both networks, freshly initialised, and the frozen one."""
         from torch import channels_last
 
-        from gancli_dcgan.aided import AidedDiscriminator
+        from gancli_dcgan.aided import AidedDiscriminator, ClusteredGenerator, ClusteringDiscriminator
         from gancli_projected.efficientnet import pretrained
         from gancli_projected.weights import LITE0
 
-        networks, features = super().build(config, image, latent_dim), pretrained(LITE0)
-        discriminator = AidedDiscriminator(networks.discriminator, features, cast("AidedConfig", config))
+        options, features = cast("AidedConfig", config), pretrained(LITE0)
+        clustered = _clustered(options, image)
+        networks = super().build(config, clustered or image, latent_dim)
+        kind = ClusteringDiscriminator if clustered else AidedDiscriminator
+        discriminator = kind(networks.discriminator, features, options)
         discriminator.to(memory_format=channels_last)  # type: ignore[call-overload]  # torch's stubs do not know the argument
-        return Networks(networks.generator, discriminator, {"features": features})
+        generator = ClusteredGenerator(networks.generator, options, latent_dim) if clustered else networks.generator
+        return Networks(generator, discriminator, {"features": features})
 
     def build_generator(self, config: DCGANConfig, image: ImageSpec, latent_dim: int) -> nn.Module:
         """The generator alone, which needs no features."""
-        return super().build(config, image, latent_dim).generator
+        from gancli_dcgan.aided import ClusteredGenerator
+
+        options = cast("AidedConfig", config)
+        clustered = _clustered(options, image)
+        generator = super().build(config, clustered or image, latent_dim).generator
+        return ClusteredGenerator(generator, options, latent_dim) if clustered else generator
+
+    def prepare(self, networks: Networks, images: Tensor) -> None:
+        """Find the clusters, and how large they are."""
+        from gancli_dcgan.aided import ClusteredGenerator, ClusteringDiscriminator
+
+        generator, discriminator = networks.generator, networks.discriminator
+        if isinstance(generator, ClusteredGenerator) and isinstance(discriminator, ClusteringDiscriminator):
+            generator.set_shares(discriminator.find_clusters(images))
+
+
+def _clustered(config: AidedConfig, image: ImageSpec) -> ImageSpec | None:
+    """The images with clusters for classes; None if there are none, or classes already."""
+    return replace(image, classes=config.clusters) if config.clusters > 1 and not image.classes else None
 
 
 def halvings(height: int, width: int) -> int:

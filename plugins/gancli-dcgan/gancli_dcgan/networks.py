@@ -161,12 +161,14 @@ class DCGANGenerator(nn.Module):
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Generate one image per latent."""
-        if self.embedding is not None:
-            z = cat([z, self.embedding(labels)], dim=1)
-        x, modulations = z, iter(self.modulations)
+        return self.synthesis(z if self.embedding is None else cat([z, self.embedding(labels)], dim=1))
+
+    def synthesis(self, w: Tensor) -> Tensor:
+        """Images of latents, each with the embedding of its class behind it if there are classes."""
+        x, modulations = w, iter(self.modulations)
         for layer in self.hidden:
             if isinstance(layer, nn.ReLU) and self.modulations:
-                x = next(modulations)(x, z)
+                x = next(modulations)(x, w)
             x = layer(x)
             if isinstance(layer, nn.Unflatten):
                 x = x.contiguous(memory_format=channels_last)

@@ -249,3 +249,19 @@ def test_each_term_of_a_joint_update_moves_the_networks_that_it_names_and_no_oth
         alone = gradients(term)
         torch.testing.assert_close(joint[name], alone[name])
         assert all(other is None for networks in terms for other in alone[networks] if networks != name)
+
+
+def test_labels_that_the_discriminator_finds_are_conditions_of_both_networks(make_game, monkeypatch):
+    game, given = make_game(), []
+    for network in (game.generator, game.discriminator):
+        forward = type(network).forward
+
+        def labelled(self, x, labels, forward=forward):
+            given.append((len(x), labels.tolist()))
+            return forward(self, x)
+
+        monkeypatch.setattr(type(network), "forward", labelled)
+    monkeypatch.setattr(type(game.discriminator), "label", lambda _, real: torch.arange(len(real)) + 5, raising=False)
+    game.trainer.step(0.0)
+    assert {n for n, _ in given} == {4, 8}  # D sees real and generated images together
+    assert all(labels == [5, 6, 7, 8] * (n // 4) for n, labels in given)

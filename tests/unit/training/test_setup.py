@@ -11,7 +11,7 @@ from gancli.plugin import FeatureExtractor
 from gancli.plugins.registry import EXTRACTORS, Entry
 from gancli.runtime.device import Runtime
 from gancli.runtime.processes import Processes
-from gancli.training.setup import advice, set_up
+from gancli.training.setup import PREPARED_WITH, advice, prepare, set_up
 
 
 @pytest.fixture
@@ -109,3 +109,29 @@ def test_each_kind_of_step_counts_as_often_as_it_comes(configure, monkeypatch, a
     monkeypatch.setattr(type(one), "_rehearsed", step)
     monkeypatch.setattr("gancli.training.setup.monotonic", lambda: now[0])
     assert one.expected_seconds(at_most) == pytest.approx(1000 * (1.0 + 7 * 0.1) / 8, rel=tolerance)
+
+
+def test_an_architecture_is_prepared_with_images_as_the_networks_see_them_and_the_ema_has_its_buffers(configure, monkeypatch):
+    given, build = [], Dense.build
+
+    def with_a_buffer(*inputs):
+        networks = build(*inputs)
+        networks.generator.register_buffer("seen", torch.zeros(1))
+        return networks
+
+    def remember(_, networks, images):
+        given.append(images)
+        networks.generator.seen.fill_(len(images))
+
+    monkeypatch.setattr(Dense, "build", with_a_buffer)
+    monkeypatch.setattr(Dense, "prepare", remember)
+    training = set_up(configure())
+    stored = training.data.images.images
+    prepare(training)
+    torch.testing.assert_close(given[0], stored.float() / 127.5 - 1)
+    assert training.state.ema.seen == len(stored)
+
+    many = stored[torch.arange(3 * PREPARED_WITH) % len(stored)]
+    images = replace(training.data.images, images=many)
+    prepare(replace(training, data=replace(training.data, images=images)))
+    assert given[1].shape == (PREPARED_WITH, 1, 8, 8)

@@ -14,7 +14,7 @@ from gancli.data.choice import choose
 from gancli.gan import losses
 from gancli.gan.algorithm import goodfellow_2014
 from gancli.gan.context import Context
-from gancli.plugin import Asset, ImageSpec, Networks
+from gancli.plugin import Asset, ImageSpec, LabellingDiscriminator, Networks, TwoStageGenerator
 from gancli_dcgan import Aided, AidedConfig
 
 if TYPE_CHECKING:
@@ -123,3 +123,65 @@ def test_it_is_chosen_for_images_in_colour_where_its_weights_are_installed(
     assert (chosen(3), chosen(1)) == ("aided", "dcgan")
     monkeypatch.setattr(Aided, "assets", lambda *_: (Asset("weights", tmp_path / "missing", "", "Install them."),))
     assert chosen(3) == "dcgan"
+
+
+def in_two_colours(n: int, image: ImageSpec) -> torch.Tensor:
+    """Noise that is dark in a quarter of the images, bright in the others."""
+    noise = torch.rand(n, *image.shape, generator=torch.Generator().manual_seed(1)) / 4
+    return noise - torch.where(torch.arange(n) % 4 == 0, 1.0, 0.0).view(n, 1, 1, 1)
+
+
+def test_clusters_are_of_similar_images_and_generated_as_often_as_they_are_in_the_data(build: Callable[..., Networks]) -> None:
+    image = ImageSpec(3, 32, 32)
+    networks, images = build(image, clusters=2), in_two_colours(64, image)
+    Aided().prepare(networks, images)
+    labels = networks.discriminator.label(images)
+    assert labels.tolist() == [int(labels[0]) if i % 4 == 0 else 1 - int(labels[0]) for i in range(64)]
+
+    z = torch.randn(4000, 8, generator=torch.Generator().manual_seed(0))
+    generator = networks.generator.eval()
+    w = generator.mapping(z)
+    ofs = [generator.mapping(z, torch.full((4000,), label)) for label in (0, 1)]
+    chosen = torch.stack([(w == of).all(1) for of in ofs], 1)
+    assert (chosen.sum(1) == 1).all()  # exactly one of them
+    assert chosen.float().mean(0)[labels[0]] == pytest.approx(0.25, abs=0.03)
+    torch.testing.assert_close(generator(z[:4]), generator(z[:4], chosen[:4].int().argmax(1)))
+
+
+def test_clusters_that_were_learnt_stay_and_are_counted_anew(build: Callable[..., Networks]) -> None:
+    image = ImageSpec(3, 32, 32)
+    networks, images = build(image, clusters=2), in_two_colours(64, image)
+    Aided().prepare(networks, images)
+    centroids, edges = networks.discriminator.centroids.clone(), networks.generator.edges.clone()
+    Aided().prepare(networks, images[1::4])  # bright ones only, as with --from
+    assert torch.equal(networks.discriminator.centroids, centroids)
+    assert not torch.equal(networks.generator.edges, edges)
+    labels = networks.discriminator.label(images)
+    z = torch.randn(500, 8)
+    only = networks.generator.mapping(z, torch.full((500,), int(labels[1])))
+    torch.testing.assert_close(networks.generator.mapping(z), only)
+
+
+def test_few_images_have_few_clusters(build: Callable[..., Networks]) -> None:
+    image = ImageSpec(3, 32, 32)
+    for number in (1, 40):
+        networks = build(image, clusters=8)
+        images = in_two_colours(number, image)
+        Aided().prepare(networks, images)
+        assert networks.discriminator.label(images).unique().tolist() == [0]
+        assert networks.generator(torch.randn(3, 8)).isfinite().all()
+        assert networks.discriminator(images).isfinite().all()
+
+
+def test_classes_of_the_data_take_the_place_of_clusters(build: Callable[..., Networks]) -> None:
+    labelled = build(ImageSpec(3, 32, 32, classes=3), clusters=8)
+    assert not isinstance(labelled.discriminator, LabellingDiscriminator)
+    assert not isinstance(labelled.generator, TwoStageGenerator)
+    assert isinstance(build(ImageSpec(3, 32, 32), clusters=8).discriminator, LabellingDiscriminator)
+
+
+def test_the_generator_alone_is_that_of_the_networks(build: Callable[..., Networks]) -> None:
+    image = ImageSpec(3, 32, 32)
+    stored = build(image, clusters=4).generator.state_dict()
+    config = AidedConfig.model_validate({"channels": 4, "max_channels": 16, "clusters": 4})
+    Aided().build_generator(config, image, 8).load_state_dict(stored)
