@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
-from torch.nn.functional import pad
+from torch.nn.functional import conv2d, pad
 
 from gancli_projected.weights import LITE0, LITE1, asset
 
@@ -49,12 +49,19 @@ class Convolution(nn.Conv2d):
         super().__init__(inputs, outputs, kernel, stride, groups=groups)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(n, c, h, w) -> (n, outputs, ceil(h / stride), ceil(w / stride))``."""
+        """``(n, c, h, w) -> (n, outputs, ceil(h / stride), ceil(w / stride))``.
+
+        Sides that the stride divides lack an odd number of pixels. With a row and a column of zeros before the kernel all sides
+        are padded alike, which the convolution does itself, without a copy of the map.
+        """
         kernel, stride = self.kernel_size[0], self.stride[0]
         lacking = [max(0, (-(-side // stride) - 1) * stride + kernel - side) for side in (x.shape[3], x.shape[2])]
-        if any(lacking):
+        weight, alike = self.weight, {*lacking} == {kernel - 1}
+        if {*lacking} == {kernel - 2}:
+            weight, alike = pad(weight, (1, 0, 1, 0)), True
+        elif not alike:
             x = pad(x, [part for lack in lacking for part in (lack // 2, lack - lack // 2)])
-        return super().forward(x)
+        return conv2d(x, weight, self.bias, stride, kernel // 2 if alike else 0, groups=self.groups)
 
 
 class Block(nn.Module):
