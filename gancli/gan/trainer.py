@@ -108,8 +108,9 @@ class Trainer:
         factors, conditions = others[: len(terms)], others[len(terms) :]
         discriminator: Any = self.state.networks.get("discriminator")
         if not conditions and isinstance(discriminator, LabellingDiscriminator):
-            with torch.no_grad():
-                conditions = (discriminator.label(real),)
+            with torch.no_grad():  # images of a class side by side: minibatch statistics then compare like with like
+                labels, order = discriminator.label(real).sort(stable=True)
+            real, conditions = real[order], (labels,)
         second_order = any(term.second_order for term in terms)
         trained = [self.state.trained[name] for name in update.networks]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from pydantic import Field
 
-from gancli.plugin import ArchConfig, Architecture, Asset, Networks, Purpose, Update
+from gancli.plugin import ArchConfig, Architecture, Asset, LossTerm, Networks, Purpose, Update
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,6 +134,9 @@ class AidedConfig(DCGANConfig):
     clusters: int = Field(
         0, ge=0, le=1000, description="clusters of similar images, found by these features and learnt like classes; 0: none"
     )
+    mode_seeking: float = Field(
+        0.0, ge=0, le=100, description="weight of a loss of G that asks for different images of a cluster (Mao et al., 2019)"
+    )
 
 
 class Aided(DCGAN):
@@ -145,6 +148,7 @@ class Aided(DCGAN):
         **DCGAN.defaults,
         "arch.hidden": 0,  # the frozen features see the whole image
         "arch.clusters": 32,
+        "arch.mode_seeking": 0.5,
         "arch.discriminator_channels": 16,  # faster steps are worth more
         "objective.r1_gamma": 0.5,
         "objective.r2_gamma": 0.5,
@@ -163,10 +167,15 @@ class Aided(DCGAN):
 
     def updates(self, config: DCGANConfig, objective: Objective, discriminator: Update, generator: Update) -> Sequence[Update]:
         """Losses of the own discriminator and of those on the features; penalties of the own one alone."""
-        from gancli_dcgan.aided import aided_term
+        from gancli_dcgan.aided import aided_term, mode_seeking
 
+        options = cast("AidedConfig", config)
         aided = (replace(each, losses=tuple(map(aided_term, each.losses))) for each in (discriminator, generator))
-        return super().updates(config, objective, *aided)
+        updates = super().updates(config, objective, *aided)
+        if options.clusters < 2 or not options.mode_seeking:  # noqa: PLR2004  (one is none)
+            return updates
+        term = LossTerm("mode_seeking", mode_seeking, options.mode_seeking, networks=("generator",))
+        return [replace(each, losses=(*each.losses, term)) if "generator" in each.networks else each for each in updates]
 
     def build(self, config: DCGANConfig, image: ImageSpec, latent_dim: int) -> Networks:
         """Both networks, freshly initialised, and the frozen one."""

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from gancli_dcgan.networks import DCGANGenerator
     from gancli_projected.efficientnet import EfficientNetLite
 
-__all__ = ["AidedDiscriminator", "ClusteredGenerator", "ClusteringDiscriminator", "aided_term"]
+__all__ = ["AidedDiscriminator", "ClusteredGenerator", "ClusteringDiscriminator", "aided_term", "mode_seeking"]
 
 SMALLEST_CLUSTER = 30
-"""Images per cluster on average, at least: of fewer images there are fewer clusters."""
+"""Images in a cluster, at least: what is rarer belongs to the cluster nearest to it."""
 FAR = 100.0
 """A number that is never drawn for z."""
 STEEPNESS = 1e4
@@ -100,7 +100,7 @@ class ClusteringDiscriminator(AidedDiscriminator):
             self.deviation.copy_(x.std(0, correction=0).clamp(min=1e-3))
         x = (x - self.mean) / self.deviation
         if fresh:
-            found = _k_means(x, max(1, min(len(self.centroids), len(x) // SMALLEST_CLUSTER)))
+            found = _k_means(x, min(len(self.centroids), len(x)))
             order = (found @ torch.linalg.svd(found).Vh[0]).argsort()  # so that similar ones are neighbours in z
             self.centroids.fill_(FAR * FAR)[: len(found)] = found[order]
         return torch.bincount(self._nearest(x), minlength=len(self.centroids))
@@ -116,16 +116,20 @@ class ClusteringDiscriminator(AidedDiscriminator):
 
 
 def _k_means(x: Tensor, k: int) -> Tensor:
-    """Centroids ``(k, d)`` of ``x (n, d)``."""
+    """Centroids ``(k, d)`` of ``x (n, d)``; fewer than k, if clusters would be too small."""
     chance = torch.Generator().manual_seed(0)
     found = x[torch.randint(len(x), (1,), generator=chance)]
     while len(found) < k:
         far = torch.cdist(x, found).amin(1).square().cpu()
         found = cat([found, x[torch.multinomial(far + 1e-9, 1, generator=chance)]])
-    for _ in range(50):
-        nearest = torch.cdist(x, found).argmin(1)
-        found = stack([x[nearest == i].mean(0) if (nearest == i).any() else found[i] for i in range(k)])
-    return found
+    while True:
+        for _ in range(30):
+            nearest = torch.cdist(x, found).argmin(1)
+            found = stack([x[nearest == i].mean(0) if (nearest == i).any() else found[i] for i in range(len(found))])
+        sizes = torch.bincount(torch.cdist(x, found).argmin(1), minlength=len(found))
+        if len(found) == 1 or sizes.min() >= SMALLEST_CLUSTER:
+            return found
+        found = found[torch.arange(len(found), device=found.device) != sizes.argmin()]
 
 
 class ClusteredGenerator(nn.Module):
@@ -174,6 +178,16 @@ def _head(inputs: int, channels: int, config: AidedConfig) -> nn.Sequential:
     """A map of features to a map of logits."""
     hidden, logit = nn.Conv2d(inputs, channels, 3, padding=1), nn.Conv2d(channels, 1, 1)
     return nn.Sequential(spectral_norm(hidden), nn.LeakyReLU(config.negative_slope), spectral_norm(logit))
+
+
+def mode_seeking(s: StepContext) -> Tensor:
+    """|z - z'| / |G(z) - G(z')| of neighbours that have the same label: large where different latents give the same image.
+
+    Mao et al., 2019, "Mode Seeking Generative Adversarial Networks for Diverse Image Synthesis", equation 3.
+    """
+    (labels,) = s.conditions or (torch.arange(len(s.z), device=s.z.device),)
+    images, latents = s.fake.diff(dim=0).abs().mean((1, 2, 3)), s.z[:, 1:].diff(dim=0).abs().mean(1)
+    return (labels.diff() == 0) / (images / latents + 0.02)  # bounded, since the first images hardly differ
 
 
 @dataclass(frozen=True)

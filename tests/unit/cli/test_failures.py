@@ -118,6 +118,7 @@ def test_an_option(cli, command, typed, meant):
         ("train --objective wgan --dry-run", "Did you mean 'wasserstein'?"),
         ("train -s train.lr=1 --dry-run", "Did you mean 'train.learning_rate'?"),
         ("train -s lr=1 --dry-run", "Did you mean 'train.learning_rate'?"),
+        ("train -s train.accumulate=3 --dry-run", "cannot be divided evenly into 3 micro-batches"),
         ("train -c nosuch.toml --dry-run", "There is no file 'nosuch.toml'."),
         ("train -c run.yaml --dry-run", "is YAML, which is not supported"),
         ("train -c yaml.toml --dry-run", "is YAML, which is not supported"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 efficientnet = pytest.importorskip("gancli_projected.efficientnet")
+aided = pytest.importorskip("gancli_dcgan.aided")
 
 BLOCKS = (1, 1, 1, 1, 1, 1, 1)
 
@@ -133,10 +134,10 @@ def in_two_colours(n: int, image: ImageSpec) -> torch.Tensor:
 
 def test_clusters_are_of_similar_images_and_generated_as_often_as_they_are_in_the_data(build: Callable[..., Networks]) -> None:
     image = ImageSpec(3, 32, 32)
-    networks, images = build(image, clusters=2), in_two_colours(64, image)
+    networks, images = build(image, clusters=2), in_two_colours(128, image)
     Aided().prepare(networks, images)
     labels = networks.discriminator.label(images)
-    assert labels.tolist() == [int(labels[0]) if i % 4 == 0 else 1 - int(labels[0]) for i in range(64)]
+    assert labels.tolist() == [int(labels[0]) if i % 4 == 0 else 1 - int(labels[0]) for i in range(128)]
 
     z = torch.randn(4000, 8, generator=torch.Generator().manual_seed(0))
     generator = networks.generator.eval()
@@ -150,7 +151,7 @@ def test_clusters_are_of_similar_images_and_generated_as_often_as_they_are_in_th
 
 def test_clusters_that_were_learnt_stay_and_are_counted_anew(build: Callable[..., Networks]) -> None:
     image = ImageSpec(3, 32, 32)
-    networks, images = build(image, clusters=2), in_two_colours(64, image)
+    networks, images = build(image, clusters=2), in_two_colours(128, image)
     Aided().prepare(networks, images)
     centroids, edges = networks.discriminator.centroids.clone(), networks.generator.edges.clone()
     Aided().prepare(networks, images[1::4])  # bright ones only, as with --from
@@ -171,6 +172,33 @@ def test_few_images_have_few_clusters(build: Callable[..., Networks]) -> None:
         assert networks.discriminator.label(images).unique().tolist() == [0]
         assert networks.generator(torch.randn(3, 8)).isfinite().all()
         assert networks.discriminator(images).isfinite().all()
+
+
+def test_what_is_rare_belongs_to_the_cluster_nearest_to_it(build: Callable[..., Networks]) -> None:
+    image = ImageSpec(3, 32, 32)
+    networks, images = build(image, clusters=3), in_two_colours(128, image)
+    images[1] = torch.linspace(-1, 1, 32).sin().expand(image.shape)
+    Aided().prepare(networks, images)
+    found = networks.discriminator.label(images)
+    assert found.bincount().min() >= aided.SMALLEST_CLUSTER
+
+
+def test_mode_seeking_is_large_where_latents_of_a_label_give_the_same_image(build: Callable[..., Networks]) -> None:
+    image = ImageSpec(3, 32, 32)
+    networks = build(image, clusters=2)
+    step = context(networks, image)
+    step.conditions = (torch.tensor([0, 0, 1, 1]),)
+    step.z = torch.tensor([[0.0] * 8, [1.0] * 8, [0.0] * 8, [2.0] * 8])
+    levels = torch.tensor([0.0, 0.0, 1.0, 0.0])
+    step.fake = levels.view(4, 1, 1, 1).expand(4, *image.shape)
+    assert aided.mode_seeking(step).tolist() == pytest.approx([1 / 0.02, 0, 1 / 0.52])
+    updates = Aided().updates(
+        AidedConfig(clusters=2, mode_seeking=0.1, simultaneous=True),
+        losses.Relativistic(),
+        *goodfellow_2014(losses.Relativistic()),
+    )
+    (term,) = (each for update in updates for each in update.losses if each.name == "mode_seeking")
+    assert (term.weight, term.networks) == (0.1, ("generator",))
 
 
 def test_classes_of_the_data_take_the_place_of_clusters(build: Callable[..., Networks]) -> None:
