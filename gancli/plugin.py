@@ -436,7 +436,7 @@ class Architecture(ABC, Generic[ConfigT]):
         """Adapt networks to the data, once, before the first step; by default nothing is done.
 
         Unlike :meth:`calibrate` it is also called for networks that a training starts from (``--from``), after their weights
-        are loaded. ``images`` are at most 2,000 real ones, ``(n, c, h, w)``, float32 in [-1, 1].
+        are loaded. ``images`` are at most 2,000 real ones, uint8 ``(n, c, h, w)``, which D sees as ``images / 127.5 - 1``.
         """
 
     def migrate(self, config: dict[str, Any], from_version: str) -> dict[str, Any]:  # noqa: ARG002  (for subclasses)

@@ -237,10 +237,9 @@ def prepare(training: Training) -> None:
     networks, images = training.state.networks, training.data.images.images
     if "discriminator" in networks:
         chosen = torch.linspace(0, len(images) - 1, min(len(images), PREPARED_WITH)).long()
-        sample = (images[chosen].float() - 127.5) / 127.5
         others = {name: network for name, network in networks.items() if name not in {"generator", "discriminator"}}
         made = Networks(networks["generator"], networks["discriminator"], others)
-        choose_arch(training.config).plugin.prepare(made, sample.to(training.runtime.device))
+        choose_arch(training.config).plugin.prepare(made, images[chosen])
         for name, average in training.state.averages.items():
             average.update(networks[name], 0.0)  # its buffers
 

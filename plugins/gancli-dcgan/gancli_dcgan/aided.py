@@ -88,12 +88,13 @@ class ClusteringDiscriminator(AidedDiscriminator):
 
     @torch.no_grad()
     def find_clusters(self, images: Tensor) -> Tensor:
-        """k-means of the images (Lloyd's algorithm, started by k-means++), unless there are clusters already.
+        """k-means of uint8 images (Lloyd's algorithm, started by k-means++), unless there are clusters already.
 
         Returns:
             how many images each has, ``(clusters,)``.
         """
-        x = cat([self._described(part) for part in torch.split(images, 64)])
+        parts = (part.to(self.mean.device) / 127.5 - 1 for part in torch.split(images, 64))
+        x = cat([self._described(part) for part in parts])
         fresh = not self.centroids.any()
         if fresh:
             self.mean.copy_(x.mean(0))

@@ -127,16 +127,21 @@ def test_it_is_chosen_for_images_in_colour_where_its_weights_are_installed(
 
 
 def in_two_colours(n: int, image: ImageSpec) -> torch.Tensor:
-    """Noise that is dark in a quarter of the images, bright in the others."""
-    noise = torch.rand(n, *image.shape, generator=torch.Generator().manual_seed(1)) / 4
-    return noise - torch.where(torch.arange(n) % 4 == 0, 1.0, 0.0).view(n, 1, 1, 1)
+    """Noise that is dark in a quarter of the images, bright in the others; uint8."""
+    noise = torch.randint(64, (n, *image.shape), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    return noise + torch.where(torch.arange(n) % 4 == 0, 0, 127).to(torch.uint8).view(n, 1, 1, 1)
+
+
+def seen(images: torch.Tensor) -> torch.Tensor:
+    """What D sees of uint8 images."""
+    return images / 127.5 - 1
 
 
 def test_clusters_are_of_similar_images_and_generated_as_often_as_they_are_in_the_data(build: Callable[..., Networks]) -> None:
     image = ImageSpec(3, 32, 32)
     networks, images = build(image, clusters=2), in_two_colours(128, image)
     Aided().prepare(networks, images)
-    labels = networks.discriminator.label(images)
+    labels = networks.discriminator.label(seen(images))
     assert labels.tolist() == [int(labels[0]) if i % 4 == 0 else 1 - int(labels[0]) for i in range(128)]
 
     z = torch.randn(4000, 8, generator=torch.Generator().manual_seed(0))
@@ -157,7 +162,7 @@ def test_clusters_that_were_learnt_stay_and_are_counted_anew(build: Callable[...
     Aided().prepare(networks, images[1::4])  # bright ones only, as with --from
     assert torch.equal(networks.discriminator.centroids, centroids)
     assert not torch.equal(networks.generator.edges, edges)
-    labels = networks.discriminator.label(images)
+    labels = networks.discriminator.label(seen(images))
     z = torch.randn(500, 8)
     only = networks.generator.mapping(z, torch.full((500,), int(labels[1])))
     torch.testing.assert_close(networks.generator.mapping(z), only)
@@ -169,17 +174,17 @@ def test_few_images_have_few_clusters(build: Callable[..., Networks]) -> None:
         networks = build(image, clusters=8)
         images = in_two_colours(number, image)
         Aided().prepare(networks, images)
-        assert networks.discriminator.label(images).unique().tolist() == [0]
+        assert networks.discriminator.label(seen(images)).unique().tolist() == [0]
         assert networks.generator(torch.randn(3, 8)).isfinite().all()
-        assert networks.discriminator(images).isfinite().all()
+        assert networks.discriminator(seen(images)).isfinite().all()
 
 
 def test_what_is_rare_belongs_to_the_cluster_nearest_to_it(build: Callable[..., Networks]) -> None:
     image = ImageSpec(3, 32, 32)
     networks, images = build(image, clusters=3), in_two_colours(128, image)
-    images[1] = torch.linspace(-1, 1, 32).sin().expand(image.shape)
+    images[1] = torch.arange(32, dtype=torch.uint8).mul(8).expand(image.shape)
     Aided().prepare(networks, images)
-    found = networks.discriminator.label(images)
+    found = networks.discriminator.label(seen(images))
     assert found.bincount().min() >= aided.SMALLEST_CLUSTER
 
 
