@@ -107,10 +107,7 @@ class Trainer:
         """The gradient of the mean loss over all micro-batches, then the optimisers' steps."""
         factors, conditions = others[: len(terms)], others[len(terms) :]
         discriminator: Any = self.state.networks.get("discriminator")
-        if not conditions and isinstance(discriminator, LabellingDiscriminator):
-            with torch.no_grad():  # images of a class side by side: minibatch statistics then compare like with like
-                labels, order = discriminator.label(real).sort(stable=True)
-            real, conditions = real[order], (labels,)
+        finds_labels = not conditions and isinstance(discriminator, LabellingDiscriminator)
         second_order = any(term.second_order for term in terms)
         trained = [self.state.trained[name] for name in update.networks]
 
@@ -121,15 +118,20 @@ class Trainer:
             for part in self.micro_batches:
                 noise.seed(part.index)
                 total.rewind_buffers()
+                images, given = real[part.here], tuple(each[part.here] for each in conditions)
+                if finds_labels:
+                    with torch.no_grad():  # images of a class side by side: minibatch statistics then compare like with like
+                        labels, order = discriminator.label(images).sort(stable=True)
+                    images, given = images[order], (labels,)
                 discriminate = self._forward("discriminator", update, second_order=second_order)
                 context = Context(
                     networks=self.state.networks,
                     generate=self._forward("generator", update, second_order=second_order),
                     discriminator=self.augmentation.before(discriminate, noise.uniform, part),
                     trained=update.networks,
-                    real=real[part.here].detach().requires_grad_(second_order),
+                    real=images.detach().requires_grad_(second_order),
                     z=z[part.here],
-                    conditions=tuple(each[part.here] for each in conditions),
+                    conditions=given,
                     second_order=second_order,
                     joint=self.rules.real_fake_batch == "joint",
                 )

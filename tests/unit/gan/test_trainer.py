@@ -251,8 +251,9 @@ def test_each_term_of_a_joint_update_moves_the_networks_that_it_names_and_no_oth
         assert all(other is None for networks in terms for other in alone[networks] if networks != name)
 
 
-def test_labels_that_the_discriminator_finds_are_conditions_of_both_networks(make_game, monkeypatch):
-    game, given = make_game(), []
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_labels_that_the_discriminator_finds_are_conditions_of_both_networks(make_game, monkeypatch, accumulate):
+    game, given = make_game(accumulate=accumulate), []
     for network in (game.generator, game.discriminator):
         forward = type(network).forward
 
@@ -261,7 +262,9 @@ def test_labels_that_the_discriminator_finds_are_conditions_of_both_networks(mak
             return forward(self, x)
 
         monkeypatch.setattr(type(network), "forward", labelled)
-    monkeypatch.setattr(type(game.discriminator), "label", lambda _, real: torch.arange(len(real)) + 5, raising=False)
+    monkeypatch.setattr(type(game.discriminator), "label", lambda _, real: 9 - torch.arange(len(real)), raising=False)
     game.trainer.step(0.0)
-    assert {n for n, _ in given} == {4, 8}  # D sees real and generated images together
-    assert all(labels == [5, 6, 7, 8] * (n // 4) for n, labels in given)
+    size = 4 // accumulate
+    labels = [*range(10 - size, 10)]  # sorted, so that images of a class are neighbours
+    assert {n for n, _ in given} == {size, 2 * size}  # D sees real and generated images together
+    assert all(seen == labels * (n // size) for n, seen in given)
