@@ -188,15 +188,18 @@ def test_what_is_rare_belongs_to_the_cluster_nearest_to_it(build: Callable[..., 
     assert found.bincount().min() >= aided.SMALLEST_CLUSTER
 
 
-def test_mode_seeking_is_large_where_latents_of_a_label_give_the_same_image(build: Callable[..., Networks]) -> None:
+def test_mode_seeking_asks_images_of_a_label_to_differ_as_much_as_real_ones(build: Callable[..., Networks]) -> None:
     image = ImageSpec(3, 32, 32)
     networks = build(image, clusters=2)
-    step = context(networks, image)
-    step.conditions = (torch.tensor([0, 0, 1, 1]),)
-    step.z = torch.tensor([[0.0] * 8, [1.0] * 8, [0.0] * 8, [2.0] * 8])
-    levels = torch.tensor([0.0, 0.0, 1.0, 0.0])
-    step.fake = levels.view(4, 1, 1, 1).expand(4, *image.shape)
-    assert aided.mode_seeking(step).tolist() == pytest.approx([1 / 0.02, 0, 1 / 0.52])
+    step = context(networks, image, 6)
+    step.conditions = (torch.tensor([0, 0, 0, 1, 1, 1]),)
+
+    def flat(*levels: float) -> torch.Tensor:
+        return torch.tensor(levels).view(6, 1, 1, 1).expand(6, *image.shape)
+
+    step.real = flat(0.0, 0.5, 0.0, 1.0, 0.5, 1.0)  # neighbours of a label differ by 0.5
+    step.fake = flat(0.0, 0.0, 0.25, 0.25, -0.25, 0.5)
+    assert aided.mode_seeking(step).tolist() == pytest.approx([1, 0.5, 0, 0, 0])  # the third pair has two labels
     updates = Aided().updates(
         AidedConfig(clusters=2, mode_seeking=0.1, simultaneous=True),
         losses.Relativistic(),
