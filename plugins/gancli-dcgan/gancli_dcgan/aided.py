@@ -182,7 +182,7 @@ def _head(inputs: int, channels: int, config: AidedConfig) -> nn.Sequential:
 
 
 def mode_seeking(s: StepContext) -> Tensor:
-    """max(0, 1 - |G(z) - G(z')| / |x - x'|) of neighbours that have the same label: large where G generates one image of a label.
+    """max(0, 1 - |G(z) - G(z')| / |x - x'|) of neighbours that have the same label: 1 where G generates one image of a label.
 
     Mao et al., 2019, "Mode Seeking Generative Adversarial Networks for Diverse Image Synthesis". What differs: as soon as
     generated images differ as much as real ones the loss is 0, since without that bound it drives contrasts up.
