@@ -216,6 +216,16 @@ def test_classes_of_the_data_take_the_place_of_clusters(build: Callable[..., Net
     assert isinstance(build(ImageSpec(3, 32, 32), clusters=8).discriminator, LabellingDiscriminator)
 
 
+def test_a_run_of_0_5_which_has_no_such_options_has_its_networks(build: Callable[..., Networks]) -> None:
+    networks = build(ImageSpec(3, 32, 32))
+    assert not isinstance(networks.generator, TwoStageGenerator)
+    assert not isinstance(networks.discriminator, LabellingDiscriminator)
+    config = AidedConfig(simultaneous=True)
+    assert config.discriminator_channels is None
+    updates = Aided().updates(config, losses.Relativistic(), *goodfellow_2014(losses.Relativistic()))
+    assert "mode_seeking" not in {term.name for update in updates for term in update.losses}
+
+
 def test_the_generator_alone_is_that_of_the_networks(build: Callable[..., Networks]) -> None:
     image = ImageSpec(3, 32, 32)
     stored = build(image, clusters=4).generator.state_dict()
