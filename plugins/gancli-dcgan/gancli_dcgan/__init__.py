@@ -148,7 +148,7 @@ class Aided(DCGAN):
         **DCGAN.defaults,
         "arch.hidden": 0,  # the frozen features see the whole image
         "arch.clusters": 32,
-        "arch.mode_seeking": 3.0,
+        "arch.mode_seeking": 1.0,
         "arch.discriminator_channels": 16,  # faster steps are worth more
         "objective.r1_gamma": 0.5,
         "objective.r2_gamma": 0.5,
