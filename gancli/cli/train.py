@@ -82,10 +82,10 @@ def train(
             new = {"config": resolved.config, "runs_dir": runs_dir, "name": name, "reason": resolved.reason}
             start = partial(_start, None, argv=output.argv, **new)
         if dry_run:
-            from gancli.runtime.micro_batches import MicroBatches
-
-            MicroBatches(resolved.config.train.batch_size, resolved.config.train.accumulate)
             if members.leads:
+                from gancli.runtime.micro_batches import MicroBatches
+
+                MicroBatches(resolved.config.train.batch_size, resolved.config.train.accumulate, members)
                 show_settings(output, resolved)
             members.all_reduce_max(0, 0.0)  # or process 0 might find another one gone before it has met it
             return
