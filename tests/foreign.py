@@ -315,3 +315,40 @@ class Projected(_Foreign):
 
         generator = nn.Sequential(nn.Linear(latent_dim, pixels), nn.Tanh(), nn.Unflatten(1, image.shape))
         return Networks(generator, Heads(), {"features": features, "encoder": Encoder()})
+
+
+class SelfConditioned(_Foreign):
+    """The discriminator labels images without classes; the generator takes its class from z."""
+
+    def build(self, config, image, latent_dim):  # noqa: ARG002  (the signature is given)
+        from torch import nn
+
+        pixels = image.channels * SIZE * SIZE
+
+        class Generator(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.dense = nn.Linear(latent_dim, pixels)
+                self.classes = nn.Embedding(2, pixels)
+
+            def forward(self, z, labels=None):
+                x = self.dense(z)
+                share = (z[:, :1] * 10).sigmoid() if labels is None else labels[:, None].float()
+                both = x[:, None] + self.classes.weight
+                return both[:, 0].lerp(both[:, 1], share).tanh().unflatten(1, image.shape)
+
+        class Discriminator(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.hidden = nn.Sequential(nn.Flatten(), nn.Linear(pixels, 16), nn.LeakyReLU(0.2))
+                self.last, self.classes = nn.Linear(16, 1), nn.Embedding(2, 16)
+
+            def label(self, images):
+                return (images.mean((1, 2, 3)) > 0).long()
+
+            def forward(self, images, *labels):
+                found = labels[0] if labels else self.label(images)  # LABEL
+                features = self.hidden(images)
+                return self.last(features).squeeze(1) + (features * self.classes(found)).sum(1)
+
+        return Networks(Generator(), Discriminator())

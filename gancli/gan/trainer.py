@@ -118,11 +118,11 @@ class Trainer:
             for part in self.micro_batches:
                 noise.seed(part.index)
                 total.rewind_buffers()
-                images, given = real[part.here], tuple(each[part.here] for each in conditions)
+                images, latents, given = real[part.here], z[part.here], tuple(each[part.here] for each in conditions)
                 if finds_labels:
                     with torch.no_grad():  # images of a class side by side: minibatch statistics then compare like with like
                         labels, order = discriminator.label(images).sort(stable=True)
-                    images, given = images[order], (labels,)
+                    images, latents, given = images[order], latents[order], (labels,)
                 discriminate = self._forward("discriminator", update, second_order=second_order)
                 context = Context(
                     networks=self.state.networks,
@@ -130,7 +130,7 @@ class Trainer:
                     discriminator=self.augmentation.before(discriminate, noise.uniform, part),
                     trained=update.networks,
                     real=images.detach().requires_grad_(second_order),
-                    z=z[part.here],
+                    z=latents,
                     conditions=given,
                     second_order=second_order,
                     joint=self.rules.real_fake_batch == "joint",

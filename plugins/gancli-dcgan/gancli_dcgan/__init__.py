@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from pydantic import Field
 
-from gancli.plugin import ArchConfig, Architecture, Asset, LossTerm, Networks, Purpose, Update
+from gancli.plugin import ArchConfig, Architecture, Asset, Networks, Purpose, Update
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,8 +134,8 @@ class AidedConfig(DCGANConfig):
     clusters: int = Field(
         0, ge=0, le=1000, description="clusters of similar images, found by these features and learnt like classes; 0: none"
     )
-    mode_seeking: float = Field(
-        0.0, ge=0, le=100, description="weight of a loss of G that asks for different images of a cluster (Mao et al., 2019)"
+    head_group_size: int = Field(
+        1, ge=1, le=64, description="images per group of their minibatch standard deviation, of each pixel; 1: off"
     )
 
 
@@ -148,7 +148,7 @@ class Aided(DCGAN):
         **DCGAN.defaults,
         "arch.hidden": 0,  # the frozen features see the whole image
         "arch.clusters": 32,
-        "arch.mode_seeking": 1.0,
+        "arch.head_group_size": 4,
         "arch.discriminator_channels": 16,  # faster steps are worth more
         "objective.r1_gamma": 0.5,
         "objective.r2_gamma": 0.5,
@@ -167,15 +167,10 @@ class Aided(DCGAN):
 
     def updates(self, config: DCGANConfig, objective: Objective, discriminator: Update, generator: Update) -> Sequence[Update]:
         """Losses of the own discriminator and of those on the features; penalties of the own one alone."""
-        from gancli_dcgan.aided import aided_term, mode_seeking
+        from gancli_dcgan.aided import aided_term
 
-        options = cast("AidedConfig", config)
         aided = (replace(each, losses=tuple(map(aided_term, each.losses))) for each in (discriminator, generator))
-        updates = super().updates(config, objective, *aided)
-        if options.clusters < 2 or not options.mode_seeking:  # noqa: PLR2004  (one is none)
-            return updates
-        term = LossTerm("mode_seeking", mode_seeking, options.mode_seeking, networks=("generator",))
-        return [replace(each, losses=(*each.losses, term)) if "generator" in each.networks else each for each in updates]
+        return super().updates(config, objective, *aided)
 
     def build(self, config: DCGANConfig, image: ImageSpec, latent_dim: int) -> Networks:
         """Both networks, freshly initialised, and the frozen one."""
@@ -202,6 +197,10 @@ class Aided(DCGAN):
         clustered = _clustered(options, image)
         generator = super().build(config, clustered or image, latent_dim).generator
         return ClusteredGenerator(generator, options, latent_dim) if clustered else generator
+
+    def migrate(self, config: dict[str, Any], from_version: str) -> dict[str, Any]:  # noqa: ARG002  (only 0.6 had it)
+        """Without the mode-seeking loss of 0.6, whose runs go on without it."""
+        return {key: value for key, value in config.items() if key != "mode_seeking"}
 
     def prepare(self, networks: Networks, images: Tensor) -> None:
         """Find the clusters, and how large they are."""

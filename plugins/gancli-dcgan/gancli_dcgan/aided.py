@@ -20,6 +20,7 @@ from torch import Tensor, cat, channels_last, nn, stack, tensor
 from torch.nn.functional import avg_pool2d
 from torch.nn.utils.parametrizations import spectral_norm
 
+from gancli_dcgan.networks import deviation
 from gancli_projected.efficientnet import WIDTHS, three_channels
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from gancli_dcgan.networks import DCGANGenerator
     from gancli_projected.efficientnet import EfficientNetLite
 
-__all__ = ["AidedDiscriminator", "ClusteredGenerator", "ClusteringDiscriminator", "aided_term", "mode_seeking"]
+__all__ = ["AidedDiscriminator", "ClusteredGenerator", "ClusteringDiscriminator", "aided_term"]
 
 SMALLEST_CLUSTER = 30
 """Images in a cluster, at least: what is rarer belongs to the cluster nearest to it."""
@@ -39,6 +40,8 @@ FAR = 100.0
 STEEPNESS = 1e4
 """Of the step from one cluster to the next: the same numbers in every export, and practically never between two."""
 MEAN_W_RATE = 0.01
+EMBEDDING_STD = 0.02
+"""All clusters begin alike: from N(0, 1) on, each became one image (Shahbazi et al., 2022, "Collapse by Conditioning")."""
 SEEN_SIDE = 64
 """Clusters are found in images of about this side."""
 
@@ -53,13 +56,17 @@ class AidedDiscriminator(nn.Module):
         super().__init__()
         self._frozen = (features,)  # in a tuple it is not a submodule
         self.own = own
-        self.heads = nn.ModuleList(_head(width, config.head_channels, config) for width in WIDTHS[: config.maps])
+        self.group_size = config.head_group_size
+        inputs = [width + (self.group_size > 1) for width in WIDTHS[: config.maps]]
+        self.heads = nn.ModuleList(_head(width, config.head_channels, config) for width in inputs)
         self.weights = [1.0, *[config.head_weight / config.maps] * config.maps]
 
     def forward(self, images: Tensor, *labels: Tensor) -> Tensor:
         """Logits of images: positive ones mean real."""
         colour = three_channels(images).contiguous(memory_format=channels_last)
         maps = self._frozen[0](colour, len(self.heads))
+        if self.group_size > 1:
+            maps = [cat([x, deviation(x, self.group_size, per_pixel=True)], 1) for x in maps]
         seen = [head(x).mean((1, 2, 3)) for head, x in zip(self.heads, maps, strict=True)]
         return stack([self.own(images, *labels), *seen], 1)
 
@@ -145,6 +152,7 @@ class ClusteredGenerator(nn.Module):
     def __init__(self, network: nn.Module, config: AidedConfig, latent_dim: int) -> None:
         super().__init__()
         self.network = cast("DCGANGenerator", network)
+        nn.init.normal_(cast("nn.Embedding", self.network.embedding).weight, std=EMBEDDING_STD)
         self.register_buffer("edges", torch.full((config.clusters - 1,), FAR))
         self.register_buffer("mean_w", torch.zeros(latent_dim + config.class_dim))
 
@@ -179,19 +187,6 @@ def _head(inputs: int, channels: int, config: AidedConfig) -> nn.Sequential:
     """A map of features to a map of logits."""
     hidden, logit = nn.Conv2d(inputs, channels, 3, padding=1), nn.Conv2d(channels, 1, 1)
     return nn.Sequential(spectral_norm(hidden), nn.LeakyReLU(config.negative_slope), spectral_norm(logit))
-
-
-def mode_seeking(s: StepContext) -> Tensor:
-    """max(0, 1 - |G(z) - G(z')| / |x - x'|) of neighbours that have the same label: 1 where G generates one image of a label.
-
-    Mao et al., 2019, "Mode Seeking Generative Adversarial Networks for Diverse Image Synthesis". What differs: as soon as
-    generated images differ as much as real ones the loss is 0, since without that bound it drives contrasts up.
-    """
-    (labels,) = s.conditions or (torch.arange(len(s.z), device=s.z.device),)
-    same = (labels.diff() == 0).float()
-    real, fake = (images.diff(dim=0).abs().mean((1, 2, 3)) for images in (s.real.detach(), s.fake))
-    wanted = (real * same).sum() / same.sum().clamp(min=1)
-    return same * (1 - fake / wanted.clamp(min=1e-3)).relu()
 
 
 @dataclass(frozen=True)

@@ -210,15 +210,17 @@ class DCGANDiscriminator(nn.Module):
         return logits
 
 
-def deviation(x: Tensor, group_size: int) -> Tensor:
+def deviation(x: Tensor, group_size: int, *, per_pixel: bool = False) -> Tensor:
     """Minibatch standard deviation: of each feature over a group of neighbours, averaged; ``(n, 1, h, w)``.
 
-    A group never holds both real and generated images, where one half of the batch is real and the other generated.
+    ``per_pixel`` averages over the channels alone, and so shows where the images of a group are alike. A group never holds
+    both real and generated images, where one half of the batch is real and the other generated.
     """
-    n, _, height, width = x.shape
+    n, channels, height, width = x.shape
     kind = n // 2 if n % 2 == 0 else n
     group = next(size for size in range(min(group_size, kind), 0, -1) if kind % size == 0)
     groups = x.float().reshape(n // group, group, -1)
     variance = (groups - groups.mean(1, keepdim=True)).square().mean(1)  # thirty times as fast as var(1) on a CPU
-    spread = (variance + 1e-8).sqrt().mean(1)
-    return spread.repeat_interleave(group).view(n, 1, 1, 1).expand(n, 1, height, width).to(x.dtype)
+    spread = (variance + 1e-8).sqrt().view(-1, channels, height, width)
+    average = spread.mean(1 if per_pixel else (1, 2, 3), keepdim=True)
+    return average.repeat_interleave(group, 0).expand(n, 1, height, width).to(x.dtype)

@@ -22,7 +22,7 @@ from torch.nn.parameter import is_lazy
 from gancli.errors import ExportError, GancliError
 from gancli.exporting.formats import choose
 from gancli.gan.state import load_strictly
-from gancli.plugin import Networks, TwoStageGenerator
+from gancli.plugin import LabellingDiscriminator, Networks, TwoStageGenerator
 from gancli_kit.checks import Rules, fail, flag, skip
 from gancli_kit.subject import ArchitectureSubject, Case, all_of, differing, states
 
@@ -183,6 +183,29 @@ def stages(_: ArchitectureSubject, case: Case) -> None:
     generator.train()(*inputs)
     if torch.equal(before, generator.mean_w):
         raise fail("mean_w stays as it is in training.")
+
+
+@NETWORKS.check(each="smallest", needs="images logits")
+@torch.no_grad()
+def own_labels(_: ArchitectureSubject, case: Case) -> None:
+    """Classes that the discriminator finds itself suit both networks
+    Why: While they train, both are called with the labels of the real images; everywhere else without.
+    Fix: Let label() return int64 (n,), let the discriminator label images that come without, and give the generator an
+    optional argument for labels.
+    """
+    networks, images = case.build_redrawn(), case.images(4)
+    discriminator = networks.discriminator.eval()
+    if case.image.classes or not isinstance(discriminator, LabellingDiscriminator):
+        raise skip("Its discriminator finds no classes.")
+    labels: object = discriminator.label(images)
+    if not isinstance(labels, torch.Tensor) or labels.shape != (4,) or labels.dtype != torch.int64:
+        raise fail(f"label() gives {_shown(labels)} for 4 images, not int64 (4,).")
+    alone, labelled = (networks.discriminator(images, *given) for given in ((), (labels,)))
+    if not torch.allclose(alone, labelled, atol=_ROUNDING):
+        raise fail("without labels, it gives other logits than with those of label().")
+    fake = networks.generator.eval()(*case.inputs(4), labels)
+    if fake.shape != (4, *case.image.shape):
+        raise fail(f"with labels, the generator gives {_shown(fake)}.")
 
 
 @NETWORKS.check(each="smallest", needs="images")

@@ -16,6 +16,7 @@ from gancli.gan.algorithm import goodfellow_2014
 from gancli.gan.context import Context
 from gancli.plugin import Asset, ImageSpec, LabellingDiscriminator, Networks, TwoStageGenerator
 from gancli_dcgan import Aided, AidedConfig
+from gancli_dcgan.networks import deviation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -188,25 +189,29 @@ def test_what_is_rare_belongs_to_the_cluster_nearest_to_it(build: Callable[..., 
     assert found.bincount().min() >= aided.SMALLEST_CLUSTER
 
 
-def test_mode_seeking_asks_images_of_a_label_to_differ_as_much_as_real_ones(build: Callable[..., Networks]) -> None:
+@pytest.mark.parametrize("group_size", [1, 4])
+def test_the_heads_see_where_the_images_of_a_group_are_alike(build: Callable[..., Networks], group_size: int) -> None:
     image = ImageSpec(3, 32, 32)
-    networks = build(image, clusters=2)
-    step = context(networks, image, 6)
-    step.conditions = (torch.tensor([0, 0, 0, 1, 1, 1]),)
+    discriminator = build(image, head_group_size=group_size, group_size=1).discriminator.eval()
+    images = torch.rand(8, *image.shape) * 2 - 1
+    alike = torch.cat([images[:4], images[:1].expand(4, -1, -1, -1)])  # the other half of the batch
+    of_both, of_same = (discriminator(each)[:, 1:] for each in (images, alike))
+    torch.testing.assert_close(of_both[:4], of_same[:4])
+    moved = (of_both[4] - discriminator(torch.cat([images[:4], images[4:5].expand(4, -1, -1, -1)]))[4, 1:]).abs().min()
+    assert (moved > 1e-6) == (group_size > 1)
 
-    def flat(*levels: float) -> torch.Tensor:
-        return torch.tensor(levels).view(6, 1, 1, 1).expand(6, *image.shape)
 
-    step.real = flat(0.0, 0.5, 0.0, 1.0, 0.5, 1.0)  # neighbours of a label differ by 0.5
-    step.fake = flat(0.0, 0.0, 0.25, 0.25, -0.25, 0.5)
-    assert aided.mode_seeking(step).tolist() == pytest.approx([1, 0.5, 0, 0, 0])  # the third pair has two labels
-    updates = Aided().updates(
-        AidedConfig(clusters=2, mode_seeking=0.1, simultaneous=True),
-        losses.Relativistic(),
-        *goodfellow_2014(losses.Relativistic()),
-    )
-    (term,) = (each for update in updates for each in update.losses if each.name == "mode_seeking")
-    assert (term.weight, term.networks) == (0.1, ("generator",))
+def test_the_deviation_of_a_pixel_is_that_of_its_group() -> None:
+    x = torch.randn(8, 5, 2, 3)
+    found = deviation(x, 4, per_pixel=True)
+    expected = x.unflatten(0, (2, 4)).var(1, correction=0).sqrt().mean(1).repeat_interleave(4, 0)
+    torch.testing.assert_close(found[:, 0], expected)
+    torch.testing.assert_close(deviation(x, 4), found.mean((2, 3), keepdim=True).expand_as(found))
+
+
+def test_a_run_of_0_6_goes_on_without_its_mode_seeking_loss() -> None:
+    stored = {"clusters": 32, "mode_seeking": 1.0}
+    assert AidedConfig.model_validate(Aided().migrate(stored, "0.6.0")).clusters == 32
 
 
 def test_classes_of_the_data_take_the_place_of_clusters(build: Callable[..., Networks]) -> None:
@@ -220,10 +225,8 @@ def test_a_run_of_0_5_which_has_no_such_options_has_its_networks(build: Callable
     networks = build(ImageSpec(3, 32, 32))
     assert not isinstance(networks.generator, TwoStageGenerator)
     assert not isinstance(networks.discriminator, LabellingDiscriminator)
-    config = AidedConfig(simultaneous=True)
-    assert config.discriminator_channels is None
-    updates = Aided().updates(config, losses.Relativistic(), *goodfellow_2014(losses.Relativistic()))
-    assert "mode_seeking" not in {term.name for update in updates for term in update.losses}
+    assert AidedConfig().discriminator_channels is None
+    assert [head[0].in_channels for head in networks.discriminator.heads] == list(efficientnet.WIDTHS[:2])
 
 
 def test_the_generator_alone_is_that_of_the_networks(build: Callable[..., Networks]) -> None:

@@ -7,7 +7,7 @@ import pytest
 pytestmark = pytest.mark.slow
 FOREIGN = Path(__file__).parents[4] / "tests" / "foreign.py"
 SOURCE = FOREIGN.read_text()
-NAMES = ("StyleGAN2", "BigGAN", "Pix2Pix", "WeightNorm", "Buffers", "Projected")
+NAMES = ("StyleGAN2", "BigGAN", "Pix2Pix", "WeightNorm", "Buffers", "Projected", "SelfConditioned")
 TWINS = {
     "stages": ("StyleGAN2", "self.mean_w.lerp_(w.detach().mean(0), 0.01)", "pass"),
     "one-by-one": ("StyleGAN2", '{"train.real_fake_batch": "separate", "objective.name": "non-saturating"}', "{}"),
@@ -24,6 +24,7 @@ TWINS = {
     "frozen": ("Projected", "features = nn.Sequential(", "features = nn.Sequential(Counting(), "),
     "gradients (of a third network)": ("Projected", "# ENCODER", "self.forgotten = nn.Linear(2, 2)"),
     "updates": ("Projected", '("generator", "encoder"), (', '("generator", "encode"), ('),
+    "own-labels": ("SelfConditioned", "self.label(images)  # LABEL", "1 - self.label(images)"),
     "updates (column)": ("Projected", 'LossTerm("code",', 'LossTerm("d_loss",'),
 }  # fmt: skip
 COUNTING = """
