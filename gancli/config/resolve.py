@@ -109,7 +109,8 @@ def resolve(  # noqa: PLR0913  (the layers, and who fills in)
     """
     # one layer of settings, weakest first
     around = from_environment(os.environ if environment is None else environment)
-    user = _merged([around, *map(from_file, files), from_assignments(assignments), from_flags(flags or {})])
+    typed = _merged([from_assignments(assignments), from_flags(flags or {})])
+    user = _merged([around, *map(from_file, files), typed])
     preferred, names, reason = _preferred(user, inherit, has_domains, choose)
     merged = _merged([layer_of(core_defaults(), "default"), *(preferred if preferences else []), user])
     if all(merged[key].value is None for key in LENGTHS):
@@ -120,8 +121,10 @@ def resolve(  # noqa: PLR0913  (the layers, and who fills in)
     arch, objective = ARCHITECTURES.find(names["arch.name"]), OBJECTIVES.find(names["objective.name"])
     architecture, losses = ARCHITECTURES.load_entry(arch)(), OBJECTIVES.load_entry(objective)
     if made_by is not None:
-        today = migrated({key: setting.value for key, setting in merged.items()}, architecture, made_by)
-        merged = layer_of(today, f"version {made_by}") | {key: merged[key] for key in today if key[:5] != "arch."}
+        stored = {key: setting.value for key, setting in merged.items() if key not in typed}
+        today = migrated(stored, architecture, made_by)
+        kept = {key: setting for key, setting in merged.items() if key[:5] != "arch." or key in typed}
+        merged = layer_of(today, f"version {made_by}") | kept
     known = _known({"arch": architecture.Config, "objective": losses})
     if unknown := next((key for key in merged if key not in known), None):
         meant = nearest(unknown, known)

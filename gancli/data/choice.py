@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,12 +110,13 @@ def _best(image: ImageSpec, count: int, given: Flat, *, gpu: bool) -> tuple[str,
     found: list[tuple[int, str, Purpose]] = []
     lacking: list[tuple[int, str]] = []
     sizes = {(image.height, image.width)} | (set() if given.get("data.image_size") else {(32, 32), (64, 64)})
-    wanted = {key.removeprefix("arch.") for key in given if key.startswith("arch.")} - {"name"}
+    plugins = []
     for entry in ARCHITECTURES.entries():
-        try:
-            plugin = ARCHITECTURES.load_entry(entry)()
-        except GancliError:
-            continue  # a broken one breaks nothing else
+        with suppress(GancliError):  # a broken one breaks nothing else
+            plugins.append((entry, ARCHITECTURES.load_entry(entry)()))
+    known = {option for _, plugin in plugins for option in plugin.Config.model_fields}
+    wanted = {key.removeprefix("arch.") for key in given if key.startswith("arch.")} & known  # what none has is refused later
+    for entry, plugin in plugins:
         purpose, options = plugin.purpose, plugin.Config.model_fields
         if (
             isinstance(purpose, Purpose)

@@ -57,6 +57,9 @@ def architecture(write):
 
                 def build(self, config, image, latent_dim):
                     raise NotImplementedError
+
+                def migrate(self, config, from_version):
+                    return {{key: value for key, value in config.items() if key != "depth"}}
         """
         return f"{write('mine.py', source)}:Mine"
 
@@ -428,6 +431,15 @@ def test_a_stored_configuration_owes_nothing_to_what_plugins_prefer_today(write,
     again = quiet(files=[file])
     assert again.config == stored
     assert set(again.origins.values()) == {"config.json"}
+
+
+def test_what_is_stored_is_migrated_and_what_is_typed_is_not(write, architecture):
+    old = {"arch": {"name": architecture({}), "width": 7, "depth": 3}}
+    given = {"files": [write("config.json", json.dumps(old))], "made_by": "0.1", "environment": {}}
+    assert resolve(**given).config.arch.options == {"width": 7}
+    assert resolve(**given, assignments=["arch.width=9"]).config.arch.options == {"width": 9}
+    with pytest.raises(ConfigError, match=r"Unknown key 'arch.depth' \(from -s\)"):
+        resolve(**given, assignments=["arch.depth=3"])
 
 
 def test_flat_keys_come_section_by_section():

@@ -11,6 +11,7 @@ from gancli.config.schema import DataConfig
 from gancli.data import choice
 from gancli.data.choice import choose
 from gancli.data.source import open_source
+from gancli.errors import ConfigError
 from gancli.plugin import ArchConfig, Architecture, Asset, Purpose
 from gancli.plugins.registry import ARCHITECTURES, Entry
 
@@ -129,6 +130,11 @@ def test_what_the_user_says_wins(photos_of):
 
 def test_an_option_of_an_architecture_chooses_among_those_that_have_it(photos_of):
     assert chosen(photos_of((64, 64)), "arch.growth=3")[1].arch.name == "resnet"
+
+
+def test_an_option_that_none_has_changes_no_choice(photos_of):
+    with pytest.raises(ConfigError, match=r"Did you mean 'arch\.group_size'"):
+        chosen(photos_of((64, 64)), "arch.group_siz=3")
 
 
 def test_nothing_is_chosen_for_a_named_set_a_parent_or_a_stored_run(photos_of):
