@@ -196,7 +196,7 @@ def own_labels(_: ArchitectureSubject, case: Case) -> None:
     networks, images = case.build_redrawn(), case.images(4)
     discriminator = networks.discriminator.eval()
     if case.image.classes or not isinstance(discriminator, LabellingDiscriminator):
-        raise skip("Its discriminator finds no classes.")
+        raise skip("It supports no classes of its own.")
     labels: object = discriminator.label(images)
     if not isinstance(labels, torch.Tensor) or labels.shape != (4,) or labels.dtype != torch.int64:
         raise fail(f"label() gives {_shown(labels)} for 4 images, not int64 (4,).")
