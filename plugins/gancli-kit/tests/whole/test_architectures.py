@@ -34,7 +34,7 @@ SPOILED = {
     ],
     "eval-deterministic": [("# HIDDEN", "hidden = hidden + torch.rand_like(hidden)")],
     "batch-independent": [("# HIDDEN", "hidden = hidden - hidden.mean(0)")],
-    "seed": [("# GENERATOR", "own = torch.Generator()\nown.seed()\nnn.init.normal_(self.first.weight, generator=own)")],
+    "seed": [("# GENERATOR", "own = torch.Generator()\nown.seed()\nself.first.weight.data.normal_(0, 0.01, generator=own)")],
     "no-other-chance": [("# GENERATOR", "import time\nnn.init.constant_(self.first.weight, hash(time.time()) % 97 / 97)")],
     "no-side-effects": [("# NETWORKS", "import random\nrandom.seed(0)")],
     "gradients": [("# DISCRIMINATOR", "self.forgotten = nn.Linear(2, 2)")],
