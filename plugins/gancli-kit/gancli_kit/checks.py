@@ -108,13 +108,16 @@ class Rules(list[Check]):
         def add(probe: Probe) -> Probe:
             @wraps(probe)
             def every(subject: object) -> None:
-                for case in getattr(subject, each):
+                cases, skipped = getattr(subject, each), []
+                for case in cases:
                     try:
                         probe(subject, case)
                     except Verdict as verdict:
-                        if verdict.outcome == "skipped":
-                            raise
-                        raise Verdict(verdict.outcome, f"For {case}, {verdict}") from verdict
+                        if verdict.outcome != "skipped":
+                            raise Verdict(verdict.outcome, f"For {case}, {verdict}") from verdict
+                        skipped.append(verdict)
+                if cases and len(skipped) == len(cases):  # one that had nothing to look at hides no other
+                    raise skipped[0]
 
             parts = _PARTS.fullmatch(inspect.cleandoc(probe.__doc__ or ""))
             if parts is None:
