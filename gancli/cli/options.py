@@ -156,6 +156,8 @@ class Source:
             if self.run:
                 both = f"--run {self.run} and --checkpoint {self.checkpoint}"
                 raise UsageError(f"{both} exclude each other.", "Leave one of them out.")
+            if not is_elsewhere(path) and any((base / path / "checkpoints").is_dir() for base in (self.runs_dir, Path())):
+                raise UsageError(f"'{path}' is a run, not a checkpoint.", f"Give it as --run {path}.")
             if not is_elsewhere(path) and not os.path.lexists(path):
                 raise CheckpointError(
                     f"There is no file or folder '{path}'.",

@@ -160,6 +160,7 @@ def test_standard_output(cli, monkeypatch):
         (["--scale", "2", "-o", "folder/"], 2, "--scale 2"),
         (["--scale", "10000"], 2, "64 megapixels"),
         (["--run", "plain", "--checkpoint", "x"], 2, "exclude each other"),
+        (["--checkpoint", "plain"], 2, "'plain' is a run, not a checkpoint. Give it as --run plain."),
         (["--run", "nowhere"], 4, "no run 'nowhere'"),
         (["--checkpoint", "nowhere"], 4, "nowhere"),
         (["--like", "nowhere.png"], 3, "nowhere.png"),

@@ -293,7 +293,9 @@ def test_notes_tell_what_was_done(photos, picture_bytes):
     (photos / "red" / "grey.png").write_bytes(picture_bytes(mode="L", colour=7))
     size, alpha, grey = loaded(photos).images.notes
     assert size.startswith("Images are of 2 sizes (shorter sides 10 to 90, median 10), and are resized to 8x8: centre-cropped")
-    assert alpha.startswith("1 image with transparency, composited onto white")
+    assert alpha == "1 image with transparency, composited onto white; -s data.alpha=keep learns it."
+    alpha = loaded(photos, alpha="keep", channels=3).images.notes[1]
+    assert alpha == "1 image with transparency, composited onto white; data.channels is 3, without alpha."
     assert grey == "1 of 14 images are grey; all are taken as colour."
 
 
