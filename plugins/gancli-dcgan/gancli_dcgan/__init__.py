@@ -60,11 +60,14 @@ class DCGANConfig(ArchConfig):
     hidden: int = Field(
         0, ge=0, le=4096, description="neurons of a dense layer behind the latent, and of one before D's logit; 0: none"
     )
+    output_activation: Literal["tanh", "none"] = Field(
+        "tanh", description="after the generator's last layer; none: pixels beyond [-1, 1] are clamped when an image is made"
+    )
     class_dim: int = Field(32, ge=1, le=4096, description="dimensions of the generator's class embedding (conditional models)")
 
 
 class DCGAN(Architecture[DCGANConfig]):
-    """Transposed convolutions with ReLU against strided convolutions with LeakyReLU; tanh at the end of the generator."""
+    """Convolutions with ReLU that double the image against strided convolutions with LeakyReLU."""
 
     api = 2
     summary = "Strided convolutions (DCGAN, Radford et al., 2015)"
@@ -150,6 +153,7 @@ class Aided(DCGAN):
         "arch.clusters": 32,
         "arch.head_group_size": 4,
         "arch.discriminator_channels": 16,  # faster steps are worth more
+        "arch.output_activation": "none",  # tanh has no gradient where it is saturated, and such blots stayed
         "objective.r1_gamma": 0.5,
         "objective.r2_gamma": 0.5,
     }

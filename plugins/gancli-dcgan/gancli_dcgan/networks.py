@@ -14,6 +14,7 @@ weights reach every pixel. What differs from the paper:
   latent reaches every hidden layer of the generator, not only the first.
 - A dense layer (option ``hidden``) behind the latent and one before the logit: at 28 pixels a logit without it is a sum over
   patches of 10x10 pixels, each of which may be right while the image is wrong.
+- The generator may end without tanh (option ``output_activation``), whose gradient vanishes where a pixel is saturated.
 - Minibatch standard deviation (option ``group_size``; Karras et al., 2018, "Progressive Growing of GANs", section 3): the
   discriminator sees how much the images of a group differ, so that a generator of too few kinds of images is found out.
 
@@ -137,7 +138,7 @@ class Modulation(nn.Module):
 
 
 class DCGANGenerator(nn.Module):
-    """``z (n, latent_dim)`` [, labels ``(n,)``] -> images ``(n, c, h, w)`` in [-1, 1]."""
+    """``z (n, latent_dim)`` [, labels ``(n,)``] -> images ``(n, c, h, w)`` in [-1, 1], or about it without tanh."""
 
     def __init__(self, config: DCGANConfig, image: ImageSpec, latent_dim: int) -> None:
         super().__init__()
@@ -154,6 +155,7 @@ class DCGANGenerator(nn.Module):
             layers += [double(wide, narrow, bias=plain), norm(narrow), nn.ReLU()]
         self.hidden = nn.Sequential(*layers)
         self.output = double(widths[-1], image.channels)
+        self.saturates = config.output_activation == "tanh"
         self.modulations = nn.ModuleList(Modulation(inputs, width) for width in widths if config.modulation)
         _initialise(self, normalised=not plain)
         for weight in self.modulations.parameters():
@@ -172,8 +174,8 @@ class DCGANGenerator(nn.Module):
             x = layer(x)
             if isinstance(layer, nn.Unflatten):
                 x = x.contiguous(memory_format=channels_last)
-        images: Tensor = self.output(x).tanh()
-        return images
+        images: Tensor = self.output(x)
+        return images.tanh() if self.saturates else images
 
 
 class DCGANDiscriminator(nn.Module):

@@ -177,7 +177,22 @@ def test_runs_of_earlier_versions_keep_their_networks_and_a_new_one_gets_todays(
     assert new.group_size > 1
     assert new.simultaneous
     assert new.hidden
-    assert resolve(assignments=["arch.name=aided"], environment={}).arch.options.simultaneous
+    aided = resolve(assignments=["arch.name=aided"], environment={}).arch.options
+    assert isinstance(aided, DCGANConfig)
+    assert aided.simultaneous
+    assert (new.output_activation, aided.output_activation) == ("tanh", "none")
+
+
+@pytest.mark.parametrize("activation", ["tanh", "none"])
+def test_without_tanh_a_saturated_pixel_has_a_gradient(activation: str) -> None:
+    generator = build(ImageSpec(3, 16, 16), {"output_activation": activation}).generator
+    bias = generator.get_parameter("output.bias")
+    torch.nn.init.constant_(bias, 30.0)
+    images = generator(torch.zeros(2, LATENT_DIM))
+    assert (images.max() > 1) == (activation == "none")
+    images.sum().backward()
+    assert bias.grad is not None
+    assert bool(bias.grad.any()) == (activation == "none")
 
 
 def test_in_training_an_upsampling_is_folded_into_its_convolution_and_changes_nothing() -> None:
