@@ -257,3 +257,11 @@ def test_a_difference_above_the_tolerance_is_refused(models, compared, change):
     with pytest.raises(ExportError, match="nothing was written"):
         compared(models["small"], lambda z, labels: draw(z, labels) + np.float32(change), 1e-3)
     compared(models["small"], lambda z, labels: draw(z, labels) + np.float32(0.9e-3), 1e-3)
+
+
+def test_what_lies_beyond_the_range_of_pixels_is_compared_as_it_is_seen(made_up, compared):
+    model = made_up()
+    model.generator.register_forward_hook(lambda _module, _given, images: 3 * images)
+    draw = drawing(model, [])
+    assert compared(model, lambda z, labels: draw(z, labels).clip(-1, 1)) == 0
+    assert compared(model, lambda z, labels: draw(z, labels).clip(-0.9, 0.9)) > 0.09
