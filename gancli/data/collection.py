@@ -278,8 +278,8 @@ def _what_was_done(headers: Sequence[Header], fit: Fit, config: DataConfig) -> l
         chosen = "" if config.image_size else "; --image-size chooses another size"
         notes.append(f"Images are {were}, and are resized to {fit.height}x{fit.width}: {how}{chosen}.")
     if (alpha := sum(header.alpha for header in headers)) and not fit.keeps_alpha:
-        remark = "-s data.alpha=keep learns it" if config.channels is None else f"data.channels is {fit.channels}, without alpha"
-        notes.append(f"{count(alpha, 'image')} with transparency, composited onto {config.background}; {remark}.")
+        hint = "-s data.alpha=keep learns it" if config.channels is None else f"data.channels is {fit.channels}, without alpha"
+        notes.append(f"{count(alpha, 'image')} with transparency, composited onto {config.background}; {hint}.")
     colour = sum(not header.grey for header in headers)
     if 0 < colour < len(headers) and fit.is_colour:
         notes.append(f"{len(headers) - colour:,} of {len(headers):,} images are grey; all are taken as colour.")
