@@ -114,6 +114,7 @@ def test_the_first_command_of_the_readme_installs_the_plugin_and_trains():
         "CHANGELOG.md",
         "plugins/README.md",
         "plugins/gancli-dcgan/README.md",
+        "plugins/gancli-dcgan/measurements.md",
         "plugins/gancli-resnet/README.md",
     ],
 )
