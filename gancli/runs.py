@@ -165,7 +165,7 @@ def find_run(which: str | None, runs_dir: Path) -> RunDirectory:
     which = which or os.environ.get("GANCLI_RUN") or None
     if which is not None:
         for path in (runs_dir / which, Path(os.path.expanduser(which))):  # noqa: PTH111  (Path.expanduser raises RuntimeError)
-            if _is_run(path):
+            if is_run(path):
                 return RunDirectory(path.resolve() if path.name in {"", ".."} else path)
         names = [run.name for run in list_runs(runs_dir)]
         first = "There are no runs yet: start with `gancli train --dataset mnist`."
@@ -189,11 +189,11 @@ def list_runs(runs_dir: Path) -> list[RunDirectory]:
     with explained(runs_dir):
         if not runs_dir.is_dir():
             return []
-        runs = [RunDirectory(path) for path in runs_dir.iterdir() if not path.name.startswith(".") and _is_run(path)]
+        runs = [RunDirectory(path) for path in runs_dir.iterdir() if not path.name.startswith(".") and is_run(path)]
     return sorted(runs, key=lambda run: run.name, reverse=True)
 
 
-def _is_run(path: Path) -> bool:
+def is_run(path: Path) -> bool:
     """Whether it is a run's directory; False where it cannot be read."""
     try:
         return path.is_dir() and ((path / "run.json").exists() or (path / "checkpoints").is_dir())

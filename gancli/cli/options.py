@@ -150,13 +150,14 @@ class Source:
     def check(self) -> None:
         """Refuse what can be refused before torch is loaded."""
         from gancli.models.stored import is_elsewhere, is_export
+        from gancli.runs import is_run
 
         path = os.path.expanduser(self.checkpoint or "latest")  # noqa: PTH111  (Path.expanduser raises RuntimeError)
         if path not in {"best", "latest"}:
             if self.run:
                 both = f"--run {self.run} and --checkpoint {self.checkpoint}"
                 raise UsageError(f"{both} exclude each other.", "Leave one of them out.")
-            if not is_elsewhere(path) and any((base / path / "checkpoints").is_dir() for base in (self.runs_dir, Path())):
+            if not is_elsewhere(path) and any(is_run(base / path) for base in (self.runs_dir, Path())):
                 raise UsageError(f"'{path}' is a run, not a checkpoint.", f"Give it as --run {path}.")
             if not is_elsewhere(path) and not os.path.lexists(path):
                 raise CheckpointError(

@@ -163,6 +163,7 @@ def test_standard_output(cli, monkeypatch):
         (["--checkpoint", "plain"], 2, "'plain' is a run, not a checkpoint. Give it as --run plain."),
         (["--run", "nowhere"], 4, "no run 'nowhere'"),
         (["--checkpoint", "nowhere"], 4, "nowhere"),
+        (["--checkpoint", 300 * "x"], 4, "no file or folder"),
         (["--like", "nowhere.png"], 3, "nowhere.png"),
         (["-o", "-", "--json"], 2, "both write to stdout"),
         (["-o", "picture.bmp"], 2, "picture.bmp"),
